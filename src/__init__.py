@@ -1,0 +1,1 @@
+"""Find similar paintings in a museum's whole collection."""

@@ -1,0 +1,291 @@
+"""Every option: its type, default, unit and check. configs/ and the command line override these.
+
+Nothing heavy is imported here, so that a wrong option is refused at once.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import Enum
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class UserError(Exception):
+    """What a user can mend: shown as one line, with the value, the bound and the way out."""
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown word: "; near it: a, b", or nothing."""
+    matches = get_close_matches(word, list(known), n=5, cutoff=0.5)
+    return f"; near it: {', '.join(matches)}" if matches else ""
+
+
+@cache
+def model_names() -> list[str]:
+    """torchvision's classification models, read from its sources: importing it takes seconds."""
+    spec = find_spec("torchvision")
+    assert spec is not None and spec.origin is not None
+    sources = (Path(spec.origin).parent / "models").glob("*.py")
+    builder = re.compile(r"^@register_model\(\)(?:\n@.*)*\ndef (\w+)", re.MULTILINE)
+    return sorted(name for path in sources for name in builder.findall(path.read_text("utf-8")))
+
+
+class View(Enum):
+    primary = "primary"
+    all = "all"
+
+
+class Resize(Enum):
+    squash = "squash"
+    crop = "crop"
+    pad = "pad"
+
+
+class Pooling(Enum):
+    avg = "avg"
+    max = "max"
+    gem = "gem"
+    token = "token"
+
+
+class Storage(Enum):
+    topk = "topk"
+    full = "full"
+
+
+class Dtype(Enum):
+    float32 = "float32"
+    float16 = "float16"
+
+
+class Postprocess(Enum):
+    none = "none"
+    center = "center"
+    whiten = "whiten"
+
+
+class Exclude(Enum):
+    none = "none"
+    same_object = "same_object"
+
+
+class WandbMode(Enum):
+    offline = "offline"
+    online = "online"
+    off = "off"
+
+
+class Accelerator(Enum):
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+    mps = "mps"
+
+
+Precision = Enum(
+    "Precision", {"32-true": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
+)
+
+
+def _option(default: Any, text: str) -> Any:
+    """A field whose text stands in --help."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+def _at_least(low: float, **options: float | None) -> None:
+    for name, value in options.items():
+        if value is not None and value < low:
+            raise UserError(f"{name.replace('__', '.')} must be at least {low}, got {value}")
+
+
+def _folder(name: str, value: str) -> None:
+    if not Path(value).is_dir():
+        what = "is not a folder" if Path(value).exists() else "does not exist"
+        raise UserError(f"{name}={value} {what}: give the path of a folder of images")
+
+
+@dataclass
+class Data:
+    """Options of every source of images."""
+
+    image_size: str | None = _option(
+        None,
+        "pixels of the longer side: what is fetched (nga), what larger files are first reduced to;"
+        " thumb = 200; null = as they are",
+    )
+    limit: int | None = _option(None, "take a seeded sample of this many images; null = all")
+    batch_size: int = _option(32, "images that go through the network at once")
+    workers: int | None = _option(None, "processes that decode images; null = by the machine")
+    resize: Resize = _option(
+        Resize.squash, "to the network's square: the whole picture squashed, center crop, or padded"
+    )
+    max_pixels: int = _option(100_000_000, "larger images are skipped before they are decoded")
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"thumb|\d+|None", str(self.image_size)):
+            raise UserError(
+                f"data.image_size must be a number of pixels, thumb or null, got {self.image_size}"
+            )
+        _at_least(16, data__image_size=self.longer_side)
+        _at_least(2, data__limit=self.limit)
+        _at_least(1, data__batch_size=self.batch_size, data__max_pixels=self.max_pixels)
+        _at_least(0, data__workers=self.workers)
+
+    @property
+    def longer_side(self) -> int | None:
+        """image_size in pixels."""
+        if self.image_size is None:
+            return None
+        return 200 if self.image_size == "thumb" else int(self.image_size)
+
+
+@dataclass
+class Nga(Data):
+    """The National Gallery of Art's open data."""
+
+    image_size: str | None = "256"
+    tables: str = _option(
+        "https://raw.githubusercontent.com/NationalGalleryOfArt/opendata/main/data",
+        "where the tables are: a URL or a folder",
+    )
+    classification: str = _option("painting", "kind of object; all = every kind")
+    view: View = _option(View.primary, "one image an object, or other views too")
+    open_access: bool = _option(True, "only images that are in the public domain")
+    artists: list[str] = _option([], "only these artists; empty = all")
+    refresh: bool = _option(False, "fetch the tables again")
+
+
+@dataclass
+class Folder(Data):
+    """Any folder of images, nested or flat; nothing is copied."""
+
+    images: str = _option(MISSING, "the folder")
+    labels: str | None = _option(
+        None, "a CSV with a column file and any label columns; null = the first sub-folder level"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.images == MISSING:
+            raise UserError("data=folder needs data.images=<a folder of images>")
+        _folder("data.images", self.images)
+        if self.labels is not None and not Path(self.labels).is_file():
+            raise UserError(f"data.labels={self.labels} is not a file: give the path of a CSV")
+
+
+@dataclass
+class Demo(Data):
+    """Paintings that the program draws itself: no network, no account."""
+
+
+@dataclass
+class Backbone:
+    name: str = _option("resnet50", "any torchvision classification model")
+    weights: str = _option(
+        "IMAGENET1K_V2", "IMAGENET1K_V1, IMAGENET1K_V2, random (seeded), or a state dict's path"
+    )
+    layer: str = _option("avgpool", "layer1 ... layer4, avgpool, or any node of the model")
+    pooling: Pooling = _option(
+        Pooling.avg, "over the spatial axes, or over tokens; token = the first"
+    )
+    gem_p: float = _option(3.0, "exponent of gem pooling")
+
+    def __post_init__(self) -> None:
+        if self.name not in model_names():
+            raise UserError(
+                f"backbone.name={self.name} is not a torchvision classification model"
+                f"{near(self.name, model_names())}"
+            )
+        if not re.fullmatch(r"random|IMAGENET1K_\w+", self.weights) and not self.path:
+            raise UserError(
+                f"backbone.weights={self.weights} is neither IMAGENET1K_V1, IMAGENET1K_V2 nor"
+                " random, and there is no file of that name"
+            )
+        _at_least(1, backbone__gem_p=self.gem_p)
+
+    @property
+    def path(self) -> Path | None:
+        """The state dict, where weights name a file."""
+        return Path(self.weights) if Path(self.weights).is_file() else None
+
+
+@dataclass
+class Similarity:
+    storage: Storage = _option(
+        Storage.topk, "keep each image's neighbors, or the whole (n, n) matrix as well"
+    )
+    top_k: int = _option(10, "neighbors kept of each image")
+    dtype: Dtype = _option(Dtype.float32, "of the stored matrix")
+    block_size: str = _option("auto", "rows compared at once; changes no result")
+    postprocess: Postprocess = _option(Postprocess.none, "of the features, before comparing")
+    whiten_power: float = _option(0.5, "0 = rotate only, 1 = every axis to unit variance")
+    whiten_dim: int | None = _option(None, "leading axes kept; null = all")
+    exclude: Exclude = _option(
+        Exclude.none, "same_object: other views of the same object are no neighbors"
+    )
+
+    def __post_init__(self) -> None:
+        _at_least(1, similarity__top_k=self.top_k, similarity__whiten_dim=self.whiten_dim)
+        _at_least(0, similarity__whiten_power=self.whiten_power)
+        if not re.fullmatch(r"auto|\d+", self.block_size):
+            raise UserError(
+                f"similarity.block_size must be auto or at least 1, got {self.block_size}"
+            )
+        _at_least(1, similarity__block_size=self.block)
+
+    @property
+    def block(self) -> int | None:
+        """block_size, None for auto."""
+        return None if self.block_size == "auto" else int(self.block_size)
+
+
+@dataclass
+class Evaluation:
+    labels: list[str] | None = _option(
+        None, "columns of works.csv; null = those that have repeated values"
+    )
+    depth: int = _option(100, "neighbors of each image that the metrics may use")
+
+    def __post_init__(self) -> None:
+        _at_least(1, evaluation__depth=self.depth)
+
+
+@dataclass
+class Tracking:
+    wandb: WandbMode = _option(WandbMode.offline, "online needs an account's key")
+    tensorboard: bool = _option(True, "write event files into the run's folder")
+    project: str = _option("painting-similarity", "name of the wandb project")
+
+
+@dataclass
+class Trainer:
+    accelerator: Accelerator = _option(Accelerator.auto, "where images are embedded and compared")
+    devices: int = _option(1, "how many; more than one is not supported yet")
+    precision: Precision = _option(Precision["32-true"], "of the network")
+
+    def __post_init__(self) -> None:
+        if self.devices != 1:
+            raise UserError(f"trainer.devices must be 1, got {self.devices}")
+
+
+@dataclass
+class Config:
+    data: Data = MISSING
+    backbone: Backbone = field(default_factory=Backbone)
+    similarity: Similarity = field(default_factory=Similarity)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    tracking: Tracking = field(default_factory=Tracking)
+    trainer: Trainer = field(default_factory=Trainer)
+    seed: int = _option(0, "of random weights, samples and the demo's paintings")
+    outputs: str = _option("outputs", "folder that everything is written under")
+
+    def __post_init__(self) -> None:
+        _at_least(0, seed=self.seed)

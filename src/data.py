@@ -1,0 +1,152 @@
+"""From files to tensors: decoding, the transform to the network's square, and the batches."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning as L
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from src.config import Data, Resize
+from src.gallery import Gallery
+
+
+class Batch(NamedTuple):
+    """Decoded images and the gallery rows they belong to; rows that could not be read, and why."""
+
+    images: Tensor  # (b, 3, size, size) float32
+    rows: list[int]
+    unreadable: list[tuple[int, str]]
+
+
+class Unreadable(Exception):
+    """An image that is left out; the message is the reason that skipped.csv gives."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A PIL image to the network's input. Its repr identifies it in the embeddings' fingerprint."""
+
+    resize: Resize
+    size: int  # pixels, the side of the network's square
+    crop_from: int  # pixels that the shorter side has before a center crop
+    longer_side: int | None  # pixels; larger images are first reduced to this
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """A (3, size, size) float32 tensor, normalized by mean and std."""
+        if self.longer_side is not None:
+            image.thumbnail((self.longer_side, self.longer_side))
+        pixels = np.array(self._square(image))  # (size, size, 3) uint8
+        square = torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
+        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+        return (square - mean[:, None, None]) / std[:, None, None]
+
+    def _square(self, image: Image.Image) -> Image.Image:
+        method = Image.Resampling[self.interpolation.upper()]
+        square = (self.size, self.size)
+        match self.resize:
+            case Resize.squash:
+                return image.resize(square, method)
+            case Resize.pad:
+                return ImageOps.pad(image, square, method)
+            case Resize.crop:
+                scale = self.crop_from / min(image.size)
+                sides = [max(self.size, round(side * scale)) for side in image.size]
+                left, top = (sides[0] - self.size) // 2, (sides[1] - self.size) // 2
+                image = image.resize((sides[0], sides[1]), method)
+                return image.crop((left, top, left + self.size, top + self.size))
+
+
+def load_rgb(path: Path, max_pixels: int) -> Image.Image:
+    """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason."""
+    try:
+        with Image.open(path) as image:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
+                raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
+            return _rgb(ImageOps.exif_transpose(image))
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a parser met in a hostile file; it is listed, not hidden
+        text = " ".join(str(error).replace(str(path), path.name).split())
+        raise Unreadable(f"{type(error).__name__}: {text}") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16 bits a sample and more: convert() would clip
+        image = _eight_bit(np.asarray(image, dtype=np.float64))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _eight_bit(values: np.ndarray) -> Image.Image:
+    """Gray values of 0..65535, 0..255 or 0..1 as 8-bit gray."""
+    values = np.nan_to_num(values)
+    top = values.max(initial=0)
+    full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
+    return Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
+
+
+class PaintingsDataset(Dataset[tuple[int, Tensor | str]]):
+    """(row, image) of every image of a gallery; for one that cannot be read, (row, reason)."""
+
+    def __init__(self, gallery: Gallery, transform: Transform, max_pixels: int):
+        self.root, self.files = gallery.root, gallery.files
+        self.transform, self.max_pixels = transform, max_pixels
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> tuple[int, Tensor | str]:
+        try:
+            image = load_rgb(self.root / self.files[row], self.max_pixels)
+        except Unreadable as reason:
+            return row, str(reason)
+        return row, self.transform(image)
+
+
+def collate(items: list[tuple[int, Tensor | str]]) -> Batch:
+    """The readable images of a batch stacked, the others listed."""
+    good = [(row, image) for row, image in items if isinstance(image, Tensor)]
+    bad = [(row, reason) for row, reason in items if isinstance(reason, str)]
+    images = torch.stack([image for _, image in good]) if good else torch.empty(0)
+    return Batch(images, [row for row, _ in good], bad)
+
+
+class GalleryDataModule(L.LightningDataModule):
+    """Serves a gallery to Trainer.predict, in row order."""
+
+    def __init__(self, gallery: Gallery, transform: Transform, data: Data):
+        super().__init__()
+        self.dataset = PaintingsDataset(gallery, transform, data.max_pixels)
+        self.batch_size = data.batch_size
+        self.workers = worker_count() if data.workers is None else data.workers
+
+    def predict_dataloader(self) -> DataLoader[tuple[int, Tensor | str]]:
+        """Batches of at most batch_size images."""
+        return DataLoader(
+            self.dataset,
+            batch_size=self.batch_size,
+            num_workers=self.workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )
+
+
+def worker_count() -> int:
+    """Decoding processes for this machine: none on two cores, where they would take turns."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return 0 if cores <= 2 else min(cores - 1, 8)

@@ -1,0 +1,242 @@
+"""Embedding: a gallery through the network, one row an image, kept in a folder that says how.
+
+outputs/embeddings/<gallery>/<backbone>-<fingerprint>/<layer>/ holds features.npy (n, d) float32,
+image_names.npy (n,), skipped.csv and options.yaml. The folder appears whole or not at all.
+"""
+
+import csv
+import hashlib
+import logging
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch.callbacks import BasePredictionWriter
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from src.backbone import Backbone, load_backbone, transform, weights_id
+from src.config import Accelerator, Config, UserError
+from src.data import Batch, GalleryDataModule
+from src.files import create_npy, replacing
+from src.gallery import Gallery
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Row i of features is image i of gallery, which has only the images that could be read."""
+
+    folder: Path
+    gallery: Gallery
+    features: NDArray[np.float32]  # (n, d), a memory map
+    facts: dict[str, Any]  # for metrics.json
+
+
+def embed(gallery: Gallery, cfg: Config) -> Embeddings:
+    """The gallery's embeddings: those on disk of the same images and options, else made now."""
+    options = _options(gallery, cfg)
+    digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    parent = Path(cfg.outputs, "embeddings", gallery.name, f"{cfg.backbone.name}-{digest}")
+    folder = parent / cfg.backbone.layer
+    options["layer"] = cfg.backbone.layer
+    facts = {"weights": options["weights"], "reused_embeddings": folder.is_dir()}
+    if folder.is_dir():
+        log.info("embedding: nothing to do, the rows are in %s", folder)
+    else:
+        facts |= _make(gallery, cfg, options, folder)
+    embeddings = _read(folder, gallery, options)
+    facts["images"] = len(embeddings.gallery)
+    facts["skipped"] = len(gallery) - len(embeddings.gallery)
+    embeddings.facts.update(facts)
+    return embeddings
+
+
+def _options(gallery: Gallery, cfg: Config) -> dict[str, Any]:
+    """What the rows depend on: the images in order, and all that makes numbers of them."""
+    images = hashlib.sha256()
+    for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
+        images.update(f"{image}\0{checksum}\0".encode("utf-8", "surrogateescape"))
+    pooling = cfg.backbone.pooling.name
+    return {
+        "backbone": cfg.backbone.name,
+        "weights": weights_id(cfg.backbone, cfg.seed),
+        "transform": repr(transform(cfg.backbone, cfg.data)),
+        "max_pixels": cfg.data.max_pixels,
+        "pooling": f"gem {cfg.backbone.gem_p}" if pooling == "gem" else pooling,
+        "precision": cfg.trainer.precision.name,
+        "images": images.hexdigest(),
+    }
+
+
+def _make(gallery: Gallery, cfg: Config, options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Embed into a folder beside the final one, which it becomes at the end."""
+    prepare = transform(cfg.backbone, cfg.data)
+    backbone = load_backbone(cfg.backbone, prepare.size, cfg.seed)
+    if cfg.backbone.weights == "random":
+        log.warning("the network has random weights: it has learned nothing")
+    images = GalleryDataModule(gallery, prepare, cfg.data)
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        with RowWriter(part / "features.npy", gallery.files, backbone.dim) as writer:
+            facts = _predict(backbone, images, writer, cfg)
+        _finish(part, writer, options)
+        if not folder.is_dir():  # else another process made the same rows meanwhile
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return facts
+
+
+def _predict(
+    backbone: Backbone, images: GalleryDataModule, writer: "RowWriter", cfg: Config
+) -> dict[str, Any]:
+    trainer = _trainer(writer, cfg)
+    device = trainer.strategy.root_device
+    log.info(
+        "embedding: %d images on %s, layer %s", len(images.dataset), device, cfg.backbone.layer
+    )
+    if device.type == "cpu" and torch.cuda.is_available():
+        log.warning("there is a GPU, but trainer.accelerator=cpu leaves it unused")
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        # data.workers is chosen for the machine; Lightning would always have more of them
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # Lightning 2.6 calls what torch 2.12 and later deprecate
+        warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
+        trainer.predict(backbone, datamodule=images, return_predictions=False)
+    seconds = time.perf_counter() - start
+    return {
+        "images_per_second": len(images.dataset) / seconds,
+        "waiting_for_data": writer.waited / seconds,
+        "device": str(device),
+    }
+
+
+def _trainer(writer: "RowWriter", cfg: Config) -> L.Trainer:
+    accelerator = cfg.trainer.accelerator
+    there = {
+        Accelerator.gpu: torch.cuda.is_available(),
+        Accelerator.mps: torch.backends.mps.is_available(),
+    }
+    if not there.get(accelerator, True):
+        raise UserError(
+            f"trainer.accelerator={accelerator.name}: torch {torch.__version__} finds no such"
+            " device here; auto takes what there is, cpu always works"
+        )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    return L.Trainer(
+        accelerator=accelerator.name,
+        devices=cfg.trainer.devices,
+        precision=cast(Any, cfg.trainer.precision.name),
+        callbacks=[writer],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+class RowWriter(BasePredictionWriter):
+    """Writes each prediction to its image's row of a .npy, in whatever order batches arrive."""
+
+    def __init__(self, path: Path, files: list[str], dim: int):
+        super().__init__("batch")
+        self.path, self.files, self.dim = path, files, dim
+        self.unreadable: dict[int, str] = {}  # row: reason
+        self.waited, self._idle_since = 0.0, time.perf_counter()
+
+    def __enter__(self) -> "RowWriter":
+        self._file = self.path.open("w+b")
+        self._start = create_npy(self._file, (len(self.files), self.dim), np.float32)
+        self._bar = tqdm(total=len(self.files), desc="embedding", unit=" images")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        self._file.close()
+
+    def on_predict_batch_start(self, *_: object) -> None:
+        """The network waited for this batch since the last one was written."""
+        self.waited += time.perf_counter() - self._idle_since
+
+    def write_on_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        prediction: Tensor,
+        batch_indices: Sequence[int] | None,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Put (b, d) predictions at the rows that the batch names. Raises UserError for NaN."""
+        for row, values in zip(batch.rows, prediction.cpu().numpy(), strict=True):
+            if not np.isfinite(values).all():
+                raise UserError(
+                    f"the embedding of {self.files[row]} holds NaN or infinity: try"
+                    " trainer.precision=32-true, or another backbone.layer"
+                )
+            os.pwrite(self._file.fileno(), values.tobytes(), self._start + row * values.nbytes)
+        self.unreadable |= dict(batch.unreadable)
+        self._bar.update(len(batch.rows) + len(batch.unreadable))
+        self._idle_since = time.perf_counter()
+
+
+def _finish(part: Path, writer: RowWriter, options: dict[str, Any]) -> None:
+    """Drop the rows of unreadable images, list them, and say how it was all made."""
+    kept = [row for row in range(len(writer.files)) if row not in writer.unreadable]
+    skipped = [(writer.files[row], why) for row, why in sorted(writer.unreadable.items())]
+    if not kept:
+        raise UserError(
+            f"none of the {len(skipped)} images can be read; the first: {skipped[0][0]}:"
+            f" {skipped[0][1]}"
+        )
+    if skipped:
+        log.warning("%d images cannot be read and are left out: skipped.csv", len(skipped))
+        _keep_rows(writer.path, kept)
+    files = [writer.files[row] for row in kept]
+    np.save(part / "image_names.npy", np.array(files))
+    with (part / "skipped.csv").open("w", newline="", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("file", "reason"), *skipped])
+    (part / "options.yaml").write_text(yaml.safe_dump(options, sort_keys=False))
+
+
+def _keep_rows(path: Path, kept: list[int]) -> None:
+    rows = np.load(path, mmap_mode="r")
+    with replacing(path) as part, part.open("wb") as file:
+        start = create_npy(file, (len(kept), rows.shape[1]), rows.dtype)
+        file.seek(start)
+        for at in range(0, len(kept), 1024):
+            file.write(rows[kept[at : at + 1024]].tobytes())
+
+
+def _read(folder: Path, gallery: Gallery, options: dict[str, Any]) -> Embeddings:
+    """Open a folder of embeddings. Raises UserError when it was made with other options."""
+    made = yaml.safe_load((folder / "options.yaml").read_text())
+    for name in made.keys() | options.keys():
+        if made.get(name) != options.get(name):
+            raise UserError(
+                f"{folder} was made with {name}={made.get(name)}, wanted is {options.get(name)}:"
+                " delete that folder"
+            )
+    features = np.load(folder / "features.npy", mmap_mode="c")
+    row_of = {file: row for row, file in enumerate(gallery.files)}
+    rows = np.array([row_of[file] for file in np.load(folder / "image_names.npy")])
+    if len(rows) != len(features):
+        raise UserError(
+            f"{folder} holds {len(features)} rows for {len(rows)} images: delete that folder"
+        )
+    return Embeddings(folder, gallery.narrowed(rows), features, {})

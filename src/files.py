@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import DTypeLike
+
+from src.config import UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name to write beside path; it takes path's place once the block has ended without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> int:
+    """Write the header of a .npy and reserve the room for its rows; returns where they start.
+
+    The room is reserved first because a memory map that meets a full disk kills the process.
+    Raises UserError when the disk has less than that.
+    """
+    kind = np.dtype(dtype)
+    header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(file, header)
+    file.flush()
+    start = file.tell()
+    size = kind.itemsize * int(np.prod(shape, dtype=np.int64))
+    free = shutil.disk_usage(Path(file.name).parent).free
+    if size > free:
+        raise UserError(
+            f"{Path(file.name).parent} has {free / 1e9:.1f} GB free, but {size / 1e9:.1f} GB are"
+            " needed: free some space, or put outputs= on another disk"
+        )
+    if hasattr(os, "posix_fallocate") and size:
+        os.posix_fallocate(file.fileno(), start, size)
+    else:
+        file.truncate(start + size)
+    return start

@@ -1,0 +1,205 @@
+"""The gallery: the images searched, one row each, in an order that never changes.
+
+A gallery is a folder of two plain files, works.csv (one line an image) and gallery.yaml (the
+selection, and the folder of images that the column file is relative to).
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from src.config import UserError, near
+from src.files import replacing
+
+COLUMNS = [
+    *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
+    *("style", "medium", "view", "width", "height", "url", "sha256"),
+]
+MEASURED = ["image_id", "file", "width", "height", "sha256"]  # never taken from a user's CSV
+NOT_LABELS = {*MEASURED, "object_id", "title", "title_slug", "date", "view", "url"}
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
+    *(".jp2", ".ppm", ".pgm", ".tga", ".avif"),
+}
+
+
+Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """n images. works has one row an image, all columns strings, empty where unknown."""
+
+    name: str
+    root: Path
+    works: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.works)
+
+    @property
+    def files(self) -> list[str]:
+        """Each image's path relative to root, in row order."""
+        return list(self.works["file"])
+
+    def labels(self, column: str) -> NDArray[np.int64]:
+        """(n,) a number for each distinct value of the column, -1 where it is empty."""
+        if column not in self.works:
+            raise UserError(
+                f"evaluation.labels={column}: works.csv has no such column"
+                f"{near(column, map(str, self.works))}; it has {', '.join(self.label_columns())}"
+            )
+        values = self.works[column]
+        return pd.factorize(values.where(values != ""))[0].astype(np.int64)
+
+    def label_columns(self) -> list[str]:
+        """The columns that have repeated values, more than one of them."""
+        counts = {
+            column: self.works.loc[self.works[column] != "", column].value_counts()
+            for column in self.works.columns
+            if column not in NOT_LABELS
+        }
+        return [c for c, count in counts.items() if len(count) > 1 and count.iloc[0] > 1]
+
+    def narrowed(self, rows: NDArray[np.int64]) -> "Gallery":
+        """The gallery of these rows alone."""
+        return Gallery(self.name, self.root, self.works.iloc[rows].reset_index(drop=True))
+
+
+def write_gallery(
+    source: str, root: Path, works: pd.DataFrame, selection: dict[str, Any], outputs: Path
+) -> Gallery:
+    """Write works.csv and gallery.yaml to outputs/galleries/<source>-<hash of the selection>."""
+    digest = hashlib.sha256(repr(sorted(selection.items())).encode("utf-8", "surrogateescape"))
+    name = f"{source}-{digest.hexdigest()[:12]}"
+    folder = outputs / "galleries" / name
+    known = [column for column in COLUMNS if column in works]
+    works = works[known + [column for column in works if column not in known]]
+    with replacing(folder / "works.csv") as part:
+        works.to_csv(part, index=False, errors="surrogateescape")
+    with replacing(folder / "gallery.yaml") as part:
+        facts = {"source": source, "root": str(root), "selection": selection}
+        part.write_text(yaml.safe_dump(facts, sort_keys=False))
+    return Gallery(name, root, works)
+
+
+def read_gallery(folder: Path) -> Gallery:
+    """The gallery of a folder that write_gallery wrote."""
+    facts = yaml.safe_load((folder / "gallery.yaml").read_bytes())
+    return Gallery(folder.name, Path(facts["root"]), read_table(folder / "works.csv"))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV of strings: nothing is guessed, so an artist called NA stays one.
+
+    Raises UserError for what is no CSV.
+    """
+    try:
+        return pd.read_csv(
+            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+        ).fillna("")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path} is not a table of comma-separated values: {error}") from error
+
+
+def folder_gallery(
+    images: Path, labels: Path | None, limit: int | None, seed: int, outputs: Path
+) -> Gallery:
+    """A gallery over a folder of the user's, in sorted order; nothing is copied."""
+    files = sample(sorted(list_images(images)), limit, seed)
+    if len(files) < 2:
+        raise UserError(
+            f"data.images={images} holds {len(files)} images, at least 2 are needed;"
+            f" files count that end in {' '.join(sorted(SUFFIXES))}"
+        )
+    folders = [file.split("/")[0] if "/" in file else "" for file in files]
+    works = pd.DataFrame({"image_id": files, "file": files, "folder": folders}, dtype=object)
+    if labels is not None:
+        works = join_labels(works, labels)
+    if "artist" not in works:
+        works["artist"] = works["folder"]
+    if "title" not in works and "title_slug" in works:
+        works["title"] = works["title_slug"]
+    selection = {
+        "images": str(images.resolve()),
+        "labels": str(labels.resolve()) if labels else None,
+        "limit": limit,
+        "seed": seed if limit else None,
+    }
+    return write_gallery("folder", images.resolve(), measure(works, images), selection, outputs)
+
+
+def sample(files: list[str], limit: int | None, seed: int) -> list[str]:
+    """A seeded sample in the order given."""
+    if limit is None or limit >= len(files):
+        return files
+    rows = np.random.default_rng(seed).choice(len(files), limit, replace=False)
+    return [files[row] for row in sorted(rows)]
+
+
+def list_images(folder: Path) -> Iterator[str]:
+    """Files below folder that are named like images, as paths relative to it; none hidden."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield PurePosixPath(Path(parent, name).relative_to(folder)).as_posix()
+
+
+def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """works with the columns of a CSV of the user's, matched by its column file.
+
+    Raises UserError when there is no such column, a file stands in it twice, or none matches.
+    """
+    table = read_table(path)
+    if "file" not in table:
+        raise UserError(
+            f"data.labels={path} needs a column file, it has {', '.join(map(str, table))}"
+        )
+    table["file"] = [PurePosixPath(file.replace("\\", "/")).as_posix() for file in table["file"]]
+    if (twice := table["file"][table["file"].duplicated()]).size:
+        raise UserError(f"data.labels={path} names {twice.iloc[0]} twice: keep one line a file")
+    matched = int(works["file"].isin(table["file"]).sum())
+    if not matched:
+        raise UserError(
+            f"data.labels={path} matches none of the {len(works)} images: its column file must hold"
+            f" paths like {works['file'].iloc[0]}"
+        )
+    if missing := len(works) - matched:
+        tqdm.write(f"labels: {missing} of {len(works)} images have no line in {path}")
+    own = table[["file"] + [column for column in table if column not in MEASURED]]
+    rest = works[[column for column in works if column == "file" or column not in own]]
+    return rest.merge(own, how="left", on="file").fillna("")
+
+
+def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """works with sha256, width and height of every file; empty where it cannot be read."""
+    paths = [root / file for file in works["file"]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        facts = tqdm(pool.map(_facts, paths), "listing", len(paths), unit=" images", delay=2, leave=False)
+        measured = pd.DataFrame(facts, columns=["sha256", "width", "height"], dtype=object)
+    return works.assign(**measured)
+
+
+def _facts(path: Path) -> tuple[str, str, str]:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "", "", ""
+    try:
+        with Image.open(path) as image:
+            return digest, str(image.width), str(image.height)
+    except Exception:  # a hostile header raises whatever its parser met; embedding lists the reason
+        return digest, "", ""
