@@ -170,7 +170,8 @@ def _load_file(network: nn.Module, path: Path) -> None:
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise UserError(
-                f"backbone.weights={path} {what} {', '.join(keys[:3])}{more}: is backbone.name right?"
+                f"backbone.weights={path} {what} {', '.join(keys[:3])}{more}: is"
+                " backbone.name right?"
             )
 
 

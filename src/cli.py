@@ -182,9 +182,9 @@ def help_page() -> str:
         [
             "Compare every painting with every other:  python -m src.run [option=value ...]",
             "",
-            "  python -m src.run experiment=demo                         no network, two minutes",
+            "  python -m src.run experiment=demo                         no network needed",
             "  python -m src.run data=folder data.images=my/paintings    your own images",
-            "  python -m src.run                                         the National Gallery of Art",
+            "  python -m src.run                                         the National Gallery",
             "  python -m src.run -m similarity.top_k=5,10,20             a sweep",
             "",
             "Groups (group=choice), files in configs/:",

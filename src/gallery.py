@@ -187,8 +187,9 @@ def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:
     """works with sha256, width and height of every file; empty where it cannot be read."""
     paths = [root / file for file in works["file"]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = tqdm(pool.map(_facts, paths), "listing", len(paths), unit=" images", delay=2, leave=False)
-        measured = pd.DataFrame(facts, columns=["sha256", "width", "height"], dtype=object)
+        facts = pool.map(_facts, paths)
+        shown = tqdm(facts, "listing", len(paths), unit=" images", delay=2, leave=False)
+        measured = pd.DataFrame(shown, columns=["sha256", "width", "height"], dtype=object)
     return works.assign(**measured)
 
 
