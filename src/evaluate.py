@@ -84,7 +84,7 @@ def retrieval(
 def _counts(
     labels: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each image, how many images are outside its group, and how many of those share its label."""
+    """How many images are outside each one's group, and how many of those share its label."""
     others = len(labels) - _frequency(groups)
     pairs = np.unique(np.stack([labels, groups]), axis=1, return_inverse=True)[1]
     return others, _frequency(labels) - _frequency(pairs)

@@ -61,7 +61,8 @@ def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> 
             f"similarity.whiten_dim must be at most {kept} for these features, got {dim}"
         )
     values, axes = values[: dim or kept], axes[:, : dim or kept]
-    strongest = axes.gather(0, axes.abs().argmax(0, keepdim=True))  # an axis has no sign of its own
+    # an axis has no sign of its own: its largest entry becomes positive
+    strongest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     return Postprocess(mean, axes * strongest.sign() * values ** (-power / 2))
 
 

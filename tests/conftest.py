@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real paintings and weights, which are no part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared paintings and weights are not on this machine")
+    return SHARED
+
+
+@pytest.fixture
+def paintings(tmp_path: Path) -> Path:
+    """A folder of 12 small images by three artists, a sub-folder each."""
+    folder, draw = tmp_path / "paintings", np.random.default_rng(0)
+    for artist, color in (("ada", (200, 40, 40)), ("bea", (40, 200, 40)), ("cleo", (40, 40, 200))):
+        (folder / artist).mkdir(parents=True)
+        for number in range(4):
+            noise = draw.integers(-40, 40, (30 + number, 40, 3))
+            pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / artist / f"{number}.png")
+    return folder
