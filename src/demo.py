@@ -8,9 +8,12 @@ from pathlib import Path
 from uuid import UUID
 
 import numpy as np
+import pandas as pd
 
 from src import manners
+from src.config import Demo
 from src.files import replacing
+from src.gallery import Gallery, measure, sample, write_gallery
 from src.manners import Canvas, Floats
 
 WORKS = 7  # a painter
@@ -97,3 +100,13 @@ def draw_collection(folder: Path, seed: int = 0) -> list[dict[str, str]]:
                 canvas.finish().save(part, "JPEG", quality=90)
         records.append(record)
     return sorted(records, key=lambda record: record["file"])
+
+
+def demo_gallery(data: Demo, seed: int, outputs: Path) -> Gallery:
+    """The drawn paintings as a gallery."""
+    folder = outputs / "images" / "demo" / f"seed-{seed}"
+    works = pd.DataFrame(draw_collection(folder, seed), dtype=object)
+    works = works[works["file"].isin(sample(list(works["file"]), data.limit, seed))]
+    selection = {"seed": seed, "limit": data.limit}
+    works = measure(works.reset_index(drop=True), folder)
+    return write_gallery("demo", folder.resolve(), works, selection, outputs)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from src.config import UserError, near
+from src.config import Exclude, Similarity, UserError, near
 from src.files import replacing
 
 COLUMNS = [
@@ -53,11 +53,14 @@ class Gallery:
         """Each image's path relative to root, in row order."""
         return list(self.works["file"])
 
-    def labels(self, column: str) -> NDArray[np.int64]:
-        """(n,) a number for each distinct value of the column, -1 where it is empty."""
+    def labels(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
+        """(n,) a number for each distinct value of the column, -1 where it is empty.
+
+        Raises UserError, naming the option that asked, when there is no such column.
+        """
         if column not in self.works:
             raise UserError(
-                f"evaluation.labels={column}: works.csv has no such column"
+                f"{option}: works.csv has no column {column}"
                 f"{near(column, map(str, self.works))}; it has {', '.join(self.label_columns())}"
             )
         values = self.works[column]
@@ -72,9 +75,30 @@ class Gallery:
         }
         return [c for c, count in counts.items() if len(count) > 1 and count.iloc[0] > 1]
 
+    def groups(self, options: Similarity) -> NDArray[np.int64]:
+        """(n,) a number for each set of images that are no neighbors of one another.
+
+        Raises UserError when that leaves an image fewer than top_k others.
+        """
+        groups = np.arange(len(self))
+        if options.exclude is Exclude.same_object:
+            objects = self.labels("object_id", "similarity.exclude=same_object")
+            groups = np.where(objects < 0, len(self) + groups, objects)
+        if options.top_k > most(groups):
+            raise UserError(
+                f"similarity.top_k must be between 1 and {most(groups)} for {len(self)} images,"
+                f" got {options.top_k}"
+            )
+        return groups
+
     def narrowed(self, rows: NDArray[np.int64]) -> "Gallery":
         """The gallery of these rows alone."""
         return Gallery(self.name, self.root, self.works.iloc[rows].reset_index(drop=True))
+
+
+def most(groups: NDArray[np.int64]) -> int:
+    """How many neighbors every image can have: those outside the largest group."""
+    return len(groups) - int(np.unique(groups, return_counts=True)[1].max())
 
 
 def write_gallery(

@@ -1,20 +1,78 @@
 """Compare every painting with every other:  python -m src.run [option=value ...]"""
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import cli
+from src.config import Config, Demo, Folder, UserError
+
+if TYPE_CHECKING:
+    from src.gallery import Gallery
 
 cli.register()
 
 
 @hydra.main(version_base="1.3", config_path=str(cli.CONFIGS), config_name="run")
 def main(overrides: DictConfig) -> None:
+    """Check the options, then run."""
     with cli.refusals():
         cfg = cli.typed(overrides)
-        print(cfg)
+        run(cfg, Path(HydraConfig.get().runtime.output_dir))
+
+
+def run(cfg: Config, folder: Path) -> None:
+    """gallery -> embeddings -> neighbors -> metrics, pictures; each stage leaves its files."""
+    gallery = collect(cfg)
+
+    from src import report  # these import torch, which takes seconds: only after the checks
+    from src.embed import embed
+    from src.rank import rank
+    from src.track import tracking
+
+    clock = report.Clock()
+    with tracking(cfg, folder) as tracker:
+        with clock("embed"):
+            embeddings = embed(gallery, cfg)
+        with clock("rank"):
+            ranking = rank(embeddings, cfg, folder)
+        with clock("evaluate"):
+            metrics = report.measure(ranking, embeddings.gallery, cfg, folder)
+        metrics |= embeddings.facts | clock.seconds | report.costs()
+        report.write(metrics, embeddings, ranking, folder)
+        images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)
+        tracker.metrics(metrics)
+        tracker.pictures(images)
+        tracker.distributions({"neighbor_scores": ranking.top.score.ravel()})
+    report.summary(metrics, folder)
+
+
+def collect(cfg: Config) -> "Gallery":
+    """The gallery that the options ask for; what only it can tell is refused here."""
+    outputs = Path(cfg.outputs)
+    if isinstance(cfg.data, Folder):
+        from src.gallery import folder_gallery
+
+        labels = Path(cfg.data.labels) if cfg.data.labels else None
+        images = Path(cfg.data.images)
+        gallery = folder_gallery(images, labels, cfg.data.limit, cfg.seed, outputs)
+    elif isinstance(cfg.data, Demo):
+        from src.demo import demo_gallery
+
+        gallery = demo_gallery(cfg.data, cfg.seed, outputs)
+    else:
+        raise UserError(
+            "data=nga: this version does not fetch the National Gallery's images yet; start with"
+            " experiment=demo, or with images of your own: data=folder data.images=<folder>"
+        )
+    gallery.groups(cfg.similarity)
+    for column in cfg.evaluation.labels or []:
+        gallery.labels(column)
+    return gallery
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+"""Ranking: from embeddings to the neighbor files of a run."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from src.config import Accelerator, Config, Postprocess, Similarity, Storage
+from src.embed import Embeddings
+from src.files import replacing
+from src.gallery import most
+from src.postprocess import fit_center, fit_whiten
+from src.similarity import Neighbors, top_k
+
+log = logging.getLogger(__name__)
+
+DEVICES = {Accelerator.auto: "auto", Accelerator.gpu: "cuda"}  # float64 needs one of these or cpu
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What was compared, and what came of it."""
+
+    features: Tensor  # (n, m), after post-processing
+    top: Neighbors  # top_k of each image, which are saved
+    deep: Neighbors  # evaluation.depth of each image, for the metrics
+    matrix: Path | None  # of storage=full
+
+
+def rank(embeddings: Embeddings, cfg: Config, folder: Path) -> Ranking:
+    """The neighbors of every image, written to folder; with storage=full the matrix as well.
+
+    Raises UserError when top_k is more than there are, or the disk too small for the matrix.
+    """
+    options, groups = cfg.similarity, embeddings.gallery.groups(cfg.similarity)
+    features = postprocess(embeddings, options, folder)
+    matrix = matrix_path(embeddings, options)
+    if matrix and matrix.exists():
+        log.info("similarity: the matrix is already in %s", matrix)
+    bar: Any = partial(tqdm, desc="comparing", unit=" tiles", delay=1)
+    deep = top_k(
+        features,
+        min(max(options.top_k, cfg.evaluation.depth), most(groups)),
+        block_size=options.block,
+        device=DEVICES.get(cfg.trainer.accelerator, "cpu"),
+        groups=groups,
+        matrix=None if matrix is None or matrix.exists() else matrix,
+        dtype=options.dtype.value,
+        watch=bar,
+    )
+    if deep.unproven:
+        log.info("similarity: %.2f%% of rows searched again", 100 * deep.unproven)
+    k = options.top_k
+    top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.unproven)
+    save(top, embeddings.gallery.files, folder)
+    return Ranking(features, top, deep, matrix)
+
+
+def postprocess(embeddings: Embeddings, options: Similarity, folder: Path) -> Tensor:
+    """The features that are compared; what was fitted is saved for queries with new images."""
+    features = torch.from_numpy(embeddings.features)
+    match options.postprocess:
+        case Postprocess.none:
+            return features
+        case Postprocess.center:
+            fitted = fit_center(features)
+        case Postprocess.whiten:
+            fitted = fit_whiten(features, options.whiten_power, options.whiten_dim)
+    arrays = {"mean": fitted.mean.numpy()}
+    if fitted.axes is not None:
+        arrays["axes"] = fitted.axes.numpy()
+    with replacing(folder / "postprocess.npz") as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    return fitted(features)
+
+
+def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
+    """Where storage=full keeps the matrix of these features, beside them."""
+    if options.storage is not Storage.full:
+        return None
+    name = "similarity_scores"
+    if options.postprocess is Postprocess.center:
+        name += "-center"
+    if options.postprocess is Postprocess.whiten:
+        name += f"-whiten-{options.whiten_power:g}-{options.whiten_dim or 'all'}"
+    if options.dtype.value != "float32":
+        name += f"-{options.dtype.value}"
+    return embeddings.folder / f"{name}.npy"
+
+
+def save(neighbors: Neighbors, files: list[str], folder: Path) -> None:
+    """neighbors.npz (index and score) and top_<k>_similar.npy (name and score), each (n, k)."""
+    index, score = neighbors.index, neighbors.score
+    with replacing(folder / "neighbors.npz") as part, part.open("wb") as file:
+        np.savez(file, index=index, score=score)
+    names = np.array(files)[index]  # (n, k)
+    named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
+    named["name"], named["score"] = names, score
+    with replacing(folder / f"top_{index.shape[1]}_similar.npy") as part, part.open("wb") as file:
+        np.save(file, named)

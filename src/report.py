@@ -1,0 +1,131 @@
+"""The end of a run: metrics, files, pictures and the table on the terminal."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from src import evaluate, pictures
+from src.config import Config
+from src.embed import Embeddings
+from src.files import replacing
+from src.gallery import Gallery
+from src.rank import Ranking
+
+RANDOM_PAIRS = 100_000
+SHOWN = 8  # queries on the overview
+
+
+class Clock:
+    """Seconds that each stage took, under the names of metrics.json."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time the block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[f"seconds/{stage}"] = time.perf_counter() - start
+
+
+def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:
+    """All metrics; those of each query go to queries.npz."""
+    metrics: dict[str, Any] = evaluate.intra_inter(ranking.features, ranking.top)
+    metrics["inter_stored_only"] = evaluate.inter_stored_only(ranking.top, cfg.seed)
+    metrics["unproven_rows"] = ranking.deep.unproven
+    queries = {"intra": ranking.top.score.mean(axis=1, dtype=np.float64)}
+    groups = gallery.groups(cfg.similarity)
+    chosen = cfg.evaluation.labels
+    for column in gallery.label_columns() if chosen is None else chosen:
+        labels = gallery.labels(column)
+        found, each = evaluate.retrieval(column, labels, ranking.deep.index, groups)
+        metrics |= found
+        queries |= each
+    with replacing(folder / "queries.npz") as part, part.open("wb") as file:
+        np.savez(file, **queries)
+    return metrics
+
+
+def costs() -> dict[str, float]:
+    """Peak memory of this process, and of the GPU where one was used."""
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # ru_maxrss is in bytes there, else in kB
+    found = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if torch.cuda.is_available():
+        found["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return found
+
+
+def write(metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path) -> None:
+    """metrics.json, and paths.yaml: where the gallery, embeddings and matrix are, from folder."""
+    with replacing(folder / "metrics.json") as part:
+        part.write_text(json.dumps(metrics, indent=2) + "\n")
+    gallery = embeddings.folder.parents[3] / "galleries" / embeddings.gallery.name
+    paths = {"gallery": gallery, "embeddings": embeddings.folder, "matrix": ranking.matrix}
+    found = {name: os.path.relpath(path, folder) for name, path in paths.items() if path}
+    with replacing(folder / "paths.yaml") as part:
+        part.write_text(yaml.safe_dump(found, sort_keys=False))
+
+
+def illustrate(
+    metrics: dict[str, Any], gallery: Gallery, ranking: Ranking, seed: int, folder: Path
+) -> dict[str, Path]:
+    """neighbors.jpg, some queries with their neighbors, and scores.png, how scores are spread."""
+    draw = np.random.default_rng(seed)
+    rows = sorted(draw.choice(len(gallery), min(SHOWN, len(gallery)), replace=False).tolist())
+    sheet = pictures.overview(gallery, ranking.top.index, ranking.top.score, rows)
+    random = evaluate.random_pairs(ranking.features, RANDOM_PAIRS, seed)
+    plot = pictures.score_plot(ranking.top.score, random, metrics["intra"], metrics["inter"])
+    files = {"neighbors": folder / "neighbors.jpg", "scores": folder / "scores.png"}
+    sheet.save(files["neighbors"], quality=88)
+    plot.savefig(files["scores"])
+    return files
+
+
+def summary(metrics: dict[str, Any], folder: Path) -> None:
+    """A short table on the terminal: metrics, files, what to do next."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_scores(metrics))
+    columns = [name.split("/")[0] for name in metrics if name.endswith("/precision_at_1")]
+    if columns:
+        console.print(_labels(metrics, columns))
+    if metrics["weights"].startswith("random"):
+        console.print(
+            "The network's weights are random: it tells textures apart, it has learned nothing."
+        )
+    console.print(
+        f"files: {folder}: " + ", ".join(sorted(p.name for p in folder.iterdir() if p.is_file()))
+    )
+    console.print("next:  python -m src.show              a random painting and its neighbors")
+    console.print("       python -m src.show gallery      all that is in the collection")
+    console.print("       make dashboard                  runs in TensorBoard")
+
+
+def _scores(metrics: dict[str, Any]) -> Table:
+    table = Table("images", "skipped", "intra", "inter", "gap", "seconds", box=SIMPLE)
+    seconds = sum(value for name, value in metrics.items() if name.startswith("seconds/"))
+    numbers = [f"{metrics[name]:.4f}" for name in ("intra", "inter", "gap")]
+    table.add_row(str(metrics["images"]), str(metrics["skipped"]), *numbers, f"{seconds:.1f}")
+    return table
+
+
+def _labels(metrics: dict[str, Any], columns: list[str]) -> Table:
+    table = Table("label", "queries", "precision at 1", "at 10", "chance", box=SIMPLE)
+    for column in columns:
+        names = [f"{column}/precision_at_{end}" for end in ("1", "10", "1_chance")]
+        values = [f"{metrics[name]:.3f}" if name in metrics else "" for name in names]
+        table.add_row(column, str(metrics[f"{column}/queries"]), *values)
+    return table
