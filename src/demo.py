@@ -21,25 +21,24 @@ HABITS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works
 SCHOOLS = ("Harbor School", "Circle of Nine", "Velm Academy", "Salt Row Group", "Northern Workshop")
 MEDIA = ("oil on canvas", "acrylic on canvas", "oil on panel", "tempera on panel")
 WORDS = {
-    "color": "Ochre Vermilion Cobalt Umber Teal Rose Violet Sand Slate Ivory",
     "fruit": "Pears Quinces Apples Plums Lemons Figs Apricots Oranges",
     "place": "Orrin Tessel Varn Marrow Kessa Dunmere Saltby Ostwick",
     "time": "Morning Evening Harvest Snowmelt Rain August Thaw Dusk",
 }
 
 TITLES: dict[Callable[[Canvas], None], str] = {
-    manners.grid: "Grid No. {n} in {color}",
-    manners.color_field: "{color} Field No. {n}",
+    manners.grid: "Grid No. {n}",
+    manners.color_field: "Field No. {n}, {time}",
     manners.landscape: "Hills near {place}, {time}",
     manners.pointillism: "{time} at {place}",
     manners.waves: "Swell No. {n}",
-    manners.gesture: "Untitled ({color}, No. {n})",
+    manners.gesture: "Untitled (No. {n})",
     manners.still_life: "Bowl with {fruit}",
     manners.rings: "Rings No. {n}",
     manners.op_art: "Interference {n}",
     manners.night_city: "{place} by Night",
     manners.shards: "Facets of {place}",
-    manners.hatching: "Field, {time}",
+    manners.hatching: "{time} over {place}",
 }
 
 # A line for each manner above: its painters, each with a palette of five colors in short hex.

@@ -70,14 +70,14 @@ def _text(size: int) -> int:
 
 
 def draw_card(page: Image.Image, card: Card, left: int, top: int, size: int) -> None:
-    """Put a card's image, centered in a square of size pixels, and its caption below."""
+    """Put a card's image, in the lower left of a square of size pixels, and its caption below."""
     pen, line = ImageDraw.Draw(page), _line(size)
     try:
         image = ImageOps.contain(load_rgb(card.path, MAX_PIXELS), (size, size))
     except Unreadable:
         image = Image.new("RGB", (size, size), BLANK)
         ImageDraw.Draw(image).text((size / 2, size / 2), "unreadable", FAINT, font(12), anchor="mm")
-    x, y = left + (size - image.width) // 2, top + size - image.height
+    x, y = left, top + size - image.height
     page.paste(image, (x, y))
     if card.marked:
         pen.rectangle((x - 3, y - 3, x + image.width + 2, y + image.height + 2), None, ACCENT, 3)
@@ -135,6 +135,8 @@ def card(gallery: Gallery, row: int, heading: str, marked: bool = False) -> Card
     """An image of a gallery, with its title (else its file's name) and artist."""
     work = gallery.works.iloc[row]
     title = work.get("title", "") or Path(work["file"]).stem
+    if " " not in title:  # a slug, which reads and breaks better as words
+        title = title.replace("-", " ").replace("_", " ")
     known = [work.get("artist", ""), work.get("date", "")]
     path = gallery.root / work["file"]
     return Card(path, heading, title, ", ".join(filter(None, known)), marked)
@@ -163,7 +165,7 @@ def score_plot(
     low, high = float(min(stored.min(), random.min())), float(max(stored.max(), random.max()))
     bins = np.linspace(low, high if high > low else low + 1e-6, 80).tolist()
     for values, name, color in ((random, "random pairs", "#b0b0b0"), (stored, "neighbors", ACCENT)):
-        axes.hist(values, bins, density=True, alpha=0.65, color=color, label=name)
+        axes.hist(values.ravel(), bins, density=True, alpha=0.65, color=color, label=name)
     for mean, name, color in ((inter, "inter, all pairs", FAINT), (intra, "intra", ACCENT)):
         axes.axvline(mean, color=color, linestyle="--", label=f"{name}: {mean:.4f}")
     axes.set(

@@ -162,14 +162,13 @@ def facts(gallery: Gallery) -> list[str]:
         values = sorted(int(value) for value in gallery.works[side] if value)
         if values:
             middle = values[len(values) // 2]
-            lines.append(f"{side}: {values[0]} to {values[-1]} pixels, median {middle}")
+            lines.append(f"{side} {values[0]} to {values[-1]} pixels, median {middle}")
+    counts = []
     for column in gallery.label_columns():
         codes = gallery.labels(column)
-        unknown = int((codes < 0).sum())
-        lines.append(
-            f"{column}: {codes.max() + 1} values" + (f", {unknown} unknown" if unknown else "")
-        )
-    return lines
+        unknown = f" ({(codes < 0).sum()} unknown)" if (codes < 0).any() else ""
+        counts.append(f"{column} {codes.max() + 1}{unknown}")
+    return [lines[0], "; ".join(lines[1:]), *([f"values: {', '.join(counts)}"] if counts else [])]
 
 
 def unreadable(gallery: Gallery) -> dict[str, str]:

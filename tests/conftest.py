@@ -4,6 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.config import (
+    Accelerator,
+    Backbone,
+    Config,
+    Folder,
+    Similarity,
+    Tracking,
+    Trainer,
+    WandbMode,
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -26,3 +37,16 @@ def paintings(tmp_path: Path) -> Path:
             pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / artist / f"{number}.png")
     return folder
+
+
+@pytest.fixture
+def cfg(paintings: Path, tmp_path: Path) -> Config:
+    """A run over the small paintings, with a small network and no trackers."""
+    return Config(
+        data=Folder(images=str(paintings)),
+        backbone=Backbone(name="resnet18", weights="random", layer="layer1"),
+        similarity=Similarity(top_k=3),
+        tracking=Tracking(wandb=WandbMode.off, tensorboard=False),
+        trainer=Trainer(accelerator=Accelerator.cpu),
+        outputs=str(tmp_path / "outputs"),
+    )

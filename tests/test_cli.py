@@ -1,0 +1,138 @@
+"""The command line as a user meets it: real processes, real configs."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from src import cli
+from src.config import Config, Demo, Nga, Storage, WandbMode
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def start(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "src.run", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def composed(*overrides: str) -> Config:
+    cli.register()
+    with initialize_config_dir(str(cli.CONFIGS), version_base="1.3"):
+        made = OmegaConf.to_object(compose("run", list(overrides)))
+    assert isinstance(made, Config)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["similarity.top_k=ten"], "similarity.top_k: Value 'ten' of type 'str'"),
+        (["similarity.storage=disk"], "expected one of [topk, full]"),
+        (["similarity.topk=3"], "there is no option similarity.topk; near it: similarity.top_k"),
+        (["similrity.top_k=3"], "there is no option similrity.top_k; near it: similarity.top_k"),
+        (["similarity.top_k=0"], "similarity.top_k must be at least 1, got 0"),
+        (["data=museum"], "data=museum: choose one of demo, folder, nga"),
+        (["experiment=demmo"], "experiment=demmo: choose one of demo, seed"),
+        (["data=folder"], "data.images is required"),
+        (["data=folder", "data.images=no/such"], "data.images=no/such does not exist"),
+        (["data.images=x"], "data.images is an option of data=folder: add data=folder"),
+        (["evaluation.labels=artist"], "evaluation.labels takes a list: evaluation.labels=[a,b]"),
+        (["backbone.name=resnet5"], "backbone.name=resnet5 is not a torchvision classification"),
+        (["trainer.precision=33"], "expected one of [32-true, 16-mixed, bf16-mixed]"),
+        (["+extra=1"], "+extra=1: options are changed by name=value"),
+        (["~seed"], "~seed: options are changed by name=value"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_a_wrong_option_is_one_line_at_once(words: list[str], message: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    ended = start(*words, f"outputs={tmp_path}")
+    assert time.monotonic() - began < 2
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert (ended.stdout, ended.stderr.count("\n")) == ("", 1)
+
+
+def test_a_sweep_names_the_job_that_is_refused(tmp_path: Path) -> None:
+    ended = start(
+        "-m", "similarity.top_k=0,1", "data=folder", "data.images=x", f"outputs={tmp_path}"
+    )
+    assert ended.returncode != 0
+    assert "data.images=x does not exist" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_default_job_says_what_to_do(tmp_path: Path) -> None:
+    ended = start(f"outputs={tmp_path}")
+    assert ended.returncode == 2
+    assert "experiment=demo" in ended.stderr
+    assert "data=folder data.images=<folder>" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_help_lists_every_option() -> None:
+    page = start("--help").stdout
+    assert "similarity.top_k = 10    [int]\n      neighbors kept of each image" in page
+    assert "data.images = required    [str]\n      data=folder: the folder" in page
+    assert all(f"  {name} = " in page for name, *_ in cli.options(Config))
+    assert all(f"  {name} = " in page for _, name, *_ in cli.source_options())
+
+
+def test_cfg_job_prints_the_options_in_force() -> None:
+    page = start("--cfg", "job", "similarity.top_k=7").stdout
+    assert "similarity:\n  storage: topk\n  top_k: 7\n" in page
+
+
+def test_no_option_lacks_its_text() -> None:
+    assert [name for name, _, _, text in cli.options(Config) if not text] == []
+    assert [name for _, name, _, _, text in cli.source_options() if not text] == []
+
+
+def test_defaults_are_the_national_gallery_by_resnet50() -> None:
+    cfg = composed()
+    assert isinstance(cfg.data, Nga)
+    backbone = cfg.backbone
+    assert (backbone.name, backbone.weights[:10], backbone.layer) == (
+        "resnet50",
+        "IMAGENET1K",
+        "avgpool",
+    )
+    assert (cfg.similarity.top_k, cfg.similarity.storage) == (10, Storage.topk)
+    assert (cfg.tracking.wandb, cfg.tracking.tensorboard) == (WandbMode.offline, True)
+
+
+def test_experiment_seed_is_what_the_first_version_did() -> None:
+    cfg = composed("experiment=seed")
+    assert (cfg.data.longer_side, cfg.data.resize.name) == (200, "squash")
+    assert (cfg.backbone.weights, cfg.backbone.layer) == ("IMAGENET1K_V1", "avgpool")
+    assert cfg.similarity.storage is Storage.full
+    assert (cfg.similarity.dtype.name, cfg.similarity.top_k) == ("float32", 10)
+
+
+@pytest.mark.parametrize("path", sorted(cli.CONFIGS.glob("*/*.yaml")), ids=str)
+def test_every_config_file_composes(path: Path) -> None:
+    choice = f"{path.parent.name}={path.stem}"
+    extra = ["data.images=tests"] if choice == "data=folder" else []
+    assert composed(choice, *extra).similarity.top_k >= 1
+
+
+def test_experiment_demo_takes_random_weights() -> None:
+    cfg = composed("experiment=demo")
+    assert isinstance(cfg.data, Demo)
+    assert cfg.backbone.weights == "random"
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    assert cli.one_line(ZeroDivisionError("bug")) is None
+
+
+def test_a_full_disk_is_one_line() -> None:
+    text = cli.one_line(OSError(28, "No space left on device"))
+    assert text is not None
+    assert text.startswith("the disk is full")

@@ -1,0 +1,190 @@
+"""Whole runs: on small paintings, and on real ones against an independent computation."""
+
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from sklearn.metrics.pairwise import cosine_similarity
+from torchvision.transforms import v2
+
+from src.config import (
+    Backbone,
+    Config,
+    Evaluation,
+    Exclude,
+    Folder,
+    Similarity,
+    Storage,
+    UserError,
+)
+from src.run import run
+
+ROOT = Path(__file__).resolve().parent.parent
+COSTS = ("seconds/", "peak_", "images_per_second", "waiting_", "reused_", "device")
+
+
+def outcome(cfg: Config, folder: Path) -> dict[str, Any]:
+    """Run, and return metrics.json."""
+    folder.mkdir(parents=True)
+    run(cfg, folder)
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return metrics
+
+
+def results(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics without what a run cost."""
+    return {name: value for name, value in metrics.items() if not name.startswith(COSTS)}
+
+
+def test_a_run_leaves_its_files(cfg: Config, tmp_path: Path) -> None:
+    outcome(cfg, tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
+        *("neighbors.jpg", "scores.png"),
+    }
+
+
+def test_neighbors_read_by_numpy_alone(cfg: Config, tmp_path: Path) -> None:
+    outcome(cfg, tmp_path / "run")
+    named = np.load(tmp_path / "run" / "top_3_similar.npy")
+    names = np.load(next(Path(cfg.outputs).glob("embeddings/*/*/layer1/image_names.npy")))
+    with np.load(tmp_path / "run" / "neighbors.npz") as found:
+        assert (found["index"].dtype, found["score"].dtype) == (np.int32, np.float32)
+        np.testing.assert_array_equal(names[found["index"]], named["name"])
+        np.testing.assert_array_equal(found["score"], named["score"])
+    assert named.shape == (12, 3)
+
+
+def test_both_storage_modes_agree(cfg: Config, tmp_path: Path) -> None:
+    few = outcome(cfg, tmp_path / "topk")
+    full = replace(cfg, similarity=replace(cfg.similarity, storage=Storage.full))
+    assert results(outcome(full, tmp_path / "full")) == results(few)
+    with (
+        np.load(tmp_path / "topk/neighbors.npz") as a,
+        np.load(tmp_path / "full/neighbors.npz") as b,
+    ):
+        np.testing.assert_array_equal(a["index"], b["index"])
+        np.testing.assert_array_equal(a["score"], b["score"])
+        matrix = np.load(next(Path(cfg.outputs).glob("embeddings/*/*/*/similarity_scores.npy")))
+        np.testing.assert_allclose(np.take_along_axis(matrix, a["index"], 1), a["score"], atol=2e-6)
+
+
+def test_a_second_run_embeds_nothing(
+    cfg: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = outcome(cfg, tmp_path / "first")
+    with caplog.at_level(logging.INFO):
+        second = outcome(cfg, tmp_path / "second")
+    assert "embedding: nothing to do" in caplog.text
+    assert (first["reused_embeddings"], second["reused_embeddings"]) == (False, True)
+    assert results(second) == results(first)
+
+
+def test_a_finished_matrix_is_not_written_again(cfg: Config, tmp_path: Path) -> None:
+    full = replace(cfg, similarity=replace(cfg.similarity, storage=Storage.full))
+    outcome(full, tmp_path / "first")
+    matrix = next(Path(cfg.outputs).glob("embeddings/*/*/*/similarity_scores.npy"))
+    written = matrix.stat().st_mtime_ns
+    outcome(replace(full, similarity=replace(full.similarity, top_k=5)), tmp_path / "second")
+    assert matrix.stat().st_mtime_ns == written
+
+
+def test_top_k_is_refused_as_soon_as_the_gallery_is_listed(paintings: Path, tmp_path: Path) -> None:
+    words = ["data=folder", f"data.images={paintings}", "similarity.top_k=12"]
+    command = [sys.executable, "-X", "importtime", "-m", "src.run", *words, f"outputs={tmp_path}"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "similarity.top_k must be between 1 and 11 for 12 images, got 12" in ended.stderr
+    assert " torch\n" not in ended.stderr  # not yet imported
+
+
+def test_an_unknown_label_is_refused(cfg: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="evaluation.labels: works.csv has no column artits; near"):
+        run(replace(cfg, evaluation=Evaluation(labels=["artits"])), tmp_path)
+
+
+def test_unreadable_images_may_leave_too_few(cfg: Config, paintings: Path, tmp_path: Path) -> None:
+    for path in sorted(paintings.glob("*/*.png"))[:9]:
+        path.write_text("no image")
+    with pytest.raises(UserError, match="between 1 and 2 for 3 images, got 3"):
+        run(cfg, tmp_path)
+
+
+def test_views_of_one_object_are_no_neighbors(cfg: Config, paintings: Path, tmp_path: Path) -> None:
+    files = sorted(path.relative_to(paintings).as_posix() for path in paintings.glob("*/*.png"))
+    objects = [file.split("/")[0] for file in files]
+    table = tmp_path / "labels.csv"
+    pd.DataFrame({"file": files, "object_id": objects}).to_csv(table, index=False)
+    data = Folder(images=str(paintings), labels=str(table))
+    options = replace(cfg.similarity, exclude=Exclude.same_object)
+    outcome(replace(cfg, data=data, similarity=options), tmp_path / "run")
+    named = np.load(tmp_path / "run" / "top_3_similar.npy")["name"]
+    own = np.array(objects)[:, None]
+    assert (np.char.partition(named, "/")[..., 0] != own).all()
+
+
+def test_real_paintings_as_computed_without_this_project(
+    shared_data: Path, cfg: Config, tmp_path: Path
+) -> None:
+    images, table = shared_data / "paintings", shared_data / "paintings" / "manifest.csv"
+    weights = shared_data / "weights" / "squeezenet1_1.pth"
+    chosen = replace(
+        cfg,
+        data=Folder(images=str(images), labels=str(table)),
+        backbone=Backbone(name="squeezenet1_1", weights=str(weights), layer="features.10"),
+        similarity=Similarity(top_k=10),
+        evaluation=Evaluation(labels=["artist", "style"]),
+    )
+    metrics = outcome(chosen, tmp_path / "topk")
+    full = replace(chosen, similarity=Similarity(top_k=10, storage=Storage.full))
+    assert results(outcome(full, tmp_path / "full")) == results(metrics)
+    with np.load(tmp_path / "full" / "neighbors.npz") as found:
+        index, score = found["index"], found["score"]
+
+    works = pd.read_csv(table, keep_default_na=False).sort_values("file", ignore_index=True)
+    cosine = cosine_similarity(plain_features(images, works["file"], weights))
+    np.fill_diagonal(cosine, -1)
+    order = np.argsort(-cosine, axis=1, kind="stable")[:, :10]
+    best = np.take_along_axis(cosine, order, 1)
+    np.testing.assert_allclose(score, best, atol=1e-5)
+    # where two images score the same to 1e-5, either may come first
+    np.testing.assert_allclose(np.take_along_axis(cosine, index, 1), best, atol=1e-5)
+    assert (index == order).mean() > 0.99
+    for label in ("artist", "style"):
+        values = works[label].to_numpy()
+        asked = values != ""
+        right = values[order] == values[:, None]
+        assert metrics[f"{label}/queries"] == asked.sum()
+        assert metrics[f"{label}/precision_at_1"] == pytest.approx(right[asked, 0].mean())
+        assert metrics[f"{label}/precision_at_10"] == pytest.approx(right[asked].mean())
+
+
+def plain_features(images: Path, files: pd.Series, weights: Path) -> np.ndarray:
+    """SqueezeNet's features.10, averaged, with Pillow and torchvision alone: (n, 384)."""
+    network = torchvision.models.squeezenet1_1()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    network = network.features[:11].eval()
+    prepare = v2.Compose(
+        [
+            v2.Resize((224, 224)),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    rows = []
+    with torch.inference_mode():
+        for file in files:
+            image = prepare(Image.open(images / file).convert("RGB"))
+            rows.append(network(image[None]).mean((2, 3))[0].numpy())
+    return np.stack(rows)

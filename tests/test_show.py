@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src import show
+from src.config import Config
+from src.run import run
+
+
+@pytest.fixture
+def finished(cfg: Config) -> Path:
+    """The folder of a finished run; outputs is its third parent."""
+    folder = Path(cfg.outputs, "runs", "2026-01-01", "12-00-00-000000")
+    folder.mkdir(parents=True)
+    run(cfg, folder)
+    return folder
+
+
+def ask(folder: Path, *words: str) -> int:
+    return show.main([*words, "--outputs", str(folder.parents[2]), "--no-open"])
+
+
+def test_a_row_is_shown_with_its_neighbors(finished: Path, capsys: pytest.CaptureFixture) -> None:
+    assert ask(finished, "5") == 0
+    named = np.load(finished / "top_3_similar.npy")[5]
+    printed = capsys.readouterr().out
+    for rank, (name, score) in enumerate(named, 1):
+        assert f"{rank}  {score:.4f}" in printed
+        assert name in printed
+    with Image.open(finished / "neighbors-5.jpg") as picture:
+        assert picture.width > 1000
+
+
+@pytest.mark.parametrize("words", [["bea/2.png"], ["BEA/2"], ["6"]])
+def test_a_painting_is_found_by_row_file_or_part(finished: Path, words: list[str]) -> None:
+    assert ask(finished, *words) == 0
+    assert (finished / "neighbors-6.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("12", "row 12: rows go from 0 to 11"),
+        ("zoe", "no painting's file or title has 'zoe' in it"),
+        ("bea", "4 paintings have 'bea' in file or title; by row: 4: bea/0.png; 5: bea/1.png"),
+    ],
+)
+def test_a_painting_that_is_not_there(
+    finished: Path, word: str, message: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert ask(finished, word) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_random_choice_can_be_repeated(finished: Path, capsys: pytest.CaptureFixture) -> None:
+    assert ask(finished) == 0
+    first = capsys.readouterr().out
+    seed = first.split("--seed ")[1].split()[0]
+    assert ask(finished, "--seed", seed) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_without_a_run_it_says_how_to_start_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert show.main(["--outputs", str(tmp_path)]) == 2
+    assert "python -m src.run experiment=demo" in capsys.readouterr().err
+    assert show.main(["3", "--run", str(tmp_path)]) == 2
+    assert "is not a finished run" in capsys.readouterr().err
+
+
+def test_a_run_outlives_changes_of_its_gallery(
+    finished: Path, cfg: Config, paintings: Path
+) -> None:
+    (paintings / "ada" / "0.png").unlink()
+    later = Path(cfg.outputs, "runs", "2026-01-02", "12-00-00-000000")
+    later.mkdir(parents=True)
+    run(cfg, later)
+    gallery, index, _ = show.open_run(finished)
+    assert (len(gallery), len(index)) == (12, 12)
+    assert gallery.files[0] == "ada/0.png"
+    assert ask(finished, "0", "--run", str(finished)) == 0
+
+
+def test_a_gallery_is_counted_and_checked(
+    finished: Path, paintings: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (paintings / "cleo" / "3.png").write_bytes((paintings / "cleo/3.png").read_bytes()[:200])
+    assert ask(finished, "gallery") == 0
+    printed = capsys.readouterr().out
+    assert "12 images\nwidth 40 to 40 pixels, median 40; height 30 to 33 pixels" in printed
+    assert "values: artist 3, folder 3" in printed
+    assert "1 unreadable\n  cleo/3.png: " in printed
+    assert list(finished.parents[2].glob("galleries/*/gallery.jpg"))
+
+
+def test_any_folder_of_images_can_be_inspected(
+    paintings: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    picture = tmp_path / "sheet.png"
+    assert show.main(["gallery", str(paintings), "--out", str(picture), "--no-open"]) == 0
+    assert "paintings: 12 images" in capsys.readouterr().out
+    with Image.open(picture) as sheet:
+        assert sheet.format == "PNG"
+    assert show.main(["gallery", str(tmp_path / "none")]) == 2
+    assert "neither a gallery nor a folder with images" in capsys.readouterr().err
