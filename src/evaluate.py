@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.postprocess import unit
-from src.similarity import Neighbors, exact_scores
+from src.similarity import Neighbors, as_tensor, exact_scores
 from src.tiles import CHUNK, row_norms
 
 DEPTHS = (1, 5, 10)
@@ -24,7 +24,7 @@ def intra_inter(features: ArrayLike | Tensor, neighbors: Neighbors) -> Metrics:
     the exact mean over all pairs i != j and inter_std its standard deviation; gap = intra - inter,
     separation = gap / inter_std. They describe one embedding and do not rank embeddings.
     """
-    rows, scores = torch.as_tensor(features), neighbors.score.astype(np.float64)
+    rows, scores = as_tensor(features), neighbors.score.astype(np.float64)
     metrics = {"intra": float(scores.mean())}
     for depth in (1, 5):
         if depth <= scores.shape[1]:
@@ -110,7 +110,7 @@ def inter_stored_only(neighbors: Neighbors, seed: int, queries: int = 5) -> floa
 
 def random_pairs(features: ArrayLike | Tensor, count: int, seed: int) -> NDArray[np.float32]:
     """(count,) scores of seeded random pairs i != j, with replacement."""
-    rows = torch.as_tensor(features)
+    rows = as_tensor(features)
     draw = np.random.default_rng(seed)
     first = draw.integers(len(rows), size=count)
     second = (first + draw.integers(1, len(rows), size=count)) % len(rows)

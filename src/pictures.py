@@ -49,7 +49,7 @@ def fitted(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 1) 
         rows.append(words[:end])
         words = words[end:].lstrip()
     if words:
-        last = rows[-1] + (f" {words}" if lines > 1 else words)
+        last = f"{rows[-1]} {words}"
         while last and face.getlength(f"{last}…") > width:
             last = last[:-1]
         rows[-1] = f"{last.rstrip()}…"

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.files import create_npy, replacing
-from src.tiles import CHUNK, Centered, Sink, Watch, center, full_precision, row_norms, sweep
+from src.tiles import Centered, Sink, Watch, center, exact_sum, full_precision, row_norms, sweep
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
 EXACT = 512  # pairs scored at once in float64: (512, d) products stay near the cache
@@ -53,7 +53,9 @@ def top_k(
     Raises ValueError for features that are not (n, d) finite floats, or for k out of range.
     """
     rows = checked(features)
-    group = torch.arange(len(rows)) if groups is None else torch.as_tensor(groups)
+    group = torch.arange(len(rows)) if groups is None else as_tensor(groups)
+    if group.shape != (len(rows),):
+        raise ValueError(f"groups must be ({len(rows)},), got {tuple(group.shape)}")
     most = len(rows) - int(group.unique(return_counts=True)[1].max())
     if not 1 <= k <= most:
         raise ValueError(f"k must be between 1 and {most} for these {len(rows)} rows, got {k}")
@@ -92,17 +94,26 @@ def _device(name: str) -> torch.device:
 
 def checked(features: ArrayLike | Tensor) -> Tensor:
     """features as a CPU tensor. Raises ValueError unless it is (n, d), n > 1, of finite floats."""
-    rows = torch.as_tensor(features).cpu()
+    rows = as_tensor(features)
     if rows.ndim != 2 or len(rows) < 2 or not rows.shape[1] or not rows.is_floating_point():
         raise ValueError(
             "features must be (n, d) floats with at least 2 rows, got"
             f" {tuple(rows.shape)} {rows.dtype}"
         )
-    finite = torch.cat([block.isfinite().all(dim=1) for block in rows.split(CHUNK)])
-    if not finite.all():
-        bad = (~finite).nonzero().flatten().tolist()
-        raise ValueError(f"{len(bad)} rows hold NaN or infinity, the first is row {bad[0]}")
+    bad = (~row_norms(rows).isfinite()).nonzero().flatten().tolist()
+    if bad:
+        raise ValueError(
+            f"{len(bad)} rows hold NaN or infinity, or are too long for float64, the first is"
+            f" row {bad[0]}"
+        )
     return rows
+
+
+def as_tensor(values: ArrayLike | Tensor) -> Tensor:
+    """values on the CPU, copied only where PyTorch takes no such array (read-only, reversed)."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu()
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 class Candidates:
@@ -183,7 +194,7 @@ def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -
     """
     products = rows[queries].double()[:, None] * rows[others].double()  # (q, c, d)
     scale = norms[queries][:, None] * norms[others]
-    return torch.where(scale == 0, 0, products.sum(-1) / scale).float()
+    return torch.where(scale == 0, 0, exact_sum(products) / scale).float()
 
 
 def ranked(score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 BLOCK = {"cpu": 4096, "cuda": 16384}  # rows; a tile of 4096 x 4096 takes 67 MB
 CHUNK = 4096  # rows handled at once in float64
+PIECE = 16384  # numbers summed at once
 Pair = tuple[slice, slice]
 Watch = Callable[[list[Pair]], Iterable[Pair]]  # tqdm, say
 
@@ -42,7 +43,8 @@ class Centered:
         """(b, b) float32: x.y - m.m of these rows and columns, to within bound."""
         right = self.rows[columns].clone()
         right[:, -2:] = right[:, -2:].flip(1)
-        return self.rows[rows] @ right.T
+        with torch.autocast(right.device.type, enabled=False):  # the bound counts on float32
+            return self.rows[rows] @ right.T
 
 
 def center(rows: Tensor, device: torch.device) -> Centered:
@@ -60,21 +62,35 @@ def center(rows: Tensor, device: torch.device) -> Centered:
         length[at], along[at] = moved.norm(dim=1), moved @ mean
         centered[at, :d], centered[at, d] = moved.float(), along[at].float()
     # Higham, Accuracy and Stability, 3.1: a float32 sum of d + 2 products in any order is within
-    # (d + 2) u of exact, relative to the sum of their sizes, u = 2^-24; rounding the factors adds
-    # 2 u, and 4 u are for what is of second order. The last term covers the float64 arithmetic.
+    # g(d + 2) of exact, relative to the sum of their sizes; g(i) = i u / (1 - i u), u = 2^-24.
+    # Rounding the factors makes it g(d + 4), and 4 more are for the rounding of size itself. The
+    # last term covers the float64 arithmetic.
     size = length * length.max() + along.abs() + along.abs().max()
-    bound = (d + 8) * 2.0**-24 * size + (d + 16) * 2.0**-50
+    steps = (d + 8) * 2.0**-24
+    bound = steps / (1 - steps) * size + (d + 16) * 2.0**-50
     return Centered(centered.to(device), float(mean @ mean), bound, zero.to(device))
 
 
 def row_norms(rows: Tensor) -> Tensor:
     """(n,) float64 lengths, each equal to the bit whatever rows stand around it."""
-    return torch.cat([block.double().square().sum(-1).sqrt() for block in rows.split(CHUNK)])
+    return torch.cat([exact_sum(block.double().square()).sqrt() for block in rows.split(CHUNK)])
+
+
+def exact_sum(products: Tensor) -> Tensor:
+    """(..., d) -> (...): the same bits whatever the shape in front, or the number of threads.
+
+    PyTorch spreads a lone sum of 32,768 numbers or more over the threads, so none may be as long.
+    """
+    sums: list[Tensor] = [part.sum(-1) for part in products.split(PIECE, dim=-1)]
+    return sum(sums[1:], sums[0])
 
 
 def sweep(centered: Centered, sinks: list[Sink], block_size: int | None, watch: Watch) -> None:
     """Give every tile of the upper triangle, each pair of rows once, to every sink."""
-    n, size = len(centered.rows), block_size or BLOCK[centered.rows.device.type]
+    n = len(centered.rows)
+    size = BLOCK[centered.rows.device.type] if block_size is None else block_size
+    if size < 1:
+        raise ValueError(f"block_size must be at least 1, or None for auto, got {size}")
     blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     pairs = [(rows, columns) for i, rows in enumerate(blocks) for columns in blocks[i:]]
     with full_precision():
