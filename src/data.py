@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import lightning as L
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from src.config import Data, Resize
 from src.gallery import Gallery
+from src.images import Unreadable, load_rgb
 
 
 class Batch(NamedTuple):
@@ -22,10 +22,6 @@ class Batch(NamedTuple):
     images: Tensor  # (b, 3, size, size) float32
     rows: list[int]
     unreadable: list[tuple[int, str]]
-
-
-class Unreadable(Exception):
-    """An image that is left out; the message is the reason that skipped.csv gives."""
 
 
 @dataclass(frozen=True)
@@ -63,38 +59,6 @@ class Transform:
                 left, top = (sides[0] - self.size) // 2, (sides[1] - self.size) // 2
                 image = image.resize((sides[0], sides[1]), method)
                 return image.crop((left, top, left + self.size, top + self.size))
-
-
-def load_rgb(path: Path, max_pixels: int) -> Image.Image:
-    """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason."""
-    try:
-        with Image.open(path) as image:
-            pixels = image.width * image.height
-            if pixels > max_pixels:
-                raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
-            return _rgb(ImageOps.exif_transpose(image))
-    except Unreadable:
-        raise
-    except Exception as error:  # whatever a parser met in a hostile file; it is listed, not hidden
-        text = " ".join(str(error).replace(str(path), path.name).split())
-        raise Unreadable(f"{type(error).__name__}: {text}") from error
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16 bits a sample and more: convert() would clip
-        image = _eight_bit(np.asarray(image, dtype=np.float64))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def _eight_bit(values: np.ndarray) -> Image.Image:
-    """Gray values of 0..65535, 0..255 or 0..1 as 8-bit gray."""
-    values = np.nan_to_num(values)
-    top = values.max(initial=0)
-    full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
-    return Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
 
 
 class PaintingsDataset(Dataset[tuple[int, Tensor | str]]):

@@ -23,13 +23,13 @@ import yaml
 from lightning.pytorch.callbacks import BasePredictionWriter
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from src.backbone import Backbone, load_backbone, transform, weights_id
 from src.config import Accelerator, Config, UserError
 from src.data import Batch, GalleryDataModule
 from src.files import create_npy, replacing
 from src.gallery import Gallery
+from src.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +93,18 @@ def _make(gallery: Gallery, cfg: Config, options: dict[str, Any], folder: Path) 
         with RowWriter(part / "features.npy", gallery.files, backbone.dim) as writer:
             facts = _predict(backbone, images, writer, cfg)
         _finish(part, writer, options)
-        if not folder.is_dir():  # else another process made the same rows meanwhile
-            part.rename(folder)
+        _move(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return facts
+
+
+def _move(part: Path, folder: Path) -> None:
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process has made the same rows meanwhile
+            raise
 
 
 def _predict(
@@ -156,17 +163,21 @@ class RowWriter(BasePredictionWriter):
         super().__init__("batch")
         self.path, self.files, self.dim = path, files, dim
         self.unreadable: dict[int, str] = {}  # row: reason
-        self.waited, self._idle_since = 0.0, time.perf_counter()
+        self.waited = 0.0  # seconds
 
     def __enter__(self) -> "RowWriter":
         self._file = self.path.open("w+b")
         self._start = create_npy(self._file, (len(self.files), self.dim), np.float32)
-        self._bar = tqdm(total=len(self.files), desc="embedding", unit=" images")
+        self._bar = progress(None, "embedding", len(self.files), " images")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
         self._file.close()
+
+    def on_predict_start(self, *_: object) -> None:
+        """From here on the network waits for data."""
+        self._idle_since = time.perf_counter()
 
     def on_predict_batch_start(self, *_: object) -> None:
         """The network waited for this batch since the last one was written."""

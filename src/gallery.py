@@ -5,6 +5,7 @@ selection, and the folder of images that the column file is relative to).
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +17,13 @@ import numpy as np
 import pandas as pd
 import yaml
 from numpy.typing import NDArray
-from PIL import Image
-from tqdm import tqdm
 
 from src.config import Exclude, Similarity, UserError, near
 from src.files import replacing
+from src.images import pixel_size
+from src.progress import progress
+
+log = logging.getLogger(__name__)
 
 COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
@@ -32,9 +35,6 @@ SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
     *(".jp2", ".ppm", ".pgm", ".tga", ".avif"),
 }
-
-
-Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
             f" paths like {works['file'].iloc[0]}"
         )
     if missing := len(works) - matched:
-        tqdm.write(f"labels: {missing} of {len(works)} images have no line in {path}")
+        log.warning("labels: %d of %d images have no line in %s", missing, len(works), path)
     own = table[["file"] + [column for column in table if column not in MEASURED]]
     rest = works[[column for column in works if column == "file" or column not in own]]
     return rest.merge(own, how="left", on="file").fillna("")
@@ -212,7 +212,7 @@ def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:
     paths = [root / file for file in works["file"]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         facts = pool.map(_facts, paths)
-        shown = tqdm(facts, "listing", len(paths), unit=" images", delay=2, leave=False)
+        shown = progress(facts, "listing", len(paths), " images")
         measured = pd.DataFrame(shown, columns=["sha256", "width", "height"], dtype=object)
     return works.assign(**measured)
 
@@ -223,8 +223,5 @@ def _facts(path: Path) -> tuple[str, str, str]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "", "", ""
-    try:
-        with Image.open(path) as image:
-            return digest, str(image.width), str(image.height)
-    except Exception:  # a hostile header raises whatever its parser met; embedding lists the reason
-        return digest, "", ""
+    width, height = pixel_size(path) or ("", "")
+    return digest, str(width), str(height)

@@ -2,20 +2,18 @@
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from src.config import Accelerator, Config, Postprocess, Similarity, Storage
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import most
 from src.postprocess import fit_center, fit_whiten
+from src.progress import progress
 from src.similarity import Neighbors, top_k
 
 log = logging.getLogger(__name__)
@@ -43,7 +41,6 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path) -> Ranking:
     matrix = matrix_path(embeddings, options)
     if matrix and matrix.exists():
         log.info("similarity: the matrix is already in %s", matrix)
-    bar: Any = partial(tqdm, desc="comparing", unit=" tiles", delay=1)
     deep = top_k(
         features,
         min(max(options.top_k, cfg.evaluation.depth), most(groups)),
@@ -52,7 +49,7 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path) -> Ranking:
         groups=groups,
         matrix=None if matrix is None or matrix.exists() else matrix,
         dtype=options.dtype.value,
-        watch=bar,
+        watch=lambda pairs: progress(pairs, "comparing", len(pairs), " tiles"),
     )
     if deep.unproven:
         log.info("similarity: %.2f%% of rows searched again", 100 * deep.unproven)

@@ -18,13 +18,13 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from src import pictures
 from src.config import UserError, near
-from src.data import Unreadable, load_rgb
 from src.files import replacing
 from src.gallery import Gallery, list_images, measure, read_gallery
+from src.images import Unreadable, load_rgb
+from src.progress import progress
 
 THUMBNAILS = 60  # on a gallery's contact sheet
 
@@ -175,7 +175,7 @@ def unreadable(gallery: Gallery) -> dict[str, str]:
     """Every file that cannot be decoded whole, and why."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = pool.map(why_unreadable, (gallery.root / file for file in gallery.files))
-        shown = tqdm(reasons, "reading", len(gallery), unit=" images", delay=2, leave=False)
+        shown = progress(reasons, "reading", len(gallery), " images")
         return {file: why for file, why in zip(gallery.files, shown, strict=True) if why}
 
 
