@@ -74,7 +74,7 @@ def command(main: Callable[[], None]) -> int:
     except _Refused:
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return 130
     except Exception as error:
         text = one_line(error)

@@ -174,7 +174,7 @@ class Folder(Data):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.images == MISSING:
+        if self.images in (MISSING, ""):
             raise UserError("data=folder needs data.images=<a folder of images>")
         _folder("data.images", self.images)
         if self.labels is not None and not Path(self.labels).is_file():
@@ -289,3 +289,5 @@ class Config:
 
     def __post_init__(self) -> None:
         _at_least(0, seed=self.seed)
+        if not self.outputs:
+            raise UserError("outputs must be the path of a folder, got nothing")

@@ -56,6 +56,10 @@ def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> 
         covariance += moved.T @ moved / len(features)
     values, axes = (x.flip(-1) for x in torch.linalg.eigh(covariance))  # largest first
     kept = int((values > SMALLEST * values[0]).sum())
+    if not kept or values[0] < SMALLEST:
+        raise UserError(
+            "similarity.postprocess=whiten needs images that differ, these are all alike: take none"
+        )
     if dim is not None and dim > kept:
         raise UserError(
             f"similarity.whiten_dim must be at most {kept} for these features, got {dim}"

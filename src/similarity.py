@@ -71,7 +71,7 @@ def top_k(
 
 def write_matrix(
     features: ArrayLike | Tensor,
-    path: Path,
+    path: str | Path,
     dtype: Literal["float32", "float16"] = "float32",
     block_size: int | None = None,
     device: str = "auto",
@@ -80,9 +80,9 @@ def write_matrix(
 
     A matrix that is already there is left alone. Raises UserError when the disk is too small.
     """
-    if not path.exists():
+    if not Path(path).exists():
         centered = center(checked(features), _device(device))
-        with matrix_file(path, centered, dtype) as sink:
+        with matrix_file(Path(path), centered, dtype) as sink:
             sweep(centered, [sink], block_size, iter)
 
 

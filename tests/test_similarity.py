@@ -1,0 +1,357 @@
+import shutil
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics.pairwise import cosine_similarity
+
+from src import similarity
+from src.config import UserError
+from src.similarity import Neighbors, exact_scores, top_k, write_matrix
+from src.tiles import Centered, center, row_norms
+
+DRAW = np.random.default_rng(0)
+BASE = DRAW.random((40, 24), dtype="f4")
+WIDE = DRAW.normal(size=(40, 700)).astype("f4")
+ZEROED = BASE * (DRAW.random((40, 1)) > 0.3)
+FEATURES = {
+    "positive": BASE,
+    "normal": WIDE,
+    "equal rows": BASE[DRAW.integers(5, size=40)],
+    "scaled copies": WIDE[np.arange(40) % 20] * DRAW.choice([1e-30, 0.5, 3, 1e15], (40, 1)),
+    "opposite rows": np.concatenate([BASE[:20], -BASE[:20]]),
+    "ties": DRAW.integers(-1, 2, (40, 3)),
+    "zero rows": ZEROED,
+    "only zeros": np.zeros((40, 2)),
+    "alike": 1 + 0.02 * BASE,
+    "too alike for float32": 1 + 1e-4 * BASE,
+    "two rows": BASE[:2],
+    "one column": DRAW.normal(size=(40, 1)),
+    "very wide": DRAW.random((3, 40_000)),
+}
+FEATURES = {name: rows.astype("f4") for name, rows in FEATURES.items()}
+kinds = pytest.mark.parametrize("kind", FEATURES)
+
+
+def brute_force(features, k, groups=None) -> Neighbors:
+    rows = np.asarray(features, dtype=np.float64)
+    norms = np.sqrt((rows * rows).sum(1))
+    dots, scale = np.stack([(row * rows).sum(1) for row in rows]), norms[:, None] * norms
+    score = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0).astype("f4")
+    groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
+    order = np.argsort(-score, axis=1, kind="stable")
+    index = np.stack([best[groups[best] != groups[row]][:k] for row, best in enumerate(order)])
+    return Neighbors(index, np.take_along_axis(score, index, 1), 0)
+
+
+def assert_same(found: Neighbors, expected: Neighbors) -> None:
+    assert (found.index.dtype, found.score.dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(found.index, expected.index)
+    np.testing.assert_array_equal(found.score.view("i4"), expected.score.view("i4"))
+
+
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(request) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def medium_precision() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.fixture
+def warn_always() -> Iterator[None]:
+    """PyTorch says most of its warnings only once; here each time, so that each is an error."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+@kinds
+@pytest.mark.parametrize("k", [1, 5, 10_000])
+def test_neighbors_equal_brute_force(kind, k):
+    k = min(k, len(FEATURES[kind]) - 1)
+    assert_same(top_k(FEATURES[kind], k), brute_force(FEATURES[kind], k))
+
+
+@kinds
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("block_size, write", [(1, False), (7, True), (40, False), (64, True)])
+def test_no_setting_changes_a_bit(kind, block_size, write, tmp_path):
+    k, path = min(4, len(FEATURES[kind]) - 1), tmp_path / "matrix.npy" if write else None
+    found = top_k(FEATURES[kind], k, block_size=block_size, matrix=path)
+    assert_same(found, brute_force(FEATURES[kind], k))
+
+
+@kinds
+@pytest.mark.parametrize("margin", [0, 1, 1000])
+def test_margin_changes_no_bit(kind, margin, monkeypatch):
+    monkeypatch.setattr(similarity, "MARGIN", margin)
+    k = min(4, len(FEATURES[kind]) - 1)
+    assert_same(top_k(FEATURES[kind], k, block_size=9), brute_force(FEATURES[kind], k))
+
+
+def test_neighbors_of_many_rows_in_clusters():
+    centers = DRAW.random((20, 64))
+    rows = (centers[DRAW.integers(20, size=700)] + 0.01 * DRAW.random((700, 64))).astype("f4")
+    assert_same(top_k(rows, 10, block_size=256), brute_force(rows, 10))
+
+
+# The squares and sums of these numbers are exact, so the brute force has no rounding of its own.
+few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.data(), st.integers(2, 12), st.integers(1, 4), st.integers(1, 13), st.integers(0, 3))
+def test_ties_and_zeros(data, n, width, block_size, margin):
+    features = data.draw(arrays(np.float32, (n, width), elements=few_values))
+    groups = data.draw(arrays(np.int64, n, elements=st.integers(0, 2)).filter(np.ptp))
+    k = data.draw(st.integers(1, n - np.bincount(groups).max()))
+    with mock.patch.object(similarity, "MARGIN", margin):
+        assert_same(top_k(features, k, block_size=block_size), brute_force(features, k))
+        found = top_k(features, k, block_size=block_size, groups=groups)
+    assert_same(found, brute_force(features, k, groups))
+
+
+@kinds
+@pytest.mark.parametrize("block_size", [7, None])
+def test_rows_of_a_group_are_no_neighbors(kind, block_size):
+    n = len(FEATURES[kind])
+    groups, k = np.arange(n) // 3 if n > 3 else np.arange(n), min(n - 3, 4) if n > 3 else 1
+    found = top_k(FEATURES[kind], k, block_size=block_size, groups=groups)
+    assert (groups[found.index] != groups[:, None]).all()
+    assert_same(found, brute_force(FEATURES[kind], k, groups))
+
+
+def test_a_group_may_leave_just_k():
+    groups = [0] * 30 + [1] * 10
+    assert_same(top_k(BASE, 10, groups=groups), brute_force(BASE, 10, groups))
+
+
+@pytest.mark.parametrize("kind", ["equal rows", "only zeros", "too alike for float32"])
+def test_rows_that_the_fast_pass_leaves_open_are_right_all_the_same(kind, monkeypatch):
+    monkeypatch.setattr(similarity, "MARGIN", 2)
+    found = top_k(FEATURES[kind], 3)
+    assert found.unproven > 0.5
+    assert_same(found, brute_force(FEATURES[kind], 3))
+
+
+@pytest.mark.parametrize("kind, k", [("positive", 10), ("normal", 10), ("only zeros", 39)])
+def test_rows_that_the_fast_pass_proves(kind, k):
+    assert top_k(FEATURES[kind], k).unproven == 0
+
+
+@pytest.fixture(scope="module")
+def on_edge() -> torch.Tensor:
+    """Rows whose score with row 0 is where float32 rounds to another: the last bit decides."""
+    start, step = torch.tensor(np.random.default_rng(0).random((2, 40, 300)))
+    step[0] = 0
+    low, high = torch.zeros(2, 40, 1, dtype=torch.float64)
+    high += 1
+
+    def scores(rows: torch.Tensor) -> torch.Tensor:
+        return exact_scores(rows, row_norms(rows), torch.tensor([0]), torch.arange(40)[None]).T
+
+    first = scores(start)
+    for _ in range(60):
+        middle = (low + high) / 2
+        same = scores(start + middle * step) == first
+        low, high = torch.where(same, middle, low), torch.where(same, high, middle)
+    return start + low * step
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_score_has_the_same_bits_alone_and_among_others(on_edge):
+    norms, query, others = row_norms(on_edge), torch.tensor([0]), torch.arange(1, 40)[:, None]
+    together = exact_scores(on_edge, norms, query, others.T)[0]
+    alone = [exact_scores(on_edge, norms, query, other[None])[0, 0] for other in others]
+    assert torch.equal(together, torch.stack(alone))
+    assert torch.equal(together, exact_scores(on_edge, norms, others[:, 0], 0 * others)[:, 0])
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("block_size, margin", [(1, 16), (7, 0), (23, 1), (40, 30)])
+def test_no_setting_changes_a_bit_on_the_edge(block_size, margin, on_edge, monkeypatch):
+    whole = top_k(on_edge, 39)
+    monkeypatch.setattr(similarity, "MARGIN", margin)
+    found = top_k(on_edge, 5, block_size=block_size)
+    assert_same(found, Neighbors(whole.index[:, :5], whole.score[:, :5], 0))
+
+
+@pytest.mark.usefixtures("medium_precision")
+def test_every_product_is_of_full_precision(monkeypatch):
+    tile, seen = Centered.tile, []
+    monkeypatch.setattr(similarity, "MARGIN", 2)
+    monkeypatch.setattr(
+        Centered, "tile", lambda *a: seen.append(torch.get_float32_matmul_precision()) or tile(*a)
+    )
+    assert top_k(FEATURES["only zeros"], 3).unproven == 1
+    assert seen == ["highest", "highest"]  # the sweep, and the search again
+
+
+Pass = namedtuple("Pass", "off bound")  # a fast pass off by this much, with a bound that says this
+
+
+@pytest.fixture
+def sloppy(request, monkeypatch) -> None:
+    """A fast pass whose products are off by up to so much, and whose bound says so, or does not."""
+    tile, (off, bound) = Centered.tile, request.param
+
+    def wrong(self: Centered, rows: slice | torch.Tensor, columns: slice) -> torch.Tensor:
+        right = tile(self, rows, columns)
+        return right + off * torch.sin(1e4 * right)
+
+    def claimed(rows: torch.Tensor, device: torch.device) -> Centered:
+        centered = center(rows, device)
+        return replace(centered, bound=centered.bound + bound)
+
+    monkeypatch.setattr(Centered, "tile", wrong)
+    monkeypatch.setattr(similarity, "center", claimed)
+    monkeypatch.setattr(similarity, "MARGIN", 1)
+
+
+@pytest.mark.parametrize("sloppy", [Pass(0.01, 0.0101), Pass(0.1, 0.101)], indirect=True)
+def test_a_sloppy_pass_with_an_honest_bound_does_no_harm(sloppy):
+    found = top_k(BASE, 5)
+    assert found.unproven > 0
+    assert_same(found, brute_force(BASE, 5))
+
+
+@pytest.mark.parametrize("sloppy", [Pass(0.01, 0), Pass(0.1, 0.001)], indirect=True)
+def test_a_sloppy_pass_with_too_small_a_bound_goes_wrong(sloppy):
+    assert (top_k(BASE, 5).index != brute_force(BASE, 5).index).any()
+
+
+@pytest.mark.parametrize("convert", [np.float64, np.float16, torch.tensor, np.asfortranarray])
+@pytest.mark.usefixtures("warn_always")
+def test_any_floats_are_accepted(convert):
+    assert_same(top_k(convert(BASE), 5), brute_force(convert(BASE), 5))
+
+
+@pytest.mark.usefixtures("warn_always")
+def test_views_and_gradients_are_accepted():
+    assert_same(top_k(BASE[::-2, ::3], 5), brute_force(BASE[::-2, ::3], 5))
+    assert_same(top_k(torch.tensor(BASE, requires_grad=True), 5), brute_force(BASE, 5))
+
+
+@pytest.mark.usefixtures("warn_always")
+def test_a_memory_map_is_accepted(tmp_path):
+    np.save(tmp_path / "features.npy", BASE)
+    features = np.load(tmp_path / "features.npy", mmap_mode="r")
+    assert_same(top_k(features, 5), brute_force(BASE, 5))
+    write_matrix(features, tmp_path / "matrix.npy")
+
+
+@pytest.mark.usefixtures("warn_always")
+def test_read_only_groups_are_accepted():
+    groups = np.arange(40) // 2
+    groups.flags.writeable = False
+    assert_same(top_k(BASE, 5, groups=groups), brute_force(BASE, 5, groups))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e200])
+@pytest.mark.parametrize("rank", [top_k, lambda features: write_matrix(features, Path("unused"))])
+def test_rows_that_are_not_finite_are_refused(rank, number):
+    features = BASE.astype(np.float64)
+    features[7, 3] = features[9] = number
+    with pytest.raises(ValueError, match="2 rows hold NaN or infinity, .* the first is row 7"):
+        rank(features)
+
+
+@pytest.mark.parametrize(
+    "features", [BASE[0], BASE[None], BASE[:1], BASE[:, :0], BASE > 0, np.ones((4, 2), int)]
+)
+def test_other_shapes_and_types_are_refused(features):
+    with pytest.raises(ValueError, match=r"must be \(n, d\) floats with at least 2 rows, got \("):
+        top_k(features, 1)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 40])
+def test_k_out_of_range_is_refused(k):
+    with pytest.raises(ValueError, match=f"k must be between 1 and 39 for these 40 rows, got {k}"):
+        top_k(BASE, k)
+
+
+def test_k_too_large_for_the_groups_is_refused():
+    with pytest.raises(ValueError, match="k must be between 1 and 10 for these 40 rows, got 11"):
+        top_k(BASE, 11, groups=[0] * 30 + [1] * 10)
+
+
+@pytest.mark.parametrize("groups", [np.arange(39), np.arange(41), np.ones((40, 1))])
+def test_groups_of_another_length_are_refused(groups):
+    with pytest.raises(ValueError, match=r"groups must be \(40,\), got \("):
+        top_k(BASE, 1, groups=groups)
+
+
+@pytest.mark.parametrize("block_size", [1, 5, 23, 100])
+@pytest.mark.parametrize("dtype, off", [("float32", 2e-6), ("float16", 5e-4)])
+@pytest.mark.parametrize("kind", ["positive", "normal", "opposite rows", "zero rows", "alike"])
+def test_matrix_holds_the_cosines(kind, dtype, off, block_size, tmp_path):
+    write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size)
+    matrix = np.load(tmp_path / "matrix.npy", mmap_mode="r")
+    assert (matrix.shape, matrix.dtype) == ((40, 40), dtype)
+    assert abs(matrix - cosine_similarity(FEATURES[kind].astype(np.float64))).max() < off
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("block_size", [1, 23, 40])
+@pytest.mark.parametrize("kind", ["zero rows", "scaled copies", "normal"])
+def test_matrix_is_symmetric_and_its_diagonal_one(kind, block_size, dtype, tmp_path):
+    write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size)
+    matrix, zero = np.load(tmp_path / "matrix.npy"), ~FEATURES[kind].any(axis=1)
+    assert matrix.tobytes() == matrix.T.tobytes()
+    np.testing.assert_array_equal(matrix.diagonal(), ~zero)
+    assert not matrix[zero].any()
+    assert abs(matrix).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_neighbors_and_matrix_of_one_pass(dtype, tmp_path):
+    write_matrix(BASE, tmp_path / "alone.npy", dtype, block_size=23)
+    top_k(BASE, 5, block_size=23, matrix=tmp_path / "with.npy", dtype=dtype)
+    assert (tmp_path / "with.npy").read_bytes() == (tmp_path / "alone.npy").read_bytes()
+
+
+def test_a_matrix_that_is_there_is_left_alone(tmp_path):
+    (tmp_path / "matrix.npy").write_text("an earlier one")
+    write_matrix(BASE, tmp_path / "matrix.npy")
+    assert (tmp_path / "matrix.npy").read_text() == "an earlier one"
+
+
+@pytest.mark.parametrize("write", [write_matrix, lambda rows, path: top_k(rows, 5, matrix=path)])
+def test_an_error_leaves_no_matrix(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(similarity.MatrixSink, "add", mock.Mock(side_effect=OSError("unplugged")))
+    with pytest.raises(OSError, match="unplugged"):
+        write(BASE, tmp_path / "matrix.npy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: mock.Mock(free=40 * 40 * 4 - 1))
+    with pytest.raises(UserError, match="has 0.0 GB free, but 0.0 GB are needed: free some space"):
+        write_matrix(BASE, tmp_path / "matrix.npy")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@kinds
+def test_a_gpu_changes_no_bit(kind, tmp_path):
+    k = min(4, len(FEATURES[kind]) - 1)
+    found = top_k(FEATURES[kind], k, block_size=23, device="cuda", matrix=tmp_path / "matrix.npy")
+    assert_same(found, brute_force(FEATURES[kind], k))
