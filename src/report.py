@@ -97,21 +97,18 @@ def illustrate(
 
 def summary(metrics: dict[str, Any], folder: Path) -> None:
     """A short table on the terminal: metrics, files, what to do next."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(_scores(metrics))
-    columns = [name.split("/")[0] for name in metrics if name.endswith("/precision_at_1")]
-    if columns:
+    end = "/precision_at_1"
+    if columns := [name.removesuffix(end) for name in metrics if name.endswith(end)]:
         console.print(_labels(metrics, columns))
     if metrics["weights"].startswith("random"):
-        console.print(
-            "The network's weights are random: it tells textures apart, it has learned nothing."
-        )
-    console.print(
-        f"files: {folder}: " + ", ".join(sorted(p.name for p in folder.iterdir() if p.is_file()))
-    )
-    console.print("next:  python -m src.show              a random painting and its neighbors")
-    console.print("       python -m src.show gallery      all that is in the collection")
-    console.print("       make dashboard                  runs in TensorBoard")
+        console.print("The network's weights are random: it has learned nothing about paintings.")
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    console.print(f"files in {os.path.relpath(folder)}: {', '.join(names)}")
+    console.print(f"next:  python -m src.show{' ' * 14}a random painting and its neighbors")
+    console.print(f"       python -m src.show gallery{' ' * 6}all that is in the collection")
+    console.print(f"       make dashboard{' ' * 18}runs in TensorBoard")
 
 
 def _scores(metrics: dict[str, Any]) -> Table:
