@@ -1,9 +1,10 @@
 """The network: its weights, the layer whose output is the embedding, and pooling."""
 
 import hashlib
+from contextlib import redirect_stderr
 from http.client import HTTPException
+from io import StringIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import lightning as L
@@ -52,7 +53,8 @@ class Backbone(L.LightningModule):
     def _spatial(self, shape: tuple[int, ...], size: int) -> tuple[int, ...]:
         """The axes that grow with the input: Swin's features are (b, h, w, c)."""
         try:
-            larger = self._output(torch.zeros(2, 3, size + 64, size + 64)).shape
+            with redirect_stderr(StringIO()):  # torch.fx prints a traceback beside raising
+                larger = self._output(torch.zeros(2, 3, size + 64, size + 64)).shape
         except (AssertionError, RuntimeError, ValueError):  # networks of one input size alone
             return ()
         return tuple(axis for axis in (1, 2, 3) if shape[axis] != larger[axis])
@@ -161,7 +163,7 @@ def _load_file(network: nn.Module, path: Path) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         missing, unexpected = network.load_state_dict(state, strict=False)
-    except (RuntimeError, UnpicklingError, EOFError, TypeError, OSError) as error:
+    except Exception as error:  # a file that is no checkpoint makes the unpickler raise anything
         first = " ".join(str(error).split(". ")[0].split())[:200]
         raise UserError(
             f"backbone.weights={path} is no state dict for {type(network).__name__}: {first}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import lightning as L
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -52,13 +52,30 @@ class Transform:
             case Resize.squash:
                 return image.resize(square, method)
             case Resize.pad:
-                return ImageOps.pad(image, square, method)
+                # ImageOps.pad loses a picture that is thinner than a pixel
+                scale = self.size / max(image.size)
+                width, height = (max(1, round(side * scale)) for side in image.size)
+                padded = Image.new("RGB", square)
+                at = (round((self.size - width) / 2), round((self.size - height) / 2))
+                padded.paste(image.resize((width, height), method), at)
+                return padded
             case Resize.crop:
-                scale = self.crop_from / min(image.size)
-                sides = [max(self.size, round(side * scale)) for side in image.size]
-                left, top = (sides[0] - self.size) // 2, (sides[1] - self.size) // 2
-                image = image.resize((sides[0], sides[1]), method)
-                return image.crop((left, top, left + self.size, top + self.size))
+                return image.resize(square, method, self._center(*image.size))
+
+    def _center(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The box of an image that torchvision's Resize(crop_from), CenterCrop(size) would keep.
+
+        Taken from the image itself: 1 x 10,000 pixels resized whole would fill gigabytes.
+        """
+        (left, right), (top, bottom) = (
+            self._span(side, min(width, height)) for side in (width, height)
+        )
+        return left, top, right, bottom
+
+    def _span(self, side: int, shorter: int) -> tuple[float, float]:
+        resized = int(self.crop_from * side / shorter)
+        start = round((resized - self.size) / 2)
+        return start * side / resized, min(side, (start + self.size) * side / resized)
 
 
 class PaintingsDataset(Dataset[tuple[int, Tensor | str]]):

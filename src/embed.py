@@ -88,6 +88,7 @@ def _make(gallery: Gallery, cfg: Config, options: dict[str, Any], folder: Path) 
         log.warning("the network has random weights: it has learned nothing")
     images = GalleryDataModule(gallery, prepare, cfg.data)
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a killed process that had the same number
     part.mkdir(parents=True)
     try:
         with RowWriter(part / "features.npy", gallery.files, backbone.dim) as writer:
@@ -220,7 +221,7 @@ def _finish(part: Path, writer: RowWriter, options: dict[str, Any]) -> None:
         _keep_rows(writer.path, kept)
     files = [writer.files[row] for row in kept]
     np.save(part / "image_names.npy", np.array(files))
-    with (part / "skipped.csv").open("w", newline="", errors="surrogateescape") as file:
+    with (part / "skipped.csv").open("w", -1, "utf-8", "surrogateescape", "") as file:
         csv.writer(file).writerows([("file", "reason"), *skipped])
     (part / "options.yaml").write_text(yaml.safe_dump(options, sort_keys=False))
 
@@ -236,7 +237,9 @@ def _keep_rows(path: Path, kept: list[int]) -> None:
 
 def _read(folder: Path, gallery: Gallery, options: dict[str, Any]) -> Embeddings:
     """Open a folder of embeddings. Raises UserError when it was made with other options."""
-    made = yaml.safe_load((folder / "options.yaml").read_text())
+    if not (folder / "options.yaml").is_file():
+        raise UserError(f"{folder} has no options.yaml: is backbone.layer right? Or delete it")
+    made = yaml.safe_load((folder / "options.yaml").read_text()) or {}
     for name in made.keys() | options.keys():
         if made.get(name) != options.get(name):
             raise UserError(

@@ -111,7 +111,8 @@ def write_gallery(
     known = [column for column in COLUMNS if column in works]
     works = works[known + [column for column in works if column not in known]]
     with replacing(folder / "works.csv") as part:
-        works.to_csv(part, index=False, errors="surrogateescape")
+        # Lines end in \r\n so that a lone \r in a field is quoted too
+        works.to_csv(part, index=False, errors="surrogateescape", lineterminator="\r\n")
     with replacing(folder / "gallery.yaml") as part:
         facts = {"source": source, "root": str(root), "selection": selection}
         part.write_text(yaml.safe_dump(facts, sort_keys=False))
@@ -130,11 +131,15 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises UserError for what is no CSV.
     """
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
-        ).fillna("")
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{path} is not a table of comma-separated values: {error}") from error
+        why = " ".join(str(error).split())
+        raise UserError(f"{path} is not a table of comma-separated values: {why}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
+        raise UserError(f"{path}: its lines have more fields than its header has names")
+    return table.fillna("")
 
 
 def folder_gallery(

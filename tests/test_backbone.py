@@ -1,0 +1,188 @@
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from src.backbone import Backbone, load_backbone, pool, transform
+from src.config import Backbone as Options
+from src.config import Data, Pooling, Resize, UserError, model_names
+from src.data import Batch
+
+
+class Odd(nn.Module):
+    """A node that gives a pair, and one that gives no row an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pair = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, return_indices=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pair(self.conv(images))[0].mean(0)
+
+
+def untrained(layer: str, name: str = "resnet18", pooling: Pooling = Pooling.avg) -> Options:
+    return Options(name=name, weights="random", layer=layer, pooling=pooling)
+
+
+def images(side: int) -> Tensor:
+    return torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def resnet(seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return models.resnet18().eval()
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, network: nn.Module) -> nn.Module:
+    """Whatever torchvision model is asked for, this network is built."""
+    monkeypatch.setattr(models, "get_model", lambda *_, **__: network)
+    return network.eval()
+
+
+def swin(monkeypatch: pytest.MonkeyPatch) -> models.SwinTransformer:
+    return instead(monkeypatch, models.SwinTransformer([4, 4], 8, [1, 1], [1, 1], [2, 2]))
+
+
+def vit(monkeypatch: pytest.MonkeyPatch) -> models.VisionTransformer:
+    return instead(monkeypatch, models.VisionTransformer(32, 8, 1, 2, 16, 16))
+
+
+def refused(options: Options) -> str:
+    """The message, one line."""
+    with pytest.raises(UserError) as caught:
+        load_backbone(options, 32, 0)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_pooling_of_a_map_by_hand() -> None:
+    output = torch.tensor([[[[1.0, 2], [3, 4]], [[0, 0], [0, -8]]]])  # (1, 2, 2, 2)
+    assert pool(output, Pooling.avg, (2, 3), 3).tolist() == [[2.5, -2]]
+    assert pool(output, Pooling.max, (2, 3), 3).tolist() == [[4, 0]]
+    gem = pool(output, Pooling.gem, (2, 3), 3)
+    torch.testing.assert_close(gem, torch.tensor([[25 ** (1 / 3), 1e-6]]))  # (1 + 8 + 27 + 64) / 4
+    torch.testing.assert_close(pool(output[:, :1], Pooling.gem, (2, 3), 1), torch.tensor([[2.5]]))
+
+
+def test_pooling_of_tokens_by_hand() -> None:
+    output = torch.tensor([[[5.0, 1], [1, 3]]])  # (1, 2 tokens, 2)
+    assert pool(output, Pooling.avg, (1,), 3).tolist() == [[3, 2]]
+    assert pool(output, Pooling.max, (1,), 3).tolist() == [[5, 3]]
+    assert pool(output, Pooling.token, (1,), 3).tolist() == [[5, 1]]
+
+
+@pytest.mark.parametrize("pooling", Pooling)
+def test_rows_need_no_pooling_and_are_float32(pooling: Pooling) -> None:
+    pooled = pool(torch.tensor([[1, -2]], dtype=torch.float16), pooling, (), 3)
+    assert (pooled.dtype, pooled.tolist()) == (torch.float32, [[1, -2]])
+
+
+def test_random_weights_are_seeded() -> None:
+    before = torch.get_rng_state()
+    first, same, other = (load_backbone(untrained("layer1"), 32, seed) for seed in (0, 0, 1))
+    expected = resnet(0).conv1.weight
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.extractor.conv1.weight, expected)
+    assert torch.equal(same.extractor.conv1.weight, expected)
+    assert not torch.equal(other.extractor.conv1.weight, expected)
+
+
+@torch.inference_mode()
+def test_avgpool_of_a_resnet_is_its_last_features() -> None:
+    backbone, network, layer4 = load_backbone(untrained("avgpool"), 64, 3), resnet(3), []
+    network.layer4.register_forward_hook(lambda *args: layer4.append(args[2]))
+    network.fc = nn.Identity()
+    rows, expected = backbone(images(64)), network(images(64))
+    assert rows.shape == (3, backbone.dim) == (3, 512)
+    torch.testing.assert_close(rows, expected)
+    torch.testing.assert_close(rows, layer4[0].mean((2, 3)))
+
+
+@torch.inference_mode()
+def test_a_node_in_the_middle() -> None:
+    backbone, network, seen = load_backbone(untrained("layer2.1.conv1"), 64, 0), resnet(0), []
+    network.layer2[1].conv1.register_forward_hook(lambda *args: seen.append(args[2]))
+    network(images(64))
+    torch.testing.assert_close(backbone(images(64)), seen[0].mean((2, 3)))
+    assert backbone.dim == 128
+
+
+def test_a_batch_without_rows_has_no_embeddings() -> None:
+    backbone = load_backbone(untrained("layer1"), 32, 0)
+    assert backbone.predict_step(Batch(torch.empty(0), [], [(0, "why")])).shape == (0, 64)
+    assert backbone.predict_step(Batch(images(32), [0, 1, 2], [])).shape == (3, 64)
+
+
+@torch.inference_mode()
+def test_swin_maps_are_pooled_over_their_spatial_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = swin(monkeypatch)
+    backbone = load_backbone(untrained("features", "swin_t"), 32, 0)
+    assert backbone.axes == (1, 2)
+    torch.testing.assert_close(backbone(images(32)), network.features(images(32)).mean((1, 2)))
+
+
+@torch.inference_mode()
+def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seen = vit(monkeypatch), []
+    handle = network.encoder.register_forward_hook(lambda *args: seen.append(args[2]))
+    network(images(32))
+    handle.remove()
+    average = load_backbone(untrained("encoder", "vit_b_16"), 32, 0)
+    first = load_backbone(untrained("encoder", "vit_b_16", Pooling.token), 32, 0)
+    torch.testing.assert_close(average(images(32)), seen[0].mean(1))
+    torch.testing.assert_close(first(images(32)), seen[0][:, 0])
+
+
+def test_a_network_of_one_input_size_has_maps_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vit(monkeypatch)
+    backbone = load_backbone(untrained("conv_proj", "vit_b_16"), 32, 0)
+    assert (backbone.axes, backbone.dim) == ((2, 3), 16)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("layr1", "layer=layr1 is not a node of ResNet; near it: layer1, "),
+        ("1234", "layer=1234 is not a node of ResNet; its last ones: relu, maxpool, avgpool, "),
+        ("", "layer= is not a node of ResNet; its last ones: "),
+    ],
+)
+def test_an_unknown_layer_names_those_near_it(layer: str, message: str) -> None:
+    assert message in refused(untrained(layer))
+
+
+@pytest.mark.parametrize(("layer", "given"), [("pair", "tuple"), ("mean", "(4, 15, 15)")])
+def test_a_layer_without_a_row_an_image_is_refused(
+    monkeypatch: pytest.MonkeyPatch, layer: str, given: str
+) -> None:
+    instead(monkeypatch, Odd())
+    assert f"gives no row an image, but {given} for two" in refused(untrained(layer))
+
+
+def test_token_pooling_needs_tokens() -> None:
+    message = refused(untrained("layer1", pooling=Pooling.token))
+    assert "pooling=token needs a layer of tokens" in message
+    assert "(2, 64, 8, 8): choose avg, max or gem" in message
+
+
+def test_the_transform_is_what_the_weights_expect() -> None:
+    made = transform(Options(name="resnet50"), Data(resize=Resize.pad, image_size="300"))
+    assert (made.resize, made.size, made.crop_from, made.longer_side) == (Resize.pad, 224, 232, 300)
+    assert (made.mean, made.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert made.interpolation == "bilinear"
+    assert transform(untrained("features", "swin_t"), Data()).interpolation == "bicubic"
+    assert transform(untrained("layer1"), Data()).crop_from == 256
+
+
+def test_model_names_are_torchvisions() -> None:
+    assert model_names() == sorted(models.list_models(module=models))
+
+
+def test_a_backbone_is_in_evaluation_mode() -> None:
+    backbone = load_backbone(untrained("layer1"), 32, 0)
+    assert isinstance(backbone, Backbone)
+    assert not any(module.training for module in backbone.extractor.modules())

@@ -1,0 +1,207 @@
+import csv
+import os
+import shutil
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision import models, transforms
+
+import src.embed
+from src.backbone import Backbone
+from src.config import Accelerator, Config, UserError
+from src.data import Batch, GalleryDataModule, collate
+from src.embed import RowWriter, embed
+from src.gallery import Gallery, folder_gallery
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squares of 32 pixels instead of 224, for speed."""
+    full = src.embed.transform
+    monkeypatch.setattr(
+        src.embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
+    )
+
+
+@pytest.fixture
+def gallery(cfg: Config) -> Gallery:
+    return listed(cfg)
+
+
+def listed(cfg: Config) -> Gallery:
+    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
+
+
+def spoil(cfg: Config, *files: str) -> Gallery:
+    """The gallery, after these files became no images."""
+    for file in files:
+        Path(cfg.data.images, file).write_text("no image")
+    return listed(cfg)
+
+
+def changed(cfg: Config, group: str, **options: Any) -> Config:
+    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
+
+
+@cache
+def trunk() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = models.resnet18().eval()
+    return nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
+
+
+def reference(gallery: Gallery) -> np.ndarray:
+    """Mean layer1 of torchvision's network, one image at a time: (n, 64)."""
+    steps = [transforms.Resize((32, 32)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    square, rows = transforms.Compose(steps), []
+    for file in gallery.files:
+        with Image.open(gallery.root / file) as image, torch.inference_mode():
+            rows.append(trunk()(square(image.convert("RGB"))[None]).mean((2, 3))[0])
+    return torch.stack(rows).numpy()
+
+
+# Python 3.12 warns of any fork of a process that has threads
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_rows_equal_one_image_at_a_time(
+    cfg: Config, gallery: Gallery, batch_size: int, workers: int
+) -> None:
+    made = embed(gallery, changed(cfg, "data", batch_size=batch_size, workers=workers))
+    features = np.load(made.folder / "features.npy")
+    assert (features.dtype, features.shape) == (np.float32, (12, 64))
+    np.testing.assert_allclose(features, reference(gallery), rtol=1e-5, atol=1e-5)
+    assert np.load(made.folder / "image_names.npy").tolist() == gallery.files
+    assert made.gallery.files == gallery.files
+    assert np.array_equal(made.features, features)
+
+
+def test_batches_may_arrive_in_any_order(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = [int(row) for row in np.random.default_rng(0).permutation(12)]
+
+    def shuffled(self: GalleryDataModule) -> DataLoader[Any]:
+        return DataLoader(self.dataset, batch_size=5, sampler=order, collate_fn=collate)
+
+    monkeypatch.setattr(GalleryDataModule, "predict_dataloader", shuffled)
+    np.testing.assert_allclose(embed(gallery, cfg).features, reference(gallery), atol=1e-5)
+
+
+def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
+    rows = torch.arange(12.0).reshape(4, 3)
+    with RowWriter(tmp_path / "features.npy", list("abcd"), 3) as writer:
+        for batch in (Batch(rows, [3, 1], []), Batch(rows, [0], [(2, "why")])):
+            values = rows[batch.rows]
+            writer.write_on_batch_end(None, None, values, None, batch, 0, 0)
+    written = np.load(tmp_path / "features.npy")
+    assert written[[0, 1, 3]].tolist() == rows[[0, 1, 3]].tolist()
+    assert writer.unreadable == {2: "why"}
+
+
+def test_unreadable_images_shift_no_row(cfg: Config, caplog: pytest.LogCaptureFixture) -> None:
+    gallery = spoil(cfg, "ada/0.png", "bea/1.png", "cleo/3.png")
+    made = embed(gallery, changed(cfg, "data", batch_size=1))
+    kept = [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert made.gallery.files == [gallery.files[row] for row in kept]
+    assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
+    np.testing.assert_allclose(made.features, reference(made.gallery), rtol=1e-5, atol=1e-5)
+    assert (made.facts["images"], made.facts["skipped"]) == (9, 3)
+    assert "3 images cannot be read and are left out" in caplog.text
+
+
+def test_unreadable_images_are_listed(cfg: Config) -> None:
+    odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
+    made = embed(spoil(cfg, odd, "bea/1.png"), cfg)
+    with (made.folder / "skipped.csv").open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        lines = list(csv.reader(file))
+    assert [line[0] for line in lines] == ["file", odd, "bea/1.png"]
+    assert lines[0][1] == "reason"
+    assert all("cannot identify image file" in reason for _, reason in lines[1:])
+
+
+def test_odd_names_are_kept(cfg: Config) -> None:
+    odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
+    shutil.copy(Path(cfg.data.images, "ada/0.png"), Path(cfg.data.images, odd))
+    made = embed(listed(cfg), cfg)
+    assert odd in made.gallery.files
+    assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
+
+
+def test_a_gallery_without_a_readable_image_is_refused(cfg: Config, gallery: Gallery) -> None:
+    gallery = spoil(cfg, *gallery.files)
+    with pytest.raises(UserError, match="none of the 12 .* the first: ada/0.png: .* identify"):
+        embed(gallery, cfg)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_names_the_image(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    def spoiled(self: Backbone, batch: Batch) -> Tensor:
+        factors = [[value if row == 7 else 1.0] for row in batch.rows]
+        return self(batch.images) * torch.tensor(factors)
+
+    monkeypatch.setattr(Backbone, "predict_step", spoiled)
+    with pytest.raises(UserError, match="embedding of bea/3.png holds NaN or infinity: try"):
+        embed(gallery, changed(cfg, "data", batch_size=5))
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "there"),
+    [
+        (Accelerator.gpu, torch.cuda.is_available()),
+        (Accelerator.mps, torch.backends.mps.is_available()),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(
+    cfg: Config, gallery: Gallery, accelerator: Accelerator, there: bool
+) -> None:
+    if there:
+        pytest.skip(f"this machine has {accelerator.name}")
+    message = f"trainer.accelerator={accelerator.name}: torch .* finds no such device here; auto"
+    with pytest.raises(UserError, match=message):
+        embed(gallery, changed(cfg, "trainer", accelerator=accelerator))
+
+
+def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
+    facts = embed(gallery, cfg).facts
+    assert 0 < facts.pop("waiting_for_data") < 1
+    assert facts.pop("images_per_second") > 0
+    assert facts == {
+        "weights": "random (seed 0)",
+        "reused_embeddings": False,
+        "device": "cpu",
+        "images": 12,
+        "skipped": 0,
+    }
+
+
+def test_the_log_says_what_is_done_and_nothing_else_speaks(
+    cfg: Config,
+    gallery: Gallery,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("INFO")
+    embed(gallery, cfg)
+    assert caplog.messages == [
+        "the network has random weights: it has learned nothing",
+        "embedding: 12 images on cpu, layer layer1",
+    ]
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert all(line.startswith("embedding") for line in err.replace("\r", "\n").split())
