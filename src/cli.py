@@ -15,7 +15,7 @@ from typing import Any, cast, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -69,6 +69,7 @@ def refusals() -> Iterator[None]:
 def command(main: Callable[[], None]) -> int:
     """Run a Hydra main; the exit code. No traceback for what a user can mend."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here instead of being printed
+    logging.raiseExceptions = False  # a run.log that cannot be written says so once, below
     try:
         main()
     except _Refused:
@@ -92,10 +93,12 @@ def one_line(error: Exception) -> str | None:
     """
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full ({error}): free some space and start again"
     if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
+        return _about_files(error) if isinstance(error, OSError) else None
+    if isinstance(error, OverrideParseException) or "Ambiguous value" in str(error):
+        override = getattr(error, "override", None) or str(error).split("'")[1]
+        name, _, value = override.partition("=")
+        return f"cannot read {override}: write name=value, quoted like this: '{name}=\"{value}\"'"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     text = " ".join(
         re.split(r"\n\s+full_key|\nSee https|Config search path", str(cause))[0].split()
@@ -107,6 +110,15 @@ def one_line(error: Exception) -> str | None:
     ):
         return f"{choice[1]}={choice[2]}: choose one of {', '.join(choice[3].split())}"
     return text
+
+
+def _about_files(error: OSError) -> str | None:
+    # numpy says "240 requested and 76 written" where the disk is full
+    if error.errno == errno.ENOSPC or " requested and " in str(error):
+        return f"the disk is full ({error}): free some space and start again"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        return f"cannot write {error.filename} ({error.strerror}): choose another outputs=<folder>"
+    return None
 
 
 def _about_option(name: str, text: str) -> str:

@@ -100,10 +100,17 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
-def _at_least(low: float, **options: float | None) -> None:
+def _at_least(low: float, **options: int | None) -> None:
     for name, value in options.items():
         if value is not None and value < low:
             raise UserError(f"{name.replace('__', '.')} must be at least {low}, got {value}")
+
+
+def _between(low: float, high: float, **options: float) -> None:
+    for name, value in options.items():
+        if not low <= value <= high:  # nan is outside too
+            bounds = f"between {low:g} and {high:g}"
+            raise UserError(f"{name.replace('__', '.')} must be {bounds}, got {value}")
 
 
 def _folder(name: str, value: str) -> None:
@@ -209,7 +216,7 @@ class Backbone:
                 f"backbone.weights={self.weights} is neither IMAGENET1K_V1, IMAGENET1K_V2 nor"
                 " random, and there is no file of that name"
             )
-        _at_least(1, backbone__gem_p=self.gem_p)
+        _between(1, 100, backbone__gem_p=self.gem_p)
 
     @property
     def path(self) -> Path | None:
@@ -234,7 +241,7 @@ class Similarity:
 
     def __post_init__(self) -> None:
         _at_least(1, similarity__top_k=self.top_k, similarity__whiten_dim=self.whiten_dim)
-        _at_least(0, similarity__whiten_power=self.whiten_power)
+        _between(0, 2, similarity__whiten_power=self.whiten_power)
         if not re.fullmatch(r"auto|\d+", self.block_size):
             raise UserError(
                 f"similarity.block_size must be auto or at least 1, got {self.block_size}"
@@ -288,6 +295,6 @@ class Config:
     outputs: str = _option("outputs", "folder that everything is written under")
 
     def __post_init__(self) -> None:
-        _at_least(0, seed=self.seed)
+        _between(0, 2**32 - 1, seed=self.seed)
         if not self.outputs:
             raise UserError("outputs must be the path of a folder, got nothing")

@@ -9,6 +9,9 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -27,7 +30,7 @@ from torch import Tensor
 from src.backbone import Backbone, load_backbone, transform, weights_id
 from src.config import Accelerator, Config, UserError
 from src.data import Batch, GalleryDataModule
-from src.files import create_npy, replacing
+from src.files import create_npy, part_of, replacing
 from src.gallery import Gallery
 from src.progress import progress
 
@@ -46,6 +49,7 @@ class Embeddings:
 
 def embed(gallery: Gallery, cfg: Config) -> Embeddings:
     """The gallery's embeddings: those on disk of the same images and options, else made now."""
+    check_accelerator(cfg.trainer.accelerator)
     options = _options(gallery, cfg)
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     parent = Path(cfg.outputs, "embeddings", gallery.name, f"{cfg.backbone.name}-{digest}")
@@ -87,8 +91,7 @@ def _make(gallery: Gallery, cfg: Config, options: dict[str, Any], folder: Path) 
     if cfg.backbone.weights == "random":
         log.warning("the network has random weights: it has learned nothing")
     images = GalleryDataModule(gallery, prepare, cfg.data)
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a killed process that had the same number
+    part = part_of(folder)
     part.mkdir(parents=True)
     try:
         with RowWriter(part / "features.npy", gallery.files, backbone.dim) as writer:
@@ -124,7 +127,7 @@ def _predict(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # Lightning 2.6 calls what torch 2.12 and later deprecate
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
-        trainer.predict(backbone, datamodule=images, return_predictions=False)
+        _run(trainer, backbone, images)
     seconds = time.perf_counter() - start
     return {
         "images_per_second": len(images.dataset) / seconds,
@@ -133,8 +136,17 @@ def _predict(
     }
 
 
-def _trainer(writer: "RowWriter", cfg: Config) -> L.Trainer:
-    accelerator = cfg.trainer.accelerator
+def _run(trainer: L.Trainer, backbone: Backbone, images: GalleryDataModule) -> None:
+    try:
+        trainer.predict(backbone, datamodule=images, return_predictions=False)
+    except SystemExit as stop:
+        if stop.code == 1:  # how Lightning ends at Ctrl-C
+            raise KeyboardInterrupt from stop
+        raise
+
+
+def check_accelerator(accelerator: Accelerator) -> None:
+    """Refuse a device that is not there, before any work."""
     there = {
         Accelerator.gpu: torch.cuda.is_available(),
         Accelerator.mps: torch.backends.mps.is_available(),
@@ -144,9 +156,12 @@ def _trainer(writer: "RowWriter", cfg: Config) -> L.Trainer:
             f"trainer.accelerator={accelerator.name}: torch {torch.__version__} finds no such"
             " device here; auto takes what there is, cpu always works"
         )
+
+
+def _trainer(writer: "RowWriter", cfg: Config) -> L.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     return L.Trainer(
-        accelerator=accelerator.name,
+        accelerator=cfg.trainer.accelerator.name,
         devices=cfg.trainer.devices,
         precision=cast(Any, cfg.trainer.precision.name),
         callbacks=[writer],
@@ -177,7 +192,12 @@ class RowWriter(BasePredictionWriter):
         self._file.close()
 
     def on_predict_start(self, *_: object) -> None:
-        """From here on the network waits for data."""
+        """From here on the network waits for data, and SIGTERM ends the run.
+
+        Lightning has just made it a request that only its training loop looks at.
+        """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         self._idle_since = time.perf_counter()
 
     def on_predict_batch_start(self, *_: object) -> None:

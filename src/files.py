@@ -1,7 +1,9 @@
 """Files that appear whole or not at all."""
 
+import glob
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +16,41 @@ from numpy.typing import DTypeLike
 from src.config import UserError
 
 
+def part_of(path: Path) -> Path:
+    """The name under which this process writes path, free of what killed processes left there."""
+    host = socket.gethostname()
+    for part in path.parent.glob(f"{glob.escape(path.name)}.{glob.escape(host)}-*.part"):
+        number = part.name.removesuffix(".part").rpartition("-")[2]
+        if number == str(os.getpid()) or not _alive(int(number)):
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+    return path.with_name(f"{path.name}.{host}-{os.getpid()}.part")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write beside path; it takes path's place once the block has ended without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def readable(size: int) -> str:
+    """Bytes in the unit that suits them."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
 
 
 def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> int:
@@ -41,8 +68,8 @@ def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> int:
     free = shutil.disk_usage(Path(file.name).parent).free
     if size > free:
         raise UserError(
-            f"{Path(file.name).parent} has {free / 1e9:.1f} GB free, but {size / 1e9:.1f} GB are"
-            " needed: free some space, or put outputs= on another disk"
+            f"{Path(file.name).parent} has {readable(free)} free, but {readable(size)} are needed:"
+            " free some space, or put outputs= on another disk"
         )
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(file.fileno(), start, size)

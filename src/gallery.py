@@ -125,14 +125,27 @@ def read_gallery(folder: Path) -> Gallery:
     return Gallery(folder.name, Path(facts["root"]), read_table(folder / "works.csv"))
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def _dialect(path: Path) -> tuple[str, str]:
+    """Separator and encoding of a CSV, which Excel may have written."""
+    with path.open("rb") as file:
+        head = file.readline()
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return max(",;\t", key=lambda sign: head.count(sign.encode())), encoding
+
+
+def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
     """A CSV of strings: nothing is guessed, so an artist called NA stays one.
 
     Raises UserError for what is no CSV.
     """
     try:
         table = pd.read_csv(
-            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+            path,
+            sep=separator,
+            encoding=encoding,
+            encoding_errors="surrogateescape",
+            dtype=object,
+            keep_default_na=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         why = " ".join(str(error).split())
@@ -191,7 +204,9 @@ def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
 
     Raises UserError when there is no such column, a file stands in it twice, or none matches.
     """
-    table = read_table(path)
+    table = read_table(path, *_dialect(path))
+    table.columns = table.columns.str.strip()
+    table = table.loc[:, ~table.columns.str.startswith("Unnamed: ")].copy()
     if "file" not in table:
         raise UserError(
             f"data.labels={path} needs a column file, it has {', '.join(map(str, table))}"
@@ -223,6 +238,8 @@ def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:
 
 
 def _facts(path: Path) -> tuple[str, str, str]:
+    if not path.is_file():
+        return "", "", ""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
@@ -15,6 +15,8 @@ class Unreadable(Exception):
 def load_rgb(path: Path, max_pixels: int) -> Image.Image:
     """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason."""
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device would never end
+            raise Unreadable("not a regular file")
         with Image.open(path) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
@@ -45,9 +47,10 @@ def _eight_bit(values: np.ndarray) -> Image.Image:
 
 
 def pixel_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as the file's header says, None where it cannot be read."""
+    """Width and height of the upright picture by the file's header, None where it has none."""
     try:
         with Image.open(path) as image:
-            return image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return (image.height, image.width) if turned else image.size
     except Exception:  # whatever a parser met; load_rgb gives the reason
         return None

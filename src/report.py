@@ -105,10 +105,12 @@ def summary(metrics: dict[str, Any], folder: Path) -> None:
     if metrics["weights"].startswith("random"):
         console.print("The network's weights are random: it has learned nothing about paintings.")
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    console.print(f"files in {os.path.relpath(folder)}: {', '.join(names)}")
-    console.print(f"next:  python -m src.show{' ' * 14}a random painting and its neighbors")
-    console.print(f"       python -m src.show gallery{' ' * 6}all that is in the collection")
-    console.print(f"       make dashboard{' ' * 18}runs in TensorBoard")
+    here = Path.cwd() in folder.resolve().parents
+    run = folder.resolve().relative_to(Path.cwd()) if here else folder
+    console.print(f"files in {run}: {', '.join(names)}")
+    console.print("next, a random painting and its neighbors, or runs in TensorBoard:")
+    console.print(f"  python -m src.show --run {run}")
+    console.print("  make dashboard")
 
 
 def _scores(metrics: dict[str, Any]) -> Table:

@@ -35,7 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(words)
         picture = (show_gallery if words[:1] == ["gallery"] else show_painting)(options)
-    except UserError as error:
+    except (
+        UserError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:  # the files may have been deleted or damaged
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"wrote {picture}")
@@ -50,7 +55,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs are")
     common.add_argument("--out", type=Path, help="the picture's name; default: in outputs")
-    common.add_argument("--seed", type=int, help="of the random choice; default: a new one")
+    common.add_argument("--seed", type=seed, help="of the random choice; default: a new one")
     common.add_argument("--no-open", action="store_true", help="do not open the picture")
     if words[:1] == ["gallery"]:
         parser = argparse.ArgumentParser("python -m src.show gallery", parents=[common])
@@ -60,6 +65,13 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("painting", nargs="?", help="row, file or part of a title; default: any")
     parser.add_argument("--run", type=Path, help="a run's folder; default: the newest")
     return parser.parse_args(words)
+
+
+def seed(text: str) -> int:
+    """A number from 0 up. argparse turns the ValueError into its own message."""
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
 
 
 def newest(folder: Path, pattern: str, remedy: str) -> Path:
@@ -91,9 +103,10 @@ def show_painting(options: argparse.Namespace) -> Path:
 
 def open_run(run: Path) -> tuple[Gallery, NDArray[np.int32], NDArray[np.float32]]:
     """A run's gallery in row order, and its neighbors (n, k): index and score."""
-    if not (run / "paths.yaml").is_file():
+    file = run / "paths.yaml"
+    paths = yaml.safe_load(file.read_text()) if file.is_file() else None
+    if not paths:
         raise UserError(f"{run} is not a finished run: it has no paths.yaml")
-    paths = yaml.safe_load((run / "paths.yaml").read_text())
     gallery = read_gallery(run / paths["gallery"])
     names = np.load(run / paths["embeddings"] / "image_names.npy")
     works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
@@ -190,6 +203,8 @@ def why_unreadable(path: Path) -> str:
 
 def saved(page: Image.Image, path: Path) -> Path:
     """Write a picture whole."""
+    if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise UserError(f"--out {path} must end in .jpg or .png")
     with replacing(path) as part:
         page.save(part, "PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
     return path

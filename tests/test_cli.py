@@ -46,7 +46,11 @@ def composed(*overrides: str) -> Config:
         (["trainer.precision=33"], "expected one of [32-true, 16-mixed, bf16-mixed]"),
         (["+extra=1"], "+extra=1: options are changed by name=value"),
         (["~seed"], "~seed: options are changed by name=value"),
-        (["nonsense"], "nonsense"),
+        (["nonsense"], "cannot read nonsense: write name=value"),
+        (["data.images=a=b"], "quoted like this: 'data.images=\"a=b\"'"),
+        (["data.images=a,b"], "quoted like this: 'data.images=\"a,b\"'"),
+        (["data.images=Künstler"], "quoted like this: 'data.images=\"Künstler\"'"),
+        (["data=folder", 'data.images="Künstler (1), 2=3"'], "=Künstler (1), 2=3 does not exist"),
     ],
 )
 def test_a_wrong_option_is_one_line_at_once(words: list[str], message: str, tmp_path: Path) -> None:
@@ -132,7 +136,28 @@ def test_a_bug_keeps_its_traceback() -> None:
     assert cli.one_line(ZeroDivisionError("bug")) is None
 
 
-def test_a_full_disk_is_one_line() -> None:
-    text = cli.one_line(OSError(28, "No space left on device"))
+@pytest.mark.parametrize(
+    ("error", "start"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (OSError("240 requested and 76 written"), "the disk is full"),  # numpy's own words
+        (OSError(30, "Read-only file system", "runs/x"), "cannot write runs/x (Read-only file"),
+        (NotADirectoryError(20, "Not a directory", "x"), "cannot write x (Not a directory)"),
+    ],
+)
+def test_what_the_disk_refuses_is_one_line(error: OSError, start: str) -> None:
+    text = cli.one_line(error)
     assert text is not None
-    assert text.startswith("the disk is full")
+    assert text.startswith(start)
+
+
+def test_a_file_that_should_be_there_is_a_bug() -> None:
+    assert cli.one_line(FileNotFoundError(2, "No such file")) is None
+
+
+def test_outputs_below_a_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = start("data=folder", "data.images=tests", f"outputs={tmp_path}/file")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "choose another outputs=<folder>" in ended.stderr

@@ -3,7 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Backbone, Data, Folder, Similarity, Trainer, UserError, model_names, near
+from src.config import (
+    Backbone,
+    Config,
+    Data,
+    Folder,
+    Similarity,
+    Trainer,
+    UserError,
+    model_names,
+    near,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,7 +23,12 @@ from src.config import Backbone, Data, Folder, Similarity, Trainer, UserError, m
         (lambda: Similarity(block_size="0"), "similarity.block_size must be at least 1, got 0"),
         (lambda: Similarity(block_size="big"), "auto or at least 1, got big"),
         (lambda: Similarity(whiten_dim=0), "similarity.whiten_dim must be at least 1, got 0"),
-        (lambda: Similarity(whiten_power=-1), "similarity.whiten_power must be at least 0, got -1"),
+        (lambda: Similarity(whiten_power=-1), "whiten_power must be between 0 and 2, got -1"),
+        (lambda: Similarity(whiten_power=float("inf")), "between 0 and 2, got inf"),
+        (lambda: Backbone(gem_p=float("nan")), "between 1 and 100, got nan"),
+        (lambda: Config(data=Data(), seed=2**70), "seed must be between 0 and"),
+        (lambda: Config(data=Data(), outputs=""), "outputs must be the path of a folder"),
+        (lambda: Folder(images=""), "needs data.images="),
         (lambda: Data(batch_size=0), "data.batch_size must be at least 1, got 0"),
         (lambda: Data(workers=-1), "data.workers must be at least 0, got -1"),
         (lambda: Data(limit=1), "data.limit must be at least 2, got 1"),
@@ -26,7 +41,7 @@ from src.config import Backbone, Data, Folder, Similarity, Trainer, UserError, m
         (lambda: Folder(), "needs data.images="),
         (lambda: Backbone(name="resnet5"), "near it: resnet50"),
         (lambda: Backbone(weights="x.pth"), "backbone.weights=x.pth is neither"),
-        (lambda: Backbone(gem_p=0.5), "backbone.gem_p must be at least 1, got 0.5"),
+        (lambda: Backbone(gem_p=0.5), "backbone.gem_p must be between 1 and 100, got 0.5"),
         (lambda: Trainer(devices=2), "trainer.devices must be 1, got 2"),
     ],
 )

@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from src.config import Exclude, Similarity, UserError
 from src.gallery import COLUMNS, Gallery, folder_gallery, most, read_gallery, sample, write_gallery
+from src.images import Unreadable, load_rgb
 
 ODD_NAMES = [
     'a "b".png',
@@ -273,3 +275,26 @@ def test_leaving_out_views_needs_a_column_of_objects(paintings: Path) -> None:
     options = Similarity(exclude=Exclude.same_object)
     with pytest.raises(UserError, match="similarity.exclude=same_object: .* no column object_id"):
         listed(paintings).groups(options)
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8"), ("\t", "utf-16"), (",", "utf-8-sig")]
+)
+def test_labels_as_excel_writes_them(
+    paintings: Path, tmp_path: Path, separator: str, encoding: str
+) -> None:
+    rows = [["file ", "artist", ""], ["ada/0.png", "Jürgen, der Maler", ""]]
+    table = tmp_path / "labels.csv"
+    with table.open("w", newline="", encoding=encoding) as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    works = folder_gallery(paintings, table, None, 0, tmp_path).works
+    assert works["artist"][0] == "Jürgen, der Maler"
+    assert not [column for column in works if column.startswith("Unnamed")]
+
+
+def test_a_pipe_named_like_an_image_does_not_hang(paintings: Path, tmp_path: Path) -> None:
+    os.mkfifo(paintings / "pipe.jpg")
+    works = folder_gallery(paintings, None, None, 0, tmp_path).works
+    assert list(works.loc[works["file"] == "pipe.jpg", "sha256"]) == [""]
+    with pytest.raises(Unreadable, match="not a regular file"):
+        load_rgb(paintings / "pipe.jpg", 1000)

@@ -35,7 +35,7 @@ def test_the_summary_shows_metrics_files_and_next_commands(
     assert "a/b 7 0.750 0.125" in rows  # no precision at 10 with fewer neighbors
     assert "random" in printed
     assert "metrics.json" in printed
-    assert "python -m src.show gallery" in printed
+    assert f"python -m src.show --run {tmp_path}" in printed
 
 
 def test_the_clock_keeps_each_stage() -> None:

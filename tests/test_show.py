@@ -106,3 +106,27 @@ def test_any_folder_of_images_can_be_inspected(
         assert sheet.format == "PNG"
     assert show.main(["gallery", str(tmp_path / "none")]) == 2
     assert "neither a gallery nor a folder with images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lost", ["paths.yaml", "neighbors.npz"])
+def test_a_damaged_run_is_one_line(
+    finished: Path, lost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (finished / lost).write_bytes(b"")
+    assert ask(finished, "1", "--run", str(finished)) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "Traceback" not in printed
+
+
+def test_a_picture_has_a_suffix_that_says_its_kind(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(finished, "1", "--out", str(finished / "picture.gif")) == 2
+    assert "must end in .jpg or .png" in capsys.readouterr().err
+
+
+def test_a_seed_is_no_negative_number(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        show.main(["--seed", "-1"])
+    assert "invalid seed value" in capsys.readouterr().err

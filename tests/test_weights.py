@@ -9,7 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NoReturn
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import pytest
 import torch
@@ -189,7 +189,10 @@ def test_a_file_that_the_server_lacks_is_an_error(
     tmp_path: Path, hub: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(tmp_path, server, monkeypatch).unlink()
-    assert "could not be fetched (HTTP Error 404: File not found)" in refused(PUBLISHED)
+    with pytest.raises(UserError, match="not be fetched .HTTP Error 404: File not found") as caught:
+        load_backbone(PUBLISHED, 32, 0)
+    assert isinstance(caught.value.__cause__, HTTPError)
+    caught.value.__cause__.close()  # else its socket warns whenever it is collected
     assert list(hub.iterdir()) == []
 
 
