@@ -50,7 +50,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def readable(size: int) -> str:
     """Bytes in the unit that suits them."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
 
 
 def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> int:

@@ -50,7 +50,8 @@ def pixel_size(path: Path) -> tuple[int, int] | None:
     """Width and height of the upright picture by the file's header, None where it has none."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            exif = Image.Image.getexif(image)  # PNG's own decodes the whole picture first
+            turned = exif.get(ExifTags.Base.Orientation, 1) >= 5
             return (image.height, image.width) if turned else image.size
     except Exception:  # whatever a parser met; load_rgb gives the reason
         return None

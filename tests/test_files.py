@@ -74,7 +74,7 @@ def test_create_npy_fills_the_disk_to_the_last_byte_but_no_further(tmp_path, mon
     monkeypatch.setattr(shutil, "disk_usage", lambda _: mock.Mock(free=47))
     with (tmp_path / "array.npy").open("w+b") as file:
         create_npy(file, (47,), "uint8")
-        with pytest.raises(UserError, match="has 0.0 GB free, but 0.0 GB are needed: free some"):
+        with pytest.raises(UserError, match="has 47 bytes free, but 48 bytes are needed"):
             create_npy(file, (3, 4), "float32")
 
 

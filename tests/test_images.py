@@ -171,3 +171,14 @@ def test_the_limit_itself_is_allowed(tmp_path: Path) -> None:
     path = huge(tmp_path / "a.png", 64)
     assert load_rgb(path, 64 * 64).size == (64, 64)
     assert "4096 pixels" in refused(path, 64 * 64 - 1)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (40, 30)), (3, (40, 30)), (6, (30, 40))])
+def test_the_size_is_that_of_the_upright_picture(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
+    assert pixel_size(tmp_path / "a.jpg") == size
+    assert load_rgb(tmp_path / "a.jpg", 10_000).size == size
