@@ -7,14 +7,9 @@ image_names.npy (n,), skipped.csv and options.yaml. The folder appears whole or 
 import csv
 import hashlib
 import logging
-import os
 import shutil
-import signal
-import sys
-import threading
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,16 +18,14 @@ import lightning as L
 import numpy as np
 import torch
 import yaml
-from lightning.pytorch.callbacks import BasePredictionWriter
 from numpy.typing import NDArray
-from torch import Tensor
 
 from src.backbone import Backbone, load_backbone, transform, weights_id
 from src.config import Accelerator, Config, UserError
-from src.data import Batch, GalleryDataModule
-from src.files import create_npy, part_of, replacing
+from src.data import GalleryDataModule
+from src.files import part_of
 from src.gallery import Gallery
-from src.progress import progress
+from src.rows import RowWriter, keep_rows
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +105,7 @@ def _move(part: Path, folder: Path) -> None:
 
 
 def _predict(
-    backbone: Backbone, images: GalleryDataModule, writer: "RowWriter", cfg: Config
+    backbone: Backbone, images: GalleryDataModule, writer: RowWriter, cfg: Config
 ) -> dict[str, Any]:
     trainer = _trainer(writer, cfg)
     device = trainer.strategy.root_device
@@ -158,7 +151,7 @@ def check_accelerator(accelerator: Accelerator) -> None:
         )
 
 
-def _trainer(writer: "RowWriter", cfg: Config) -> L.Trainer:
+def _trainer(writer: RowWriter, cfg: Config) -> L.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     return L.Trainer(
         accelerator=cfg.trainer.accelerator.name,
@@ -172,61 +165,6 @@ def _trainer(writer: "RowWriter", cfg: Config) -> L.Trainer:
     )
 
 
-class RowWriter(BasePredictionWriter):
-    """Writes each prediction to its image's row of a .npy, in whatever order batches arrive."""
-
-    def __init__(self, path: Path, files: list[str], dim: int):
-        super().__init__("batch")
-        self.path, self.files, self.dim = path, files, dim
-        self.unreadable: dict[int, str] = {}  # row: reason
-        self.waited = 0.0  # seconds
-
-    def __enter__(self) -> "RowWriter":
-        self._file = self.path.open("w+b")
-        self._start = create_npy(self._file, (len(self.files), self.dim), np.float32)
-        self._bar = progress(None, "embedding", len(self.files), " images")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        self._file.close()
-
-    def on_predict_start(self, *_: object) -> None:
-        """From here on the network waits for data, and SIGTERM ends the run.
-
-        Lightning has just made it a request that only its training loop looks at.
-        """
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        self._idle_since = time.perf_counter()
-
-    def on_predict_batch_start(self, *_: object) -> None:
-        """The network waited for this batch since the last one was written."""
-        self.waited += time.perf_counter() - self._idle_since
-
-    def write_on_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        prediction: Tensor,
-        batch_indices: Sequence[int] | None,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int,
-    ) -> None:
-        """Put (b, d) predictions at the rows that the batch names. Raises UserError for NaN."""
-        for row, values in zip(batch.rows, prediction.cpu().numpy(), strict=True):
-            if not np.isfinite(values).all():
-                raise UserError(
-                    f"the embedding of {self.files[row]} holds NaN or infinity: try"
-                    " trainer.precision=32-true, or another backbone.layer"
-                )
-            os.pwrite(self._file.fileno(), values.tobytes(), self._start + row * values.nbytes)
-        self.unreadable |= dict(batch.unreadable)
-        self._bar.update(len(batch.rows) + len(batch.unreadable))
-        self._idle_since = time.perf_counter()
-
-
 def _finish(part: Path, writer: RowWriter, options: dict[str, Any]) -> None:
     """Drop the rows of unreadable images, list them, and say how it was all made."""
     kept = [row for row in range(len(writer.files)) if row not in writer.unreadable]
@@ -238,21 +176,12 @@ def _finish(part: Path, writer: RowWriter, options: dict[str, Any]) -> None:
         )
     if skipped:
         log.warning("%d images cannot be read and are left out: skipped.csv", len(skipped))
-        _keep_rows(writer.path, kept)
+        keep_rows(writer.path, kept)
     files = [writer.files[row] for row in kept]
     np.save(part / "image_names.npy", np.array(files))
     with (part / "skipped.csv").open("w", -1, "utf-8", "surrogateescape", "") as file:
         csv.writer(file).writerows([("file", "reason"), *skipped])
     (part / "options.yaml").write_text(yaml.safe_dump(options, sort_keys=False))
-
-
-def _keep_rows(path: Path, kept: list[int]) -> None:
-    rows = np.load(path, mmap_mode="r")
-    with replacing(path) as part, part.open("wb") as file:
-        start = create_npy(file, (len(kept), rows.shape[1]), rows.dtype)
-        file.seek(start)
-        for at in range(0, len(kept), 1024):
-            file.write(rows[kept[at : at + 1024]].tobytes())
 
 
 def _read(folder: Path, gallery: Gallery, options: dict[str, Any]) -> Embeddings:

@@ -18,8 +18,9 @@ import src.embed
 from src.backbone import Backbone
 from src.config import Accelerator, Config, UserError
 from src.data import Batch, GalleryDataModule, collate
-from src.embed import RowWriter, embed
+from src.embed import embed
 from src.gallery import Gallery, folder_gallery
+from src.rows import RowWriter
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

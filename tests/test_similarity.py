@@ -343,7 +343,7 @@ def test_an_error_leaves_no_matrix(write, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: mock.Mock(free=40 * 40 * 4 - 1))
-    with pytest.raises(UserError, match="has 0.0 GB free, but 0.0 GB are needed: free some space"):
+    with pytest.raises(UserError, match="free, but .* are needed: free some space"):
         write_matrix(BASE, tmp_path / "matrix.npy")
     assert not list(tmp_path.iterdir())
 

@@ -1,0 +1,84 @@
+"""The rows of features.npy, written as the predict loop brings them."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+
+from src.config import UserError
+from src.data import Batch
+from src.files import create_npy, replacing
+from src.progress import progress
+
+
+class RowWriter(BasePredictionWriter):
+    """Writes each prediction to its image's row of a .npy, in whatever order batches arrive."""
+
+    def __init__(self, path: Path, files: list[str], dim: int):
+        super().__init__("batch")
+        self.path, self.files, self.dim = path, files, dim
+        self.unreadable: dict[int, str] = {}  # row: reason
+        self.waited = 0.0  # seconds
+
+    def __enter__(self) -> "RowWriter":
+        self._file = self.path.open("w+b")
+        self._start = create_npy(self._file, (len(self.files), self.dim), np.float32)
+        self._bar = progress(None, "embedding", len(self.files), " images")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        self._file.close()
+
+    def on_predict_start(self, *_: object) -> None:
+        """From here on the network waits for data, and SIGTERM ends the run.
+
+        Lightning has just made it a request that only its training loop looks at.
+        """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        self._idle_since = time.perf_counter()
+
+    def on_predict_batch_start(self, *_: object) -> None:
+        """The network waited for this batch since the last one was written."""
+        self.waited += time.perf_counter() - self._idle_since
+
+    def write_on_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        prediction: Tensor,
+        batch_indices: Sequence[int] | None,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Put (b, d) predictions at the rows that the batch names. Raises UserError for NaN."""
+        for row, values in zip(batch.rows, prediction.cpu().numpy(), strict=True):
+            if not np.isfinite(values).all():
+                raise UserError(
+                    f"the embedding of {self.files[row]} holds NaN or infinity: try"
+                    " trainer.precision=32-true, or another backbone.layer"
+                )
+            os.pwrite(self._file.fileno(), values.tobytes(), self._start + row * values.nbytes)
+        self.unreadable |= dict(batch.unreadable)
+        self._bar.update(len(batch.rows) + len(batch.unreadable))
+        self._idle_since = time.perf_counter()
+
+
+def keep_rows(path: Path, kept: list[int]) -> None:
+    """Rewrite a .npy with these rows alone, in this order."""
+    rows = np.load(path, mmap_mode="r")
+    with replacing(path) as part, part.open("wb") as file:
+        start = create_npy(file, (len(kept), rows.shape[1]), rows.dtype)
+        file.seek(start)
+        for at in range(0, len(kept), 1024):
+            file.write(rows[kept[at : at + 1024]].tobytes())
