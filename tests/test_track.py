@@ -1,3 +1,4 @@
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -44,9 +45,11 @@ def test_tensorboard_holds_metrics_pictures_options(cfg: Config, tmp_path: Path)
 def test_wandb_offline_needs_no_account(cfg: Config, tmp_path: Path) -> None:
     track(cfg, Tracking(wandb=WandbMode.offline, tensorboard=False), tmp_path / "run")
     (written,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
-    content = written.read_bytes()
-    assert b"artist/precision_at_1" in content
-    assert b"backbone.name" in content
+    wanted = (b"artist/precision_at_1", b"backbone.name")
+    patience = time.monotonic() + 20  # wandb's own process writes the file, when it comes to it
+    while not all(word in written.read_bytes() for word in wanted):
+        assert time.monotonic() < patience
+        time.sleep(0.1)
 
 
 def test_two_runs_in_one_process_are_two_wandb_runs(cfg: Config, tmp_path: Path) -> None:
