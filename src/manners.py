@@ -51,23 +51,29 @@ class Canvas:
         return list(pairwise([0.0, *(length * steps / steps[-1]).tolist()]))
 
     def cover(self, pixels: Floats) -> None:
+        """Fill the canvas with pixels that broadcast to (rows, columns, 3)."""
         whole = np.broadcast_to(pixels, (*self.image.size[::-1], 3))
         self.image.paste(Image.fromarray(np.clip(whole, 0, 255).astype(np.uint8)))
 
     def shape(self, points: Floats, fill: Floats) -> None:
+        """A filled polygon of points (n, 2)."""
         self.draw.polygon((points * self.scale).ravel().tolist(), _ink(fill))
 
     def stroke(self, path: Floats, fill: Floats, width: float) -> None:
+        """A line along a path (n, 2)."""
         points, pixels = (path * self.scale).ravel().tolist(), max(1, round(width * self.scale))
         self.draw.line(points, _ink(fill), pixels, joint="curve")
 
     def box(self, x: tuple[float, float], y: tuple[float, float], fill: Floats) -> None:
+        """A filled rectangle."""
         self.draw.rectangle([v * self.scale for v in (x[0], y[0], x[1], y[1])], _ink(fill))
 
     def disc(self, x: float, y: float, rx: float, ry: float, fill: Floats) -> None:
+        """A filled ellipse by center and radii."""
         self.draw.ellipse([v * self.scale for v in (x - rx, y - ry, x + rx, y + ry)], _ink(fill))
 
     def ball(self, x: float, y: float, rx: float, ry: float) -> None:
+        """A shaded ellipse of any accent."""
         color = self.color()
         for s in np.linspace(0, 1, 20):  # ever smaller, lighter and further to the upper left
             x, y, size = x - 0.018 * rx, y - 0.018 * ry, 1 - 0.85 * s
@@ -83,6 +89,7 @@ class Canvas:
 
 
 def grid(c: Canvas) -> None:
+    """Ruled cells, half of them bare ground."""
     xs, ys, line = c.cuts(c.w, 22), c.cuts(c.h, 22), 0.8 * c.habit
     cells = list(product(xs, ys))
     for i, j in c.rng.integers((len(xs) - 1, len(ys) - 1), size=(4, 2)):  # some span two by two
@@ -94,6 +101,7 @@ def grid(c: Canvas) -> None:
 
 
 def color_field(c: Canvas) -> None:
+    """A few soft-edged bands floating on the ground."""
     pixels, margin = c.palette[0], c.rng.uniform(3, 6)
     bands = c.cuts(c.h - 2 * margin, c.rng.uniform(35, 55) / c.habit)
     for number, (top, bottom) in zip(c.rng.permutation([1, 2, 3, 4] * 2), bands, strict=False):
@@ -106,6 +114,7 @@ def color_field(c: Canvas) -> None:
 
 
 def landscape(c: Canvas) -> None:
+    """A sun over receding ridges."""
     sky = np.clip(c.y / c.h * 1.5, 0, 1)[..., None]
     c.cover(c.palette[4] * (1 - sky) + c.palette[0] * sky + 14 * c.cloud(6)[..., None])
     c.disc(c.w * c.rng.uniform(0.1, 0.9), c.h * c.rng.uniform(0.1, 0.4), 6, 6, c.color(2))
@@ -121,6 +130,7 @@ def landscape(c: Canvas) -> None:
 
 
 def pointillism(c: Canvas) -> None:
+    """A landscape in dots."""
     landscape(c)
     dots = np.mgrid[0 : c.w : 2.1 * c.habit, 0 : c.h : 2.1 * c.habit].reshape(2, -1).T
     dots = c.rng.permutation(dots + c.rng.normal(0, 0.5 * c.habit, dots.shape))
@@ -132,6 +142,7 @@ def pointillism(c: Canvas) -> None:
 
 
 def waves(c: Canvas) -> None:
+    """Bands of the palette along a warped phase."""
     phase = c.y * c.rng.uniform(0.07, 0.1) / c.habit
     for f, tilt, shift in c.rng.uniform((0.02, -0.02, 0), (0.09, 0.02, 6), (3, 3)):
         phase = phase + 0.032 / f * np.sin(f * c.x + tilt * c.y + shift)
@@ -140,6 +151,7 @@ def waves(c: Canvas) -> None:
 
 
 def gesture(c: Canvas) -> None:
+    """Wide bristly strokes along random curves."""
     t = np.linspace(0, 1, 24)[:, None]
     bezier = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3])
     for _ in range(round(16 / c.habit)):
@@ -163,6 +175,7 @@ def _bottle(c: Canvas, x: float, foot: float) -> None:
 
 
 def still_life(c: Canvas) -> None:
+    """A bowl of fruit, bottles and loose fruit on a table."""
     table, places = c.h * c.rng.uniform(0.55, 0.66), np.arange(9, c.w - 8, 16)
     c.cover(c.palette[0] * (0.87 + 0.15 * c.cloud(4))[..., None])
     c.box((0, c.w), (table, c.h), c.color(1))
@@ -180,6 +193,7 @@ def still_life(c: Canvas) -> None:
 
 
 def rings(c: Canvas) -> None:
+    """Concentric discs, a set in each cell."""
     size = c.rng.uniform(30, 50)
     for x, y in product(c.cuts(c.w, size), c.cuts(c.h, size)):
         numbers, rx, ry = c.rng.integers(5, size=7).tolist(), (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
@@ -189,6 +203,7 @@ def rings(c: Canvas) -> None:
 
 
 def op_art(c: Canvas) -> None:
+    """A checkerboard that bulges in two places."""
     x, y, size = c.x, c.y, c.rng.uniform(7, 11) * c.habit
     for cx, cy in c.rng.uniform(0.1, 0.9, (2, 2)) * (c.w, c.h):
         bulge = c.rng.uniform(0.3, 0.55) * np.exp(-((c.x - cx) ** 2 + (c.y - cy) ** 2) / 1100)
@@ -207,6 +222,7 @@ def _building(c: Canvas, x: tuple[float, float], y: tuple[float, float], light: 
 
 
 def night_city(c: Canvas) -> None:
+    """Lit windows over their reflection in water."""
     dusk, shore = (c.y / c.h)[..., None], c.h * c.rng.uniform(0.66, 0.8)
     c.cover(c.palette[0] * (1.2 - dusk) + c.palette[2] * dusk)
     c.disc(c.w * c.rng.uniform(0.1, 0.9), c.h * c.rng.uniform(0.08, 0.2), 4, 4, c.color(4))
@@ -221,6 +237,7 @@ def night_city(c: Canvas) -> None:
 
 
 def shards(c: Canvas) -> None:
+    """Triangles of a jittered mesh, colored by smooth noise."""
     side, field = 12 * c.habit, c.cloud(4)
     mesh = np.moveaxis(np.mgrid[-1 : c.w / side + 2, -1 : c.h / side + 2], 0, -1) * side
     mesh += c.rng.normal(0, side / 4, mesh.shape)
@@ -233,6 +250,7 @@ def shards(c: Canvas) -> None:
 
 
 def hatching(c: Canvas) -> None:
+    """Short strokes that follow a flow."""
     size, field, angle = 9 * c.habit, c.cloud(4), 5 * c.cloud(3)
     centers = c.rng.random((round(2600 / c.habit**1.5), 2)) * (c.w, c.h)
     columns, rows = (centers * c.scale).astype(int).T
