@@ -39,7 +39,7 @@ def test_tensorboard_holds_metrics_pictures_options(cfg: Config, tmp_path: Path)
         b"|backbone.name|resnet18|"
         in events.Tensors("options/text_summary")[0].tensor_proto.string_val[0]
     )
-    assert "_hparams_/session_start_info" in events.SummaryMetadata.__self__.summary_metadata
+    assert b"backbone.name" in events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
 
 
 def test_wandb_offline_needs_no_account(cfg: Config, tmp_path: Path) -> None:
