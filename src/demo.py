@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from src import manners
+from src.canvas import Canvas, Floats
 from src.config import Demo
 from src.files import replacing
 from src.gallery import Gallery, measure, sample, write_gallery
-from src.manners import Canvas, Floats
 
 WORKS = 7  # a painter
 HABITS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works

@@ -1,91 +1,11 @@
 """Twelve manners of painting, each a function that fills a Canvas; the demo gallery is drawn so."""
 
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from PIL import ImageEnhance, ImageFilter, ImageOps
 
-Floats = NDArray[np.floating]
-
-
-def _ink(values: Floats) -> tuple[int, ...]:
-    return tuple(np.clip(values, 0, 255).astype(int).tolist())
-
-
-class Canvas:
-    """A painting under way, at twice its final size, so that shrinking it smooths the edges.
-
-    Lengths are hundredths of the short side, also in x (1, columns) and y (rows, 1), the pixels'.
-    The palette is ground, dark and three accents: (5, 3).
-    """
-
-    def __init__(self, rng: np.random.Generator, palette: Floats, habit: float) -> None:
-        self.rng, self.palette, self.habit = rng, palette, habit
-        long, aspect = 2 * rng.integers(300, 401), np.exp(rng.uniform(np.log(0.6), np.log(1.7)))
-        columns, rows = int(long * min(1, aspect)), int(long / max(1, aspect))
-        self.scale = min(columns, rows) / 100
-        self.w, self.h = columns / self.scale, rows / self.scale
-        self.y, self.x = (axis / self.scale for axis in np.ogrid[:rows, :columns])
-        self.image = Image.new("RGB", (columns, rows), _ink(palette[0]))
-        self.draw = ImageDraw.Draw(self.image)
-
-    def color(self, number: int | None = None, light: float = 1.0) -> Floats:
-        """A color of the palette, never quite the same twice; any accent where none is named."""
-        chosen = self.rng.integers(2, 5) if number is None else number
-        base: Floats = self.palette[chosen] * light
-        return base + self.rng.normal(0, 5, 3)
-
-    def blend(self, places: Floats) -> Floats:
-        """The colors at places from 0 to 1 along the palette: (...) to (..., 3)."""
-        return np.stack([np.interp(places * 4, range(5), part) for part in self.palette.T], -1)
-
-    def cloud(self, cells: int) -> Floats:
-        """Smooth noise, most of it between 0 and 1: (rows, columns)."""
-        coarse = Image.fromarray(self.rng.random((cells, cells), np.float32))
-        return np.asarray(coarse.resize(self.image.size, Image.Resampling.BICUBIC))
-
-    def cuts(self, length: float, step: float) -> list[tuple[float, float]]:
-        """Uneven pieces of a length, at least two, as (start, end)."""
-        steps = self.rng.uniform(0.4, 2, max(2, round(length / step / self.habit))).cumsum()
-        return list(pairwise([0.0, *(length * steps / steps[-1]).tolist()]))
-
-    def cover(self, pixels: Floats) -> None:
-        """Fill the canvas with pixels that broadcast to (rows, columns, 3)."""
-        whole = np.broadcast_to(pixels, (*self.image.size[::-1], 3))
-        self.image.paste(Image.fromarray(np.clip(whole, 0, 255).astype(np.uint8)))
-
-    def shape(self, points: Floats, fill: Floats) -> None:
-        """A filled polygon of points (n, 2)."""
-        self.draw.polygon((points * self.scale).ravel().tolist(), _ink(fill))
-
-    def stroke(self, path: Floats, fill: Floats, width: float) -> None:
-        """A line along a path (n, 2)."""
-        points, pixels = (path * self.scale).ravel().tolist(), max(1, round(width * self.scale))
-        self.draw.line(points, _ink(fill), pixels, joint="curve")
-
-    def box(self, x: tuple[float, float], y: tuple[float, float], fill: Floats) -> None:
-        """A filled rectangle."""
-        self.draw.rectangle([v * self.scale for v in (x[0], y[0], x[1], y[1])], _ink(fill))
-
-    def disc(self, x: float, y: float, rx: float, ry: float, fill: Floats) -> None:
-        """A filled ellipse by center and radii."""
-        self.draw.ellipse([v * self.scale for v in (x - rx, y - ry, x + rx, y + ry)], _ink(fill))
-
-    def ball(self, x: float, y: float, rx: float, ry: float) -> None:
-        """A shaded ellipse of any accent."""
-        color = self.color()
-        for s in np.linspace(0, 1, 20):  # ever smaller, lighter and further to the upper left
-            x, y, size = x - 0.018 * rx, y - 0.018 * ry, 1 - 0.85 * s
-            self.disc(x, y, rx * size, ry * size, color * (0.62 + 0.55 * s))
-
-    def finish(self) -> Image.Image:
-        """The painting at its final size, with the weave of the canvas and an uneven varnish."""
-        small = np.asarray(self.image.reduce(2))
-        h, w = small.shape[:2]
-        weave = 0.015 * np.sin(np.arange(h) * 2.1)[:, None] * np.sin(np.arange(w) * 2.0)
-        light = 0.95 + 0.09 * self.cloud(5)[:h, :w] + weave + self.rng.normal(0, 0.018, (h, w))
-        return Image.fromarray(np.clip(small * light[..., None], 0, 255).astype(np.uint8))
+from src.canvas import Canvas
 
 
 def grid(c: Canvas) -> None:

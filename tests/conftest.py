@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +52,25 @@ def cfg(paintings: Path, tmp_path: Path) -> Config:
         trainer=Trainer(accelerator=Accelerator.cpu),
         outputs=str(tmp_path / "outputs"),
     )
+
+
+@pytest.fixture
+def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of 32 pixels instead of 224 for the network, for speed."""
+    from src import embed
+
+    full = embed.transform
+    monkeypatch.setattr(
+        embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
+    )
+
+
+@pytest.fixture
+def medium_precision() -> Iterator[None]:
+    """What callers may have set: products of float32 in less than 24 bits."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision(before)

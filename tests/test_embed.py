@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
-import src.embed
 from src.backbone import Backbone
 from src.config import Accelerator, Config, UserError
 from src.data import Batch, GalleryDataModule, collate
@@ -25,13 +24,7 @@ from src.rows import RowWriter
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Squares of 32 pixels instead of 224, for speed."""
-    full = src.embed.transform
-    monkeypatch.setattr(
-        src.embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
-    )
+pytestmark = pytest.mark.usefixtures("small_squares")
 
 
 @pytest.fixture

@@ -20,14 +20,7 @@ from src.data import Batch
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
 
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Squares of 32 pixels instead of 224, for speed."""
-    full = src.embed.transform
-    monkeypatch.setattr(
-        src.embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
-    )
+pytestmark = pytest.mark.usefixtures("small_squares")
 
 
 @pytest.fixture

@@ -67,14 +67,6 @@ def threads(request) -> Iterator[None]:
 
 
 @pytest.fixture
-def medium_precision() -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    yield
-    torch.set_float32_matmul_precision(before)
-
-
-@pytest.fixture
 def warn_always() -> Iterator[None]:
     """PyTorch says most of its warnings only once; here each time, so that each is an error."""
     torch.set_warn_always(True)

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -30,14 +28,6 @@ def errors(features: torch.Tensor, tile: torch.Tensor, offset: float) -> torch.T
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.where(norms == 0, 1, norms)
     return (tile.double() + offset - torch.tensor(unit @ unit.T)).abs()
-
-
-@pytest.fixture
-def medium_precision() -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    yield
-    torch.set_float32_matmul_precision(before)
 
 
 @kinds
