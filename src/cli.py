@@ -72,8 +72,8 @@ def command(main: Callable[[], None]) -> int:
     logging.raiseExceptions = False  # a run.log that cannot be written says so once, below
     try:
         main()
-    except _Refused:
-        return 2
+    except _Refused as refused:
+        return getattr(refused.__cause__, "code", 2)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -82,7 +82,7 @@ def command(main: Callable[[], None]) -> int:
         if text is None:
             raise
         print(f"error: {text}", file=sys.stderr)
-        return 2
+        return getattr(error, "code", 2)
     return 0
 
 
@@ -114,7 +114,7 @@ def one_line(error: Exception) -> str | None:
 
 def _about_files(error: OSError) -> str | None:
     # numpy says "240 requested and 76 written" where the disk is full
-    if error.errno == errno.ENOSPC or " requested and " in str(error):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or " requested and " in str(error):
         return f"the disk is full ({error}): free some space and start again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
         return f"cannot write {error.filename} ({error.strerror}): choose another outputs=<folder>"

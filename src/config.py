@@ -12,6 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from omegaconf import MISSING
 
@@ -19,11 +20,23 @@ from omegaconf import MISSING
 class UserError(Exception):
     """What a user can mend: shown as one line, with the value, the bound and the way out."""
 
+    code = 2  # the program's exit code
+
 
 def near(word: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown word: "; near it: a, b", or nothing."""
     matches = get_close_matches(word, list(known), n=5, cutoff=0.5)
     return f"; near it: {', '.join(matches)}" if matches else ""
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an http or https address of some host."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for what is no number
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
 
 
 @cache
@@ -167,7 +180,17 @@ class Nga(Data):
     view: View = _option(View.primary, "one image an object, or other views too")
     open_access: bool = _option(True, "only images that are in the public domain")
     artists: list[str] = _option([], "only these artists; empty = all")
-    refresh: bool = _option(False, "fetch the tables again")
+    refresh: bool = _option(False, "fetch the tables again where they have changed")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_address(self.tables) and not Path(self.tables).is_dir():
+            raise UserError(
+                f"data.tables={self.tables} is neither a folder nor an http(s) address: give the"
+                " place of published_images.csv, objects.csv and the tables beside them"
+            )
+        if not self.classification:
+            raise UserError("data.classification must be a kind of object, or all; got nothing")
 
 
 @dataclass
@@ -191,6 +214,26 @@ class Folder(Data):
 @dataclass
 class Demo(Data):
     """Paintings that the program draws itself: no network, no account."""
+
+    image_size: str | None = "256"
+
+
+@dataclass
+class Download:
+    workers: int = _option(8, "connections at once")
+    requests_per_second: float = _option(20.0, "of all workers together; 0 = no limit")
+    max_bytes: int = _option(50_000_000, "a larger image is refused")
+    max_failed: float = _option(0.05, "share of the images that may be missing, else exit code 1")
+    retry_failed: bool = _option(False, "ask again for images that failed for good, such as 404")
+    contact: str | None = _option(None, "your e-mail or page, told to the host's operators")
+
+    def __post_init__(self) -> None:
+        _between(1, 64, download__workers=self.workers)
+        _between(0, 10_000, download__requests_per_second=self.requests_per_second)
+        _at_least(1, download__max_bytes=self.max_bytes)
+        _between(0, 1, download__max_failed=self.max_failed)
+        if self.contact and not (self.contact.isascii() and self.contact.isprintable()):
+            raise UserError(f"download.contact must be plain ASCII, got {self.contact!r}")
 
 
 @dataclass
@@ -286,6 +329,7 @@ class Trainer:
 @dataclass
 class Config:
     data: Data = MISSING
+    download: Download = field(default_factory=Download)
     backbone: Backbone = field(default_factory=Backbone)
     similarity: Similarity = field(default_factory=Similarity)
     evaluation: Evaluation = field(default_factory=Evaluation)

@@ -1,111 +1,227 @@
-"""The embedded gallery: 252 paintings that nobody painted, drawn from a seed, so that a first run
-needs no network. Twelve manners (the label `style`), three painters each, seven works a painter.
+"""A tiny National Gallery on localhost, so that the demo and the tests go the way of the real one:
+
+    python -m src.demo [--port PORT]
+
+It serves the drawn collection: the museum's five tables, and images by IIIF addresses.
 """
 
-from collections.abc import Callable
-from itertools import product
+import argparse
+import csv
+import hashlib
+import io
+import re
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from uuid import UUID
+from typing import cast
 
-import numpy as np
-import pandas as pd
+from PIL import Image
 
-from src import manners
-from src.canvas import Canvas, Floats
-from src.config import Demo
-from src.files import replacing
-from src.gallery import Gallery, measure, sample, write_gallery
+from src.collection import draw_collection
 
-WORKS = 7  # a painter
-HABITS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works
-SCHOOLS = ("Harbor School", "Circle of Nine", "Velm Academy", "Salt Row Group", "Northern Workshop")
-MEDIA = ("oil on canvas", "acrylic on canvas", "oil on panel", "tempera on panel")
-WORDS = {
-    "fruit": "Pears Quinces Apples Plums Lemons Figs Apricots Oranges",
-    "place": "Orrin Tessel Varn Marrow Kessa Dunmere Saltby Ostwick",
-    "time": "Morning Evening Harvest Snowmelt Rain August Thaw Dusk",
+# All columns of the tables in the schema of 2026
+HEADERS = {
+    "published_images.csv": "uuid,iiifurl,iiifthumburl,viewtype,sequence,width,height,maxpixels,"
+    "openaccess,created,modified,depictstmsobjectid,assistivetext",
+    "objects.csv": "objectid,uuid,accessioned,accessionnum,locationid,title,displaydate,beginyear,"
+    "endyear,visualbrowsertimespan,medium,dimensions,inscription,markings,attributioninverted,"
+    "attribution,provenancetext,creditline,classification,subclassification,"
+    "visualbrowserclassification,parentid,isvirtual,departmentabbr,portfolio,series,volume,"
+    "watermarks,lastdetectedmodification,wikidataid,customprinturl",
+    "objects_constituents.csv": "objectid,constituentid,displayorder,roletype,role,prefix,suffix,"
+    "displaydate,beginyear,endyear,country,zipcode",
+    "constituents.csv": "constituentid,uuid,ulanid,preferreddisplayname,forwarddisplayname,"
+    "lastname,displaydate,artistofngaobject,beginyear,endyear,visualbrowsertimespan,nationality,"
+    "visualbrowsernationality,constituenttype,wikidataid",
+    "objects_terms.csv": "termid,objectid,termtype,term,visualbrowsertheme,visualbrowserstyle",
 }
-
-TITLES: dict[Callable[[Canvas], None], str] = {
-    manners.grid: "Grid No. {n}",
-    manners.color_field: "Field No. {n}, {time}",
-    manners.landscape: "Hills near {place}, {time}",
-    manners.pointillism: "{time} at {place}",
-    manners.waves: "Swell No. {n}",
-    manners.gesture: "Untitled (No. {n})",
-    manners.still_life: "Bowl with {fruit}",
-    manners.rings: "Rings No. {n}",
-    manners.op_art: "Interference {n}",
-    manners.night_city: "{place} by Night",
-    manners.shards: "Facets of {place}",
-    manners.hatching: "{time} over {place}",
-}
-
-# A line for each manner above: its painters, each with a palette of five colors in short hex.
-PAINTERS = """\
-Mirel Astho eed 222 c32 258 eb3, Jun Vadeck def 134 f96 6ab 287, Pia Lorrow edb 431 a52 785 da4
-Oskar Thule 412 932 e52 d94 612, Anwen Sorl 124 247 59b 8cc 335, Teo Marchet edc a97 d87 cb8 788
-Aldo Fennick fed 243 fd7 8a8 9bc, Greta Moor fc9 425 fe9 a68 c67, Ivo Sandra eef 246 ffe 79b 8ac
-Lise Garamel fec 356 f93 7a5 8cd, Ravi Ondel edf 426 f79 a7b fb9, Hugo Pelli ffd 453 ec4 9b4 bdd
-Kaito Brenn eed 135 378 7bb 257, Sunna Eldar fda 613 e63 c35 f95, Marek Ulv dec 243 475 8a6 bb5
-Dora Vantz eed 222 c31 fff 444, Ines Callow fed 235 e84 49b d56, Bo Lindqvar 234 012 fc3 e45 6cc
-Clara Wexfel cba 643 c84 a53 785, Emil Tarro 789 345 dc8 b64 aab, Noor Hald db9 512 e93 d53 8a5
-Zelda Marsk edc 223 d43 eb3 388, Otti Graav fde 437 e69 fa5 85b, Piet Hollan dee 145 2a9 8c6 f75
-Vida Kestle fff 111 d22 111 d22, Ned Arkwit fec 137 e73 137 e73, Yuki Tanim dfe 306 0a8 306 b3a
-Leon Stradt 236 223 a57 fc5 fe9, Mina Corvel 314 213 c46 f96 fc9, Dag Erikso 134 122 488 aec efd
-Edda Krugel edb 432 b75 ca6 799, Tomas Vire def 137 5ad f94 d35, Lena Ashgro fed 524 c68 fa8 846
-Silas Thorn fe9 247 48b eb4 685, Nell Farro fdc 512 e53 f96 a35, Abel Rooke dec 132 486 ac6 587
-"""
+ROBOTS = b"User-agent: *\nDisallow:\n"
+IMAGE = re.compile(r"/iiif/([0-9a-f-]+)/full/!(\d+),(\d+)/0/default\.jpg")
+Row = dict[str, str]
 
 
-def _painter(manner: int, number: int) -> tuple[str, Floats]:
-    """Name and palette (5, 3)."""
-    words = PAINTERS.splitlines()[manner].split(", ")[number].split()
-    palette = [[17.0 * int(digit, 16) for digit in color] for color in words[2:]]
-    return " ".join(words[:2]), np.array(palette)
+def tables(records: Sequence[Row], address: str) -> dict[str, bytes]:
+    """The museum's five tables, as the files' bytes, of the works that records describe."""
+    artists = sorted({record["artist"] for record in records})
+    rows: dict[str, list[Row]] = {name: [] for name in HEADERS}
+    for number, artist in enumerate(artists):
+        rows["constituents.csv"].append(
+            {"constituentid": str(number), "forwarddisplayname": artist, "nationality": "Invented"}
+        )
+    for record in records:
+        thing = record["object_id"]
+        rows["published_images.csv"].append(_image(record, f"{address}/iiif/{record['image_id']}"))
+        if record["view"] == "primary":
+            rows["objects.csv"].append(_object(record))
+            person = str(artists.index(record["artist"]))
+            role = {"objectid": thing, "constituentid": person, "displayorder": "1"}
+            rows["objects_constituents.csv"].append(role | {"roletype": "artist"})
+            for kind in ("School", "Style"):
+                term = {"objectid": thing, "termtype": kind, "term": record[kind.lower()]}
+                rows["objects_terms.csv"].append(term)
+    return {name: _csv(name, rows[name]) for name in HEADERS}
 
 
-def _describe(rng: np.random.Generator, manner: int, painter: int, work: int) -> dict[str, str]:
-    image_id, draw = str(UUID(bytes=rng.bytes(16), version=4)), list(TITLES)[manner]
-    words = {kind: str(rng.choice(options.split())) for kind, options in WORDS.items()}
+def _image(record: Row, url: str) -> Row:
     return {
-        "image_id": image_id,
-        "file": f"{image_id[:2]}/{image_id}.jpg",
-        "object_id": str(20001 + (manner * len(HABITS) + painter) * WORKS + work),
-        "title": TITLES[draw].format(n=work + 1, **words),
-        "artist": _painter(manner, painter)[0],
-        "date": str(1860 + (37 * manner + 23 * painter) % 95 + rng.integers(35)),
-        "classification": "Painting",
-        "school": SCHOOLS[(3 * manner + painter) % len(SCHOOLS)],
-        "style": draw.__name__.replace("_", " ").title(),
-        "medium": str(rng.choice(MEDIA)),
-        "view": "primary",
+        "uuid": record["image_id"],
+        "iiifurl": url,
+        "viewtype": record["view"],
+        "iiifthumburl": f"{url}/full/!200,200/0/default.jpg",
+        "sequence": "0",
+        "width": record["width"],
+        "height": record["height"],
+        "openaccess": "1",
+        "depictstmsobjectid": record["object_id"],
     }
 
 
-def draw_collection(folder: Path, seed: int = 0) -> list[dict[str, str]]:
-    """Draw the paintings that are not yet under folder, and describe all of them, sorted by file.
-
-    The bytes of a painting depend on the seed and its own number alone, never on the others.
-    """
-    records = []
-    for numbers in product(range(len(TITLES)), range(len(HABITS)), range(WORKS)):
-        rng, (manner, painter, _) = np.random.default_rng([seed, *numbers]), numbers
-        record = _describe(rng, *numbers)
-        if not (folder / record["file"]).exists():
-            canvas = Canvas(rng, _painter(manner, painter)[1], HABITS[painter])
-            list(TITLES)[manner](canvas)
-            with replacing(folder / record["file"]) as part:
-                canvas.finish().save(part, "JPEG", quality=90)
-        records.append(record)
-    return sorted(records, key=lambda record: record["file"])
+def _object(record: Row) -> Row:
+    year = record["date"]
+    return {
+        "objectid": record["object_id"],
+        "title": record["title"],
+        "displaydate": year,
+        "beginyear": year,
+        "endyear": year,
+        "medium": record["medium"],
+        "classification": record["classification"],
+    }
 
 
-def demo_gallery(data: Demo, seed: int, outputs: Path) -> Gallery:
-    """The drawn paintings as a gallery."""
-    folder = outputs / "images" / "demo" / f"seed-{seed}"
-    works = pd.DataFrame(draw_collection(folder, seed), dtype=object)
-    works = works[works["file"].isin(sample(list(works["file"]), data.limit, seed))]
-    selection = {"seed": seed, "limit": data.limit}
-    works = measure(works.reset_index(drop=True), folder)
-    return write_gallery("demo", folder.resolve(), works, selection, outputs)
+def _csv(name: str, rows: list[Row]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HEADERS[name].split(","), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+class Museum(ThreadingHTTPServer):
+    """Serves records, whose files lie below folder, on 127.0.0.1."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        records: Sequence[Row],
+        folder: Path,
+        port: int = 0,
+        handler: "type[Handler] | None" = None,
+    ) -> None:
+        super().__init__(("127.0.0.1", port), handler or Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        self.files = {record["image_id"]: folder / record["file"] for record in records}
+        self.tables = tables(records, self.address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the museum's two hosts do."""
+
+    protocol_version = "HTTP/1.1"  # connections stay open
+    wbufsize = -1  # a header and its body leave together
+    disable_nagle_algorithm = True
+    timeout = 60
+
+    @property
+    def museum(self) -> Museum:
+        """The server."""
+        return cast(Museum, self.server)
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        name = self.path.removeprefix("/data/")
+        if name in self.museum.tables:
+            self.table(self.museum.tables[name])
+        elif (asked := IMAGE.fullmatch(self.path)) and asked[1] in self.museum.files:
+            self.image(asked[1], int(asked[2]), int(asked[3]))
+        elif self.path == "/robots.txt":
+            self.reply(200, ROBOTS, "text/plain")
+        else:
+            self.reply(404, b"no such page", "text/plain")
+
+    def table(self, body: bytes) -> None:
+        """Answer with a table, or that it has not changed."""
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if self.headers.get("If-None-Match") == etag:
+            self.reply(304, b"", "text/csv", ETag=etag)
+        else:
+            self.reply(200, body, "text/csv; charset=utf-8", ETag=etag)
+
+    def image(self, image_id: str, width: int, height: int) -> None:
+        """Answer with an image that fits into width by height."""
+        self.reply(200, self.picture(image_id, width, height), "image/jpeg")
+
+    def picture(self, image_id: str, width: int, height: int) -> bytes:
+        """The bytes of an image, as they are when they fit."""
+        path = self.museum.files[image_id]
+        with Image.open(path) as image:
+            if image.width <= width and image.height <= height:
+                return path.read_bytes()
+            image.thumbnail((width, height), Image.Resampling.LANCZOS)
+            made = io.BytesIO()
+            image.save(made, "JPEG", quality=90)
+            return made.getvalue()
+
+    def reply(self, status: int, body: bytes, kind: str, **headers: str) -> None:
+        """One whole answer; headers by name, _ for -."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: whoever asks has a log of its own."""
+
+
+def open_museum(folder: Path, seed: int, port: int = 0) -> Museum:
+    """The drawn collection's server, its paintings below folder; not yet serving."""
+    paintings = folder / f"seed-{seed}"
+    records = draw_collection(paintings, seed)
+    for record in records:
+        with Image.open(paintings / record["file"]) as image:
+            record["width"], record["height"] = map(str, image.size)
+    return Museum(records, paintings, port)
+
+
+@contextmanager
+def served(museum: Museum) -> Iterator[str]:
+    """Serve in a thread for the time of the block; the address of the tables."""
+    thread = threading.Thread(target=museum.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"{museum.address}/data"
+    finally:
+        museum.shutdown()
+        museum.server_close()
+        thread.join()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser("python -m src.demo", description="a tiny museum on localhost")
+    parser.add_argument("--port", type=int, default=8064)
+    parser.add_argument("--seed", type=int, default=0, help="of the paintings")
+    parser.add_argument(
+        "--outputs", type=Path, default=Path("outputs"), help="where they are drawn"
+    )
+    options = parser.parse_args(arguments)
+    with open_museum(options.outputs / "demo", options.seed, options.port) as museum:
+        print(f"{len(museum.files)} paintings at {museum.address}; Ctrl-C ends. Try:")
+        print(f"  python -m src.download data.tables={museum.address}/data", flush=True)
+        try:
+            museum.serve_forever()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

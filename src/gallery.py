@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,10 +27,14 @@ log = logging.getLogger(__name__)
 
 COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
-    *("style", "medium", "view", "width", "height", "url", "sha256"),
+    *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
+    *("width", "height", "url", "sha256"),
 ]
 MEASURED = ["image_id", "file", "width", "height", "sha256"]  # never taken from a user's CSV
-NOT_LABELS = {*MEASURED, "object_id", "title", "title_slug", "date", "view", "url"}
+NOT_LABELS = {
+    *(*MEASURED, "object_id", "title", "title_slug", "date", "view", "url"),
+    *("schools", "styles", "themes", "techniques"),  # lists of the museum's, the first is a label
+}
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
     *(".jp2", ".ppm", ".pgm", ".tga", ".avif"),
@@ -44,6 +48,7 @@ class Gallery:
     name: str
     root: Path
     works: pd.DataFrame
+    missing: int = 0  # images that were asked for and could not be fetched
 
     def __len__(self) -> int:
         return len(self.works)
@@ -93,7 +98,7 @@ class Gallery:
 
     def narrowed(self, rows: NDArray[np.int64]) -> "Gallery":
         """The gallery of these rows alone."""
-        return Gallery(self.name, self.root, self.works.iloc[rows].reset_index(drop=True))
+        return replace(self, works=self.works.iloc[rows].reset_index(drop=True))
 
 
 def most(groups: NDArray[np.int64]) -> int:
@@ -182,12 +187,19 @@ def folder_gallery(
     return write_gallery("folder", images.resolve(), measure(works, images), selection, outputs)
 
 
-def sample(files: list[str], limit: int | None, seed: int) -> list[str]:
-    """A seeded sample in the order given."""
-    if limit is None or limit >= len(files):
-        return files
-    rows = np.random.default_rng(seed).choice(len(files), limit, replace=False)
-    return [files[row] for row in sorted(rows)]
+def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
+    """A seeded sample in the order given.
+
+    Names are drawn by a hash of their own, so that a name more or less in the list changes one
+    place of the sample at most.
+    """
+    if limit is None or limit >= len(names):
+        return names
+    draws = [
+        hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
+        for name in names
+    ]
+    return [names[row] for row in sorted(sorted(range(len(names)), key=draws.__getitem__)[:limit])]
 
 
 def list_images(folder: Path) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """Image files of any kind as RGB pictures. No torch here, so that src.show starts at once."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+FETCHED = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")  # the formats of IIIF that Pillow reads itself
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
 
@@ -44,6 +46,25 @@ def _eight_bit(values: np.ndarray) -> Image.Image:
     top = values.max(initial=0)
     full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
     return Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
+
+
+def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
+    """Width and height of the upright picture that a fetched file's bytes decode to, all of them.
+
+    Raises Unreadable for what is no raster image, is cut off, or has more than max_pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(body), formats=FETCHED) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise Unreadable(f"{width * height} pixels, more than data.max_pixels={max_pixels}")
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            image.load()
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a parser met in a hostile file; it is recorded
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
+    return (height, width) if turned else (width, height)
 
 
 def pixel_size(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import cli
-from src.config import Config, Demo, Folder, UserError
+from src.config import Config, Folder
 
 if TYPE_CHECKING:
     from src.gallery import Gallery
@@ -53,22 +53,16 @@ def run(cfg: Config, folder: Path) -> None:
 
 def collect(cfg: Config) -> "Gallery":
     """The gallery that the options ask for; what only it can tell is refused here."""
-    outputs = Path(cfg.outputs)
     if isinstance(cfg.data, Folder):
         from src.gallery import folder_gallery
 
         labels = Path(cfg.data.labels) if cfg.data.labels else None
-        images = Path(cfg.data.images)
+        images, outputs = Path(cfg.data.images), Path(cfg.outputs)
         gallery = folder_gallery(images, labels, cfg.data.limit, cfg.seed, outputs)
-    elif isinstance(cfg.data, Demo):
-        from src.demo import demo_gallery
-
-        gallery = demo_gallery(cfg.data, cfg.seed, outputs)
     else:
-        raise UserError(
-            "data=nga: this version does not fetch the National Gallery's images yet; start with"
-            " experiment=demo, or with images of your own: data=folder data.images=<folder>"
-        )
+        from src.download import museum_gallery
+
+        gallery = museum_gallery(cfg)
     gallery.groups(cfg.similarity)
     for column in cfg.evaluation.labels or []:
         gallery.labels(column)

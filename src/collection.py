@@ -1,0 +1,98 @@
+"""The demo's collection: 252 paintings that nobody painted, drawn from a seed, so that a first run
+needs no network. Twelve manners (the label `style`), three painters each, seven works a painter.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+
+from src import manners
+from src.canvas import Canvas, Floats
+from src.files import replacing
+
+WORKS = 7  # a painter
+HABITS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works
+SCHOOLS = ("Harbor School", "Circle of Nine", "Velm Academy", "Salt Row Group", "Northern Workshop")
+MEDIA = ("oil on canvas", "acrylic on canvas", "oil on panel", "tempera on panel")
+WORDS = {
+    "fruit": "Pears Quinces Apples Plums Lemons Figs Apricots Oranges",
+    "place": "Orrin Tessel Varn Marrow Kessa Dunmere Saltby Ostwick",
+    "time": "Morning Evening Harvest Snowmelt Rain August Thaw Dusk",
+}
+
+TITLES: dict[Callable[[Canvas], None], str] = {
+    manners.grid: "Grid No. {n}",
+    manners.color_field: "Field No. {n}, {time}",
+    manners.landscape: "Hills near {place}, {time}",
+    manners.pointillism: "{time} at {place}",
+    manners.waves: "Swell No. {n}",
+    manners.gesture: "Untitled (No. {n})",
+    manners.still_life: "Bowl with {fruit}",
+    manners.rings: "Rings No. {n}",
+    manners.op_art: "Interference {n}",
+    manners.night_city: "{place} by Night",
+    manners.shards: "Facets of {place}",
+    manners.hatching: "{time} over {place}",
+}
+
+# A line for each manner above: its painters, each with a palette of five colors in short hex.
+PAINTERS = """\
+Mirel Astho eed 222 c32 258 eb3, Jun Vadeck def 134 f96 6ab 287, Pia Lorrow edb 431 a52 785 da4
+Oskar Thule 412 932 e52 d94 612, Anwen Sorl 124 247 59b 8cc 335, Teo Marchet edc a97 d87 cb8 788
+Aldo Fennick fed 243 fd7 8a8 9bc, Greta Moor fc9 425 fe9 a68 c67, Ivo Sandra eef 246 ffe 79b 8ac
+Lise Garamel fec 356 f93 7a5 8cd, Ravi Ondel edf 426 f79 a7b fb9, Hugo Pelli ffd 453 ec4 9b4 bdd
+Kaito Brenn eed 135 378 7bb 257, Sunna Eldar fda 613 e63 c35 f95, Marek Ulv dec 243 475 8a6 bb5
+Dora Vantz eed 222 c31 fff 444, Ines Callow fed 235 e84 49b d56, Bo Lindqvar 234 012 fc3 e45 6cc
+Clara Wexfel cba 643 c84 a53 785, Emil Tarro 789 345 dc8 b64 aab, Noor Hald db9 512 e93 d53 8a5
+Zelda Marsk edc 223 d43 eb3 388, Otti Graav fde 437 e69 fa5 85b, Piet Hollan dee 145 2a9 8c6 f75
+Vida Kestle fff 111 d22 111 d22, Ned Arkwit fec 137 e73 137 e73, Yuki Tanim dfe 306 0a8 306 b3a
+Leon Stradt 236 223 a57 fc5 fe9, Mina Corvel 314 213 c46 f96 fc9, Dag Erikso 134 122 488 aec efd
+Edda Krugel edb 432 b75 ca6 799, Tomas Vire def 137 5ad f94 d35, Lena Ashgro fed 524 c68 fa8 846
+Silas Thorn fe9 247 48b eb4 685, Nell Farro fdc 512 e53 f96 a35, Abel Rooke dec 132 486 ac6 587
+"""
+
+
+def _painter(manner: int, number: int) -> tuple[str, Floats]:
+    """Name and palette (5, 3)."""
+    words = PAINTERS.splitlines()[manner].split(", ")[number].split()
+    palette = [[17.0 * int(digit, 16) for digit in color] for color in words[2:]]
+    return " ".join(words[:2]), np.array(palette)
+
+
+def _describe(rng: np.random.Generator, manner: int, painter: int, work: int) -> dict[str, str]:
+    image_id, draw = str(UUID(bytes=rng.bytes(16), version=4)), list(TITLES)[manner]
+    words = {kind: str(rng.choice(options.split())) for kind, options in WORDS.items()}
+    return {
+        "image_id": image_id,
+        "file": f"{image_id[:2]}/{image_id}.jpg",
+        "object_id": str(20001 + (manner * len(HABITS) + painter) * WORKS + work),
+        "title": TITLES[draw].format(n=work + 1, **words),
+        "artist": _painter(manner, painter)[0],
+        "date": str(1860 + (37 * manner + 23 * painter) % 95 + rng.integers(35)),
+        "classification": "Painting",
+        "school": SCHOOLS[(3 * manner + painter) % len(SCHOOLS)],
+        "style": draw.__name__.replace("_", " ").title(),
+        "medium": str(rng.choice(MEDIA)),
+        "view": "primary",
+    }
+
+
+def draw_collection(folder: Path, seed: int = 0) -> list[dict[str, str]]:
+    """Draw the paintings that are not yet under folder, and describe all of them, sorted by file.
+
+    The bytes of a painting depend on the seed and its own number alone, never on the others.
+    """
+    records = []
+    for numbers in product(range(len(TITLES)), range(len(HABITS)), range(WORKS)):
+        rng, (manner, painter, _) = np.random.default_rng([seed, *numbers]), numbers
+        record = _describe(rng, *numbers)
+        if not (folder / record["file"]).exists():
+            canvas = Canvas(rng, _painter(manner, painter)[1], HABITS[painter])
+            list(TITLES)[manner](canvas)
+            with replacing(folder / record["file"]) as part:
+                canvas.finish().save(part, "JPEG", quality=90)
+        records.append(record)
+    return sorted(records, key=lambda record: record["file"])

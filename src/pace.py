@@ -1,0 +1,57 @@
+"""How fast a host is asked: one pace for all threads."""
+
+import threading
+import time
+
+
+class Stopped(Exception):
+    """The work was called off while a thread waited its turn."""
+
+
+class Pace:
+    """Turns, evenly spaced, shared by all threads; 0 a second is no limit.
+
+    Spaced turns rather than a bucket of tokens: no second ever holds more than the limit, however
+    long the threads were idle before it.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._step = 1 / per_second if per_second else 0.0
+        self._next = self._resume = time.monotonic()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def turn(self) -> None:
+        """Wait for a turn. Raises Stopped."""
+        while True:
+            with self._lock:
+                at = max(time.monotonic(), self._next, self._resume)
+                self._next = at + self._step
+            self.sleep(at - time.monotonic())
+            if self._resume <= time.monotonic():  # else a pause began while this thread slept
+                return
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep that ends when the work is called off. Raises Stopped."""
+        if self._stopped.wait(seconds) if seconds > 0 else self._stopped.is_set():
+            raise Stopped
+
+    def pause(self, seconds: float) -> None:
+        """Nobody's turn comes within these seconds."""
+        with self._lock:
+            self._resume = max(self._resume, time.monotonic() + seconds)
+
+    def slow_down(self, per_second: float) -> bool:
+        """No more than this from now on; whether that is slower than before."""
+        slower = 1 / per_second > self._step
+        self._step = max(self._step, 1 / per_second)
+        return slower
+
+    def stop(self) -> None:
+        """Call the work off: every thread that waits, or comes to wait, gets Stopped."""
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the work was called off."""
+        return self._stopped.is_set()

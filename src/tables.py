@@ -1,0 +1,159 @@
+"""The museum's tables as files: fetched whole or not at all, and read row by row, since now and
+then a row is damaged.
+"""
+
+import csv
+import logging
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+
+from src.config import UserError
+from src.files import part_of
+from src.progress import progress
+from src.web import Failure, Web
+
+log = logging.getLogger(__name__)
+
+TABLE_ATTEMPTS = 3  # each: someone waits for the first line
+TABLE_BYTES = 4_000_000_000  # more is no table of this museum's
+ELSEWHERE = "start with experiment=demo, or with images of your own: data=folder data.images=..."
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """These columns of a CSV, as strings, and the number of rows left out because they have
+    another number of fields than the header.
+
+    Columns are found by name; those that start with ? may be absent. Raises UserError when the
+    file or one of the others is missing.
+    """
+    present = check_header(path, columns)
+    with _opened(path) as file:
+        rows = _Rows(file)
+        header = next(rows)
+        rows.width = len(header)
+        pick = itemgetter(*(header.index(name) for name in present))
+        table = pd.DataFrame(map(pick, rows), columns=present, dtype=object)
+    return table, rows.ragged
+
+
+def check_header(path: Path, columns: Sequence[str]) -> list[str]:
+    """The names of those columns that a CSV has, in the order asked for.
+
+    Raises UserError when the file is missing, or a column whose name does not start with ?.
+    """
+    try:
+        with _opened(path) as file:
+            header = next(csv.reader(file), [])
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {path}, which data.tables should hold") from error
+    missing = [name for name in columns if not name.startswith("?") and name not in header]
+    if missing:
+        raise UserError(
+            f"{path.name} has no column {', '.join(missing)}: it is no table of the museum's, or of"
+            f" a schema that this version does not know; it starts with {','.join(header)[:80]!r}"
+        )
+    return [name for column in columns if (name := column.removeprefix("?")) in header]
+
+
+def _opened(path: Path) -> TextIO:
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")
+
+
+class _Rows(Iterator[list[str]]):
+    """The records of a CSV, without those of another width.
+
+    A quote that is never closed would swallow every row up to the next quote. So of a record that
+    does not fit only the first line is given up; the lines after it are read again.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.width: int | None = None
+        self.ragged = 0
+        self._file, self._again = file, list[str]()  # lines to read again, the next one last
+        self._record = list[str]()  # the lines of the record under way
+        self._reader = csv.reader(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        while True:
+            line = self._again.pop() if self._again else self._file.readline()
+            if not line:
+                return
+            self._record.append(line)
+            yield line
+
+    def __next__(self) -> list[str]:
+        while True:
+            self._record.clear()
+            try:
+                row = next(self._reader)
+            except csv.Error:  # a field longer than the csv module's limit of 131,072
+                row = []
+            except StopIteration:
+                if not self._record:
+                    raise
+                row = []
+            if self.width is None or len(row) == self.width:
+                return row
+            if row or len(self._record) > 1 or self._record[0].strip():  # an empty line is none
+                self.ragged += 1
+            self._again += reversed(self._record[1:])
+            self._reader = csv.reader(self._lines())
+
+
+def fetch_tables(
+    address: str, schema: Mapping[str, Sequence[str]], folder: Path, refresh: bool, web: Web
+) -> None:
+    """The tables below an address into folder, where they are not there yet.
+
+    With refresh also those whose ETag has changed. They take their places together, after the last
+    has arrived and has its columns. Raises UserError when one cannot be had.
+    """
+    wanted = [name for name in schema if refresh or not (folder / name).exists()]
+    if not wanted:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    new = part_of(folder)
+    new.mkdir()
+    try:
+        for name in wanted:
+            _fetch(f"{address.rstrip('/')}/{name}", folder / name, new / name, web)
+            if (new / name).exists():
+                check_header(new / name, schema[name])
+        for path in sorted(new.iterdir()):  # a table before its ETag, which would be believed
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(new)
+
+
+def _fetch(address: str, there: Path, part: Path, web: Web) -> None:
+    known = etag_of(there).read_text() if there.exists() and etag_of(there).exists() else ""
+    condition = {"Accept-Encoding": "gzip"} | ({"If-None-Match": known} if known else {})
+
+    def ask() -> None:
+        with web.answer(address, condition, robots=False) as response:
+            if response.status_code == 304:
+                log.info("%s has not changed", address)
+                return
+            etag_of(part).write_text(response.headers.get("ETag", ""))
+            size = int(response.headers.get("Content-Length", 0))
+            with part.open("wb") as file, progress(None, there.name, size, "B") as bar:
+                for chunk in web.chunks(response, TABLE_BYTES, seconds=math.inf):
+                    file.write(chunk)
+                    bar.update(response.raw.tell() - bar.n)
+
+    try:
+        web.patiently(ask, TABLE_ATTEMPTS)
+    except Failure as failure:
+        raise UserError(f"{address}: {failure.reason}; {ELSEWHERE}") from failure
+
+
+def etag_of(table: Path) -> Path:
+    """Where the ETag of a table is kept."""
+    return table.with_name(f"{table.name}.etag")
