@@ -197,6 +197,7 @@ def help_page() -> str:
             "  python -m src.run experiment=demo                         no network needed",
             "  python -m src.run data=folder data.images=my/paintings    your own images",
             "  python -m src.run                                         the National Gallery",
+            "  python -m src.download                                    its images only",
             "  python -m src.run -m similarity.top_k=5,10,20             a sweep",
             "",
             "Groups (group=choice), files in configs/:",

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FETCHED = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")  # the formats of IIIF that Pillow reads itself
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
@@ -62,6 +62,8 @@ def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
             image.load()
     except Unreadable:
         raise
+    except UnidentifiedImageError as error:
+        raise Unreadable("not an image") from error
     except Exception as error:  # whatever a parser met in a hostile file; it is recorded
         raise Unreadable(f"{type(error).__name__}: {error}") from error
     return (height, width) if turned else (width, height)

@@ -68,6 +68,7 @@ def read(path: Path) -> dict[str, Record]:
         return {}
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.reader(line for line in file if line.endswith("\n"))
+        next(rows, None)
         return {row[0]: Record(*row) for row in rows if len(row) == len(COLUMNS)}
 
 

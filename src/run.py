@@ -1,6 +1,7 @@
 """Compare every painting with every other:  python -m src.run [option=value ...]"""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,9 @@ def main(overrides: DictConfig) -> None:
 
 def run(cfg: Config, folder: Path) -> None:
     """gallery -> embeddings -> neighbors -> metrics, pictures; each stage leaves its files."""
+    began = time.perf_counter()
     gallery = collect(cfg)
+    collecting = time.perf_counter() - began
 
     from src import report  # these import torch, which takes seconds: only after the checks
     from src.embed import embed
@@ -42,6 +45,7 @@ def run(cfg: Config, folder: Path) -> None:
             ranking = rank(embeddings, cfg, folder)
         with clock("evaluate"):
             metrics = report.measure(ranking, embeddings.gallery, cfg, folder)
+        metrics |= {"missing": gallery.missing, "seconds/collect": collecting}
         metrics |= embeddings.facts | clock.seconds | report.costs()
         report.write(metrics, embeddings, ranking, folder)
         images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)

@@ -126,6 +126,9 @@ def fetch_tables(
             _fetch(f"{address.rstrip('/')}/{name}", folder / name, new / name, web)
             if (new / name).exists():
                 check_header(new / name, schema[name])
+        log.info(
+            "tables: %d of %d are new, from %s", len(list(new.glob("*.csv"))), len(schema), address
+        )
         for path in sorted(new.iterdir()):  # a table before its ETag, which would be believed
             os.replace(path, folder / path.name)
     finally:
@@ -139,12 +142,11 @@ def _fetch(address: str, there: Path, part: Path, web: Web) -> None:
     def ask() -> None:
         with web.answer(address, condition, robots=False) as response:
             if response.status_code == 304:
-                log.info("%s has not changed", address)
                 return
             etag_of(part).write_text(response.headers.get("ETag", ""))
             size = int(response.headers.get("Content-Length", 0))
             with part.open("wb") as file, progress(None, there.name, size, "B") as bar:
-                for chunk in web.chunks(response, TABLE_BYTES, seconds=math.inf):
+                for chunk in web.chunks(response, TABLE_BYTES, within=math.inf):
                     file.write(chunk)
                     bar.update(response.raw.tell() - bar.n)
 

@@ -59,6 +59,9 @@ class Failure(Exception):
         self.retry_after: float | None = None
         self.attempts = 1
 
+    def __str__(self) -> str:
+        return self.reason
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -141,10 +144,10 @@ class Web:
         raise Failure(Outcome.permanent, f"more than {REDIRECTS} redirects", response.status_code)
 
     def chunks(
-        self, response: requests.Response, limit: int, seconds: float | None = None
+        self, response: requests.Response, limit: int, within: float | None = None
     ) -> Iterator[bytes]:
         """The body of an answer. Raises Failure when it is cut off, stalls or exceeds the limit."""
-        size, end = 0, time.monotonic() + (self.patience.body if seconds is None else seconds)
+        size, end = 0, time.monotonic() + (self.patience.body if within is None else within)
         announced = response.headers.get("Content-Length", "")
         reason = f"larger than {limit} bytes"
         too_large = Failure(Outcome.bad, reason, response.status_code, once=True)
@@ -188,9 +191,9 @@ class Web:
     def _refused(self, response: requests.Response) -> None:
         status = response.status_code
         passing = status in PASSING or 500 <= status <= 599
-        outcome = Outcome.transient if passing else Outcome.permanent
-        failure = Failure(outcome, _phrase(status), status)
-        wait = _seconds(response.headers.get("Retry-After", "")) if passing else None
+        empty = Outcome.bad if status < 300 else Outcome.permanent
+        failure = Failure(Outcome.transient if passing else empty, _phrase(status), status)
+        wait = seconds(response.headers.get("Retry-After", "")) if passing else None
         if wait is not None:
             failure.retry_after = wait
             self.pace.pause(min(wait, LONGEST_PAUSE))
@@ -268,7 +271,7 @@ def _phrase(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}" if known else str(status)
 
 
-def _seconds(text: str) -> float | None:
+def seconds(text: str) -> float | None:
     """A Retry-After, which is seconds or a date; None when it is neither."""
     if text.strip().isdecimal():
         return float(text)
@@ -277,7 +280,8 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    wait: float = (date - datetime.now(UTC)).total_seconds()
+    return max(0.0, wait)
 
 
 def _why(error: BaseException) -> str:
@@ -290,13 +294,12 @@ def _why(error: BaseException) -> str:
             break
         chain.append(inner)
     for kind, words in (
-        (requests.exceptions.Timeout, "time-out"),
-        (urllib3.exceptions.TimeoutError, "time-out"),
-        (urllib3.exceptions.NameResolutionError, "host name not found"),
         (requests.exceptions.ProxyError, "no answer from the proxy"),
+        (urllib3.exceptions.NameResolutionError, "host name not found"),
         (ssl.SSLError, "no secure connection"),
         (ConnectionRefusedError, "connection refused"),
         (ConnectionResetError, "connection reset"),
+        (urllib3.exceptions.TimeoutError, "time-out"),  # some of the above are of this kind too
         (urllib3.exceptions.ProtocolError, "connection closed without an answer"),
     ):
         if any(isinstance(link, kind) for link in chain):

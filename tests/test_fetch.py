@@ -1,0 +1,147 @@
+"""Fetching from a host that misbehaves: every image that it can give arrives, nothing else."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src import journal
+from src.config import Download
+from src.demo import served
+from src.download import Fetched, fetch_missing
+from src.fetch import Limits
+from src.journal import Record
+from src.web import Patience, Web
+from tests.hosts import BadMuseum, Fault, catalog_of, draw_small
+
+QUICK = Patience(attempts=4, first_wait=0.01, connect=2, silence=1, body=1.5)
+LIMITS = Limits(bytes=60_000, pixels=10**6)
+
+# what a fault that lasts ends as: outcome, start of the reason, requests
+LASTING = {
+    "404": ("permanent", "404 Not Found", 1),
+    "410": ("permanent", "410 Gone", 1),
+    "400": ("permanent", "400 Bad Request", 1),
+    "401": ("permanent", "401 Unauthorized", 1),
+    "403": ("permanent", "403 Forbidden", 1),
+    "429": ("transient", "429 Too Many Requests", 4),
+    "500": ("transient", "500 Internal Server Error", 4),
+    "503": ("transient", "503 Service Unavailable", 4),
+    "204": ("bad content", "204 No Content", 2),
+    "reset": ("transient", "body cut off", 4),
+    "cut": ("transient", "body cut off", 4),
+    "cut chunks": ("transient", "body cut off", 4),
+    "cut unannounced": ("bad content", "OSError: image file is truncated", 2),
+    "silent": ("transient", "time-out", 4),
+    "trickle": ("transient", "time-out of a slow body", 4),
+    "garbage": ("transient", "connection closed without an answer", 4),
+    "html": ("bad content", "not an image but text/html", 2),
+    "html as jpeg": ("bad content", "not an image", 2),
+    "empty": ("bad content", "not an image", 2),
+    "svg": ("bad content", "not an image", 2),
+    "noise": ("bad content", "", 2),
+    "endless": ("bad content", "larger than 60000 bytes", 1),
+    "announced too large": ("bad content", "larger than 60000 bytes", 1),
+    "vast": ("bad content", "400000000 pixels, more than data.max_pixels", 2),
+    "moved round": ("permanent", "more than 5 redirects", 6),
+    "moved to ftp": ("permanent", "not an http(s) address: ftp://127.0.0.1/x.jpg", 1),
+    "moved to file": ("permanent", "not an http(s) address: file:///etc/hostname", 1),
+    "moved nowhere": ("permanent", "redirected to no address", 1),
+}
+PASSING = [name for name, (outcome, *_) in LASTING.items() if outcome != "permanent"]
+ONCE = [name for name in PASSING if name not in ("endless", "announced too large")]
+
+
+@pytest.fixture
+def museum(tmp_path: Path) -> Iterator[BadMuseum]:
+    """Ten images."""
+    folder = tmp_path / "host"
+    bad = BadMuseum(draw_small(folder, 10), folder)
+    with served(bad):
+        yield bad
+
+
+def fetched(museum: BadMuseum, folder: Path, **options: Any) -> Fetched:
+    """One download of all that the museum has."""
+    options = {"requests_per_second": 0} | options
+    chosen = Download(**options)
+    web = Web(chosen.requests_per_second, chosen.workers, chosen.contact, QUICK)
+    return fetch_missing(catalog_of(museum), folder, chosen, LIMITS, web)
+
+
+def assert_sound(museum: BadMuseum, folder: Path) -> dict[str, Record]:
+    """On disk are those images that the journal says are there, byte for byte, and nothing else."""
+    records = journal.read(folder / "journal.csv")
+    had = {image_id: record for image_id, record in records.items() if record.ok}
+    files = {path.stem: path for path in folder.glob("*/*")}
+    assert files.keys() == had.keys()
+    for image_id, path in files.items():
+        assert path == folder / image_id[:2] / f"{image_id}.jpg"
+        body = path.read_bytes()
+        assert body == museum.files[image_id].read_bytes()
+        digest, size = hashlib.sha256(body).hexdigest(), str(len(body))
+        assert (had[image_id].sha256, had[image_id].bytes) == (digest, size)
+        assert (had[image_id].width, had[image_id].height) == ("24", "24")
+    return records
+
+
+def test_images_arrive_byte_for_byte(museum: BadMuseum, tmp_path: Path) -> None:
+    found = fetched(museum, tmp_path / "images")
+    assert found.here.keys() == museum.files.keys()
+    assert found.here == assert_sound(museum, tmp_path / "images")
+    assert set(museum.asked.values()) == {1}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_lasting_fault_has_its_outcome(name: str, museum: BadMuseum, tmp_path: Path) -> None:
+    image_id = list(museum.files)[3]
+    museum.faults[image_id] = Fault(name)
+    found = fetched(museum, tmp_path / "images")
+    record = assert_sound(museum, tmp_path / "images")[image_id]
+    outcome, reason, requests = LASTING[name]
+    assert (record.outcome, museum.asked[image_id]) == (outcome, requests)
+    assert record.reason.startswith(reason)
+    assert [failed.image_id for failed in found.failed] == [image_id]
+    assert len(found.here) == 9
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_a_passing_fault_costs_one_more_request(
+    name: str, museum: BadMuseum, tmp_path: Path
+) -> None:
+    image_id = list(museum.files)[3]
+    museum.faults[image_id] = Fault(name, times=1)
+    assert len(fetched(museum, tmp_path / "images").here) == 10
+    record = assert_sound(museum, tmp_path / "images")[image_id]
+    assert (museum.asked[image_id], record.attempts) == (2, "2")
+
+
+def test_a_compressed_image_is_unpacked(museum: BadMuseum, tmp_path: Path) -> None:
+    museum.every = Fault("zipped")
+    assert len(fetched(museum, tmp_path / "images").here) == 10
+    assert_sound(museum, tmp_path / "images")
+
+
+def test_two_thousand_images_with_every_fault_mixed_in(tmp_path: Path) -> None:
+    folder, draw = tmp_path / "host", random.Random(0)
+    museum = BadMuseum(draw_small(folder, 2000), folder)
+    kinds = [(name, None) for name in LASTING] + [(name, 1) for name in ONCE]
+    for number, image_id in enumerate(draw.sample(list(museum.files), 400)):
+        museum.faults[image_id] = Fault(*kinds[number % len(kinds)])
+    with served(museum):
+        found = fetched(museum, tmp_path / "images")
+    records = assert_sound(museum, tmp_path / "images")
+    assert records.keys() == museum.files.keys()
+    for image_id, record in records.items():
+        fault = museum.faults.get(image_id)
+        if fault is None or fault.times:
+            assert record.ok
+            assert museum.asked[image_id] == (2 if fault else 1)
+        else:
+            outcome, reason, requests = LASTING[fault.name]
+            assert (record.outcome, museum.asked[image_id]) == (outcome, requests)
+            assert record.reason.startswith(reason)
+    assert len(found.here) + len(found.failed) == 2000

@@ -1,0 +1,179 @@
+"""How a host is asked: its name for us, its robots.txt, its pace, its Retry-After."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from src import __version__, web
+from src.demo import served
+from src.pace import Pace, Stopped
+from src.web import Failure, Outcome, Patience, Web
+from tests.hosts import BadMuseum, Fault, draw_small
+
+
+@pytest.fixture
+def museum(tmp_path: Path) -> Iterator[BadMuseum]:
+    """One image."""
+    bad = BadMuseum(draw_small(tmp_path, 1), tmp_path)
+    with served(bad):
+        yield bad
+
+
+def address(museum: BadMuseum) -> str:
+    return f"{museum.address}/iiif/{next(iter(museum.files))}/full/!99,99/0/default.jpg"
+
+
+def get(client: Web, url: str) -> bytes:
+    with client.answer(url) as response:
+        return b"".join(client.chunks(response, 10**6))
+
+
+@pytest.mark.parametrize(("contact", "about"), [(None, ""), ("a@b.org", " (a@b.org)")])
+def test_the_host_is_told_who_asks(museum: BadMuseum, contact: str | None, about: str) -> None:
+    get(Web(contact=contact), address(museum))
+    name = f"painting-similarity/{__version__}{about} python-requests/{requests.__version__}"
+    assert museum.headers[0]["User-Agent"] == name
+    assert "Cookie" not in museum.headers[0]
+
+
+@pytest.mark.parametrize(
+    ("robots", "allowed"),
+    [
+        ("User-agent: *\nDisallow: /iiif/", False),
+        ("User-agent: *\nDisallow: /\nAllow: /iiif/*.jpg$", True),
+        ("User-agent: painting-similarity\nDisallow: /*/full/", False),
+        ("User-agent: GreedyBot\nDisallow: /", True),
+        ("<html>no rules</html>", True),
+    ],
+)
+def test_robots_txt_is_obeyed(museum: BadMuseum, robots: str, allowed: bool) -> None:
+    museum.robots = (200, robots.encode())
+    if allowed:
+        get(Web(), address(museum))
+    else:
+        with pytest.raises(Failure, match="robots.txt of 127.0.0.1:.* asks to leave it alone"):
+            get(Web(), address(museum))
+    assert len(museum.moments) == allowed
+
+
+@pytest.mark.parametrize("status", [404, 403, 410])
+def test_without_a_robots_txt_all_is_allowed(museum: BadMuseum, status: int) -> None:
+    museum.robots = (status, b"")
+    assert get(Web(), address(museum))
+
+
+def test_while_robots_txt_is_not_known_nothing_is_asked_for(museum: BadMuseum) -> None:
+    museum.robots, client = (503, b""), Web()
+    with pytest.raises(Failure, match="robots.txt: 503 Service Unavailable") as caught:
+        get(client, address(museum))
+    assert (caught.value.outcome, museum.moments) == (Outcome.transient, [])
+    museum.robots = (200, b"")
+    assert get(client, address(museum))
+
+
+@pytest.mark.parametrize("rule", ["Crawl-delay: 0.2", "Request-rate: 5/1"])
+def test_a_pace_in_robots_txt_is_kept(museum: BadMuseum, rule: str) -> None:
+    museum.robots, client = (200, f"User-agent: *\n{rule}".encode()), Web(1000)
+    for _ in range(4):
+        get(client, address(museum))
+    assert museum.moments[-1] - museum.moments[0] > 0.55
+
+
+def test_a_redirect_is_followed_to_another_host_by_its_rules(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
+    other = BadMuseum(draw_small(tmp_path / "other", 1), tmp_path / "other")
+    with served(other):
+        museum.redirect = address(other)
+        museum.every = Fault("moved elsewhere")
+        assert get(Web(), address(museum)) == next(iter(other.files.values())).read_bytes()
+        other.robots = (200, b"User-agent: *\nDisallow: /")
+        with pytest.raises(Failure, match="asks to leave it alone"):
+            get(Web(), address(museum))
+
+
+def test_between_local_programs_no_proxy_is_used(
+    museum: BadMuseum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert get(Web(), address(museum))
+    with pytest.raises(Failure, match="no answer from the proxy"):
+        get(Web(), "http://museum.invalid/x.jpg")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:1/x.jpg", "robots.txt: connection refused"),
+        ("http://museum.invalid/x.jpg", "robots.txt: host name not found"),
+        ("file:///etc/hostname", "not an http\\(s\\) address"),
+        ("http:///x.jpg", "not an http\\(s\\) address"),
+        ("http://127.0.0.1:99999/", "not an http\\(s\\) address"),
+        ("http://xn--/x", "not an address|host name not found"),
+    ],
+)
+def test_no_answer_has_its_reason(url: str, reason: str) -> None:
+    with pytest.raises(Failure, match=reason) as caught:
+        get(Web(patience=Patience(connect=1)), url)
+    assert caught.value.status is None
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    assert web.seconds("7") == 7
+    assert web.seconds("0") == 0
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert 88 <= (web.seconds(later) or 0) <= 90
+    assert web.seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    for text in ("", "soon", "-3", "1.5", "²"):
+        assert web.seconds(text) is None
+
+
+def test_turns_are_spaced_however_many_threads_ask() -> None:
+    pace, moments = Pace(100), list[float]()
+
+    def ask() -> None:
+        for _ in range(5):
+            pace.turn()
+            moments.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(moments) == 40
+    assert 0.38 < max(moments) - began < 2
+
+
+def test_a_pause_holds_back_those_who_already_wait() -> None:
+    pace, moments = Pace(10), list[float]()
+    threads = [
+        threading.Thread(target=lambda: (pace.turn(), moments.append(time.monotonic())))
+        for _ in range(3)
+    ]
+    pace.turn()
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    pace.pause(0.6)
+    for thread in threads:
+        thread.join()
+    assert min(moments) - began > 0.59
+
+
+def test_who_waits_is_told_that_the_work_is_called_off() -> None:
+    pace = Pace(0)
+    pace.pause(60)
+    timer = threading.Timer(0.1, pace.stop)
+    timer.start()
+    with pytest.raises(Stopped):
+        pace.turn()
+    with pytest.raises(Stopped):
+        pace.turn()
