@@ -36,7 +36,8 @@ def is_address(text: str) -> bool:
         _ = parts.port  # raises for what is no number
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
+    plain = text.isprintable() and " " not in text
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
 @cache

@@ -32,7 +32,11 @@ log = logging.getLogger(__name__)
 
 PATIENTLY = (
     "what came is kept. Start again later; a lower download.requests_per_second and"
-    " download.contact=<your e-mail> may help, and data=folder works without the museum"
+    " download.contact=<your e-mail> may help"
+)
+OFFLINE = (
+    "what came is kept. Start again when the museum can be reached; experiment=demo and data=folder"
+    " need no network"
 )
 AGAIN = (
     "start again to ask for those that may come (download.retry_failed=true: for all), or admit"
@@ -97,11 +101,12 @@ def _gallery(cfg: Config, data: Nga, source: str, tables: str) -> Gallery:
         "seed": cfg.seed if data.limit else None,
     }
     works = _works(catalog, fetched.here)
-    _refuse(fetched, len(catalog.works), 2 / len(catalog.works))
+    total = len(catalog.works)
+    _check(fetched, total, admitted=total - 2)
     gallery = write_gallery(source, folder, works, selection, outputs)
     log.info("%s", outputs / "galleries" / gallery.name / "works.csv")
-    _refuse(fetched, len(catalog.works), 1 - options.max_failed)
-    return replace(gallery, missing=len(catalog.works) - len(gallery))
+    _check(fetched, total, admitted=options.max_failed * total)
+    return replace(gallery, missing=total - len(gallery))
 
 
 def _tables(data: Nga, cache: Path, web: Web) -> Path:
@@ -140,12 +145,21 @@ def fetch_missing(
     if fetched.wanted:
         with journal.alone(folder):
             clear(folder)
+            log.info("fetching %d images%s", len(fetched.wanted), _duration(fetched, options))
             fetched = _known(catalog, folder, options)  # while this process waited, others fetched
             _fetch(fetched, folder, options.workers, limits, web)
     _report(fetched, before, len(catalog.works))
     if gone := len(present(folder).keys() - catalog.published):
         log.info("%8d  others here are in the tables no more: kept, and left out", gone)
     return fetched
+
+
+def _duration(fetched: Fetched, options: Download) -> str:
+    rate = options.requests_per_second
+    if not rate:
+        return ""
+    minutes = len(fetched.wanted) / rate / 60
+    return f", at most {rate:g} a second: {minutes:.0f} minutes or more" if minutes > 1 else ""
 
 
 def _known(catalog: Catalog, folder: Path, options: Download) -> Fetched:
@@ -199,6 +213,8 @@ def _report(fetched: Fetched, before: int, total: int) -> None:
     for count, what in rows:
         if count or what == "fetched":
             log.info("%8d  %s", count, what)
+    if fetched.seen:
+        log.warning("%s", fetched.seen)
 
 
 def _works(catalog: Catalog, here: dict[str, Record]) -> pd.DataFrame:
@@ -210,12 +226,14 @@ def _works(catalog: Catalog, here: dict[str, Record]) -> pd.DataFrame:
     return works
 
 
-def _refuse(fetched: Fetched, total: int, needed: float) -> None:
-    """Raises ManyMissing when less than this share of the images is there."""
+def _check(fetched: Fetched, total: int, admitted: float) -> None:
+    """Raises ManyMissing when more images are missing than admitted."""
     missing = total - len(fetched.here)
-    why = f": {fetched.seen}; {PATIENTLY}" if fetched.seen else f"; {AGAIN}"
-    if len(fetched.here) < needed * total:
-        raise ManyMissing(f"{missing} of {total} images are missing{why}")
+    if missing > admitted:
+        answered = any(record.status for record in fetched.failed)
+        advice = (PATIENTLY if answered else OFFLINE) if fetched.seen else AGAIN
+        seen = f": {fetched.seen}" if fetched.seen else ""
+        raise ManyMissing(f"{missing} of {total} images are missing{seen}; {advice}")
 
 
 if __name__ == "__main__":

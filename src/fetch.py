@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from src.web import Failure, Outcome, Web
 log = logging.getLogger(__name__)
 
 REFUSALS_AT_FIRST = 50  # in a row, while nothing has come yet
+REFUSALS_OF_ALL = 10  # images, when not one of all comes
 REFUSALS_LATER = 500  # in a row, after something has: a network may be away for some minutes
 LONGEST_PAUSE = 3600.0  # seconds; a host that asks for more is asked again another day
 JOIN_SECONDS = 5.0
@@ -85,10 +87,12 @@ class Crew:
                 if isinstance(outcome, Exception):
                     raise outcome
                 yield outcome
+            self._refusals.end(count)
         finally:
             self._web.pace.stop()
+            end = time.monotonic() + JOIN_SECONDS
             for thread in crew:
-                thread.join(JOIN_SECONDS)
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self, waiting: list[tuple[str, str]], lock: threading.Lock) -> None:
         try:
@@ -144,14 +148,14 @@ class _Refusals:
     """Watches for a host, or a network, that gives nothing any more."""
 
     def __init__(self) -> None:
-        self._limit = REFUSALS_AT_FIRST
-        self._seen: Counter[str] = Counter()
+        self._came = False
+        self._seen: Counter[str] = Counter()  # since an image came
         self._lock = threading.Lock()
 
     def clear(self) -> None:
         """An image came."""
         with self._lock:
-            self._limit = REFUSALS_LATER
+            self._came = True
             self._seen.clear()
 
     def add(self, failure: Failure) -> None:
@@ -163,7 +167,15 @@ class _Refusals:
             return
         with self._lock:
             self._seen[failure.reason] += 1
-            if self._seen.total() >= self._limit:
-                seen = ", ".join(f"{n} x {reason}" for reason, n in self._seen.most_common(3))
-                when = "the first" if self._limit == REFUSALS_AT_FIRST else "the last"
-                raise HostRefuses(f"{when} {self._seen.total()} requests brought nothing: {seen}")
+            if self._seen.total() >= (REFUSALS_LATER if self._came else REFUSALS_AT_FIRST):
+                self._refuse("last" if self._came else "first")
+
+    def end(self, images: int) -> None:
+        """All have been asked for. Raises HostRefuses when not one of them came."""
+        if not self._came and self._seen.total() >= max(images, REFUSALS_OF_ALL):
+            self._refuse("only")
+
+    def _refuse(self, which: str) -> None:
+        seen = ", ".join(f"{count} x {reason}" for reason, count in self._seen.most_common(3))
+        total = self._seen.total()
+        raise HostRefuses(f"the {which} {total} requests brought nothing: {seen}")

@@ -98,8 +98,10 @@ class Journal:
         self._end += len(text)
 
     def close(self) -> None:
-        """No more lines."""
-        os.close(self._file)
+        """No more lines: a thread that comes late gets an OSError."""
+        with self._lock:
+            file, self._file = self._file, -1
+        os.close(file)
 
 
 def _whole_lines(file: int) -> int:

@@ -85,14 +85,13 @@ def _images(tables: Path, options: Nga, counts: dict[str, int]) -> pd.DataFrame:
     counts["published images"] = len(table)
     table["uuid"] = table["uuid"].str.lower()
     table["url"] = _addresses(table, options)
-    safe = table["uuid"].map(lambda text: bool(UUID.fullmatch(text)))
-    sound = safe & table["url"].map(is_address)
+    rows = zip(table["uuid"], table["url"], strict=True)
+    sound = np.array([bool(UUID.fullmatch(u)) and is_address(a) for u, a in rows], dtype=bool)
     for row in table[~sound].head(3).itertuples():
         log.warning("left out, no uuid or no http(s) address: %.80r, %.120r", row.uuid, row.url)
     counts["refused, no uuid or no http(s) address"] = int((~sound).sum())
-    twice = table["uuid"].duplicated() & sound
-    counts["listed more than once"] = int(twice.sum())
-    table = table[sound & ~twice]
+    table = _first_of_each(table[sound], "uuid")
+    counts["listed more than once"] = int(sound.sum()) - len(table)
     names = {"uuid": "image_id", "depictstmsobjectid": "object_id", "viewtype": "view"}
     return table.rename(columns=names).drop(columns=["iiifurl", "iiifthumburl"])
 
@@ -117,17 +116,22 @@ def _addresses(table: pd.DataFrame, options: Nga) -> pd.Series:
 def _whole(texts: pd.Series) -> pd.Series:
     """Positive whole numbers; NaN for anything else."""
     numbers = pd.to_numeric(texts, errors="coerce")
-    return numbers.where((numbers > 0) & np.isfinite(numbers))
+    return numbers.where((numbers >= 1) & np.isfinite(numbers))
 
 
 def _objects(tables: Path, counts: dict[str, int]) -> pd.DataFrame:
     table = _read(tables, "objects.csv", counts)
-    twice = table["objectid"].duplicated()
-    counts["objects listed more than once"] = int(twice.sum())
-    table = table[~twice]
-    table["decade"] = _decades(table)
-    names = {"displaydate": "date"}
-    return table.rename(columns=names).set_index("objectid").drop(columns=["beginyear", "endyear"])
+    rows, table = len(table), _first_of_each(table, "objectid")
+    counts["objects listed more than once"] = rows - len(table)
+    table = table.assign(decade=_decades(table)).rename(columns={"displaydate": "date"})
+    return table.set_index("objectid").drop(columns=["beginyear", "endyear"])
+
+
+def _first_of_each(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One row of each value; of several always the same one, whatever the order of the rows."""
+    several = table[column].duplicated(keep=False)
+    ordered = table[several].sort_values(table.columns.tolist()).drop_duplicates(column)
+    return pd.concat([table[~several], ordered])
 
 
 def _decades(objects: pd.DataFrame) -> pd.Series:
@@ -135,7 +139,8 @@ def _decades(objects: pd.DataFrame) -> pd.Series:
 
     Without a displaydate it is empty: the years are then the artist's life (Data Dictionary).
     """
-    begin, end = (pd.to_numeric(objects[c], errors="coerce") for c in ("beginyear", "endyear"))
+    years = (pd.to_numeric(objects[c], errors="coerce") for c in ("beginyear", "endyear"))
+    begin, end = (year.where(year.between(-9999, 9999)).astype(float) for year in years)
     known = (end - begin).between(0, 10) & (objects["displaydate"] != "")
     decades = (begin.where(known) // 10 * 10).astype("Int64").astype("string") + "s"
     return decades.fillna("").astype(object)
@@ -170,7 +175,7 @@ def _select(works: pd.DataFrame, options: Nga, counts: dict[str, int]) -> pd.Dat
 def _artists(tables: Path, wanted: pd.Series, counts: dict[str, int]) -> pd.DataFrame:
     """Each object's first artist by display order: name and nationality, by object_id."""
     roles = _read(tables, "objects_constituents.csv", counts)
-    people = _read(tables, "constituents.csv", counts).drop_duplicates("constituentid")
+    people = _first_of_each(_read(tables, "constituents.csv", counts), "constituentid")
     roles = roles[(roles["roletype"].str.casefold() == "artist") & roles["objectid"].isin(wanted)]
     order = pd.to_numeric(roles["displayorder"], errors="coerce")
     roles = roles.assign(order=order).sort_values("order", kind="stable", na_position="last")

@@ -36,10 +36,10 @@ def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]
     present = check_header(path, columns)
     with _opened(path) as file:
         rows = _Rows(file)
-        header = next(rows)
-        rows.width = len(header)
+        records = iter(rows)
+        header = next(records)
         pick = itemgetter(*(header.index(name) for name in present))
-        table = pd.DataFrame(map(pick, rows), columns=present, dtype=object)
+        table = pd.DataFrame(map(pick, records), columns=present, dtype=object)
     return table, rows.ragged
 
 
@@ -50,7 +50,9 @@ def check_header(path: Path, columns: Sequence[str]) -> list[str]:
     """
     try:
         with _opened(path) as file:
-            header = next(csv.reader(file), [])
+            header = next(csv.reader(file, strict=True), [])
+    except csv.Error:
+        header = []
     except FileNotFoundError as error:
         raise UserError(f"there is no {path}, which data.tables should hold") from error
     missing = [name for name in columns if not name.startswith("?") and name not in header]
@@ -66,45 +68,44 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
-class _Rows(Iterator[list[str]]):
-    """The records of a CSV, without those of another width.
+class _Rows:
+    """The records of a CSV, without those of another width than the header's.
 
-    A quote that is never closed would swallow every row up to the next quote. So of a record that
-    does not fit only the first line is given up; the lines after it are read again.
+    A quote that is never closed would swallow every row up to the next quote, which then stands
+    where none may be. So of a record that makes no sense only the first line is given up, and the
+    lines after it are read again.
     """
 
     def __init__(self, file: TextIO) -> None:
-        self.width: int | None = None
         self.ragged = 0
         self._file, self._again = file, list[str]()  # lines to read again, the next one last
         self._record = list[str]()  # the lines of the record under way
-        self._reader = csv.reader(self._lines())
+        self._width = 0
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The header, then each row."""
+        while True:
+            try:
+                for row in csv.reader(self._lines(), strict=True):
+                    self._width = self._width or len(row)
+                    if len(row) == self._width:
+                        yield row
+                    elif row:  # an empty line is no row
+                        self.ragged += 1
+                    self._record.clear()
+                return
+            except csv.Error:  # also a field of more than 131,072 characters
+                self.ragged += 1
+                self._again += reversed(self._record[1:])
+                self._record.clear()
 
     def _lines(self) -> Iterator[str]:
-        while True:
-            line = self._again.pop() if self._again else self._file.readline()
-            if not line:
-                return
+        while self._again:
+            self._record.append(self._again.pop())
+            yield self._record[-1]
+        for line in self._file:
             self._record.append(line)
             yield line
-
-    def __next__(self) -> list[str]:
-        while True:
-            self._record.clear()
-            try:
-                row = next(self._reader)
-            except csv.Error:  # a field longer than the csv module's limit of 131,072
-                row = []
-            except StopIteration:
-                if not self._record:
-                    raise
-                row = []
-            if self.width is None or len(row) == self.width:
-                return row
-            if row or len(self._record) > 1 or self._record[0].strip():  # an empty line is none
-                self.ragged += 1
-            self._again += reversed(self._record[1:])
-            self._reader = csv.reader(self._lines())
 
 
 def fetch_tables(

@@ -29,10 +29,19 @@ def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list
         image_id = str(UUID(bytes=draw.bytes(16), version=4))
         file = f"{image_id[:2]}/{image_id}.jpg"
         record = {
-            **{"image_id": image_id, "file": file, "object_id": str(100 + number)},
-            **{"title": f"Work {number}", "artist": f"Painter {number % 7}", "date": "1650"},
-            **{"classification": "Painting", "school": "Small", "style": f"Style {number % 3}"},
-            **{"medium": "oil", "view": "primary", "width": str(side), "height": str(side)},
+            "image_id": image_id,
+            "file": file,
+            "object_id": str(100 + number),
+            "title": f"Work {number}",
+            "artist": f"Painter {number % 7}",
+            "date": "1650",
+            "classification": "Painting",
+            "school": "Small",
+            "style": f"Style {number % 3}",
+            "medium": "oil",
+            "view": "primary",
+            "width": str(side),
+            "height": str(side),
         }
         records.append(record)
         coarse = draw.integers(0, 256, (6, 6, 3), dtype=np.uint8)

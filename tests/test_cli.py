@@ -42,6 +42,12 @@ def composed(*overrides: str) -> Config:
         (["data=folder", "data.images=no/such"], "data.images=no/such does not exist"),
         (["data.images=x"], "data.images is an option of data=folder: add data=folder"),
         (["evaluation.labels=artist"], "evaluation.labels takes a list: evaluation.labels=[a,b]"),
+        (["data.tables=no/such"], "data.tables=no/such is neither a folder nor an http(s) address"),
+        (["data.classification=''"], "data.classification must be a kind of object, or all"),
+        (["download.workers=0"], "download.workers must be between 1 and 64, got 0"),
+        (["download.requests_per_second=-1"], "must be between 0 and 10000, got -1"),
+        (["download.max_failed=5"], "download.max_failed must be between 0 and 1, got 5"),
+        (["download.contact='a\\nb'"], "download.contact must be plain ASCII"),
         (["backbone.name=resnet5"], "backbone.name=resnet5 is not a torchvision classification"),
         (["trainer.precision=33"], "expected one of [32-true, 16-mixed, bf16-mixed]"),
         (["+extra=1"], "+extra=1: options are changed by name=value"),
@@ -72,11 +78,12 @@ def test_a_sweep_names_the_job_that_is_refused(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_the_default_job_says_what_to_do(tmp_path: Path) -> None:
-    ended = start(f"outputs={tmp_path}")
+def test_without_the_museum_the_default_job_says_what_to_do(tmp_path: Path) -> None:
+    ended = start("data.tables=http://museum.invalid/data", f"outputs={tmp_path}")
     assert ended.returncode == 2
+    assert "http://museum.invalid/data/published_images.csv: " in ended.stderr
     assert "experiment=demo" in ended.stderr
-    assert "data=folder data.images=<folder>" in ended.stderr
+    assert "data=folder data.images=..." in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
