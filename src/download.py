@@ -145,9 +145,11 @@ def fetch_missing(
     if fetched.wanted:
         with journal.alone(folder):
             clear(folder)
-            log.info("fetching %d images%s", len(fetched.wanted), _duration(fetched, options))
             fetched = _known(catalog, folder, options)  # while this process waited, others fetched
-            _fetch(fetched, folder, options.workers, limits, web)
+            before = len(fetched.here)
+            if fetched.wanted:
+                log.info("fetching %d images%s", len(fetched.wanted), _duration(fetched, options))
+                _fetch(fetched, folder, options.workers, limits, web)
     _report(fetched, before, len(catalog.works))
     if gone := len(present(folder).keys() - catalog.published):
         log.info("%8d  others here are in the tables no more: kept, and left out", gone)
@@ -197,6 +199,9 @@ def _fetch(fetched: Fetched, folder: Path, workers: int, limits: Limits, web: We
                 failed = len(fetched.failed) - known
                 bar.set_postfix_str(f"{failed} failed, {readable(size)}", refresh=False)
                 bar.update()
+        except KeyboardInterrupt:
+            log.info("%d images are here; the same command goes on", len(fetched.here))
+            raise
         except HostRefuses as error:
             fetched.seen = str(error)
             for record in refused:  # the host meant us, not these images: ask again next time

@@ -47,7 +47,7 @@ def composed(*overrides: str) -> Config:
         (["download.workers=0"], "download.workers must be between 1 and 64, got 0"),
         (["download.requests_per_second=-1"], "must be between 0 and 10000, got -1"),
         (["download.max_failed=5"], "download.max_failed must be between 0 and 1, got 5"),
-        (["download.contact='a\\nb'"], "download.contact must be plain ASCII"),
+        (['download.contact="é"'], "download.contact must be plain ASCII"),
         (["backbone.name=resnet5"], "backbone.name=resnet5 is not a torchvision classification"),
         (["trainer.precision=33"], "expected one of [32-true, 16-mixed, bf16-mixed]"),
         (["+extra=1"], "+extra=1: options are changed by name=value"),
