@@ -94,8 +94,8 @@ def show_painting(options: argparse.Namespace) -> Path:
         print(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
     nearest = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
     for rank, (other, value) in enumerate(nearest, 1):
-        print(f"{rank:>4}  {value:.4f}  row {other:<7} {gallery.files[other]}")
-    header = [f"Row {row} of {len(gallery)}: {gallery.files[row]}", f"run {run}"]
+        print(f"{rank:>4}  {value:.4f}  row {other:<7} {named(gallery, other)}")
+    header = [f"Row {row} of {len(gallery)}: {named(gallery, row)}", f"run {run}"]
     cards = [pictures.card(gallery, other, f"{value:.4f}") for other, value in nearest]
     page = pictures.neighbors_page(pictures.card(gallery, row, "query", True), cards, header)
     return saved(page, options.out or run / f"neighbors-{row}.jpg")
@@ -112,6 +112,14 @@ def open_run(run: Path) -> tuple[Gallery, NDArray[np.int32], NDArray[np.float32]
     works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
     with np.load(run / "neighbors.npz") as found:
         return Gallery(gallery.name, gallery.root, works), found["index"], found["score"]
+
+
+def named(gallery: Gallery, row: int) -> str:
+    """What to call a painting: title and artist where they are known, else its file."""
+    title, artist = (
+        gallery.works[c][row] if c in gallery.works else "" for c in ("title", "artist")
+    )
+    return ", ".join(filter(None, (title, artist))) if title else gallery.files[row]
 
 
 def find_row(gallery: Gallery, text: str) -> int:
@@ -133,7 +141,7 @@ def find_row(gallery: Gallery, text: str) -> int:
         raise UserError(
             f"no painting's file or title has {text!r} in it{near(text, gallery.files)}"
         )
-    some = "; ".join(f"{row}: {gallery.files[row]}" for row in rows[:5])
+    some = "; ".join(f"{row}: {named(gallery, row)}" for row in rows[:5])
     raise UserError(f"{len(rows)} paintings have {text!r} in file or title; by row: {some}")
 
 
