@@ -14,7 +14,8 @@ from torchvision import models
 from torchvision.models import WeightsEnum, feature_extraction
 
 from src import config
-from src.config import Data, Pooling, UserError, near
+from src.checks import UserError, near
+from src.config import Data, Pooling
 from src.data import Batch, Transform
 
 

@@ -20,12 +20,18 @@ from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import Config, Demo, Folder, Nga, UserError, near
+from src.checks import UserError, near
+from src.config import Config, Demo, Folder, Nga
 
 log = logging.getLogger(__name__)
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SOURCES = {"nga": Nga, "folder": Folder, "demo": Demo}
+# What a file system says of places that cannot be written
+PLACES = {
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO),
+}
 LOOK_IT_UP = "python -m src.run --help lists the options"
 
 
@@ -116,8 +122,10 @@ def _about_files(error: OSError) -> str | None:
     # numpy says "240 requested and 76 written" where the disk is full
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or " requested and " in str(error):
         return f"the disk is full ({error}): free some space and start again"
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+    if error.errno in PLACES:
         return f"cannot write {error.filename} ({error.strerror}): choose another outputs=<folder>"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{error.strerror}: raise it with ulimit -n, or lower download.workers"
     return None
 
 

@@ -4,50 +4,14 @@ Nothing heavy is imported here, so that a wrong option is refused at once.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import Enum
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from omegaconf import MISSING
 
-
-class UserError(Exception):
-    """What a user can mend: shown as one line, with the value, the bound and the way out."""
-
-    code = 2  # the program's exit code
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown word: "; near it: a, b", or nothing."""
-    matches = get_close_matches(word, list(known), n=5, cutoff=0.5)
-    return f"; near it: {', '.join(matches)}" if matches else ""
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an http or https address of some host."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises for what is no number
-    except ValueError:
-        return False
-    plain = text.isprintable() and " " not in text
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
-
-
-@cache
-def model_names() -> list[str]:
-    """torchvision's classification models, read from its sources: importing it takes seconds."""
-    spec = find_spec("torchvision")
-    assert spec is not None and spec.origin is not None
-    sources = (Path(spec.origin).parent / "models").glob("*.py")
-    builder = re.compile(r"^@register_model\(\)(?:\n@.*)*\ndef (\w+)", re.MULTILINE)
-    return sorted(name for path in sources for name in builder.findall(path.read_text("utf-8")))
+from src.checks import UserError, at_least, between, folder, is_address, model_names, near
 
 
 class View(Enum):
@@ -114,25 +78,6 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
-def _at_least(low: float, **options: int | None) -> None:
-    for name, value in options.items():
-        if value is not None and value < low:
-            raise UserError(f"{name.replace('__', '.')} must be at least {low}, got {value}")
-
-
-def _between(low: float, high: float, **options: float) -> None:
-    for name, value in options.items():
-        if not low <= value <= high:  # nan is outside too
-            bounds = f"between {low:g} and {high:g}"
-            raise UserError(f"{name.replace('__', '.')} must be {bounds}, got {value}")
-
-
-def _folder(name: str, value: str) -> None:
-    if not Path(value).is_dir():
-        what = "is not a folder" if Path(value).exists() else "does not exist"
-        raise UserError(f"{name}={value} {what}: give the path of a folder of images")
-
-
 @dataclass
 class Data:
     """Options of every source of images."""
@@ -151,14 +96,14 @@ class Data:
     max_pixels: int = _option(100_000_000, "larger images are skipped before they are decoded")
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"thumb|\d+|None", str(self.image_size)):
+        if not re.fullmatch(r"thumb|[1-9]\d*|None", str(self.image_size)):
             raise UserError(
                 f"data.image_size must be a number of pixels, thumb or null, got {self.image_size}"
             )
-        _at_least(16, data__image_size=self.longer_side)
-        _at_least(2, data__limit=self.limit)
-        _at_least(1, data__batch_size=self.batch_size, data__max_pixels=self.max_pixels)
-        _at_least(0, data__workers=self.workers)
+        at_least(16, data__image_size=self.longer_side)
+        at_least(2, data__limit=self.limit)
+        at_least(1, data__batch_size=self.batch_size, data__max_pixels=self.max_pixels)
+        at_least(0, data__workers=self.workers)
 
     @property
     def longer_side(self) -> int | None:
@@ -207,7 +152,7 @@ class Folder(Data):
         super().__post_init__()
         if self.images in (MISSING, ""):
             raise UserError("data=folder needs data.images=<a folder of images>")
-        _folder("data.images", self.images)
+        folder("data.images", self.images)
         if self.labels is not None and not Path(self.labels).is_file():
             raise UserError(f"data.labels={self.labels} is not a file: give the path of a CSV")
 
@@ -229,10 +174,11 @@ class Download:
     contact: str | None = _option(None, "your e-mail or page, told to the host's operators")
 
     def __post_init__(self) -> None:
-        _between(1, 64, download__workers=self.workers)
-        _between(0, 10_000, download__requests_per_second=self.requests_per_second)
-        _at_least(1, download__max_bytes=self.max_bytes)
-        _between(0, 1, download__max_failed=self.max_failed)
+        between(1, 64, download__workers=self.workers)
+        if self.requests_per_second:
+            between(0.001, 10_000, download__requests_per_second=self.requests_per_second)
+        at_least(1, download__max_bytes=self.max_bytes)
+        between(0, 1, download__max_failed=self.max_failed)
         if self.contact and not (self.contact.isascii() and self.contact.isprintable()):
             raise UserError(f"download.contact must be plain ASCII, got {self.contact!r}")
 
@@ -260,7 +206,7 @@ class Backbone:
                 f"backbone.weights={self.weights} is neither IMAGENET1K_V1, IMAGENET1K_V2 nor"
                 " random, and there is no file of that name"
             )
-        _between(1, 100, backbone__gem_p=self.gem_p)
+        between(1, 100, backbone__gem_p=self.gem_p)
 
     @property
     def path(self) -> Path | None:
@@ -284,13 +230,13 @@ class Similarity:
     )
 
     def __post_init__(self) -> None:
-        _at_least(1, similarity__top_k=self.top_k, similarity__whiten_dim=self.whiten_dim)
-        _between(0, 2, similarity__whiten_power=self.whiten_power)
+        at_least(1, similarity__top_k=self.top_k, similarity__whiten_dim=self.whiten_dim)
+        between(0, 2, similarity__whiten_power=self.whiten_power)
         if not re.fullmatch(r"auto|\d+", self.block_size):
             raise UserError(
                 f"similarity.block_size must be auto or at least 1, got {self.block_size}"
             )
-        _at_least(1, similarity__block_size=self.block)
+        at_least(1, similarity__block_size=self.block)
 
     @property
     def block(self) -> int | None:
@@ -306,7 +252,7 @@ class Evaluation:
     depth: int = _option(100, "neighbors of each image that the metrics may use")
 
     def __post_init__(self) -> None:
-        _at_least(1, evaluation__depth=self.depth)
+        at_least(1, evaluation__depth=self.depth)
 
 
 @dataclass
@@ -340,6 +286,6 @@ class Config:
     outputs: str = _option("outputs", "folder that everything is written under")
 
     def __post_init__(self) -> None:
-        _between(0, 2**32 - 1, seed=self.seed)
+        between(0, 2**32 - 1, seed=self.seed)
         if not self.outputs:
             raise UserError("outputs must be the path of a folder, got nothing")

@@ -100,25 +100,6 @@ def _csv(name: str, rows: list[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-class Museum(ThreadingHTTPServer):
-    """Serves records, whose files lie below folder, on 127.0.0.1."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(
-        self,
-        records: Sequence[Row],
-        folder: Path,
-        port: int = 0,
-        handler: "type[Handler] | None" = None,
-    ) -> None:
-        super().__init__(("127.0.0.1", port), handler or Handler)
-        self.address = f"http://127.0.0.1:{self.server_port}"
-        self.files = {record["image_id"]: folder / record["file"] for record in records}
-        self.tables = tables(records, self.address)
-
-
 class Handler(BaseHTTPRequestHandler):
     """Answers as the museum's two hosts do."""
 
@@ -128,9 +109,9 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     @property
-    def museum(self) -> Museum:
+    def museum(self) -> "Museum":
         """The server."""
-        return cast(Museum, self.server)
+        return cast("Museum", self.server)
 
     def do_GET(self) -> None:
         """Answer one request."""
@@ -181,6 +162,21 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: whoever asks has a log of its own."""
 
 
+class Museum(ThreadingHTTPServer):
+    """Serves records, whose files lie below folder, on 127.0.0.1."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    handler: type[Handler] = Handler
+
+    def __init__(self, records: Sequence[Row], folder: Path, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), self.handler)
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        self.files = {record["image_id"]: folder / record["file"] for record in records}
+        self.tables = tables(records, self.address)
+
+
 def open_museum(folder: Path, seed: int, port: int = 0) -> Museum:
     """The drawn collection's server, its paintings below folder; not yet serving."""
     paintings = folder / f"seed-{seed}"
@@ -213,7 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--outputs", type=Path, default=Path("outputs"), help="where they are drawn"
     )
     options = parser.parse_args(arguments)
-    with open_museum(options.outputs / "demo", options.seed, options.port) as museum:
+    try:
+        museum = open_museum(options.outputs / "demo", options.seed, options.port)
+    except (OSError, OverflowError) as error:
+        print(f"error: cannot serve at port {options.port}: {error}", file=sys.stderr)
+        return 2
+    with museum:
         print(f"{len(museum.files)} paintings at {museum.address}; Ctrl-C ends. Try:")
         print(f"  python -m src.download data.tables={museum.address}/data", flush=True)
         try:

@@ -17,19 +17,22 @@ import pandas as pd
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from src import cli, journal
-from src.config import Config, Data, Demo, Download, Nga, UserError, is_address
-from src.fetch import Crew, HostRefuses, Limits, clear, present
-from src.files import readable
+from src import cli, fetch, journal
+from src.checks import UserError, is_address
+from src.config import Config, Data, Demo, Download, Nga
+from src.failure import Outcome
+from src.fetch import Crew, HostRefuses, Limits
+from src.fetch_tables import fetch_tables
+from src.files import alone, readable
 from src.gallery import Gallery, write_gallery
 from src.journal import Journal, Record
 from src.nga import SCHEMA, Catalog, read_catalog
 from src.progress import progress
-from src.tables import fetch_tables
-from src.web import Outcome, Web
+from src.web import Web
 
 log = logging.getLogger(__name__)
 
+REASONS = 12  # lines of the report
 PATIENTLY = (
     "what came is kept. Start again later; a lower download.requests_per_second and"
     " download.contact=<your e-mail> may help"
@@ -52,7 +55,7 @@ class ManyMissing(UserError):
     code = 1
 
 
-@hydra.main(version_base="1.3", config_path=str(cli.CONFIGS), config_name="download")
+@hydra.main(version_base="1.3", config_path=str(cli.CONFIGS), config_name="run")
 def main(overrides: DictConfig) -> None:
     """Check the options, then fetch."""
     with cli.refusals():
@@ -69,9 +72,9 @@ def museum_gallery(cfg: Config) -> Gallery:
     """
     if isinstance(cfg.data, Nga):
         place = cfg.data.tables.rstrip("/")
-        return _gallery(
-            cfg, cfg.data, "nga", place if is_address(place) else str(Path(place).resolve())
-        )
+        place = place if is_address(place) else str(Path(place).resolve())
+        return _gallery(cfg, cfg.data, "nga", place)
+    assert isinstance(cfg.data, Demo)
     from src.demo import open_museum, served
 
     common = {field.name: getattr(cfg.data, field.name) for field in fields(Data)}
@@ -82,16 +85,17 @@ def museum_gallery(cfg: Config) -> Gallery:
         return _gallery(cfg, data, source, source)
 
 
-def _gallery(cfg: Config, data: Nga, source: str, tables: str) -> Gallery:
+def _gallery(cfg: Config, data: Nga, source: str, place: str) -> Gallery:
+    """place stands for the tables in names that are to last."""
     outputs, options = Path(cfg.outputs), cfg.download
     web = Web(options.requests_per_second, options.workers, options.contact)
-    catalog = read_catalog(_tables(data, outputs / "tables" / _slug(tables), web), data, cfg.seed)
+    catalog = read_catalog(_tables(data, outputs / "tables", place, web), data, cfg.seed)
     size = data.image_size or "largest"
     folder = (outputs / "images" / source / size).resolve()
     limits = Limits(options.max_bytes, data.max_pixels)
     fetched = fetch_missing(catalog, folder, options, limits, web)
     selection = {
-        "tables": tables,
+        "tables": place,
         "classification": data.classification,
         "view": data.view.value,
         "open_access": data.open_access,
@@ -100,37 +104,43 @@ def _gallery(cfg: Config, data: Nga, source: str, tables: str) -> Gallery:
         "limit": data.limit,
         "seed": cfg.seed if data.limit else None,
     }
-    works = _works(catalog, fetched.here)
     total = len(catalog.works)
-    _check(fetched, total, admitted=total - 2)
-    gallery = write_gallery(source, folder, works, selection, outputs)
-    log.info("%s", outputs / "galleries" / gallery.name / "works.csv")
-    _check(fetched, total, admitted=options.max_failed * total)
+    fetched.check(admitted=total - 2)
+    gallery = write_gallery(source, folder, _works(catalog, fetched.here), selection, outputs)
+    log.info("gallery: %s", outputs / "galleries" / gallery.name / "works.csv")
+    fetched.check(admitted=options.max_failed * total)
     return replace(gallery, missing=total - len(gallery))
 
 
-def _tables(data: Nga, cache: Path, web: Web) -> Path:
+def _tables(data: Nga, cache: Path, place: str, web: Web) -> Path:
     """The folder that holds the tables, fetched where they have an address."""
     if not is_address(data.tables):
         return Path(data.tables)
-    fetch_tables(data.tables, SCHEMA, cache, data.refresh, web)
-    return cache
-
-
-def _slug(place: str) -> str:
-    """A folder name for the tables of a place."""
     digest = hashlib.sha256(place.encode()).hexdigest()[:8]
-    return f"{urlsplit(place).hostname}-{digest}" if is_address(place) else place
+    folder = cache / (f"{urlsplit(place).hostname}-{digest}" if is_address(place) else place)
+    fetch_tables(data.tables, SCHEMA, folder, data.refresh, web)
+    return folder
 
 
 @dataclass
 class Fetched:
     """What is known of a catalog's images."""
 
+    total: int
     here: dict[str, Record]  # by image_id
-    failed: list[Record]
-    wanted: list[tuple[str, str]]  # id and address of those that may still be asked for
-    seen: str = ""  # why the host was not asked for more
+    failed: list[Record]  # and not to be asked for again in this call
+    wanted: list[tuple[str, str]]  # id and address, those never asked for first
+    new: int = 0  # of those here
+    refusal: str = ""  # why the host is not asked for more
+    answered: bool = True  # whether that was said by the host
+
+    def check(self, admitted: float) -> None:
+        """Raises ManyMissing when more images are missing than admitted."""
+        missing = self.total - len(self.here)
+        if missing > admitted:
+            advice = AGAIN if not self.refusal else PATIENTLY if self.answered else OFFLINE
+            seen = f": {self.refusal}" if self.refusal else ""
+            raise ManyMissing(f"{missing} of {self.total} images are missing{seen}; {advice}")
 
 
 def fetch_missing(
@@ -140,33 +150,24 @@ def fetch_missing(
 
     Images that the host said it will never give are asked for again with retry_failed only.
     """
-    fetched = _known(catalog, folder, options)
-    before = len(fetched.here)
+    sizes = fetch.present(folder)
+    fetched = _known(catalog, folder, sizes, options)
     if fetched.wanted:
-        with journal.alone(folder):
-            clear(folder)
-            fetched = _known(catalog, folder, options)  # while this process waited, others fetched
-            before = len(fetched.here)
+        with alone(folder):
+            fetch.remove_halves(folder)
+            sizes = fetch.present(folder)  # while this process waited, another may have fetched
+            fetched = _known(catalog, folder, sizes, options)
             if fetched.wanted:
-                log.info("fetching %d images%s", len(fetched.wanted), _duration(fetched, options))
-                _fetch(fetched, folder, options.workers, limits, web)
-    _report(fetched, before, len(catalog.works))
-    if gone := len(present(folder).keys() - catalog.published):
-        log.info("%8d  others here are in the tables no more: kept, and left out", gone)
+                _fetch(fetched, folder, options, limits, web)
+    _report(fetched)
+    if others := len(sizes.keys() - catalog.published):
+        log.info("%8d  others here are not in these tables: kept, and left out", others)
     return fetched
 
 
-def _duration(fetched: Fetched, options: Download) -> str:
-    rate = options.requests_per_second
-    if not rate:
-        return ""
-    minutes = len(fetched.wanted) / rate / 60
-    return f", at most {rate:g} a second: {minutes:.0f} minutes or more" if minutes > 1 else ""
-
-
-def _known(catalog: Catalog, folder: Path, options: Download) -> Fetched:
-    known, sizes = journal.read(folder / "journal.csv"), present(folder)
-    fetched = Fetched({}, [], [])
+def _known(catalog: Catalog, folder: Path, sizes: dict[str, int], options: Download) -> Fetched:
+    known = journal.read(folder / "journal.csv")
+    fetched = Fetched(len(catalog.works), {}, [], [])
     for image_id, address in zip(catalog.works["image_id"], catalog.works["url"], strict=True):
         record = known.get(image_id)
         if record and record.ok and record.bytes == str(sizes.get(image_id)):
@@ -175,51 +176,58 @@ def _known(catalog: Catalog, folder: Path, options: Download) -> Fetched:
             fetched.failed.append(record)
         else:
             fetched.wanted.append((image_id, address))
+    # those that failed before come last: they may be all that the host cannot give
+    fetched.wanted.sort(key=lambda wanted: wanted[0] in known)
     return fetched
 
 
-def _fetch(fetched: Fetched, folder: Path, workers: int, limits: Limits, web: Web) -> None:
+def _fetch(fetched: Fetched, folder: Path, options: Download, limits: Limits, web: Web) -> None:
     """Ask for the images that are wanted; fetched takes what comes."""
-    size, refused = 0, list[Record]()  # since the last image that came
-    known = len(fetched.failed)
+    count, rate, size = len(fetched.wanted), options.requests_per_second, 0
+    pace = f", at most {rate:g} a second: {count / rate / 60:.1f} minutes" if rate else ""
+    log.info("fetching %d images%s", count, pace)
+    refused = list[Record]()  # since the last image that came
     with (
         closing(Journal(folder / "journal.csv")) as book,
+        closing(Crew(folder, book, web, limits).fetch(fetched.wanted, options.workers)) as records,
         logging_redirect_tqdm(),
-        progress(None, "fetching", len(fetched.wanted), " images") as bar,
+        progress(None, "fetching", count, " images") as bar,
     ):
         try:
-            for record in Crew(folder, book, web, limits).fetch(fetched.wanted, workers):
+            for record in records:
                 if record.ok:
                     fetched.here[record.image_id] = record
-                    size += int(record.bytes)
+                    fetched.new, size = fetched.new + 1, size + int(record.bytes)
                     refused.clear()
                 else:
                     fetched.failed.append(record)
                     refused += [record] if record.status in ("401", "403") else []
-                failed = len(fetched.failed) - known
-                bar.set_postfix_str(f"{failed} failed, {readable(size)}", refresh=False)
                 bar.update()
-        except KeyboardInterrupt:
-            log.info("%d images are here; the same command goes on", len(fetched.here))
-            raise
-        except HostRefuses as error:
-            fetched.seen = str(error)
-            for record in refused:  # the host meant us, not these images: ask again next time
+                failed = f"{bar.n - fetched.new} failed, {readable(size)}"
+                bar.set_postfix_str(failed, refresh=False)
+        except (HostRefuses, KeyboardInterrupt) as error:
+            for record in refused:  # the host may have meant us: ask for these again next time
                 book.add(replace(record, outcome=Outcome.transient.value))
+            if isinstance(error, KeyboardInterrupt):
+                log.info("%d images are here; the same command goes on", len(fetched.here))
+                raise
+            fetched.refusal, fetched.answered = str(error), error.answered
 
 
-def _report(fetched: Fetched, before: int, total: int) -> None:
+def _report(fetched: Fetched) -> None:
     """The outcomes, counted."""
     counts = Counter(f"{record.outcome}: {record.reason}" for record in fetched.failed)
-    rows = [(total, "images selected"), (before, "were here before")]
-    rows += [(len(fetched.here) - before, "fetched")]
-    rows += [(count, reason) for reason, count in counts.most_common()]
-    rows += [(total - len(fetched.here) - len(fetched.failed), "not asked for")]
+    rows = [(fetched.total, "images selected"), (fetched.new, "fetched")]
+    rows += [(len(fetched.here) - fetched.new, "were here before")]
+    rows += [(count, reason) for reason, count in counts.most_common(REASONS)]
+    others = len(fetched.failed) - sum(count for _, count in counts.most_common(REASONS))
+    rows += [(others, "failed otherwise: see journal.csv")]
+    rows += [(fetched.total - len(fetched.here) - len(fetched.failed), "left open")]
     for count, what in rows:
         if count or what == "fetched":
             log.info("%8d  %s", count, what)
-    if fetched.seen:
-        log.warning("%s", fetched.seen)
+    if fetched.refusal:
+        log.warning("%s", fetched.refusal)
 
 
 def _works(catalog: Catalog, here: dict[str, Record]) -> pd.DataFrame:
@@ -229,16 +237,6 @@ def _works(catalog: Catalog, here: dict[str, Record]) -> pd.DataFrame:
     for column in ("width", "height", "sha256"):
         works[column] = [getattr(record, column) for record in records]
     return works
-
-
-def _check(fetched: Fetched, total: int, admitted: float) -> None:
-    """Raises ManyMissing when more images are missing than admitted."""
-    missing = total - len(fetched.here)
-    if missing > admitted:
-        answered = any(record.status for record in fetched.failed)
-        advice = (PATIENTLY if answered else OFFLINE) if fetched.seen else AGAIN
-        seen = f": {fetched.seen}" if fetched.seen else ""
-        raise ManyMissing(f"{missing} of {total} images are missing{seen}; {advice}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ import yaml
 from numpy.typing import NDArray
 
 from src.backbone import Backbone, load_backbone, transform, weights_id
-from src.config import Accelerator, Config, UserError
+from src.checks import UserError
+from src.config import Accelerator, Config
 from src.data import GalleryDataModule
 from src.files import part_of
 from src.gallery import Gallery

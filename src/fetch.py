@@ -10,26 +10,31 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.failure import Failure, Outcome
 from src.images import Unreadable, check_whole
-from src.journal import Journal, Record, failed, now
-from src.pace import Stopped
-from src.web import Failure, Outcome, Web
+from src.journal import Journal, Record, failed
+from src.pace import LONGEST_PAUSE, Stopped
+from src.web import Web
 
 log = logging.getLogger(__name__)
 
-REFUSALS_AT_FIRST = 50  # in a row, while nothing has come yet
-REFUSALS_OF_ALL = 10  # images, when not one of all comes
-REFUSALS_LATER = 500  # in a row, after something has: a network may be away for some minutes
-LONGEST_PAUSE = 3600.0  # seconds; a host that asks for more is asked again another day
+AT_FIRST = 50  # refusals in a row while nothing has come
+LATER = 500  # and after something has: a network may be away for some minutes
+OF_ALL = 10  # images, of which not one came
 JOIN_SECONDS = 5.0
+NOBODY = (None, 401, 403, 429)  # statuses of a host that does not serve us; None: no answer
 
 
 class HostRefuses(Exception):
     """Asking on makes no sense; the message says what was seen."""
+
+    def __init__(self, seen: str, answered: bool = True) -> None:
+        super().__init__(seen)
+        self.answered = answered  # by HTTP; else there may be no network
 
 
 @dataclass(frozen=True)
@@ -48,63 +53,61 @@ def path_of(folder: Path, image_id: str) -> Path:
 def present(folder: Path) -> dict[str, int]:
     """The bytes of each image that is there, by id."""
     shelves = folder.glob("[0-9a-f][0-9a-f]")
-    entries = (entry for shelf in shelves for entry in os.scandir(shelf))
-    return {e.name[:-4]: e.stat().st_size for e in entries if e.name.endswith(".jpg")}
+    files = (entry for shelf in shelves for entry in os.scandir(shelf) if entry.is_file())
+    return {file.name[:-4]: file.stat().st_size for file in files if file.name.endswith(".jpg")}
 
 
-def clear(folder: Path) -> None:
-    """Remove the half images of killed processes; to be called while no other process fetches."""
+def remove_halves(folder: Path) -> None:
+    """Remove what killed processes left; to be called while no other process fetches."""
     for part in folder.glob("[0-9a-f][0-9a-f]/*.part"):
         part.unlink()
 
 
 class Crew:
-    """Threads that fetch images into a folder and journal each one."""
+    """Threads that fetch images into a folder and journal each one. Good for one fetch, and so is
+    its client."""
 
     def __init__(self, folder: Path, journal: Journal, web: Web, limits: Limits) -> None:
         self._folder, self._journal, self._web, self._limits = folder, journal, web, limits
         self._refusals = _Refusals()
+        self._decoders = threading.Semaphore(os.cpu_count() or 1)  # a large image takes a GB
+        self._waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Record | Exception] = queue.SimpleQueue()
 
-    def fetch(self, images: Iterable[tuple[str, str]], workers: int) -> Iterator[Record]:
+    def fetch(
+        self, images: Sequence[tuple[str, str]], workers: int
+    ) -> Generator[Record, None, None]:
         """The outcome of each (id, address), in the order in which they come.
 
         Raises HostRefuses, and OSError when the disk does not take an image. However it ends, no
-        thread goes on.
+        thread asks on.
         """
-        waiting = list(images)
-        count, lock = len(waiting), threading.Lock()
-        waiting.reverse()
-        crew = [
-            threading.Thread(target=self._work, args=(waiting, lock), daemon=True)
-            for _ in range(min(workers, count))
-        ]
+        for image in images:
+            self._waiting.put(image)
+        crew = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
         for thread in crew:
             thread.start()
         try:
-            for _ in range(count):
+            for _ in images:
                 outcome = self._done.get()
                 if isinstance(outcome, Exception):
                     raise outcome
                 yield outcome
-            self._refusals.end(count)
+            self._refusals.end()
         finally:
             self._web.pace.stop()
             end = time.monotonic() + JOIN_SECONDS
             for thread in crew:
                 thread.join(max(0.0, end - time.monotonic()))
 
-    def _work(self, waiting: list[tuple[str, str]], lock: threading.Lock) -> None:
+    def _work(self) -> None:
         try:
             while True:
-                with lock:
-                    if not waiting:
-                        return
-                    image_id, address = waiting.pop()
-                self._done.put(self._one(image_id, address))
-        except Stopped:
-            pass  # the main thread knows why
+                self._done.put(self._one(*self._waiting.get_nowait()))
+        except (queue.Empty, Stopped):
+            pass  # all are asked for, or the main thread knows why not
         except Exception as error:
+            self._web.pace.stop()  # nobody asks on while the main thread hears of it
             self._done.put(error)
 
     def _one(self, image_id: str, address: str) -> Record:
@@ -112,29 +115,42 @@ class Crew:
             (body, width, height), attempts = self._web.patiently(lambda: self._ask(address))
         except Failure as failure:
             record = failed(image_id, address, failure)
-        else:
-            self._save(image_id, body)
-            digest, size = hashlib.sha256(body).hexdigest(), str(len(body))
-            texts = ("", "200", str(attempts), size, digest, str(width), str(height), now())
-            record = Record(image_id, Outcome.ok.value, *texts, address)
+            self._journal.add(record)
+            self._refusals.image_failed(failure)
+            return record
+        if self._web.pace.stopped:  # whoever called may have let another process in
+            raise Stopped
+        self._save(image_id, body)
+        record = Record(
+            image_id,
+            Outcome.ok.value,
+            status="200",
+            attempts=str(attempts),
+            bytes=str(len(body)),
+            sha256=hashlib.sha256(body).hexdigest(),
+            width=str(width),
+            height=str(height),
+            url=address,
+        )
         self._journal.add(record)  # after the image has its name: what is journaled is there
+        self._refusals.image_came()
         return record
 
     def _ask(self, address: str) -> tuple[bytes, int, int]:
+        """An image's bytes, width and height."""
         try:
             with self._web.answer(address) as response:
-                kind = response.headers.get("Content-Type", "no type").partition(";")[0]
-                if not kind.startswith("image/"):
+                kind = response.headers.get("Content-Type", "no type").partition(";")[0].strip()
+                if not kind.lower().startswith("image/"):
                     raise Failure(Outcome.bad, f"not an image but {kind}", 200)
                 body = b"".join(self._web.chunks(response, self._limits.bytes))
-            width, height = check_whole(body, self._limits.pixels)
+            with self._decoders:
+                return body, *check_whole(body, self._limits.pixels)
         except Unreadable as error:
             raise Failure(Outcome.bad, str(error), 200) from error
         except Failure as failure:
-            self._refusals.add(failure)
+            self._refusals.request_failed(failure)
             raise
-        self._refusals.clear()
-        return body, width, height
 
     def _save(self, image_id: str, body: bytes) -> None:
         path = path_of(self._folder, image_id)
@@ -145,37 +161,52 @@ class Crew:
 
 
 class _Refusals:
-    """Watches for a host, or a network, that gives nothing any more."""
+    """Watches for a host, or a network, that gives nothing any more.
+
+    Counted are requests that say so on their own, and images that failed in any other way but for
+    good: a 404 says something about one image only.
+    """
 
     def __init__(self) -> None:
-        self._came = False
-        self._seen: Counter[str] = Counter()  # since an image came
+        self._came = self._answered = False
+        self._requests: Counter[str] = Counter()  # since an image came
+        self._images: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def clear(self) -> None:
-        """An image came."""
+    def image_came(self) -> None:
+        """All is well."""
         with self._lock:
-            self._came = True
-            self._seen.clear()
+            self._came = self._answered = True
+            self._requests.clear()
+            self._images.clear()
 
-    def add(self, failure: Failure) -> None:
-        """Raises HostRefuses when these are too many. A 404 says something about one image only."""
+    def request_failed(self, failure: Failure) -> None:
+        """Raises HostRefuses when these are too many."""
         if failure.retry_after is not None and failure.retry_after > LONGEST_PAUSE:
             hours = failure.retry_after / 3600
             raise HostRefuses(f"the host asks to be left alone for {hours:.1f} hours")
-        if failure.outcome is Outcome.permanent and failure.status not in (None, 401, 403):
-            return
+        if failure.status in NOBODY:
+            self._count(self._requests, failure, "requests")
+
+    def image_failed(self, failure: Failure) -> None:
+        """Raises HostRefuses when these are too many."""
+        if failure.outcome is not Outcome.permanent:
+            self._count(self._images, failure, "images")
+
+    def end(self) -> None:
+        """All have been asked for. Raises HostRefuses when not one of some came."""
+        for seen, what in ((self._requests, "requests"), (self._images, "images")):
+            if not self._came and seen.total() >= OF_ALL:
+                self._refuse("all", seen, what)
+
+    def _count(self, seen: Counter[str], failure: Failure, what: str) -> None:
         with self._lock:
-            self._seen[failure.reason] += 1
-            if self._seen.total() >= (REFUSALS_LATER if self._came else REFUSALS_AT_FIRST):
-                self._refuse("last" if self._came else "first")
+            self._answered = self._answered or failure.status is not None
+            seen[failure.reason] += 1
+            if seen.total() >= (LATER if self._came else AT_FIRST):
+                self._refuse("the last" if self._came else "the first", seen, what)
 
-    def end(self, images: int) -> None:
-        """All have been asked for. Raises HostRefuses when not one of them came."""
-        if not self._came and self._seen.total() >= max(images, REFUSALS_OF_ALL):
-            self._refuse("only")
-
-    def _refuse(self, which: str) -> None:
-        seen = ", ".join(f"{count} x {reason}" for reason, count in self._seen.most_common(3))
-        total = self._seen.total()
-        raise HostRefuses(f"the {which} {total} requests brought nothing: {seen}")
+    def _refuse(self, which: str, seen: Counter[str], what: str) -> None:
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in seen.most_common(3))
+        words = f"{which} {seen.total()} {what} brought nothing: {reasons}"
+        raise HostRefuses(words, self._answered)

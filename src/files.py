@@ -1,6 +1,8 @@
 """Files that appear whole or not at all."""
 
+import fcntl
 import glob
+import logging
 import os
 import shutil
 import socket
@@ -13,7 +15,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
-from src.config import UserError
+from src.checks import UserError
+
+log = logging.getLogger(__name__)
 
 
 def part_of(path: Path) -> Path:
@@ -46,6 +50,19 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Only one process at a time is inside, for each folder; others wait, and say so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("another process works in %s; waiting for it", folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def readable(size: int) -> str:

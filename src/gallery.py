@@ -18,7 +18,8 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from src.config import Exclude, Similarity, UserError, near
+from src.checks import UserError, near
+from src.config import Exclude, Similarity
 from src.files import replacing
 from src.images import pixel_size
 from src.progress import progress
@@ -193,13 +194,12 @@ def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     Names are drawn by a hash of their own, so that a name more or less in the list changes one
     place of the sample at most.
     """
-    if limit is None or limit >= len(names):
-        return names
-    draws = [
-        hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
-        for name in names
-    ]
-    return [names[row] for row in sorted(sorted(range(len(names)), key=draws.__getitem__)[:limit])]
+
+    def draw(name: str) -> bytes:
+        return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
+
+    chosen = set(names if limit is None else sorted(names, key=draw)[:limit])
+    return [name for name in names if name in chosen]
 
 
 def list_images(folder: Path) -> Iterator[str]:

@@ -1,12 +1,15 @@
 """Image files of any kind as RGB pictures. No torch here, so that src.show starts at once."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FETCHED = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")  # the formats of IIIF that Pillow reads itself
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd EXIF and the like
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
 
@@ -58,7 +61,7 @@ def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
             width, height = image.size
             if width * height > max_pixels:
                 raise Unreadable(f"{width * height} pixels, more than data.max_pixels={max_pixels}")
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
             image.load()
     except Unreadable:
         raise
@@ -74,7 +77,7 @@ def pixel_size(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path) as image:
             exif = Image.Image.getexif(image)  # PNG's own decodes the whole picture first
-            turned = exif.get(ExifTags.Base.Orientation, 1) >= 5
+            turned = exif.get(ExifTags.Base.Orientation) in SIDEWAYS
             return (image.height, image.width) if turned else image.size
     except Exception:  # whatever a parser met; load_rgb gives the reason
         return None

@@ -4,20 +4,20 @@ for, the last one counting. A process that is killed leaves at most one half lin
 
 import csv
 import errno
-import fcntl
 import io
-import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.web import Failure, Outcome
+from src.failure import Failure, Outcome
 
-log = logging.getLogger(__name__)
+
+def now() -> str:
+    """The time as records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Record:
 
     image_id: str
     outcome: str
-    reason: str
-    status: str  # of HTTP; empty where there was no answer
-    attempts: str
-    bytes: str
-    sha256: str
-    width: str  # pixels of the upright picture
-    height: str
-    time: str  # UTC
-    url: str
+    reason: str = ""
+    status: str = ""  # of HTTP; empty where there was no answer
+    attempts: str = ""
+    bytes: str = ""
+    sha256: str = ""
+    width: str = ""  # pixels of the upright picture
+    height: str = ""
+    time: str = field(default_factory=now)  # UTC
+    url: str = ""
 
     @property
     def ok(self) -> bool:
@@ -47,19 +47,19 @@ class Record:
         return self.outcome == Outcome.permanent.value and self.status != ""
 
 
-COLUMNS = [field.name for field in fields(Record)]
+COLUMNS = [column.name for column in fields(Record)]
 
 
 def failed(image_id: str, url: str, failure: Failure) -> Record:
     """The record of an image that was not had."""
-    status = "" if failure.status is None else str(failure.status)
-    outcome, attempts = failure.outcome.value, str(failure.attempts)
-    return Record(image_id, outcome, failure.reason, status, attempts, "", "", "", "", now(), url)
-
-
-def now() -> str:
-    """The time as records have it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return Record(
+        image_id,
+        failure.outcome.value,
+        failure.reason,
+        status="" if failure.status is None else str(failure.status),
+        attempts=str(failure.attempts),
+        url=url,
+    )
 
 
 def read(path: Path) -> dict[str, Record]:
@@ -67,9 +67,18 @@ def read(path: Path) -> dict[str, Record]:
     if not path.exists():
         return {}
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = csv.reader(line for line in file if line.endswith("\n"))
+        rows = filter(None, (_fields(line) for line in file if line.endswith("\n")))
         next(rows, None)
-        return {row[0]: Record(*row) for row in rows if len(row) == len(COLUMNS)}
+        return {row[0]: Record(*row) for row in rows}
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of a record, none of what is no record."""
+    try:
+        row = next(csv.reader([line]))
+    except csv.Error:
+        return []
+    return row if len(row) == len(COLUMNS) else []
 
 
 class Journal:
@@ -77,7 +86,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self._end = _whole_lines(self._file)
         os.ftruncate(self._file, self._end)
         if not self._end:
@@ -109,16 +118,3 @@ def _whole_lines(file: int) -> int:
     size = os.fstat(file).st_size
     tail = os.pread(file, 65_536, max(0, size - 65_536))
     return size - len(tail) + tail.rfind(b"\n") + 1
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Only one process at a time is inside, for each folder; others wait, and say so."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another process fetches images into %s; waiting for it", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

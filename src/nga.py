@@ -1,6 +1,7 @@
 """The National Gallery of Art's open data: its tables joined into the list of images to fetch.
 
-Only this file knows the museum's column names. Tables: github.com/NationalGalleryOfArt/opendata.
+Only this file and src.demo know the museum's column names. The tables are described in
+github.com/NationalGalleryOfArt/opendata, documentation/Data Dictionary.txt.
 """
 
 import logging
@@ -11,25 +12,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.config import Nga, UserError, View, is_address, near
+from src.checks import UserError, is_address, near
+from src.config import Nga, View
 from src.gallery import sample
 from src.tables import read_columns
 
 log = logging.getLogger(__name__)
 
 # What is read of each table; a column with ? is absent in one of the schemas (2023 to 2025, 2026).
-SCHEMA = {
-    "published_images.csv": (
-        *("uuid", "iiifurl", "iiifthumburl", "viewtype", "sequence", "width", "height"),
-        *("maxpixels", "?openaccess", "depictstmsobjectid"),
-    ),
-    "objects.csv": (
-        *("objectid", "title", "displaydate", "beginyear", "endyear", "medium", "classification"),
-    ),
-    "objects_constituents.csv": ("objectid", "constituentid", "displayorder", "roletype"),
-    "constituents.csv": ("constituentid", "forwarddisplayname", "nationality"),
-    "objects_terms.csv": ("objectid", "termtype", "term"),
+COLUMNS = {
+    "published_images.csv": "uuid iiifurl iiifthumburl viewtype sequence width height maxpixels"
+    " ?openaccess depictstmsobjectid",
+    "objects.csv": "objectid title displaydate beginyear endyear medium classification",
+    "objects_constituents.csv": "objectid constituentid displayorder roletype",
+    "constituents.csv": "constituentid forwarddisplayname nationality",
+    "objects_terms.csv": "objectid termtype term",
 }
+SCHEMA = {name: columns.split() for name, columns in COLUMNS.items()}
 LARGEST = 4096  # pixels of a side that the museum's server gives
 TERMS = {"school": "School", "style": "Style", "theme": "Theme", "technique": "Technique"}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -49,7 +48,7 @@ def read_catalog(tables: Path, options: Nga, seed: int) -> Catalog:
     """The images that the options select, ordered by object, primary view first.
 
     The same options and tables give the same list in the same order, whatever the order of the
-    tables' rows. Raises UserError for a table that is missing or lacks a column, and for a
+    images' rows. Raises UserError for a table that is missing or lacks a column, and for a
     selection that leaves less than two images.
     """
     counts: dict[str, int] = {}
@@ -106,11 +105,9 @@ def _addresses(table: pd.DataFrame, options: Nga) -> pd.Series:
         return table["iiifthumburl"]
     own = table[["width", "height"]].apply(_whole).max(axis=1, skipna=False)
     limits = pd.concat([own, _whole(table["maxpixels"])], axis=1).min(axis=1)
-    sides = limits.clip(upper=min(options.longer_side or LARGEST, LARGEST)).fillna(
-        min(options.longer_side or LARGEST, LARGEST)
-    )
-    size = sides.astype(int).astype(str)
-    return table["iiifurl"].str.rstrip("/") + "/full/!" + size + "," + size + "/0/default.jpg"
+    most = min(options.longer_side or LARGEST, LARGEST)
+    side = limits.clip(upper=most).fillna(most).astype(int).astype(str)
+    return table["iiifurl"].str.rstrip("/") + "/full/!" + side + "," + side + "/0/default.jpg"
 
 
 def _whole(texts: pd.Series) -> pd.Series:

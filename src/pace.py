@@ -3,6 +3,8 @@
 import threading
 import time
 
+LONGEST_PAUSE = 3600.0  # seconds; a host that asks for more is asked again another day
+
 
 class Stopped(Exception):
     """The work was called off while a thread waited its turn."""
@@ -41,10 +43,9 @@ class Pace:
         with self._lock:
             self._resume = max(self._resume, time.monotonic() + seconds)
 
-    def slow_down(self, per_second: float) -> bool:
-        """No more than this from now on; whether that is slower than before."""
-        slower = 1 / per_second > self._step
-        self._step = max(self._step, 1 / per_second)
+    def slow_down(self, seconds: float) -> bool:
+        """At least so long between two turns from now on; whether that is slower than before."""
+        slower, self._step = seconds > self._step, max(self._step, seconds)
         return slower
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.config import UserError
+from src.checks import UserError
 from src.tiles import CHUNK, row_norms
 
 SMALLEST = 1e-10  # principal axes with less than this share of the largest variance are noise

@@ -1,7 +1,9 @@
-"""Progress of long work."""
+"""Progress of long work, and the time it takes."""
 
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -21,3 +23,17 @@ def progress(items: Iterable[Any] | None, what: str, total: int, unit: str) -> "
         delay=1,
         mininterval=0.1 if watched else LOG_SECONDS,
     )
+
+
+class Clock:
+    """Seconds that each stage took, under the names of metrics.json."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time the block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[f"seconds/{stage}"] = time.perf_counter() - start

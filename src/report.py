@@ -4,9 +4,6 @@ import json
 import os
 import resource
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +23,6 @@ from src.rank import Ranking
 
 RANDOM_PAIRS = 100_000
 SHOWN = 8  # queries on the overview
-
-
-class Clock:
-    """Seconds that each stage took, under the names of metrics.json."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Time the block."""
-        start = time.perf_counter()
-        yield
-        self.seconds[f"seconds/{stage}"] = time.perf_counter() - start
 
 
 def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from src.config import UserError
+from src.checks import UserError
 from src.data import Batch
 from src.files import create_npy, replacing
 from src.progress import progress

@@ -1,7 +1,6 @@
 """Compare every painting with every other:  python -m src.run [option=value ...]"""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from src import cli
 from src.config import Config, Folder
+from src.progress import Clock
 
 if TYPE_CHECKING:
     from src.gallery import Gallery
@@ -28,16 +28,15 @@ def main(overrides: DictConfig) -> None:
 
 def run(cfg: Config, folder: Path) -> None:
     """gallery -> embeddings -> neighbors -> metrics, pictures; each stage leaves its files."""
-    began = time.perf_counter()
-    gallery = collect(cfg)
-    collecting = time.perf_counter() - began
+    clock = Clock()
+    with clock("collect"):
+        gallery = collect(cfg)
 
     from src import report  # these import torch, which takes seconds: only after the checks
     from src.embed import embed
     from src.rank import rank
     from src.track import tracking
 
-    clock = report.Clock()
     with tracking(cfg, folder) as tracker:
         with clock("embed"):
             embeddings = embed(gallery, cfg)
@@ -45,7 +44,7 @@ def run(cfg: Config, folder: Path) -> None:
             ranking = rank(embeddings, cfg, folder)
         with clock("evaluate"):
             metrics = report.measure(ranking, embeddings.gallery, cfg, folder)
-        metrics |= {"missing": gallery.missing, "seconds/collect": collecting}
+        metrics["missing"] = gallery.missing
         metrics |= embeddings.facts | clock.seconds | report.costs()
         report.write(metrics, embeddings, ranking, folder)
         images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)

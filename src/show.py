@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src import pictures
-from src.config import UserError, near
+from src.checks import UserError, near
 from src.files import replacing
 from src.gallery import Gallery, list_images, measure, read_gallery
 from src.images import Unreadable, load_rgb

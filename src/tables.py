@@ -1,29 +1,14 @@
-"""The museum's tables as files: fetched whole or not at all, and read row by row, since now and
-then a row is damaged.
-"""
+"""Large CSV files read row by row, since now and then a row is damaged."""
 
 import csv
-import logging
-import math
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
 
-from src.config import UserError
-from src.files import part_of
-from src.progress import progress
-from src.web import Failure, Web
-
-log = logging.getLogger(__name__)
-
-TABLE_ATTEMPTS = 3  # each: someone waits for the first line
-TABLE_BYTES = 4_000_000_000  # more is no table of this museum's
-ELSEWHERE = "start with experiment=demo, or with images of your own: data=folder data.images=..."
+from src.checks import UserError
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
@@ -106,57 +91,3 @@ class _Rows:
         for line in self._file:
             self._record.append(line)
             yield line
-
-
-def fetch_tables(
-    address: str, schema: Mapping[str, Sequence[str]], folder: Path, refresh: bool, web: Web
-) -> None:
-    """The tables below an address into folder, where they are not there yet.
-
-    With refresh also those whose ETag has changed. They take their places together, after the last
-    has arrived and has its columns. Raises UserError when one cannot be had.
-    """
-    wanted = [name for name in schema if refresh or not (folder / name).exists()]
-    if not wanted:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    new = part_of(folder)
-    new.mkdir()
-    try:
-        for name in wanted:
-            _fetch(f"{address.rstrip('/')}/{name}", folder / name, new / name, web)
-            if (new / name).exists():
-                check_header(new / name, schema[name])
-        log.info(
-            "tables: %d of %d are new, from %s", len(list(new.glob("*.csv"))), len(schema), address
-        )
-        for path in sorted(new.iterdir()):  # a table before its ETag, which would be believed
-            os.replace(path, folder / path.name)
-    finally:
-        shutil.rmtree(new)
-
-
-def _fetch(address: str, there: Path, part: Path, web: Web) -> None:
-    known = etag_of(there).read_text() if there.exists() and etag_of(there).exists() else ""
-    condition = {"Accept-Encoding": "gzip"} | ({"If-None-Match": known} if known else {})
-
-    def ask() -> None:
-        with web.answer(address, condition, robots=False) as response:
-            if response.status_code == 304:
-                return
-            etag_of(part).write_text(response.headers.get("ETag", ""))
-            size = int(response.headers.get("Content-Length", 0))
-            with part.open("wb") as file, progress(None, there.name, size, "B") as bar:
-                for chunk in web.chunks(response, TABLE_BYTES, within=math.inf):
-                    file.write(chunk)
-                    bar.update(response.raw.tell() - bar.n)
-
-    try:
-        web.patiently(ask, TABLE_ATTEMPTS)
-    except Failure as failure:
-        raise UserError(f"{address}: {failure.reason}; {ELSEWHERE}") from failure
-
-
-def etag_of(table: Path) -> Path:
-    """Where the ETag of a table is kept."""
-    return table.with_name(f"{table.name}.etag")

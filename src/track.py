@@ -15,7 +15,8 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from src.config import Config, UserError, WandbMode
+from src.checks import UserError
+from src.config import Config, WandbMode
 
 log = logging.getLogger(__name__)
 

@@ -1,25 +1,30 @@
 """Museums on localhost with small images, which can be told to misbehave; for tests."""
 
 import gzip
-import io
 import socket
 import struct
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from src.config import Download
 from src.demo import Handler, Museum, Row
+from src.download import Fetched, fetch_missing
+from src.fetch import Limits
 from src.nga import Catalog
+from src.web import Patience, Web
 
 
 def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list[Row]:
@@ -51,6 +56,18 @@ def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list
     return records
 
 
+# of waiting: four attempts in a few seconds at most
+QUICK = Patience(attempts=4, first_wait=0.01, connect=2, silence=1, body=1.5)
+LIMITS = Limits(bytes=60_000, pixels=10**6)
+
+
+def download_all(museum: Museum, folder: Path, **options: Any) -> Fetched:
+    """One download of all that the museum has, at full speed but for the options."""
+    chosen = Download(**({"requests_per_second": 0} | options))
+    web = Web(chosen.requests_per_second, chosen.workers, chosen.contact, QUICK)
+    return fetch_missing(catalog_of(museum), folder, chosen, LIMITS, web)
+
+
 def catalog_of(museum: Museum, size: int = 256) -> Catalog:
     """All images of a museum, as its tables would give them."""
     url = museum.address + "/iiif/{}/full/!{},{}/0/default.jpg"
@@ -67,25 +84,6 @@ class Fault:
     times: int | None = None
 
 
-class BadMuseum(Museum):
-    """A museum that can be told to misbehave, and remembers what it was asked."""
-
-    def __init__(self, records: Sequence[Row], folder: Path, port: int = 0) -> None:
-        super().__init__(records, folder, port, Misbehaving)
-        self.faults: dict[str, Fault] = {}
-        self.every: Fault | None = None  # of all images
-        self.robots: tuple[int, bytes] = (200, b"")
-        self.asked: Counter[str] = Counter()  # requests by image_id
-        self.moments: list[float] = []  # of requests for images, in seconds
-        self.headers: list[dict[str, str]] = []
-        self.silence = 2.5  # seconds of a host that does not answer
-        self.redirect = ""  # where "moved elsewhere" leads
-        self.lock = threading.Lock()
-
-    def handle_error(self, *_: object) -> None:
-        """Nothing: clients that hang up are part of the test."""
-
-
 class Misbehaving(Handler):
     """Answers as its museum was told to."""
 
@@ -97,7 +95,7 @@ class Misbehaving(Handler):
             super().do_GET()
 
     @property
-    def bad(self) -> BadMuseum:
+    def bad(self) -> "BadMuseum":
         """The server."""
         assert isinstance(self.server, BadMuseum)
         return self.server
@@ -108,8 +106,10 @@ class Misbehaving(Handler):
         with museum.lock:
             museum.asked[image_id] += 1
             museum.moments.append(time.monotonic())
+            museum.log.append(image_id)
             museum.headers.append(dict(self.headers))
             fault, asked = museum.faults.get(image_id, museum.every), museum.asked[image_id]
+        time.sleep(museum.delay)
         if fault is None or (fault.times is not None and asked > fault.times):
             super().image(image_id, width, height)
         else:
@@ -123,6 +123,29 @@ class Misbehaving(Handler):
     def start(self, *headers: str) -> None:
         """A status of 200 and headers, no body yet."""
         self.wfile.write("\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode())
+
+
+class BadMuseum(Museum):
+    """A museum that can be told to misbehave, and remembers what it was asked."""
+
+    handler = Misbehaving
+
+    def __init__(self, records: Sequence[Row], folder: Path, port: int = 0) -> None:
+        super().__init__(records, folder, port)
+        self.faults: dict[str, Fault] = {}
+        self.every: Fault | None = None  # of all images
+        self.robots: tuple[int, bytes] = (200, b"")
+        self.asked: Counter[str] = Counter()  # requests by image_id
+        self.moments: list[float] = []  # of requests for images, in seconds
+        self.log: list[str] = []  # image_ids, a request each
+        self.headers: list[dict[str, str]] = []
+        self.silence = 2.5  # seconds of a host that does not answer
+        self.delay = 0.0  # seconds before an image
+        self.redirect = ""  # where "moved elsewhere" leads
+        self.lock = threading.Lock()
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing: clients that hang up are part of the test."""
 
 
 def reset(self: Misbehaving, body: bytes) -> None:
@@ -181,11 +204,10 @@ def endless(self: Misbehaving, body: bytes) -> None:
 
 def vast(self: Misbehaving, body: bytes) -> None:
     """Few bytes, many pixels."""
-    self.reply(200, VAST.getvalue(), "image/png")
-
-
-VAST = io.BytesIO()
-Image.new("1", (20_000, 20_000)).save(VAST, "PNG")
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
+    chunk = b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    idat = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    self.reply(200, b"\x89PNG\r\n\x1a\n\0\0\0\r" + chunk + idat, "image/png")
 
 
 def zipped(self: Misbehaving, body: bytes) -> None:
@@ -212,7 +234,7 @@ def wait_until(self: Misbehaving, body: bytes) -> None:
 
 def moved_elsewhere(self: Misbehaving, body: bytes) -> None:
     """A redirect to where the museum says."""
-    self.reply(301, b"", "text/plain", Location=self.bad.redirect)
+    self.reply(301, b"", "text/plain", Location=self.bad.redirect.encode().decode("latin-1"))
 
 
 def moved(target: str) -> Callable[[Misbehaving, bytes], None]:

@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torchvision import models
 
 from src.backbone import Backbone, load_backbone, pool, transform
+from src.checks import UserError, model_names
 from src.config import Backbone as Options
-from src.config import Data, Pooling, Resize, UserError, model_names
+from src.config import Data, Pooling, Resize
 from src.data import Batch
 
 

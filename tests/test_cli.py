@@ -45,7 +45,7 @@ def composed(*overrides: str) -> Config:
         (["data.tables=no/such"], "data.tables=no/such is neither a folder nor an http(s) address"),
         (["data.classification=''"], "data.classification must be a kind of object, or all"),
         (["download.workers=0"], "download.workers must be between 1 and 64, got 0"),
-        (["download.requests_per_second=-1"], "must be between 0 and 10000, got -1"),
+        (["download.requests_per_second=-1"], "must be between 0.001 and 10000, got -1"),
         (["download.max_failed=5"], "download.max_failed must be between 0 and 1, got 5"),
         (['download.contact="é"'], "download.contact must be plain ASCII"),
         (["backbone.name=resnet5"], "backbone.name=resnet5 is not a torchvision classification"),
@@ -84,7 +84,8 @@ def test_without_the_museum_the_default_job_says_what_to_do(tmp_path: Path) -> N
     assert "http://museum.invalid/data/published_images.csv: " in ended.stderr
     assert "experiment=demo" in ended.stderr
     assert "data=folder data.images=..." in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.splitlines()[0] == "tables: from http://museum.invalid/data"
+    assert ended.stderr.count("\n") == 2
 
 
 def test_help_lists_every_option() -> None:

@@ -3,17 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from src.config import (
-    Backbone,
-    Config,
-    Data,
-    Folder,
-    Similarity,
-    Trainer,
-    UserError,
-    model_names,
-    near,
-)
+from src.checks import UserError, model_names, near
+from src.config import Backbone, Config, Data, Folder, Similarity, Trainer
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """The download as a stage: tables, catalog, images, works.csv; and as a command."""
 
 import logging
-import os
 import random
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import download
+from src import download, journal
 from src.config import Config, Demo, Nga, View
 from src.config import Download as Options
 from src.demo import served, tables
@@ -101,7 +100,7 @@ def test_a_newer_table_adds_and_leaves_out(
         newer = gallery(museum, tmp_path, refresh=True)
     assert list(newer.works["image_id"]) == [record["image_id"] for record in records[10:]]
     assert len(museum.moments) == 40
-    assert "10  others here are in the tables no more: kept, and left out" in caplog.text
+    assert "10  others here are not in these tables: kept, and left out" in caplog.text
     assert len(list(newer.root.glob("*/*.jpg"))) == 40
 
 
@@ -202,37 +201,43 @@ def test_a_folder_needs_no_download(tmp_path: Path) -> None:
     assert "nothing to download" in done.stderr
 
 
+def killed(words: list[str], museum: BadMuseum, draw: random.Random, outputs: Path) -> None:
+    """Start a download, and kill it at some moment of its images, or of what comes before them."""
+    enough = len(museum.moments) + draw.randrange(30)
+    end = time.monotonic() + 60
+    if draw.random() < 0.25:
+        shutil.rmtree(outputs / "tables", ignore_errors=True)
+        enough, end = sys.maxsize, time.monotonic() + draw.uniform(0.8, 2.5)
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        while len(museum.moments) < enough and time.monotonic() < end and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.02))
+        process.kill()
+
+
 def test_twenty_kills_lose_only_what_was_in_flight(museum: BadMuseum, tmp_path: Path) -> None:
-    museum.tables = {}
-    folder = tmp_path / "more"
-    records = draw_small(folder, 400, seed=1)
-    museum.files = {r["image_id"]: folder / r["file"] for r in records}
+    records = draw_small(tmp_path / "more", 1000, seed=1)
+    museum.files = {r["image_id"]: tmp_path / "more" / r["file"] for r in records}
     museum.tables = tables(records, museum.address)
     words = [f"data.tables={museum.address}/data", "download.workers=8"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert ended(*words, f"outputs={whole}").returncode == 0
+    one, other = tmp_path / "whole", tmp_path / "killed"
+    assert ended(*words, f"outputs={one}").returncode == 0
     museum.moments.clear()
+    museum.delay = 0.05
     draw = random.Random(0)
     for _ in range(20):
-        before, more = len(museum.moments), draw.randrange(30)
-        with subprocess.Popen(
-            command(*words, f"outputs={killed}"), cwd=ROOT, stderr=subprocess.DEVNULL
-        ) as process:
-            while len(museum.moments) < before + more and process.poll() is None:
-                time.sleep(0.001)
-            os.kill(process.pid, signal.SIGKILL)
-    assert 400 > len(list(killed.glob("images/nga/256/*/*.jpg"))) > 20
-    assert ended(*words, f"outputs={killed}").returncode == 0
-    assert len(museum.moments) <= 400 + 20 * 8
-    files = [
-        {
-            p.relative_to(top): p.read_bytes()
-            for p in top.rglob("*")
-            if p.suffix in (".jpg", ".part")
-        }
-        for top in (whole, killed)
-    ]
-    assert len(files[0]) == 400
-    assert files[0] == files[1]
-    works = [next(top.glob("galleries/*/works.csv")).read_bytes() for top in (whole, killed)]
-    assert works[0] == works[1]
+        killed(command(*words, f"outputs={other}"), museum, draw, other)
+    assert 20 < len(list(other.glob("images/nga/256/*/*.jpg"))) < 1000
+    museum.delay = 0
+    assert ended(*words, f"outputs={other}").returncode == 0
+    assert len(museum.moments) <= 1000 + 20 * 8
+    for pattern, count in (("images/nga/256/*/*", 1000), ("galleries/*/works.csv", 1)):
+        files = [
+            {path.relative_to(top): path.read_bytes() for path in top.glob(pattern)}
+            for top in (one, other)
+        ]
+        assert len(files[0]) == count
+        assert files[0] == files[1]
+    outcomes = journal.read(other / "images" / "nga" / "256" / "journal.csv")
+    assert outcomes.keys() == museum.files.keys()
+    assert all(record.ok for record in outcomes.values())

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
 from src.backbone import Backbone
-from src.config import Accelerator, Config, UserError
+from src.checks import UserError
+from src.config import Accelerator, Config
 from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery

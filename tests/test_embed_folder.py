@@ -15,7 +15,8 @@ from torch import Tensor
 
 import src.embed
 from src.backbone import Backbone
-from src.config import Config, Pooling, Precision, Resize, UserError
+from src.checks import UserError
+from src.config import Config, Pooling, Precision, Resize
 from src.data import Batch
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery

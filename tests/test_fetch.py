@@ -4,21 +4,13 @@ import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from src import journal
-from src.config import Download
 from src.demo import served
-from src.download import Fetched, fetch_missing
-from src.fetch import Limits
 from src.journal import Record
-from src.web import Patience, Web
-from tests.hosts import BadMuseum, Fault, catalog_of, draw_small
-
-QUICK = Patience(attempts=4, first_wait=0.01, connect=2, silence=1, body=1.5)
-LIMITS = Limits(bytes=60_000, pixels=10**6)
+from tests.hosts import BadMuseum, Fault, download_all, draw_small
 
 # what a fault that lasts ends as: outcome, start of the reason, requests
 LASTING = {
@@ -64,14 +56,6 @@ def museum(tmp_path: Path) -> Iterator[BadMuseum]:
         yield bad
 
 
-def fetched(museum: BadMuseum, folder: Path, **options: Any) -> Fetched:
-    """One download of all that the museum has."""
-    options = {"requests_per_second": 0} | options
-    chosen = Download(**options)
-    web = Web(chosen.requests_per_second, chosen.workers, chosen.contact, QUICK)
-    return fetch_missing(catalog_of(museum), folder, chosen, LIMITS, web)
-
-
 def assert_sound(museum: BadMuseum, folder: Path) -> dict[str, Record]:
     """On disk are those images that the journal says are there, byte for byte, and nothing else."""
     records = journal.read(folder / "journal.csv")
@@ -89,7 +73,7 @@ def assert_sound(museum: BadMuseum, folder: Path) -> dict[str, Record]:
 
 
 def test_images_arrive_byte_for_byte(museum: BadMuseum, tmp_path: Path) -> None:
-    found = fetched(museum, tmp_path / "images")
+    found = download_all(museum, tmp_path / "images")
     assert found.here.keys() == museum.files.keys()
     assert found.here == assert_sound(museum, tmp_path / "images")
     assert set(museum.asked.values()) == {1}
@@ -99,7 +83,7 @@ def test_images_arrive_byte_for_byte(museum: BadMuseum, tmp_path: Path) -> None:
 def test_a_lasting_fault_has_its_outcome(name: str, museum: BadMuseum, tmp_path: Path) -> None:
     image_id = list(museum.files)[3]
     museum.faults[image_id] = Fault(name)
-    found = fetched(museum, tmp_path / "images")
+    found = download_all(museum, tmp_path / "images")
     record = assert_sound(museum, tmp_path / "images")[image_id]
     outcome, reason, requests = LASTING[name]
     assert (record.outcome, museum.asked[image_id]) == (outcome, requests)
@@ -114,14 +98,14 @@ def test_a_passing_fault_costs_one_more_request(
 ) -> None:
     image_id = list(museum.files)[3]
     museum.faults[image_id] = Fault(name, times=1)
-    assert len(fetched(museum, tmp_path / "images").here) == 10
+    assert len(download_all(museum, tmp_path / "images").here) == 10
     record = assert_sound(museum, tmp_path / "images")[image_id]
     assert (museum.asked[image_id], record.attempts) == (2, "2")
 
 
 def test_a_compressed_image_is_unpacked(museum: BadMuseum, tmp_path: Path) -> None:
     museum.every = Fault("zipped")
-    assert len(fetched(museum, tmp_path / "images").here) == 10
+    assert len(download_all(museum, tmp_path / "images").here) == 10
     assert_sound(museum, tmp_path / "images")
 
 
@@ -129,10 +113,13 @@ def test_two_thousand_images_with_every_fault_mixed_in(tmp_path: Path) -> None:
     folder, draw = tmp_path / "host", random.Random(0)
     museum = BadMuseum(draw_small(folder, 2000), folder)
     kinds = [(name, None) for name in LASTING] + [(name, 1) for name in ONCE]
-    for number, image_id in enumerate(draw.sample(list(museum.files), 400)):
+    waits = ["429 wait", "503 wait until"]
+    for image_id, name in zip(list(museum.files)[-4:], waits * 2, strict=True):
+        museum.faults[image_id] = Fault(name, 1)
+    for number, image_id in enumerate(draw.sample(list(museum.files)[:-4], 396)):
         museum.faults[image_id] = Fault(*kinds[number % len(kinds)])
     with served(museum):
-        found = fetched(museum, tmp_path / "images")
+        found = download_all(museum, tmp_path / "images")
     records = assert_sound(museum, tmp_path / "images")
     assert records.keys() == museum.files.keys()
     for image_id, record in records.items():

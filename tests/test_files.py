@@ -5,7 +5,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from src.config import UserError
+from src.checks import UserError
 from src.files import create_npy, replacing
 
 

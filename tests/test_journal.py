@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from src import journal
+from src.failure import Failure, Outcome
+from src.files import alone
 from src.journal import Journal, Record, failed
-from src.web import Failure, Outcome
 
 
 def record(image_id: str, reason: str = "404 Not Found") -> Record:
@@ -55,10 +56,21 @@ def test_a_half_header_is_written_over(tmp_path: Path, size: int) -> None:
     assert journal.read(filled(path, record("a"))) == {"a": record("a")}
 
 
+@pytest.mark.parametrize("odd", [b'"', b'"' + b"x" * 200_000, b"\0\xff\r", b",,,", b""])
+def test_an_odd_line_costs_only_itself(tmp_path: Path, odd: bytes) -> None:
+    path = filled(tmp_path / "j.csv", record("a"))
+    path.write_bytes(path.read_bytes() + odd + b"\n")
+    assert journal.read(filled(path, record("b"))) == {"a": record("a"), "b": record("b")}
+
+
+def test_it_is_a_plain_file(tmp_path: Path) -> None:
+    assert not filled(tmp_path / "j.csv").stat().st_mode & 0o111
+
+
 def test_a_reason_of_many_lines_stays_one_line(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.csv", record("a", 'odd\n"reason",\r\nof a host\x00'))
     assert path.read_bytes().count(b"\n") == 2
-    assert journal.read(path)["a"].reason == 'odd "reason", of a host\x00'
+    assert journal.read(path)["a"].reason == 'odd "reason", of a host'
 
 
 def test_threads_write_whole_lines(tmp_path: Path) -> None:
@@ -102,12 +114,12 @@ def test_only_one_process_at_a_time_is_inside(tmp_path: Path) -> None:
 
     def second() -> None:
         inside.wait()
-        with journal.alone(tmp_path):
+        with alone(tmp_path):
             order.append("second")
 
     other = threading.Thread(target=second)
     other.start()
-    with journal.alone(tmp_path):
+    with alone(tmp_path):
         inside.set()
         other.join(0.2)
         order.append("first")

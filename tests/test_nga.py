@@ -4,7 +4,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from src.config import UserError, View
+from src.checks import UserError
+from src.config import View
 from src.demo import HEADERS
 from src.nga import SCHEMA
 from tests.nga_rows import (

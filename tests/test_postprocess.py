@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from src import postprocess
-from src.config import UserError
+from src.checks import UserError
 from src.postprocess import Postprocess, fit_center, fit_whiten, unit
 
 DRAW = torch.Generator().manual_seed(0)

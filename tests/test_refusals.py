@@ -5,20 +5,17 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from src import fetch, journal
-from src.config import Download
 from src.demo import served
-from src.download import Fetched, fetch_missing
-from src.fetch import Limits
-from src.web import Patience, Web
-from tests.hosts import BadMuseum, Fault, catalog_of, draw_small
+from tests.hosts import BadMuseum, Fault, download_all, draw_small
 
-QUICK = Patience(attempts=4, first_wait=0.01, connect=2, silence=2, body=2)
 WORKERS = 4
+fetched = partial(download_all, workers=WORKERS)
 
 
 @pytest.fixture
@@ -29,20 +26,12 @@ def museum(tmp_path: Path) -> Iterator[BadMuseum]:
         yield bad
 
 
-def fetched(museum: BadMuseum, folder: Path, rate: float = 0, retry: bool = False) -> Fetched:
-    options = Download(workers=WORKERS, requests_per_second=rate, retry_failed=retry)
-    web = Web(rate, WORKERS, patience=QUICK)
-    return fetch_missing(catalog_of(museum), folder, options, Limits(10**6, 10**6), web)
-
-
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
         ("401", "401 Unauthorized"),
         ("403", "403 Forbidden"),
         ("429", "429 Too Many Requests"),
-        ("503", "503 Service Unavailable"),
-        ("html", "not an image but text/html"),
         ("garbage", "connection closed without an answer"),
     ],
 )
@@ -51,14 +40,45 @@ def test_a_host_that_refuses_everything_is_left_alone(
 ) -> None:
     museum.every = Fault(name)
     found = fetched(museum, tmp_path / "images")
-    assert found.seen == f"the first 50 requests brought nothing: 50 x {seen}"
+    assert found.refusal == f"the first 50 requests brought nothing: 50 x {seen}"
     assert 50 <= len(museum.moments) <= 50 + WORKERS
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("503", "503 Service Unavailable"),
+        ("html", "not an image but text/html"),
+        ("html as jpeg", "not an image"),
+    ],
+)
+def test_a_host_that_gives_no_images_is_left_alone(
+    name: str, seen: str, museum: BadMuseum, tmp_path: Path
+) -> None:
+    museum.every = Fault(name)
+    found = fetched(museum, tmp_path / "images")
+    assert found.refusal == f"the first 50 images brought nothing: 50 x {seen}"
+    assert 50 <= len(museum.asked) <= 50 + WORKERS
+
+
+@pytest.mark.parametrize("name", ["500", "html"])
+def test_images_that_never_come_do_not_keep_back_the_others(
+    name: str, museum: BadMuseum, tmp_path: Path
+) -> None:
+    broken = list(museum.files)[:100:2]
+    museum.faults = {image_id: Fault(name) for image_id in broken}
+    files, early = museum.files, dict(list(museum.files.items())[:60])
+    museum.files = early
+    fetched(museum, tmp_path / "images")
+    museum.files = files
+    found = fetched(museum, tmp_path / "images")
+    assert found.here.keys() == files.keys() - set(broken)
 
 
 def test_a_host_that_is_not_there_is_left_alone(museum: BadMuseum, tmp_path: Path) -> None:
     museum.address = "http://127.0.0.1:1"
     found = fetched(museum, tmp_path / "images")
-    assert found.seen.endswith("brought nothing: 50 x robots.txt: connection refused")
+    assert found.refusal.endswith("brought nothing: 50 x robots.txt: connection refused")
 
 
 def test_images_that_were_refused_with_all_others_are_asked_for_again(
@@ -73,36 +93,37 @@ def test_images_that_were_refused_with_all_others_are_asked_for_again(
 def test_images_that_do_not_exist_are_no_refusal(museum: BadMuseum, tmp_path: Path) -> None:
     museum.every = Fault("404")
     found = fetched(museum, tmp_path / "images")
-    assert (len(found.failed), found.seen) == (120, "")
+    assert (len(found.failed), found.refusal) == (120, "")
 
 
 def test_a_host_that_breaks_down_later_has_more_time(
     museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "REFUSALS_LATER", 80)
+    monkeypatch.setattr(fetch, "LATER", 80)
     for image_id in list(museum.files)[20:]:
         museum.faults[image_id] = Fault("503")
     found = fetched(museum, tmp_path / "images")
-    assert found.seen.startswith("the last 80 requests brought nothing: 80 x 503")
+    assert found.refusal.startswith("the last 80 images brought nothing: 80 x 503")
     assert len(found.here) == 20
-    assert 100 <= len(museum.moments) <= 100 + WORKERS
+    assert 100 <= len(museum.asked) <= 100 + WORKERS
 
 
 @pytest.mark.parametrize("name", ["429 wait", "503 wait until"])
 def test_retry_after_holds_for_all_workers(name: str, museum: BadMuseum, tmp_path: Path) -> None:
-    museum.faults[list(museum.files)[30]] = Fault(name, times=1)
+    image_id = list(museum.files)[30]
+    museum.faults[image_id] = Fault(name, times=1)
     assert len(fetched(museum, tmp_path / "images").here) == 120
-    moments = sorted(museum.moments)
-    gap, at = max((b - a, at) for at, (a, b) in enumerate(zip(moments, moments[1:], strict=False)))
-    assert gap > 0.9
-    assert 30 <= at <= 30 + WORKERS
+    asked = museum.log.index(image_id)
+    since = [moment - museum.moments[asked] for moment in museum.moments[asked + 1 :]]
+    assert len(since) > 80 - WORKERS
+    assert [seconds for seconds in since if 0.3 < seconds < 0.95] == []
 
 
 def test_a_host_that_asks_for_hours_is_asked_another_day(museum: BadMuseum, tmp_path: Path) -> None:
     museum.faults[list(museum.files)[30]] = Fault("503 for hours")
     began = time.monotonic()
     found = fetched(museum, tmp_path / "images")
-    assert found.seen == "the host asks to be left alone for 2.0 hours"
+    assert found.refusal == "the host asks to be left alone for 2.0 hours"
     assert time.monotonic() - began < 5
     assert len(found.here) >= 30 - WORKERS
 
@@ -111,7 +132,7 @@ def test_the_rate_holds_in_every_second(museum: BadMuseum, tmp_path: Path) -> No
     for image_id in list(museum.files)[::5]:
         museum.faults[image_id] = Fault("503", times=2)
     rate = 40
-    assert len(fetched(museum, tmp_path / "images", rate).here) == 120
+    assert len(fetched(museum, tmp_path / "images", requests_per_second=rate).here) == 120
     moments = sorted(museum.moments)
     assert len(moments) == 120 + 2 * 24
     most = max(sum(start <= other < start + 1 for other in moments) for start in moments)
@@ -129,7 +150,7 @@ def test_permanent_failures_are_asked_for_again_only_when_told(
     assert museum.asked == {broken: 2}
     museum.faults.clear()
     assert len(fetched(museum, tmp_path / "images").here) == 119
-    assert len(fetched(museum, tmp_path / "images", retry=True).here) == 120
+    assert len(fetched(museum, tmp_path / "images", retry_failed=True).here) == 120
     assert museum.asked == {broken: 3, gone: 1}
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from src.config import Config
-from src.report import Clock, costs, summary
+from src.progress import Clock
+from src.report import costs, summary
 from src.run import run
 
 METRICS = {

@@ -17,16 +17,8 @@ from PIL import Image
 from sklearn.metrics.pairwise import cosine_similarity
 from torchvision.transforms import v2
 
-from src.config import (
-    Backbone,
-    Config,
-    Evaluation,
-    Exclude,
-    Folder,
-    Similarity,
-    Storage,
-    UserError,
-)
+from src.checks import UserError
+from src.config import Backbone, Config, Evaluation, Exclude, Folder, Similarity, Storage
 from src.run import run
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import cosine_similarity
 
 from src import similarity
-from src.config import UserError
+from src.checks import UserError
 from src.similarity import Neighbors, exact_scores, top_k, write_matrix
 from src.tiles import Centered, center, row_norms
 

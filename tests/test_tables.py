@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.config import UserError
+from src.checks import UserError
 from src.nga import SCHEMA
 from src.tables import check_header, read_columns
 

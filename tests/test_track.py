@@ -8,7 +8,8 @@ import wandb
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.config import Config, Tracking, UserError, WandbMode
+from src.checks import UserError
+from src.config import Config, Tracking, WandbMode
 from src.track import flat, tracking
 
 

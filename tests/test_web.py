@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from src import __version__, web
+from src import __version__, failure
+from src.checks import UserError
 from src.demo import served
+from src.failure import Failure, Outcome
 from src.pace import Pace, Stopped
-from src.web import Failure, Outcome, Patience, Web
+from src.robots import Robots
+from src.web import Patience, Web
 from tests.hosts import BadMuseum, Fault, draw_small
 
 
@@ -49,6 +52,8 @@ def test_the_host_is_told_who_asks(museum: BadMuseum, contact: str | None, about
         ("User-agent: *\nDisallow: /\nAllow: /iiif/*.jpg$", True),
         ("User-agent: painting-similarity\nDisallow: /*/full/", False),
         ("User-agent: GreedyBot\nDisallow: /", True),
+        ("\ufeffUser-agent: *\nDisallow: /", False),
+        ("User-agent: *\nDisallow: /\n" + "# more\n" * 100_000, False),
         ("<html>no rules</html>", True),
     ],
 )
@@ -125,13 +130,86 @@ def test_no_answer_has_its_reason(url: str, reason: str) -> None:
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
-    assert web.seconds("7") == 7
-    assert web.seconds("0") == 0
+    assert failure.seconds("7") == 7
+    assert failure.seconds("0") == 0
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    assert 88 <= (web.seconds(later) or 0) <= 90
-    assert web.seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    for text in ("", "soon", "-3", "1.5", "²"):
-        assert web.seconds(text) is None
+    assert 88 <= (failure.seconds(later) or 0) <= 90
+    assert failure.seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    far = "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"
+    for text in ("", "soon", "-3", "1.5", "²", far):
+        assert failure.seconds(text) is None
+
+
+@pytest.mark.parametrize("status", [203, 206, 500])
+def test_rules_that_did_not_arrive_are_not_known(museum: BadMuseum, status: int) -> None:
+    museum.robots = (status, b"User-agent: *\nDisallow: /")
+    with pytest.raises(Failure, match="robots.txt: "):
+        get(Web(), address(museum))
+    assert museum.moments == []
+
+
+@pytest.mark.parametrize("rule", ["Crawl-delay: 99999999999", "Request-rate: 1/99999999999999999"])
+def test_a_host_that_wants_a_request_a_day_is_left_alone(museum: BadMuseum, rule: str) -> None:
+    museum.robots = (200, f"User-agent: *\n{rule}".encode())
+    with pytest.raises(Failure, match="a very slow pace") as caught:
+        get(Web(), address(museum))
+    assert (caught.value.retry_after or 0) > 3600
+
+
+def test_threads_that_wait_for_the_same_rules_ask_for_them_once(museum: BadMuseum) -> None:
+    asked = list[str]()
+
+    def read(url: str, most: int) -> bytes:
+        asked.append(url)
+        time.sleep(0.2)
+        raise Failure(Outcome.transient, "time-out")
+
+    robots = Robots("me", Pace(0), read)
+    reasons = list[str]()
+
+    def check() -> None:
+        with pytest.raises(Failure) as caught:
+            robots.check(address(museum))
+        reasons.append(str(caught.value))
+
+    threads = [threading.Thread(target=check) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (reasons, len(asked)) == (["robots.txt: time-out"] * 8, 1)
+
+
+@pytest.mark.parametrize("target", ["/a b.jpg", "/k\u00f6.jpg", "/k%C3%B6.jpg", "//{host}/x?a=[1]"])
+def test_a_redirect_may_be_written_carelessly(museum: BadMuseum, target: str) -> None:
+    museum.every, museum.redirect = Fault("moved elsewhere"), target
+    museum.redirect = target.format(host=museum.address.removeprefix("http://"))
+    with pytest.raises(Failure, match="404 Not Found"):
+        get(Web(), address(museum))
+
+
+def test_waits_double_and_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, waits = Web(patience=Patience(attempts=6, longest_wait=12)), list[float]()
+    monkeypatch.setattr(client.pace, "sleep", waits.append)
+
+    def fail() -> None:
+        raise Failure(Outcome.transient, "no")
+
+    for _ in range(40):
+        with pytest.raises(Failure) as caught:
+            client.patiently(fail)
+        assert caught.value.attempts == 6
+    for step, mean in enumerate((1, 2, 4, 8)):
+        drawn = waits[step::5]
+        assert 0.5 * mean <= min(drawn) < 0.8 * mean
+        assert 1.2 * mean < max(drawn) <= 1.5 * mean
+    assert max(waits) == 12
+
+
+def test_the_certificates_that_are_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+    with pytest.raises(UserError, match="invalid path: /no/such/file"):
+        get(Web(), "https://museum.invalid/x.jpg")
 
 
 def test_turns_are_spaced_however_many_threads_ask() -> None:

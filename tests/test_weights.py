@@ -17,7 +17,8 @@ from torch import nn
 from torchvision import models
 
 from src.backbone import load_backbone, weights_id
-from src.config import Backbone, UserError
+from src.checks import UserError
+from src.config import Backbone
 
 FILE = "squeezenet1_1-b8a52dc0.pth"  # torchvision's
 PUBLISHED = Backbone(name="squeezenet1_1", weights="IMAGENET1K_V1", layer="features")

@@ -23,8 +23,8 @@ from src.config import Download, Nga
 from src.demo import Museum
 from src.download import fetch_missing
 from src.fetch import Limits
+from src.fetch_tables import fetch_tables
 from src.nga import SCHEMA, read_catalog
-from src.tables import fetch_tables
 from src.web import Web
 from tests.hosts import draw_small
 
