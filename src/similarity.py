@@ -22,7 +22,9 @@ from src.files import create_npy, replacing
 from src.tiles import Centered, Sink, Watch, center, exact_sum, full_precision, row_norms, sweep
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
-EXACT = 512  # pairs scored at once in float64: (512, d) products stay near the cache
+RUN = 32  # numbers of a tile whose largest is compared first
+MANY = 48  # runs a row, on average, that are looked into; more, and all of the tile is sorted
+EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,50 @@ class Candidates:
         if self.grouped or rows == columns:
             same = self.groups[rows, None] == self.groups[columns]
             tile = tile.masked_fill(same, -torch.inf)
-        self._merge(rows, columns, tile)
+        self._merge(rows, columns, tile, mirrored=False)
         if rows != columns:
-            self._merge(columns, rows, tile.T)
+            self._merge(columns, rows, tile, mirrored=True)
 
-    def _merge(self, rows: slice, columns: slice, tile: Tensor) -> None:
-        key, index = tile.topk(min(self.c, tile.shape[1]), dim=1, sorted=False)
-        key = torch.cat([self.key[rows], key], dim=1)
-        index = torch.cat([self.index[rows], index + columns.start], dim=1)
+    def _merge(self, rows: slice, columns: slice, tile: Tensor, mirrored: bool) -> None:
+        """Keep the c best of what the rows have and of what a tile offers them: (b, m), or (m, b)
+        if mirrored."""
+        offer = self._better(tile, self.key[rows, -1], mirrored)
+        if offer is None:
+            tile = tile.T if mirrored else tile
+            offer = tile.topk(min(self.c, tile.shape[1]), dim=1, sorted=False)
+        key = torch.cat([self.key[rows], offer[0]], dim=1)
+        index = torch.cat([self.index[rows], offer[1] + columns.start], dim=1)
         self.key[rows], best = key.topk(self.c, dim=1)
         self.index[rows] = index.gather(1, best)
+
+    def _better(self, tile: Tensor, floor: Tensor, mirrored: bool) -> tuple[Tensor, Tensor] | None:
+        """What of a tile exceeds each row's floor (b,), padded: key and index (b, most).
+
+        After the first tiles that is next to nothing, so only the largest of every RUN is looked at
+        first. None where the tile has no c whole runs, or too much exceeds.
+        """
+        count = tile.shape[0 if mirrored else 1] // RUN
+        if tile.shape[0 if mirrored else 1] % RUN or count < self.c:
+            return None
+        # reduced as it lies in memory: a transposed tile would take 20 times as long
+        runs = tile.unflatten(0, (count, RUN)) if mirrored else tile.unflatten(1, (count, RUN))
+        highest = runs.amax(1).T if mirrored else runs.amax(2)  # (b, count)
+        if floor.min().isinf():  # as many as c are not below the c-th of the highest
+            least = highest.topk(self.c, dim=1).values[:, -1]
+            floor = floor.maximum(least.nextafter(least.new_tensor(-torch.inf)))
+        row, run = (highest > floor[:, None]).nonzero(as_tuple=True)
+        if len(row) > len(floor) * MANY:
+            return None
+        values = runs[run, :, row] if mirrored else runs[row, run]  # (found, RUN)
+        at, place = (values > floor[row, None]).nonzero(as_tuple=True)
+        row, column, value = row[at], run[at] * RUN + place, values[at, place]
+        each = torch.bincount(row, minlength=len(floor))
+        most = int(each.max())
+        number = torch.arange(len(row), device=tile.device) - (each.cumsum(0) - each)[row]
+        key = tile.new_full((len(floor), most), -torch.inf)
+        index = torch.zeros((len(floor), most), dtype=torch.int64, device=tile.device)
+        key[row, number], index[row, number] = value, column
+        return key, index
 
 
 def settle(rows: Tensor, centered: Centered, found: Candidates, k: int) -> Neighbors:
@@ -149,11 +185,15 @@ def settle(rows: Tensor, centered: Centered, found: Candidates, k: int) -> Neigh
     key, candidates = found.key.cpu(), found.index.cpu()
     n = len(rows)
     index, score = torch.empty(n, k, dtype=torch.int64), torch.empty(n, k)
-    step = max(1, EXACT // found.c)
-    for at in (slice(start, start + step) for start in range(0, n, step)):
-        exact = exact_scores(rows, norms, torch.arange(n)[at], candidates[at])
-        exact[key[at].isinf()] = -torch.inf  # places that no image has filled
-        score[at], index[at] = ranked(exact, candidates[at], k)
+    # A candidate further below the k-th than both errors together is not among the k best; a step
+    # of float32 more, because rounded scores may tie.
+    possible = key.double() >= (key[:, k - 1].double() - 2 * centered.bound - 2.0**-23)[:, None]
+    need = possible.sum(1).clamp(min=k)  # the first ones: keys descend
+    for at in (slice(start, start + EXACT) for start in range(0, n, EXACT)):
+        some = candidates[at, : int(need[at].max())]
+        exact = exact_scores(rows, norms, torch.arange(n)[at], some)
+        exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
+        score[at], index[at] = ranked(exact, some, k)
     # A row left out of the candidates scores at most this. It must lose, not merely tie.
     rest = key[:, -1] if found.c < n - 1 else torch.full((n,), -torch.inf)
     limit = (rest.double() + centered.offset + centered.bound).float()
@@ -192,9 +232,20 @@ def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -
     An elementwise product and a sum, because products of matrices, in float64 too, change their
     last bits with the shape of the batch.
     """
-    products = rows[queries].double()[:, None] * rows[others].double()  # (q, c, d)
+    (q, c), d = others.shape, rows.shape[1]
+    step = max(1, EXACT // c)
+    # the same memory for every step: new memory would take longer than the arithmetic
+    near, left = torch.empty(step * c, d, dtype=rows.dtype), torch.empty(step, d).double()
+    right, dots = torch.empty(step * c, d).double(), torch.empty(q, c).double()
+    for start in range(0, q, step):
+        some = others[start : start + step]
+        b, pairs = len(some), some.numel()
+        torch.index_select(rows, 0, some.flatten(), out=near[:pairs])
+        products = right[:pairs].copy_(near[:pairs]).view(b, c, d)
+        products *= left[:b].copy_(rows[queries[start : start + step]])[:, None]
+        dots[start : start + b] = exact_sum(products)
     scale = norms[queries][:, None] * norms[others]
-    return torch.where(scale == 0, 0, exact_sum(products) / scale).float()
+    return torch.where(scale == 0, 0, dots / scale).float()
 
 
 def ranked(score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -104,6 +104,29 @@ def test_neighbors_of_many_rows_in_clusters():
     assert_same(top_k(rows, 10, block_size=256), brute_force(rows, 10))
 
 
+@kinds
+@pytest.mark.parametrize(("run", "margin"), [(1, 2), (2, 0), (4, 1), (8, 0)])
+def test_looking_at_the_largest_of_each_run_first_changes_no_bit(kind, run, margin, monkeypatch):
+    monkeypatch.setattr(similarity, "RUN", run)
+    monkeypatch.setattr(similarity, "MARGIN", margin)
+    k = min(2, len(FEATURES[kind]) - 1)
+    assert_same(top_k(FEATURES[kind], k, block_size=16), brute_force(FEATURES[kind], k))
+
+
+@pytest.mark.parametrize("block_size", [1024, 2048])
+@pytest.mark.parametrize("order", ["random", "rising", "clusters", "duplicates"])
+def test_neighbors_by_large_tiles(order, block_size):
+    rows = DRAW.random((2304, 12)) ** 3
+    if order == "rising":  # every tile is better than those before it
+        rows = np.linspace(1, 0, 2304)[:, None] * rows + 1
+    if order == "clusters":
+        rows = rows[np.sort(DRAW.integers(30, size=2304))] + 0.01 * rows
+    if order == "duplicates":
+        rows = rows[DRAW.integers(100, size=2304)]
+    rows = rows.astype("f4")
+    assert_same(top_k(rows, 10, block_size=block_size), brute_force(rows, 10))
+
+
 # The squares and sums of these numbers are exact, so the brute force has no rounding of its own.
 few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
 
