@@ -23,7 +23,6 @@ from src.tiles import Centered, Sink, Watch, center, exact_sum, full_precision, 
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
 RUN = 32  # numbers of a tile whose largest is compared first
-MANY = 48  # runs a row, on average, that are looked into; more, and all of the tile is sorted
 EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
 
@@ -153,19 +152,20 @@ class Candidates:
         """What of a tile exceeds each row's floor (b,), padded: key and index (b, most).
 
         After the first tiles that is next to nothing, so only the largest of every RUN is looked at
-        first. None where the tile has no c whole runs, or too much exceeds.
+        first. None where the tile has no whole runs, or too few, or too much exceeds.
         """
-        count = tile.shape[0 if mirrored else 1] // RUN
-        if tile.shape[0 if mirrored else 1] % RUN or count < self.c:
+        count, rest = divmod(tile.shape[0 if mirrored else 1], RUN)
+        first = bool(floor.min().isinf())
+        if rest or (first and count < self.c):
             return None
         # reduced as it lies in memory: a transposed tile would take 20 times as long
         runs = tile.unflatten(0, (count, RUN)) if mirrored else tile.unflatten(1, (count, RUN))
         highest = runs.amax(1).T if mirrored else runs.amax(2)  # (b, count)
-        if floor.min().isinf():  # as many as c are not below the c-th of the highest
+        if first:  # as many as c are not below the c-th of the highest
             least = highest.topk(self.c, dim=1).values[:, -1]
             floor = floor.maximum(least.nextafter(least.new_tensor(-torch.inf)))
         row, run = (highest > floor[:, None]).nonzero(as_tuple=True)
-        if len(row) > len(floor) * MANY:
+        if len(row) > 2 * self.c * len(floor):
             return None
         values = runs[run, :, row] if mirrored else runs[row, run]  # (found, RUN)
         at, place = (values > floor[row, None]).nonzero(as_tuple=True)
