@@ -194,11 +194,11 @@ def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     Names are drawn by a hash of their own, so that a name more or less in the list changes one
     place of the sample at most.
     """
-
-    def draw(name: str) -> bytes:
-        return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
-
-    chosen = set(names if limit is None else sorted(names, key=draw)[:limit])
+    draws = {
+        name: hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
+        for name in names
+    }
+    chosen = set(names if limit is None else sorted(names, key=draws.__getitem__)[:limit])
     return [name for name in names if name in chosen]
 
 

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from src.candidates import Candidates
 from src.files import create_npy, replacing
 from src.tiles import Centered, Sink, Watch, center, exact_sum, full_precision, row_norms, sweep
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
-RUN = 32  # numbers of a tile whose largest is compared first
 EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
 
@@ -115,68 +115,6 @@ def as_tensor(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach().cpu()
     return torch.from_numpy(np.require(values, requirements=["C", "W"]))
-
-
-class Candidates:
-    """The c best of each row so far by the fast pass, without the row's own group."""
-
-    def __init__(self, groups: Tensor, c: int, centered: Centered):
-        device, n = centered.rows.device, len(centered.rows)
-        self.c, self.groups = c, groups.to(device)
-        self.grouped = len(groups.unique()) < n  # else only the diagonal has pairs to leave out
-        self.key = torch.full((n, c), -torch.inf, device=device)
-        self.index = torch.zeros((n, c), dtype=torch.int64, device=device)
-
-    def add(self, rows: slice, columns: slice, tile: Tensor) -> None:
-        """Merge a tile, and its mirror image where it is not on the diagonal."""
-        if self.grouped or rows == columns:
-            same = self.groups[rows, None] == self.groups[columns]
-            tile = tile.masked_fill(same, -torch.inf)
-        self._merge(rows, columns, tile, mirrored=False)
-        if rows != columns:
-            self._merge(columns, rows, tile, mirrored=True)
-
-    def _merge(self, rows: slice, columns: slice, tile: Tensor, mirrored: bool) -> None:
-        """Keep the c best of what the rows have and of what a tile offers them: (b, m), or (m, b)
-        if mirrored."""
-        offer = self._better(tile, self.key[rows, -1], mirrored)
-        if offer is None:
-            tile = tile.T if mirrored else tile
-            offer = tile.topk(min(self.c, tile.shape[1]), dim=1, sorted=False)
-        key = torch.cat([self.key[rows], offer[0]], dim=1)
-        index = torch.cat([self.index[rows], offer[1] + columns.start], dim=1)
-        self.key[rows], best = key.topk(self.c, dim=1)
-        self.index[rows] = index.gather(1, best)
-
-    def _better(self, tile: Tensor, floor: Tensor, mirrored: bool) -> tuple[Tensor, Tensor] | None:
-        """What of a tile exceeds each row's floor (b,), padded: key and index (b, most).
-
-        After the first tiles that is next to nothing, so only the largest of every RUN is looked at
-        first. None where the tile has no whole runs, or too few, or too much exceeds.
-        """
-        count, rest = divmod(tile.shape[0 if mirrored else 1], RUN)
-        first = bool(floor.min().isinf())
-        if rest or (first and count < self.c):
-            return None
-        # reduced as it lies in memory: a transposed tile would take 20 times as long
-        runs = tile.unflatten(0, (count, RUN)) if mirrored else tile.unflatten(1, (count, RUN))
-        highest = runs.amax(1).T if mirrored else runs.amax(2)  # (b, count)
-        if first:  # as many as c are not below the c-th of the highest
-            least = highest.topk(self.c, dim=1).values[:, -1]
-            floor = floor.maximum(least.nextafter(least.new_tensor(-torch.inf)))
-        row, run = (highest > floor[:, None]).nonzero(as_tuple=True)
-        if len(row) > 2 * self.c * len(floor):
-            return None
-        values = runs[run, :, row] if mirrored else runs[row, run]  # (found, RUN)
-        at, place = (values > floor[row, None]).nonzero(as_tuple=True)
-        row, column, value = row[at], run[at] * RUN + place, values[at, place]
-        each = torch.bincount(row, minlength=len(floor))
-        most = int(each.max())
-        number = torch.arange(len(row), device=tile.device) - (each.cumsum(0) - each)[row]
-        key = tile.new_full((len(floor), most), -torch.inf)
-        index = torch.zeros((len(floor), most), dtype=torch.int64, device=tile.device)
-        key[row, number], index[row, number] = value, column
-        return key, index
 
 
 def settle(rows: Tensor, centered: Centered, found: Candidates, k: int) -> Neighbors:

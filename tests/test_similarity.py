@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import cosine_similarity
 
-from src import similarity
+from src import candidates, similarity
 from src.checks import UserError
 from src.similarity import Neighbors, exact_scores, top_k, write_matrix
 from src.tiles import Centered, center, row_norms
@@ -107,7 +107,7 @@ def test_neighbors_of_many_rows_in_clusters():
 @kinds
 @pytest.mark.parametrize(("run", "margin"), [(1, 2), (2, 0), (4, 1), (8, 0)])
 def test_looking_at_the_largest_of_each_run_first_changes_no_bit(kind, run, margin, monkeypatch):
-    monkeypatch.setattr(similarity, "RUN", run)
+    monkeypatch.setattr(candidates, "RUN", run)
     monkeypatch.setattr(similarity, "MARGIN", margin)
     k = min(2, len(FEATURES[kind]) - 1)
     assert_same(top_k(FEATURES[kind], k, block_size=16), brute_force(FEATURES[kind], k))
