@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,14 +91,26 @@ class Crew:
             for _ in images:
                 outcome = self._done.get()
                 if isinstance(outcome, Exception):
+                    self._stop(crew)
+                    yield from self._late()
                     raise outcome
                 yield outcome
             self._refusals.end()
         finally:
-            self._web.pace.stop()
-            end = time.monotonic() + JOIN_SECONDS
-            for thread in crew:
-                thread.join(max(0.0, end - time.monotonic()))
+            self._stop(crew)
+
+    def _stop(self, crew: list[threading.Thread]) -> None:
+        self._web.pace.stop()
+        end = time.monotonic() + JOIN_SECONDS
+        for thread in crew:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _late(self) -> Iterator[Record]:
+        """What was journaled while an error was on its way to the main thread."""
+        while not self._done.empty():
+            outcome = self._done.get()
+            if isinstance(outcome, Record):
+                yield outcome
 
     def _work(self) -> None:
         try:

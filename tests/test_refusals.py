@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -27,38 +28,43 @@ def museum(tmp_path: Path) -> Iterator[BadMuseum]:
 
 
 @pytest.mark.parametrize(
-    ("name", "seen"),
+    ("name", "seen", "what"),
     [
-        ("401", "401 Unauthorized"),
-        ("403", "403 Forbidden"),
-        ("429", "429 Too Many Requests"),
-        ("garbage", "connection closed without an answer"),
+        ("401", "401 Unauthorized", "requests"),
+        ("403", "403 Forbidden", "requests"),
+        ("429", "429 Too Many Requests", "requests"),
+        ("garbage", "connection closed without an answer", "requests"),
+        ("503", "503 Service Unavailable", "images"),
+        ("html", "not an image but text/html", "images"),
+        ("html as jpeg", "not an image", "images"),
     ],
 )
-def test_a_host_that_refuses_everything_is_left_alone(
-    name: str, seen: str, museum: BadMuseum, tmp_path: Path
+def test_a_host_that_gives_nothing_is_left_alone(
+    name: str, seen: str, what: str, museum: BadMuseum, tmp_path: Path
 ) -> None:
     museum.every = Fault(name)
     found = fetched(museum, tmp_path / "images")
-    assert found.refusal == f"the first 50 requests brought nothing: 50 x {seen}"
-    assert 50 <= len(museum.moments) <= 50 + WORKERS
+    assert found.refusal == f"the first 50 {what} brought nothing: 50 x {seen}"
+    asked = museum.moments if what == "requests" else museum.asked
+    assert 50 <= len(asked) <= 50 + WORKERS
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("503", "503 Service Unavailable"),
-        ("html", "not an image but text/html"),
-        ("html as jpeg", "not an image"),
-    ],
-)
-def test_a_host_that_gives_no_images_is_left_alone(
-    name: str, seen: str, museum: BadMuseum, tmp_path: Path
+def test_what_is_journaled_while_a_refusal_is_on_its_way_is_known_too(
+    museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    museum.every = Fault(name)
-    found = fetched(museum, tmp_path / "images")
-    assert found.refusal == f"the first 50 images brought nothing: 50 x {seen}"
-    assert 50 <= len(museum.asked) <= 50 + WORKERS
+    """A thread that counted before the last refusal may write its record after it."""
+    add, slow = journal.Journal.add, threading.Lock()
+
+    def late(book: journal.Journal, record: journal.Record) -> None:
+        if slow.acquire(blocking=False):
+            time.sleep(0.5)
+        add(book, record)
+
+    monkeypatch.setattr(journal.Journal, "add", late)
+    museum.every = Fault("403")
+    fetched(museum, tmp_path / "images")
+    records = journal.read(tmp_path / "images" / "journal.csv")
+    assert {record.outcome for record in records.values()} == {"transient"}
 
 
 @pytest.mark.parametrize("name", ["500", "html"])
