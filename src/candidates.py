@@ -15,13 +15,20 @@ class Candidates:
     """The c best of each row so far by the fast pass, without the row's own group."""
 
     def __init__(self, groups: Tensor, c: int, centered: Centered):
-        device, n = centered.rows.device, len(centered.rows)
+        device, n = centered.device, len(centered.rows)
         self.c, self.groups = c, groups.to(device)
         self.grouped = len(groups.unique()) < n  # else only the diagonal has pairs to leave out
         self.key = torch.full((n, c), -torch.inf, device=device)
-        self.index = torch.zeros((n, c), dtype=torch.int64, device=device)
+        self.index = torch.zeros((n, c), dtype=torch.int32, device=device)
+        self.seen: set[int] = set()  # numbers of the tiles that the candidates are of
+        self.elsewhere: set[int] = set()  # of those that other processes have
 
-    def add(self, rows: slice, columns: slice, tile: Tensor) -> None:
+    @property
+    def done(self) -> set[int]:
+        """Tiles that need not be seen again."""
+        return self.seen | self.elsewhere
+
+    def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
         """Merge a tile, and its mirror image where it is not on the diagonal."""
         if self.grouped or rows == columns:
             same = self.groups[rows, None] == self.groups[columns]
@@ -29,6 +36,14 @@ class Candidates:
         self._merge(rows, columns, tile, mirrored=False)
         if rows != columns:
             self._merge(columns, rows, tile, mirrored=True)
+        self.seen.add(number)
+
+    def join(self, key: Tensor, index: Tensor, rows: slice = slice(None)) -> None:
+        """Merge what was kept of other tiles for these rows: key and index (b, c)."""
+        both = torch.cat([self.key[rows], key.to(self.key.device)], dim=1)
+        which = torch.cat([self.index[rows], index.to(self.key.device)], dim=1)
+        self.key[rows], best = both.topk(self.c, dim=1)
+        self.index[rows] = which.gather(1, best)
 
     def _merge(self, rows: slice, columns: slice, tile: Tensor, mirrored: bool) -> None:
         """Keep the c best of what the rows have and of what a tile offers them: (b, m), or (m, b)
@@ -37,10 +52,7 @@ class Candidates:
         if offer is None:
             tile = tile.T if mirrored else tile
             offer = tile.topk(min(self.c, tile.shape[1]), dim=1, sorted=False)
-        key = torch.cat([self.key[rows], offer[0]], dim=1)
-        index = torch.cat([self.index[rows], offer[1] + columns.start], dim=1)
-        self.key[rows], best = key.topk(self.c, dim=1)
-        self.index[rows] = index.gather(1, best)
+        self.join(offer[0], offer[1].int() + columns.start, rows)
 
     def _better(self, tile: Tensor, floor: Tensor, mirrored: bool) -> tuple[Tensor, Tensor] | None:
         """What of a tile exceeds each row's floor (b,), padded: key and index (b, most).

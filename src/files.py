@@ -73,7 +73,12 @@ def readable(size: int) -> str:
     return f"{size} bytes"
 
 
-def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> int:
+def create_npy(
+    file: BinaryIO,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    advice: str = "free some space, or put outputs= on another disk",
+) -> int:
     """Write the header of a .npy and reserve the room for its rows; returns where they start.
 
     The room is reserved first because a memory map that meets a full disk kills the process.
@@ -89,7 +94,7 @@ def create_npy(file: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> int:
     if size > free:
         raise UserError(
             f"{Path(file.name).parent} has {readable(free)} free, but {readable(size)} are needed:"
-            " free some space, or put outputs= on another disk"
+            f" {advice}"
         )
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(file.fileno(), start, size)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.checks import UserError
 from src.config import Accelerator, Config, Postprocess, Similarity, Storage
 from src.embed import Embeddings
 from src.files import replacing
@@ -15,6 +16,7 @@ from src.gallery import most
 from src.postprocess import fit_center, fit_whiten
 from src.progress import progress
 from src.similarity import Neighbors, top_k
+from src.tiles import row_norms
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +43,17 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path) -> Ranking:
     matrix = matrix_path(embeddings, options)
     if matrix and matrix.exists():
         log.info("similarity: the matrix is already in %s", matrix)
+    check_finite(features, embeddings.gallery.files)
     deep = top_k(
         features,
         min(max(options.top_k, cfg.evaluation.depth), most(groups)),
         block_size=options.block,
         device=DEVICES.get(cfg.trainer.accelerator, "cpu"),
         groups=groups,
-        matrix=None if matrix is None or matrix.exists() else matrix,
+        matrix=matrix,
         dtype=options.dtype.value,
-        watch=lambda pairs: progress(pairs, "comparing", len(pairs), " tiles"),
+        watch=lambda tiles: progress(tiles, "comparing", len(tiles), " tiles"),
+        resume=embeddings.folder,
     )
     if deep.unproven:
         log.info("similarity: %.2f%% of rows searched again", 100 * deep.unproven)
@@ -57,6 +61,16 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path) -> Ranking:
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.unproven)
     save(top, embeddings.gallery.files, folder)
     return Ranking(features, top, deep, matrix)
+
+
+def check_finite(features: Tensor, files: list[str]) -> None:
+    """Raises UserError naming the first image whose row holds NaN or infinity."""
+    bad = (~row_norms(features).isfinite()).nonzero().flatten().tolist()
+    if bad:
+        raise UserError(
+            f"the features of {len(bad)} images hold NaN or infinity, the first is"
+            f" {files[bad[0]]}: delete the folder of embeddings, or try another backbone.layer"
+        )
 
 
 def postprocess(embeddings: Embeddings, options: Similarity, folder: Path) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -19,8 +19,21 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.candidates import Candidates
-from src.files import create_npy, replacing
-from src.tiles import Centered, Sink, Watch, center, exact_sum, full_precision, row_norms, sweep
+from src.matrix import matrix_file
+from src.memory import block_rows
+from src.resume import Checkpoint, Record, hash_of
+from src.spread import ALONE, World
+from src.tiles import (
+    Centered,
+    Precision,
+    Sink,
+    Watch,
+    center,
+    exact_products,
+    exact_sum,
+    row_norms,
+    sweep,
+)
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
 EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
@@ -41,17 +54,24 @@ def top_k(
     *,
     block_size: int | None = None,
     device: str = "auto",
+    precision: Literal["auto"] | Precision = "auto",
     groups: ArrayLike | None = None,
     matrix: Path | None = None,
     dtype: Literal["float32", "float16"] = "float32",
     watch: Watch = iter,
+    world: World = ALONE,
+    resume: Path | None = None,
 ) -> Neighbors:
     """Each row's k nearest others by cosine; a row itself is left out by its place, never by rank.
 
     The score is float32(float64 dot / float64 norms) of the rows given, 0 where one is zero; order
     is by that score descending, then row ascending. Rows of one group (n,) are no neighbors of each
-    other. With matrix, the same pass writes the (n, n) cosines there, as write_matrix does.
-    Raises ValueError for features that are not (n, d) finite floats, or for k out of range.
+    other. With matrix, the same pass writes the (n, n) cosines there, as write_matrix does, or
+    takes candidates from a matrix that is there. precision is that of the fast pass; it changes
+    the time, never the result. Several processes (world) share out the tiles, and all get the
+    result. In the folder resume, a call that was killed leaves what the next one goes on from.
+    Raises ValueError for features that are not (n, d)
+    finite floats, or for k out of range.
     """
     rows = checked(features)
     group = torch.arange(len(rows)) if groups is None else as_tensor(groups)
@@ -60,14 +80,32 @@ def top_k(
     most = len(rows) - int(group.unique(return_counts=True)[1].max())
     if not 1 <= k <= most:
         raise ValueError(f"k must be between 1 and {most} for these {len(rows)} rows, got {k}")
-    centered = center(rows, _device(device))
+    where = _device(device)
+    if matrix is not None and matrix.exists() and where.type == "cuda":
+        matrix = None  # there all pairs are computed sooner than a disk gives them
+    centered = center(rows, where, _precision(precision, where, matrix))
     found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered)
+    size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
+    wanted = _record(rows, group, centered, size)
     with ExitStack() as files:
         sinks: list[Sink] = [found]
+        stored = kept = None
         if matrix is not None:
-            sinks.append(files.enter_context(matrix_file(matrix, centered, dtype)))
-        sweep(centered, sinks, block_size, watch)
-    return settle(rows, centered, found, k)
+            stored = files.enter_context(matrix_file(matrix, centered, dtype, wanted, world))
+            sinks.append(stored)
+            size = stored.record.block
+            files.enter_context(_threads(stored.record.threads))
+        elif resume is not None:
+            kept = Checkpoint(resume, found, wanted, world)
+            size = kept.record.block
+        size = world.from_first(lambda: size)
+        between = (lambda: None) if kept is None else kept.tick
+        sweep(centered, sinks, size, watch, world, stored, between)
+    slack = stored.rounding if stored is not None and stored.readable else 0.0
+    neighbors = settle(rows, centered, found, k, slack, world)
+    if kept is not None:
+        kept.remove()
+    return neighbors
 
 
 def write_matrix(
@@ -81,10 +119,51 @@ def write_matrix(
 
     A matrix that is already there is left alone. Raises UserError when the disk is too small.
     """
-    if not Path(path).exists():
-        centered = center(checked(features), _device(device))
-        with matrix_file(Path(path), centered, dtype) as sink:
-            sweep(centered, [sink], block_size, iter)
+    rows = checked(features)
+    centered = center(rows, _device(device))
+    size = block_rows(centered.rows.shape[1], centered.device) if block_size is None else block_size
+    wanted = _record(rows, torch.arange(len(rows)), centered, size)
+    with (
+        matrix_file(Path(path), centered, dtype, wanted, ALONE) as sink,
+        _threads(sink.record.threads),
+    ):
+        sweep(centered, [sink], sink.record.block)
+
+
+def _record(rows: Tensor, group: Tensor, centered: Centered, size: int) -> Record:
+    return Record(
+        hash_of(rows),
+        hash_of(group),
+        centered.precision,
+        str(centered.device),
+        torch.__version__,
+        size,
+        torch.get_num_threads(),
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """As many threads: the last bit of a product may depend on them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _precision(name: str, device: torch.device, matrix: Path | None) -> Precision:
+    """Of the fast pass: halves where a GPU multiplies them fast, float32 for a matrix that stays.
+
+    Raises ValueError for a matrix with less.
+    """
+    if matrix is not None and name not in ("auto", "float32"):
+        raise ValueError(f"precision={name} proposes candidates only: a matrix needs float32")
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
+        return "float16" if fast and matrix is None else "float32"
+    return cast(Precision, name)
 
 
 def _device(name: str) -> torch.device:
@@ -117,28 +196,49 @@ def as_tensor(values: ArrayLike | Tensor) -> Tensor:
     return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
-def settle(rows: Tensor, centered: Centered, found: Candidates, k: int) -> Neighbors:
-    """Score the candidates exactly; search again the rows that the bound leaves open."""
-    norms = row_norms(rows)
-    key, candidates = found.key.cpu(), found.index.cpu()
+def settle(
+    rows: Tensor,
+    centered: Centered,
+    found: Candidates,
+    k: int,
+    slack: float = 0,
+    world: World = ALONE,
+) -> Neighbors:
+    """Score the candidates exactly; search again the rows that the bound leaves open.
+
+    slack is how much more than the bound the candidates' keys may be off. Each process does its own
+    part of the rows, from what all of them found.
+    """
     n = len(rows)
-    index, score = torch.empty(n, k, dtype=torch.int64), torch.empty(n, k)
+    own = world.part(n)
+    keys, indices = world.exchange(found.key.cpu()), world.exchange(found.index.cpu())
+    key, best = torch.cat(keys, dim=1).topk(found.c, dim=1)  # (b, c)
+    candidates = torch.cat(indices, dim=1).gather(1, best).long()
+    number = torch.arange(n)[own]
+    bound = centered.bound[own] + slack
+    norms = row_norms(rows)
+    b = len(number)
+    index, score = torch.empty(b, k, dtype=torch.int64), torch.empty(b, k)
     # A candidate further below the k-th than both errors together is not among the k best; a step
     # of float32 more, because rounded scores may tie.
-    possible = key.double() >= (key[:, k - 1].double() - 2 * centered.bound - 2.0**-23)[:, None]
+    possible = key.double() >= (key[:, k - 1].double() - 2 * bound - 2.0**-23)[:, None]
     need = possible.sum(1).clamp(min=k)  # the first ones: keys descend
-    for at in (slice(start, start + EXACT) for start in range(0, n, EXACT)):
+    for at in (slice(start, start + EXACT) for start in range(0, b, EXACT)):
         some = candidates[at, : int(need[at].max())]
-        exact = exact_scores(rows, norms, torch.arange(n)[at], some)
+        exact = exact_scores(rows, norms, number[at], some)
         exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
         score[at], index[at] = ranked(exact, some, k)
     # A row left out of the candidates scores at most this. It must lose, not merely tie.
-    rest = key[:, -1] if found.c < n - 1 else torch.full((n,), -torch.inf)
-    limit = (rest.double() + centered.offset + centered.bound).float()
+    rest = key[:, -1] if found.c < n - 1 else torch.full((b,), -torch.inf)
+    limit = (rest.double() + centered.offset + bound).float()
     unproven = (limit >= score[:, -1]).nonzero().flatten()
     for some in unproven.split(256):
-        search_again(rows, norms, centered, found.groups.cpu(), some, index, score)
-    return Neighbors(index.int().numpy(), score.numpy(), len(unproven) / n)
+        index[some], score[some] = search_again(
+            rows, norms, centered, found.groups.cpu(), number[some], score[some, -1], k
+        )
+    share = sum(world.gathered(len(unproven))) / n
+    index, score = world.joined(index.int(), n), world.joined(score, n)
+    return Neighbors(index.numpy(), score.numpy(), share)
 
 
 def search_again(
@@ -147,21 +247,30 @@ def search_again(
     centered: Centered,
     groups: Tensor,
     some: Tensor,
-    index: Tensor,
-    score: Tensor,
-) -> None:
-    """Fill in index and score of some rows from every image that the bound cannot rule out."""
-    with full_precision():
-        keys = centered.tile(some.to(centered.rows.device), slice(None)).cpu()
-    k = score.shape[1]
-    # the score found for the k-th is a lower limit of the true one; one float32 step for rounding
-    worst = torch.nextafter(score[some, -1], torch.tensor(-torch.inf)).double()
-    floor = worst - centered.offset - centered.bound[some]
-    for row, key, low in zip(some.tolist(), keys, floor, strict=True):
-        possible = ((key.double() >= low) & (groups != groups[row])).nonzero().T  # (1, c)
+    worst: Tensor,
+    k: int,
+) -> tuple[Tensor, Tensor]:
+    """Index and score (b, k) of some rows (b,) from every image that the bound cannot rule out.
+
+    worst (b,) are scores that k images of each row are known to reach.
+    """
+    n = len(rows)
+    step = n if centered.streamed is None else block_rows(centered.rows.shape[1], centered.device)
+    with exact_products(centered.precision):
+        tiles = [
+            centered.tile(some.to(centered.device), slice(start, start + step)).cpu()
+            for start in range(0, n, step)
+        ]
+    # one step of float32 for rounding
+    low = torch.nextafter(worst, torch.tensor(-torch.inf)).double()
+    floor = low - centered.offset - centered.bound[some]
+    index, score = torch.empty(len(some), k, dtype=torch.int64), torch.empty(len(some), k)
+    for at, (row, key) in enumerate(zip(some.tolist(), torch.cat(tiles, dim=1), strict=True)):
+        possible = ((key.double() >= floor[at]) & (groups != groups[row])).nonzero().T  # (1, c)
         query = torch.tensor([row])
         parts = [exact_scores(rows, norms, query, part) for part in possible.split(EXACT, dim=1)]
-        score[row], index[row] = (x[0] for x in ranked(torch.cat(parts, dim=1), possible, k))
+        score[at], index[at] = (x[0] for x in ranked(torch.cat(parts, dim=1), possible, k))
+    return index, score
 
 
 def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -> Tensor:
@@ -191,33 +300,3 @@ def ranked(score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
     index, order = index.sort(dim=1)
     score, best = score.gather(1, order).sort(dim=1, descending=True, stable=True)
     return score[:, :k], index.gather(1, best)[:, :k]
-
-
-class MatrixSink:
-    """Writes tiles and their mirror images into an (n, n) array."""
-
-    def __init__(self, array: NDArray[Any], centered: Centered):
-        self.array, self.offset, self.zero = array, centered.offset, centered.zero
-
-    def add(self, rows: slice, columns: slice, tile: Tensor) -> None:
-        """Write a tile twice; on the diagonal, its upper triangle."""
-        cosine = (tile + self.offset).clamp_(-1, 1)
-        cosine[self.zero[rows]] = 0
-        cosine[:, self.zero[columns]] = 0
-        if rows == columns:
-            cosine = cosine.triu(1) + cosine.triu(1).T
-            cosine.diagonal().copy_(~self.zero[rows])
-        values = cosine.cpu().numpy().astype(self.array.dtype)
-        self.array[rows, columns] = values
-        self.array[columns, rows] = values.T
-
-
-@contextmanager
-def matrix_file(path: Path, centered: Centered, dtype: str) -> Iterator[MatrixSink]:
-    """A sink into a .npy that appears at path when all is written."""
-    n = len(centered.rows)
-    with replacing(path) as part, part.open("w+b") as file:
-        start = create_npy(file, (n, n), dtype)
-        array = np.memmap(file, dtype, "r+", start, (n, n))
-        yield MatrixSink(array, centered)
-        array.flush()

@@ -1,7 +1,9 @@
+import contextlib
 import shutil
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from unittest import mock
 
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import cosine_similarity
 
-from src import candidates, similarity
+from src import candidates, resume, similarity
 from src.checks import UserError
+from src.matrix import Matrix
 from src.similarity import Neighbors, exact_scores, top_k, write_matrix
 from src.tiles import Centered, center, row_norms
 
@@ -231,8 +234,8 @@ def sloppy(request, monkeypatch) -> None:
         right = tile(self, rows, columns)
         return right + off * torch.sin(1e4 * right)
 
-    def claimed(rows: torch.Tensor, device: torch.device) -> Centered:
-        centered = center(rows, device)
+    def claimed(rows: torch.Tensor, *how: object) -> Centered:
+        centered = center(rows, *how)
         return replace(centered, bound=centered.bound + bound)
 
     monkeypatch.setattr(Centered, "tile", wrong)
@@ -343,24 +346,114 @@ def test_neighbors_and_matrix_of_one_pass(dtype, tmp_path):
 
 
 def test_a_matrix_that_is_there_is_left_alone(tmp_path):
-    (tmp_path / "matrix.npy").write_text("an earlier one")
+    np.save(tmp_path / "matrix.npy", np.full((40, 40), 7, "f4"))
     write_matrix(BASE, tmp_path / "matrix.npy")
-    assert (tmp_path / "matrix.npy").read_text() == "an earlier one"
+    assert (np.load(tmp_path / "matrix.npy") == 7).all()
+
+
+@pytest.mark.parametrize("kind", ["positive", "zero rows", "ties", "normal", "alike"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("k", [1, 4, 20])
+def test_neighbors_from_a_finished_matrix(kind, dtype, k, tmp_path, monkeypatch):
+    write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size=23)
+    before = (tmp_path / "matrix.npy").read_bytes()
+    search = mock.Mock(wraps=similarity.search_again)
+    monkeypatch.setattr(similarity, "search_again", search)
+    found = top_k(FEATURES[kind], k, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
+    assert_same(found, brute_force(FEATURES[kind], k))
+    assert (tmp_path / "matrix.npy").read_bytes() == before
+
+
+def test_something_else_in_the_matrix_place_is_refused(tmp_path):
+    (tmp_path / "matrix.npy").write_text("an earlier one")
+    with pytest.raises(UserError, match=r"is no \(40, 40\) matrix of float32: delete it"):
+        write_matrix(BASE, tmp_path / "matrix.npy")
+    np.save(tmp_path / "matrix.npy", np.ones((39, 39), "f4"))
+    with pytest.raises(UserError, match="delete it"):
+        write_matrix(BASE, tmp_path / "matrix.npy")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_matrix_goes_on_after_an_error(dtype, tmp_path, monkeypatch):
+    write_matrix(BASE, tmp_path / "whole.npy", dtype, block_size=7)
+    sync = mock.Mock(side_effect=chain([None] * 5, repeat(OSError("unplugged"))))
+    with monkeypatch.context() as patch:
+        patch.setattr("src.matrix.SECONDS", -1)
+        patch.setattr("os.fdatasync", sync)
+        with pytest.raises(OSError, match="unplugged"):
+            top_k(BASE, 5, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
+    assert not (tmp_path / "matrix.npy").exists()
+    tile, computed = Centered.tile, []
+    monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
+    found = top_k(BASE, 5, block_size=9, matrix=tmp_path / "matrix.npy", dtype=dtype)
+    assert_same(found, brute_force(BASE, 5))
+    assert 0 < len(computed) < 21  # of the 21 tiles of 7 rows
+    assert (tmp_path / "matrix.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert not (tmp_path / "matrix.npy.part").exists()
+
+
+@kinds
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
+def test_precision_of_the_fast_pass_changes_no_bit(kind, precision):
+    k = min(4, len(FEATURES[kind]) - 1)
+    found = top_k(FEATURES[kind], k, block_size=16, precision=precision)
+    assert_same(found, brute_force(FEATURES[kind], k))
+
+
+def test_a_matrix_of_less_precision_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="a matrix needs float32"):
+        top_k(BASE, 5, precision="float16", matrix=tmp_path / "matrix.npy")
+
+
+@kinds
+@pytest.mark.parametrize("stop", [1, 4, 14, 20])
+def test_a_stopped_search_goes_on(kind, stop, tmp_path, monkeypatch):
+    def stopping(tiles):
+        for count, tile in enumerate(tiles):
+            if count == stop:
+                raise KeyboardInterrupt
+            yield tile
+
+    monkeypatch.setattr(resume, "SECONDS", -1)
+    monkeypatch.setattr(resume, "SLOWER", 0)
+    k, size = min(4, len(FEATURES[kind]) - 1), 7 if len(FEATURES[kind]) > 3 else 1
+    with contextlib.suppress(KeyboardInterrupt):
+        top_k(FEATURES[kind], k, block_size=size, resume=tmp_path, watch=stopping)
+    begun, left = any(tmp_path.iterdir()), []
+    watch = lambda tiles: left.extend(tiles) or tiles  # noqa: E731
+    found = top_k(FEATURES[kind], k, block_size=9, resume=tmp_path, watch=watch)
+    assert_same(found, brute_force(FEATURES[kind], k))
+    if begun and len(FEATURES[kind]) == 40:
+        assert left == list(range(stop, 21))
+    assert not list(tmp_path.iterdir())
+
+
+def test_work_on_other_features_is_not_gone_on_with(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        top_k(BASE, 4, resume=tmp_path, watch=mock.Mock(side_effect=KeyboardInterrupt))
+    assert_same(top_k(WIDE, 4, resume=tmp_path), brute_force(WIDE, 4))
+
+
+@kinds
+def test_rows_streamed_to_the_device_change_no_bit(kind, monkeypatch):
+    monkeypatch.setattr("src.tiles.resident", lambda *_: False)
+    k = min(4, len(FEATURES[kind]) - 1)
+    assert_same(top_k(FEATURES[kind], k, block_size=7), brute_force(FEATURES[kind], k))
 
 
 @pytest.mark.parametrize("write", [write_matrix, lambda rows, path: top_k(rows, 5, matrix=path)])
 def test_an_error_leaves_no_matrix(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(similarity.MatrixSink, "add", mock.Mock(side_effect=OSError("unplugged")))
+    monkeypatch.setattr(Matrix, "add", mock.Mock(side_effect=OSError("unplugged")))
     with pytest.raises(OSError, match="unplugged"):
         write(BASE, tmp_path / "matrix.npy")
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "matrix.npy").exists()
 
 
 def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: mock.Mock(free=40 * 40 * 4 - 1))
-    with pytest.raises(UserError, match="free, but .* are needed: free some space"):
+    with pytest.raises(UserError, match="free, but .* are needed: .*float16 needs 3.2 kB"):
         write_matrix(BASE, tmp_path / "matrix.npy")
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "matrix.npy").exists()
 
 
 @pytest.mark.gpu

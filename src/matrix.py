@@ -1,0 +1,172 @@
+"""The whole matrix as a file: written tile by tile, gone on with after a kill, read where finished.
+
+n = images, b = rows of a block.
+"""
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from src.checks import UserError
+from src.files import alone, create_npy, readable
+from src.resume import DoneLog, Record, begin
+from src.spread import World
+from src.tiles import Centered, tile_pairs
+
+AHEAD = 3  # tiles that wait to be written while the next is computed
+SECONDS = 5.0  # between two moments at which the disk is known to have what was written
+# A stored value is rounded when m.m is added and once more when it is taken away; for float16 the
+# largest step of its grid below 1 is 2^-11.
+ROUNDING = {"float32": 2.0**-22, "float16": 2.0**-12 + 2.0**-22}
+
+
+class Matrix:
+    """An (n, n) array in a file that takes tiles with their mirror images, and gives them back."""
+
+    def __init__(self, path: Path, centered: Centered, record: Record, log: DoneLog | None):
+        self.array: NDArray[Any] = np.load(path, mmap_mode="r")
+        self.record, self.log = record, log
+        tiles = len(tile_pairs(len(self.array), record.block))
+        self.done = set(range(tiles)) if log is None else log.done
+        self.readable = frozenset(self.done)  # in this call
+        self.rounding = ROUNDING[str(self.array.dtype)]
+        self._offset, self._zero = centered.offset, centered.zero
+        self._file = os.open(path, os.O_RDONLY if log is None else os.O_RDWR)
+        self._start = path.stat().st_size - self.array.nbytes
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
+        self._written: list[int] = []  # and not yet known to be on the disk
+        self._synced = time.monotonic()
+
+    def read(self, rows: slice, columns: slice) -> Tensor:
+        """(b, b) float32 cosines."""
+        return torch.from_numpy(self.array[rows, columns].astype(np.float32))
+
+    def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
+        """Write a tile twice; on the diagonal, its upper triangle. The disk is not waited for."""
+        cosine = (tile + self._offset).clamp_(-1, 1)
+        cosine[self._zero[rows]] = 0
+        cosine[:, self._zero[columns]] = 0
+        if rows == columns:
+            cosine = cosine.triu(1) + cosine.triu(1).T
+            cosine.diagonal().copy_(~self._zero[rows])
+        cosine = cosine.to(getattr(torch, str(self.array.dtype)))
+        pieces = [(rows, columns, *_on_host(cosine))]
+        if rows != columns:
+            pieces.append((columns, rows, *_on_host(cosine.T.contiguous())))
+        while len(self._waiting) >= AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._write, number, pieces))
+
+    def _write(self, number: int, pieces: list[tuple[slice, slice, Tensor, Any]]) -> None:
+        size, n = self.array.itemsize, len(self.array)
+        for rows, columns, values, arrived in pieces:
+            if arrived is not None:
+                arrived.synchronize()
+            place = self._start + (rows.start * n + columns.start) * size
+            for row, line in enumerate(values.numpy()):
+                _write_all(self._file, line, place + row * n * size)
+        self._written.append(number)
+        if time.monotonic() - self._synced > SECONDS:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Tiles count as finished when the disk has them."""
+        os.fdatasync(self._file)
+        assert self.log is not None
+        self.log.append(self._written)
+        self._written, self._synced = [], time.monotonic()
+
+    def close(self, failed: bool) -> None:
+        """Finish what waits, or after an error just what is being written."""
+        self._thread.shutdown(cancel_futures=failed)
+        try:
+            if not failed:
+                for future in self._waiting:
+                    future.result()
+            if self._written:
+                self._sync()
+        finally:
+            os.close(self._file)
+
+
+def _on_host(values: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
+    """The values in memory of the host, and the event after which they are there."""
+    if not values.is_cuda:
+        return values, None
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host.copy_(values, non_blocking=True)
+    return host, torch.cuda.current_stream(values.device).record_event()
+
+
+def _write_all(file: int, line: NDArray[Any], place: int) -> None:
+    rest = line.view(np.uint8).data
+    while rest:  # a nearly full disk takes a part of it
+        written = os.pwrite(file, rest, place)
+        rest, place = rest[written:], place + written
+
+
+@contextmanager
+def matrix_file(
+    path: Path, centered: Centered, dtype: str, wanted: Record, world: World
+) -> Iterator[Matrix]:
+    """The matrix at path: a finished one to read, or one that appears there once all is written.
+
+    Until then it lies in path.part/, with a record from which the next call goes on. Raises
+    UserError when the disk is too small, or path holds something else.
+    """
+    n, folder = len(centered.rows), path.with_name(path.name + ".part")
+    with alone(path.parent) if world.first else nullcontext():
+        there = world.from_first(lambda: path.exists())
+        if there:
+            _check(path, n, dtype)
+            record = wanted
+        else:
+            record = world.from_first(lambda: _begin(folder, n, dtype, wanted))
+        place = path if there else folder / "matrix.npy"
+        matrix = Matrix(place, centered, record, None if there else DoneLog(folder, world))
+        failed = True
+        try:
+            yield matrix
+            failed = False
+        finally:
+            matrix.close(failed)
+        world.barrier()
+        if not there and world.first:
+            os.replace(place, path)
+            shutil.rmtree(folder)
+        world.barrier()
+
+
+def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
+    record = begin(folder, wanted)
+    if not (folder / "matrix.npy").exists():
+        item = np.dtype(dtype).itemsize
+        hint = f"similarity.dtype=float16 needs {readable(2 * n * n)}, " if item == 4 else ""
+        new = folder / "matrix.npy.new"
+        with new.open("w+b") as file:
+            advice = f"{hint}similarity=topk next to nothing; or put outputs= on another disk"
+            create_npy(file, (n, n), dtype, advice)
+        new.rename(folder / "matrix.npy")
+    return record
+
+
+def _check(path: Path, n: int, dtype: str) -> None:
+    try:
+        array = np.load(path, mmap_mode="r")
+        right = (array.shape, str(array.dtype)) == ((n, n), dtype)
+    except ValueError:
+        right = False
+    if not right:
+        raise UserError(f"{path} is no ({n}, {n}) matrix of {dtype}: delete it")

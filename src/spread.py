@@ -1,0 +1,116 @@
+"""The processes that compare together: here they share out work, and meet.
+
+All of them talk over gloo, on GPUs too: nothing here needs NCCL's speed, and gloo notices at once
+when the connection to a process that died is closed.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T")
+BEAT = 10.0  # seconds between two meetings
+
+
+@dataclass
+class World:
+    """The processes of a run as one of them sees them: its own number, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+    _met: float = field(default_factory=time.monotonic)
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that prepares what the others use."""
+        return self.rank == 0
+
+    def part(self, n: int) -> slice:
+        """This process's own of n things: as many as the others have, one after the other."""
+        return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
+
+    def barrier(self) -> None:
+        """Wait until all processes are here."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            dist.barrier()
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What the first process makes, in all of them; where it fails, the others end too."""
+        if self.size == 1:
+            return make()
+        import torch.distributed as dist
+
+        told: list[Any] = [None, False]
+        try:
+            if self.first:
+                told = [make(), True]
+        finally:
+            dist.broadcast_object_list(told, 0)
+        if not told[1]:
+            raise SystemExit(1)  # the first process says why
+        return told[0]  # type: ignore[no-any-return]
+
+    def gathered(self, own: T) -> list[T]:
+        """What each process has, in their order."""
+        if self.size == 1:
+            return [own]
+        import torch.distributed as dist
+
+        everyones: list[Any] = [None] * self.size
+        dist.all_gather_object(everyones, own)
+        return everyones
+
+    def exchange(self, rows: "Tensor") -> list["Tensor"]:
+        """What every process has of this one's part of the rows (n, ...): a tensor from each."""
+        if self.size == 1:
+            return [rows]
+        import torch
+        import torch.distributed as dist
+
+        mine: list[Tensor] = []
+        for rank in range(self.size):
+            own = rows[World(rank, self.size).part(len(rows))].contiguous()
+            into = [torch.empty_like(own) for _ in range(self.size)] if rank == self.rank else None
+            dist.gather(own, into, rank)
+            mine = into or mine
+        return mine
+
+    def joined(self, own: "Tensor", n: int) -> "Tensor":
+        """All rows (n, ...) where each process has its own part of them."""
+        if self.size == 1:
+            return own
+        import torch
+        import torch.distributed as dist
+
+        parts = []
+        for rank in range(self.size):
+            at = World(rank, self.size).part(n)
+            size = (at.stop - at.start, *own.shape[1:])
+            parts.append(own if rank == self.rank else torch.empty(size, dtype=own.dtype))
+            dist.broadcast(parts[-1], rank)
+        return torch.cat(parts)
+
+    def meet(self, finished: bool = False) -> None:
+        """Called after every piece of work, and once with finished at its end.
+
+        Every few seconds all processes come together here. So one whose neighbor has died ends
+        within seconds, instead of working on for hours that nobody will use. Raises RuntimeError.
+        """
+        while self.size > 1 and (finished or time.monotonic() - self._met > BEAT):
+            import torch
+            import torch.distributed as dist
+
+            count = torch.tensor(int(finished))
+            dist.all_reduce(count)
+            self._met = time.monotonic()
+            if not finished or count == self.size:
+                return
+
+
+ALONE = World()
