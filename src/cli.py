@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.checks import UserError, near
 from src.config import Config, Demo, Folder, Nga
+from src.launch import is_first, started
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ PLACES = {
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO),
 }
 LOOK_IT_UP = "python -m src.run --help lists the options"
+# The processes of a run but the first have no folder and no log of their own.
+FOLLOWER = ["hydra.run.dir=${outputs}", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
 
 
 def register() -> None:
@@ -50,7 +53,14 @@ def typed(overrides: DictConfig) -> Config:
     for override in HydraConfig.get().overrides.task:
         if override.startswith(("+", "~")):
             raise UserError(f"{override}: options are changed by name=value, not added or removed")
-    return cast(Config, OmegaConf.to_object(overrides))
+    cfg = cast(Config, OmegaConf.to_object(overrides))
+    if HydraConfig.get().mode is RunMode.MULTIRUN and cfg.trainer.processes > 1 and not started():
+        raise UserError(
+            "a job of a sweep cannot start processes: leave trainer.devices at 1, or let Slurm"
+            " start them with hydra/launcher=submitit_slurm"
+            f" hydra.launcher.tasks_per_node={cfg.trainer.devices}"
+        )
+    return cfg
 
 
 class _Refused(BaseException):
@@ -76,12 +86,15 @@ def command(main: Callable[[], None]) -> int:
     """Run a Hydra main; the exit code. No traceback for what a user can mend."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here instead of being printed
     logging.raiseExceptions = False  # a run.log that cannot be written says so once, below
+    if not is_first():
+        sys.argv += FOLLOWER
     try:
         main()
     except _Refused as refused:
         return getattr(refused.__cause__, "code", 2)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        if is_first():
+            print("stopped", file=sys.stderr)
         return 130
     except Exception as error:
         text = one_line(error)
@@ -135,6 +148,11 @@ def _about_option(name: str, text: str) -> str:
         if owners:
             return f"{name} is an option of data={owners[0]}: add data={owners[0]}"
         return f"there is no option {name}{near(name, known())}; {LOOK_IT_UP}"
+    if variable := re.search(r"variable '(SLURM_\w+)' not found", text):
+        return (
+            f"trainer=slurm is for processes that srun starts, with --nodes and --ntasks-per-node:"
+            f" {variable[1]} is not set"
+        )
     if "missing mandatory value" in text:
         return f"{name} is required: add {name}=<value>; {LOOK_IT_UP}"
     if "is not a ListConfig" in text:

@@ -66,6 +66,11 @@ class Accelerator(Enum):
     mps = "mps"
 
 
+class Strategy(Enum):
+    auto = "auto"
+    ddp = "ddp"
+
+
 Precision = Enum(
     "Precision", {"32-true": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
 )
@@ -265,12 +270,20 @@ class Tracking:
 @dataclass
 class Trainer:
     accelerator: Accelerator = _option(Accelerator.auto, "where images are embedded and compared")
-    devices: int = _option(1, "how many; more than one is not supported yet")
+    devices: int = _option(1, "processes on each machine, one for each GPU, or sharing the cores")
+    num_nodes: int = _option(1, "machines, over which torchrun or srun starts the processes")
+    strategy: Strategy = _option(
+        Strategy.auto, "auto, ddp: several processes share out images and pairs"
+    )
     precision: Precision = _option(Precision["32-true"], "of the network")
 
     def __post_init__(self) -> None:
-        if self.devices != 1:
-            raise UserError(f"trainer.devices must be 1, got {self.devices}")
+        at_least(1, trainer__devices=self.devices, trainer__num_nodes=self.num_nodes)
+
+    @property
+    def processes(self) -> int:
+        """Of all machines together."""
+        return self.devices * self.num_nodes
 
 
 @dataclass

@@ -18,15 +18,19 @@ import lightning as L
 import numpy as np
 import torch
 import yaml
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 
 from src.backbone import Backbone, load_backbone, transform, weights_id
 from src.checks import UserError
-from src.config import Accelerator, Config
+from src.config import Config
 from src.data import GalleryDataModule
 from src.files import part_of
 from src.gallery import Gallery
-from src.rows import RowWriter, keep_rows
+from src.launch import OVER_GLOO, check_accelerator, placement
+from src.rows import RowWriter, create_rows, keep_rows
+from src.spread import ALONE, World
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +45,23 @@ class Embeddings:
     facts: dict[str, Any]  # for metrics.json
 
 
-def embed(gallery: Gallery, cfg: Config) -> Embeddings:
-    """The gallery's embeddings: those on disk of the same images and options, else made now."""
+def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
+    """The gallery's embeddings: those on disk of the same images and options, else made now.
+
+    Several processes share out the images; all of them get all rows.
+    """
     check_accelerator(cfg.trainer.accelerator)
     options = _options(gallery, cfg)
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     parent = Path(cfg.outputs, "embeddings", gallery.name, f"{cfg.backbone.name}-{digest}")
     folder = parent / cfg.backbone.layer
     options["layer"] = cfg.backbone.layer
-    facts = {"weights": options["weights"], "reused_embeddings": folder.is_dir()}
-    if folder.is_dir():
+    there = world.from_first(folder.is_dir)
+    facts = {"weights": options["weights"], "reused_embeddings": there}
+    if there:
         log.info("embedding: nothing to do, the rows are in %s", folder)
     else:
-        facts |= _make(gallery, cfg, options, folder)
+        facts |= _make(gallery, cfg, options, folder, world)
     embeddings = _read(folder, gallery, options)
     facts["images"] = len(embeddings.gallery)
     facts["skipped"] = len(gallery) - len(embeddings.gallery)
@@ -78,22 +86,28 @@ def _options(gallery: Gallery, cfg: Config) -> dict[str, Any]:
     }
 
 
-def _make(gallery: Gallery, cfg: Config, options: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _make(
+    gallery: Gallery, cfg: Config, options: dict[str, Any], folder: Path, world: World
+) -> dict[str, Any]:
     """Embed into a folder beside the final one, which it becomes at the end."""
     prepare = transform(cfg.backbone, cfg.data)
-    backbone = load_backbone(cfg.backbone, prepare.size, cfg.seed)
+    # the first fetches the weights
+    backbone = world.in_turn(lambda: load_backbone(cfg.backbone, prepare.size, cfg.seed))
     if cfg.backbone.weights == "random":
         log.warning("the network has random weights: it has learned nothing")
     images = GalleryDataModule(gallery, prepare, cfg.data)
-    part = part_of(folder)
-    part.mkdir(parents=True)
+    part = world.from_first(lambda: part_of(folder))
     try:
-        with RowWriter(part / "features.npy", gallery.files, backbone.dim) as writer:
-            facts = _predict(backbone, images, writer, cfg)
-        _finish(part, writer, options)
-        _move(part, folder)
+        world.from_first(lambda: create_rows(part / "features.npy", len(gallery), backbone.dim))
+        with RowWriter(part / "features.npy", gallery.files, world) as writer:
+            facts = _predict(backbone, images, writer, cfg, world)
+        for others in world.gathered(writer.unreadable):
+            writer.unreadable |= others
+        world.from_first(lambda: _finish(part, writer, options))
+        world.from_first(lambda: _move(part, folder))
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if world.first:
+            shutil.rmtree(part, ignore_errors=True)
     return facts
 
 
@@ -106,9 +120,9 @@ def _move(part: Path, folder: Path) -> None:
 
 
 def _predict(
-    backbone: Backbone, images: GalleryDataModule, writer: RowWriter, cfg: Config
+    backbone: Backbone, images: GalleryDataModule, writer: RowWriter, cfg: Config, world: World
 ) -> dict[str, Any]:
-    trainer = _trainer(writer, cfg)
+    trainer = _trainer(writer, cfg, world)
     device = trainer.strategy.root_device
     log.info(
         "embedding: %d images on %s, layer %s", len(images.dataset), device, cfg.backbone.layer
@@ -127,6 +141,7 @@ def _predict(
         "images_per_second": len(images.dataset) / seconds,
         "waiting_for_data": writer.waited / seconds,
         "device": str(device),
+        "processes": world.size,
     }
 
 
@@ -139,24 +154,14 @@ def _run(trainer: L.Trainer, backbone: Backbone, images: GalleryDataModule) -> N
         raise
 
 
-def check_accelerator(accelerator: Accelerator) -> None:
-    """Refuse a device that is not there, before any work."""
-    there = {
-        Accelerator.gpu: torch.cuda.is_available(),
-        Accelerator.mps: torch.backends.mps.is_available(),
-    }
-    if not there.get(accelerator, True):
-        raise UserError(
-            f"trainer.accelerator={accelerator.name}: torch {torch.__version__} finds no such"
-            " device here; auto takes what there is, cpu always works"
-        )
-
-
-def _trainer(writer: RowWriter, cfg: Config) -> L.Trainer:
+def _trainer(writer: RowWriter, cfg: Config, world: World) -> L.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    alone = world.size == 1
     return L.Trainer(
-        accelerator=cfg.trainer.accelerator.name,
-        devices=cfg.trainer.devices,
+        **placement(cfg.trainer),
+        strategy="auto" if alone else DDPStrategy(**OVER_GLOO),
+        # else a lone process within a Slurm job would be taken for one of srun's
+        plugins=LightningEnvironment() if alone else None,
         precision=cast(Any, cfg.trainer.precision.name),
         callbacks=[writer],
         logger=False,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from src.checks import UserError
-from src.tiles import CHUNK, row_norms
+from src.tiles import CHUNK, row_norms, threads
 
 SMALLEST = 1e-10  # principal axes with less than this share of the largest variance are noise
 
@@ -54,7 +54,8 @@ def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> 
     for block in features.split(CHUNK):
         moved = unit(block) - mean
         covariance += moved.T @ moved / len(features)
-    values, axes = (x.flip(-1) for x in torch.linalg.eigh(covariance))  # largest first
+    with threads(1):  # with more, the last bits would be others
+        values, axes = (x.flip(-1) for x in torch.linalg.eigh(covariance))  # largest first
     kept = int((values > SMALLEST * values[0]).sum())
     if not kept or values[0] < SMALLEST:
         raise UserError(

@@ -11,7 +11,9 @@ from tqdm import tqdm
 LOG_SECONDS = 30
 
 
-def progress(items: Iterable[Any] | None, what: str, total: int, unit: str) -> "tqdm[Any]":
+def progress(
+    items: Iterable[Any] | None, what: str, total: int, unit: str, shown: bool = True
+) -> "tqdm[Any]":
     """A bar with rate and time left; where nobody watches (a log file), a line every 30 seconds."""
     watched = sys.stderr.isatty()
     return tqdm(
@@ -20,6 +22,7 @@ def progress(items: Iterable[Any] | None, what: str, total: int, unit: str) -> "
         total,
         unit=unit,
         unit_scale=unit == "B",
+        disable=not shown,
         delay=1,
         mininterval=0.1 if watched else LOG_SECONDS,
     )

@@ -16,6 +16,7 @@ from src.gallery import most
 from src.postprocess import fit_center, fit_whiten
 from src.progress import progress
 from src.similarity import Neighbors, top_k
+from src.spread import ALONE, World
 from src.tiles import row_norms
 
 log = logging.getLogger(__name__)
@@ -33,33 +34,37 @@ class Ranking:
     matrix: Path | None  # of storage=full
 
 
-def rank(embeddings: Embeddings, cfg: Config, folder: Path) -> Ranking:
+def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE) -> Ranking:
     """The neighbors of every image, written to folder; with storage=full the matrix as well.
+
+    Several processes share out the pairs; all of them get the result, the first one writes it.
 
     Raises UserError when top_k is more than there are, or the disk too small for the matrix.
     """
     options, groups = cfg.similarity, embeddings.gallery.groups(cfg.similarity)
-    features = postprocess(embeddings, options, folder)
+    features = postprocess(embeddings, options, folder, world)
     matrix = matrix_path(embeddings, options)
     if matrix and matrix.exists():
         log.info("similarity: the matrix is already in %s", matrix)
-    check_finite(features, embeddings.gallery.files)
+    world.from_first(lambda: check_finite(features, embeddings.gallery.files))
     deep = top_k(
         features,
         min(max(options.top_k, cfg.evaluation.depth), most(groups)),
         block_size=options.block,
-        device=DEVICES.get(cfg.trainer.accelerator, "cpu"),
+        device=world.device or DEVICES.get(cfg.trainer.accelerator, "cpu"),
         groups=groups,
         matrix=matrix,
         dtype=options.dtype.value,
-        watch=lambda tiles: progress(tiles, "comparing", len(tiles), " tiles"),
+        watch=lambda tiles: progress(tiles, "comparing", len(tiles), " tiles", world.first),
+        world=world,
         resume=embeddings.folder,
     )
     if deep.unproven:
         log.info("similarity: %.2f%% of rows searched again", 100 * deep.unproven)
     k = options.top_k
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.unproven)
-    save(top, embeddings.gallery.files, folder)
+    if world.first:
+        save(top, embeddings.gallery.files, folder)
     return Ranking(features, top, deep, matrix)
 
 
@@ -73,16 +78,24 @@ def check_finite(features: Tensor, files: list[str]) -> None:
         )
 
 
-def postprocess(embeddings: Embeddings, options: Similarity, folder: Path) -> Tensor:
-    """The features that are compared; what was fitted is saved for queries with new images."""
+def postprocess(
+    embeddings: Embeddings, options: Similarity, folder: Path, world: World = ALONE
+) -> Tensor:
+    """The features that are compared; what was fitted is saved for queries with new images.
+
+    The first process makes them for all: the last bit of a product may differ between machines.
+    """
     features = torch.from_numpy(embeddings.features)
-    match options.postprocess:
-        case Postprocess.none:
-            return features
-        case Postprocess.center:
-            fitted = fit_center(features)
-        case Postprocess.whiten:
-            fitted = fit_whiten(features, options.whiten_power, options.whiten_dim)
+    if options.postprocess is Postprocess.none:
+        return features
+    return world.tensor_from_first(lambda: _postprocessed(features, options, folder))
+
+
+def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tensor:
+    if options.postprocess is Postprocess.center:
+        fitted = fit_center(features)
+    else:
+        fitted = fit_whiten(features, options.whiten_power, options.whiten_dim)
     arrays = {"mean": fitted.mean.numpy()}
     if fitted.axes is not None:
         arrays["axes"] = fitted.axes.numpy()

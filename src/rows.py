@@ -17,21 +17,33 @@ from src.checks import UserError
 from src.data import Batch
 from src.files import create_npy, replacing
 from src.progress import progress
+from src.spread import ALONE, World
+
+
+def create_rows(path: Path, n: int, dim: int) -> None:
+    """A .npy of (n, dim) float32, for RowWriter to fill. Raises UserError on a full disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w+b") as file:
+        create_npy(file, (n, dim), np.float32)
 
 
 class RowWriter(BasePredictionWriter):
-    """Writes each prediction to its image's row of a .npy, in whatever order batches arrive."""
+    """Writes each prediction to its image's row of a .npy, in whatever order batches arrive.
 
-    def __init__(self, path: Path, files: list[str], dim: int):
+    Several processes write their own rows into one file.
+    """
+
+    def __init__(self, path: Path, files: list[str], world: World = ALONE):
         super().__init__("batch")
-        self.path, self.files, self.dim = path, files, dim
+        self.path, self.files, self.world = path, files, world
         self.unreadable: dict[int, str] = {}  # row: reason
         self.waited = 0.0  # seconds
 
     def __enter__(self) -> "RowWriter":
-        self._file = self.path.open("w+b")
-        self._start = create_npy(self._file, (len(self.files), self.dim), np.float32)
-        self._bar = progress(None, "embedding", len(self.files), " images")
+        self._start = np.load(self.path, mmap_mode="r").offset
+        self._file = self.path.open("r+b")
+        share = -(-len(self.files) // self.world.size)
+        self._bar = progress(None, "embedding", share, " images", shown=self.world.first)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,6 +1,7 @@
 """Compare every painting with every other:  python -m src.run [option=value ...]"""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 
 from src import cli
 from src.config import Config, Folder
+from src.launch import launch
 from src.progress import Clock
 
 if TYPE_CHECKING:
@@ -28,20 +30,23 @@ def main(overrides: DictConfig) -> None:
 
 def run(cfg: Config, folder: Path) -> None:
     """gallery -> embeddings -> neighbors -> metrics, pictures; each stage leaves its files."""
-    clock = Clock()
+    clock, world = Clock(), launch(cfg.trainer)
     with clock("collect"):
-        gallery = collect(cfg)
+        gallery = world.from_first(lambda: collect(cfg))
 
     from src import report  # these import torch, which takes seconds: only after the checks
     from src.embed import embed
     from src.rank import rank
     from src.track import tracking
 
-    with tracking(cfg, folder) as tracker:
+    with tracking(cfg, folder) if world.first else nullcontext() as tracker:
         with clock("embed"):
-            embeddings = embed(gallery, cfg)
+            embeddings = embed(gallery, cfg, world)
         with clock("rank"):
-            ranking = rank(embeddings, cfg, folder)
+            ranking = rank(embeddings, cfg, folder, world)
+        world.close()
+        if tracker is None:
+            return  # the first process does the rest
         with clock("evaluate"):
             metrics = report.measure(ranking, embeddings.gallery, cfg, folder)
         metrics["missing"] = gallery.missing

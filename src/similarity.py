@@ -7,8 +7,7 @@ again in float64. So the answer never depends on block size, device, threads or 
 n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b = rows of a block.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -33,6 +32,7 @@ from src.tiles import (
     exact_sum,
     row_norms,
     sweep,
+    threads,
 )
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
@@ -94,7 +94,7 @@ def top_k(
             stored = files.enter_context(matrix_file(matrix, centered, dtype, wanted, world))
             sinks.append(stored)
             size = stored.record.block
-            files.enter_context(_threads(stored.record.threads))
+            files.enter_context(threads(stored.record.threads))
         elif resume is not None:
             kept = Checkpoint(resume, found, wanted, world)
             size = kept.record.block
@@ -125,7 +125,7 @@ def write_matrix(
     wanted = _record(rows, torch.arange(len(rows)), centered, size)
     with (
         matrix_file(Path(path), centered, dtype, wanted, ALONE) as sink,
-        _threads(sink.record.threads),
+        threads(sink.record.threads),
     ):
         sweep(centered, [sink], sink.record.block)
 
@@ -140,17 +140,6 @@ def _record(rows: Tensor, group: Tensor, centered: Centered, size: int) -> Recor
         size,
         torch.get_num_threads(),
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """As many threads: the last bit of a product may depend on them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _precision(name: str, device: torch.device, matrix: Path | None) -> Precision:

@@ -1,13 +1,16 @@
-"""The processes that compare together: here they share out work, and meet.
+"""The processes of a run: here they share out work, and meet.
 
 All of them talk over gloo, on GPUs too: nothing here needs NCCL's speed, and gloo notices at once
 when the connection to a process that died is closed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from src.checks import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,12 +19,25 @@ T = TypeVar("T")
 BEAT = 10.0  # seconds between two meetings
 
 
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Around what needs the other processes."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo has no class of its own for it
+        raise UserError(
+            f"another process of this run has ended ({str(error).splitlines()[0]}): what was"
+            " finished is kept, start again to go on"
+        ) from error
+
+
 @dataclass
 class World:
     """The processes of a run as one of them sees them: its own number, and how many there are."""
 
     rank: int = 0
     size: int = 1
+    device: str | None = None  # that this one computes on, cuda:1 say; None: as the options say
     _met: float = field(default_factory=time.monotonic)
 
     @property
@@ -38,7 +54,8 @@ class World:
         if self.size > 1:
             import torch.distributed as dist
 
-            dist.barrier()
+            with _heard():
+                dist.barrier()
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What the first process makes, in all of them; where it fails, the others end too."""
@@ -51,10 +68,39 @@ class World:
             if self.first:
                 told = [make(), True]
         finally:
-            dist.broadcast_object_list(told, 0)
+            with _heard():
+                dist.broadcast_object_list(told, 0)
         if not told[1]:
-            raise SystemExit(1)  # the first process says why
+            # The first process says why and gives the code. Another code than 0 here, and Lightning
+            # would kill it before it has.
+            raise SystemExit(0)
         return told[0]  # type: ignore[no-any-return]
+
+    def in_turn(self, make: Callable[[], T]) -> T:
+        """Each process's own; the first makes its before the others begin, so that what it leaves
+        on the disk is there for them."""
+        own: list[T] = []
+        self.from_first(lambda: own.append(make()))
+        return own[0] if own else make()
+
+    def tensor_from_first(self, make: "Callable[[], Tensor]") -> "Tensor":
+        """What the first process makes, to the bit, in all of them."""
+        own: list[Tensor] = []
+
+        def shape() -> tuple[Any, Any]:
+            own.append(make().contiguous())
+            return own[0].shape, own[0].dtype
+
+        form = self.from_first(shape)
+        if self.size == 1:
+            return own[0]
+        import torch
+        import torch.distributed as dist
+
+        tensor = own[0] if own else torch.empty(form[0], dtype=form[1])
+        with _heard():
+            dist.broadcast(tensor, 0)
+        return tensor
 
     def gathered(self, own: T) -> list[T]:
         """What each process has, in their order."""
@@ -63,7 +109,8 @@ class World:
         import torch.distributed as dist
 
         everyones: list[Any] = [None] * self.size
-        dist.all_gather_object(everyones, own)
+        with _heard():
+            dist.all_gather_object(everyones, own)
         return everyones
 
     def exchange(self, rows: "Tensor") -> list["Tensor"]:
@@ -77,7 +124,8 @@ class World:
         for rank in range(self.size):
             own = rows[World(rank, self.size).part(len(rows))].contiguous()
             into = [torch.empty_like(own) for _ in range(self.size)] if rank == self.rank else None
-            dist.gather(own, into, rank)
+            with _heard():
+                dist.gather(own, into, rank)
             mine = into or mine
         return mine
 
@@ -93,24 +141,34 @@ class World:
             at = World(rank, self.size).part(n)
             size = (at.stop - at.start, *own.shape[1:])
             parts.append(own if rank == self.rank else torch.empty(size, dtype=own.dtype))
-            dist.broadcast(parts[-1], rank)
+            with _heard():
+                dist.broadcast(parts[-1], rank)
         return torch.cat(parts)
 
     def meet(self, finished: bool = False) -> None:
         """Called after every piece of work, and once with finished at its end.
 
         Every few seconds all processes come together here. So one whose neighbor has died ends
-        within seconds, instead of working on for hours that nobody will use. Raises RuntimeError.
+        within seconds, instead of working on for hours that nobody will use. Raises UserError.
         """
         while self.size > 1 and (finished or time.monotonic() - self._met > BEAT):
             import torch
             import torch.distributed as dist
 
             count = torch.tensor(int(finished))
-            dist.all_reduce(count)
+            with _heard():
+                dist.all_reduce(count)
             self._met = time.monotonic()
             if not finished or count == self.size:
                 return
+
+    def close(self) -> None:
+        """From here on the first process works alone."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            self.barrier()
+            dist.destroy_process_group()
 
 
 ALONE = World()

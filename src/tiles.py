@@ -208,3 +208,14 @@ def exact_products(precision: Precision = "float32") -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(before)
         matmul.allow_fp16_reduced_precision_reduction = reduced
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """As many threads: last bits may depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

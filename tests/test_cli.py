@@ -128,10 +128,19 @@ def test_experiment_seed_is_what_the_first_version_did() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(cli.CONFIGS.glob("*/*.yaml")), ids=str)
-def test_every_config_file_composes(path: Path) -> None:
+def test_every_config_file_composes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    monkeypatch.setenv("SLURM_NNODES", "2")
     choice = f"{path.parent.name}={path.stem}"
     extra = ["data.images=tests"] if choice == "data=folder" else []
     assert composed(choice, *extra).similarity.top_k >= 1
+
+
+def test_slurm_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    trainer = composed("trainer=slurm").trainer
+    assert (trainer.devices, trainer.num_nodes, trainer.processes) == (4, 2, 8)
 
 
 def test_experiment_demo_takes_random_weights() -> None:

@@ -33,7 +33,8 @@ from src.config import Backbone, Config, Data, Folder, Similarity, Trainer
         (lambda: Backbone(name="resnet5"), "near it: resnet50"),
         (lambda: Backbone(weights="x.pth"), "backbone.weights=x.pth is neither"),
         (lambda: Backbone(gem_p=0.5), "backbone.gem_p must be between 1 and 100, got 0.5"),
-        (lambda: Trainer(devices=2), "trainer.devices must be 1, got 2"),
+        (lambda: Trainer(devices=0), "trainer.devices must be at least 1, got 0"),
+        (lambda: Trainer(num_nodes=0), "trainer.num_nodes must be at least 1, got 0"),
     ],
 )
 def test_an_impossible_value_is_refused_with_its_bound(make, message: str) -> None:

@@ -20,7 +20,7 @@ from src.config import Accelerator, Config
 from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
-from src.rows import RowWriter
+from src.rows import RowWriter, create_rows
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -96,7 +96,8 @@ def test_batches_may_arrive_in_any_order(
 
 def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
     rows = torch.arange(12.0).reshape(4, 3)
-    with RowWriter(tmp_path / "features.npy", list("abcd"), 3) as writer:
+    create_rows(tmp_path / "features.npy", 4, 3)
+    with RowWriter(tmp_path / "features.npy", list("abcd")) as writer:
         for batch in (Batch(rows, [3, 1], []), Batch(rows, [0], [(2, "why")])):
             values = rows[batch.rows]
             writer.write_on_batch_end(None, None, values, None, batch, 0, 0)
@@ -180,6 +181,7 @@ def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
         "weights": "random (seed 0)",
         "reused_embeddings": False,
         "device": "cpu",
+        "processes": 1,
         "images": 12,
         "skipped": 0,
     }

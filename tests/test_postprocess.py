@@ -8,6 +8,7 @@ from torch import Tensor
 from src import postprocess
 from src.checks import UserError
 from src.postprocess import Postprocess, fit_center, fit_whiten, unit
+from src.tiles import threads
 
 DRAW = torch.Generator().manual_seed(0)
 FEATURES = 5 * torch.rand(50, 8, generator=DRAW) * torch.linspace(0.2, 2, 8)
@@ -104,6 +105,15 @@ def test_features_are_left_as_they_were(fit):
 def test_the_parameters_are_all_there_is():
     fitted = fit_whiten(FEATURES)
     assert torch.equal(Postprocess(fitted.mean, fitted.axes)(FEATURES), fitted(FEATURES))
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+def test_threads_change_no_bit(fit):
+    rows = torch.rand(600, 500, generator=DRAW)
+    with threads(1):
+        one = fit(rows)(rows)
+    with threads(2):
+        assert torch.equal(fit(rows)(rows), one)
 
 
 def test_whitening_needs_rows_that_differ() -> None:

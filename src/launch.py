@@ -1,0 +1,94 @@
+"""Starting a run's processes: by Lightning, which knows torchrun and Slurm's srun as well."""
+
+import logging
+import os
+from datetime import timedelta
+from typing import Any
+
+from src.checks import UserError
+from src.config import Accelerator, Trainer
+from src.spread import ALONE, World
+
+# Of Lightning's DDPStrategy. The others wait while the first fetches images, for hours; that a
+# process has died is noticed by its closed connection, not by the time that it takes.
+OVER_GLOO: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(days=30)}
+
+
+def launch(options: Trainer) -> World:
+    """This process among those that the options ask for, all of which go on from here.
+
+    Where neither torchrun nor srun has started the others, Lightning starts the same command for
+    each device of this machine. Raises UserError where there are fewer devices, or where another
+    number of processes was started than the options say.
+    """
+    check_started(options)
+    if options.processes == 1:
+        return ALONE
+    check_accelerator(options.accelerator)
+    from lightning.fabric import Fabric
+    from lightning.fabric.strategies.ddp import DDPStrategy
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    if not is_first():
+        logging.getLogger().setLevel(logging.ERROR)  # all of them would say the same
+    logging.getLogger("lightning.fabric.utilities").setLevel(logging.WARNING)
+    try:
+        fabric = Fabric(strategy=DDPStrategy(**OVER_GLOO), **placement(options))
+    except MisconfigurationException as error:
+        raise UserError(f"trainer.devices={options.devices}: {' '.join(str(error).split())}") from (
+            error
+        )
+    fabric.launch()
+    return World(fabric.global_rank, fabric.world_size, str(fabric.device))
+
+
+def check_accelerator(accelerator: Accelerator) -> None:
+    """Refuse a device that is not there, before any work."""
+    import torch
+
+    there = {
+        Accelerator.gpu: torch.cuda.is_available(),
+        Accelerator.mps: torch.backends.mps.is_available(),
+    }
+    if not there.get(accelerator, True):
+        raise UserError(
+            f"trainer.accelerator={accelerator.name}: torch {torch.__version__} finds no such"
+            " device here; auto takes what there is, cpu always works"
+        )
+
+
+def placement(options: Trainer) -> dict[str, Any]:
+    """Where Lightning's Fabric and Trainer run."""
+    return {
+        "accelerator": options.accelerator.name,
+        "devices": options.devices,
+        "num_nodes": options.num_nodes,
+    }
+
+
+def is_first() -> bool:
+    """Whether this process is the first of its run, as far as its environment tells."""
+    for name in ("RANK", "SLURM_PROCID"):  # torchrun, srun
+        if name in os.environ:
+            return os.environ[name] == "0"
+    return {os.environ.get(name, "0") for name in ("LOCAL_RANK", "NODE_RANK")} == {"0"}
+
+
+def started() -> int | None:
+    """How many processes torchrun or srun has started for this run; None where neither has."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["WORLD_SIZE"])
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS")  # SLURM_NTASKS is set in a batch script too
+    return int(tasks) if tasks else None
+
+
+def check_started(options: Trainer) -> None:
+    """Raises UserError where torchrun or srun has started more or fewer processes than asked."""
+    there = started()
+    if there is not None and there != options.processes:
+        raise UserError(
+            f"{there} processes were started, but trainer.devices={options.devices} times"
+            f" trainer.num_nodes={options.num_nodes} is {options.processes}: trainer.devices is"
+            " torchrun's --nproc-per-node or srun's --ntasks-per-node; trainer=slurm takes both"
+            " numbers from Slurm"
+        )
