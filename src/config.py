@@ -48,6 +48,13 @@ class Postprocess(Enum):
     whiten = "whiten"
 
 
+class FastPass(Enum):
+    auto = "auto"
+    float32 = "float32"
+    tf32 = "tf32"
+    float16 = "float16"
+
+
 class Exclude(Enum):
     none = "none"
     same_object = "same_object"
@@ -227,6 +234,10 @@ class Similarity:
     top_k: int = _option(10, "neighbors kept of each image")
     dtype: Dtype = _option(Dtype.float32, "of the stored matrix")
     block_size: str = _option("auto", "rows compared at once; changes no result")
+    precision: FastPass = _option(
+        FastPass.auto,
+        "of the pass that proposes neighbors: float16 on a GPU, else float32; changes no result",
+    )
     postprocess: Postprocess = _option(Postprocess.none, "of the features, before comparing")
     whiten_power: float = _option(0.5, "0 = rotate only, 1 = every axis to unit variance")
     whiten_dim: int | None = _option(None, "leading axes kept; null = all")
@@ -242,6 +253,11 @@ class Similarity:
                 f"similarity.block_size must be auto or at least 1, got {self.block_size}"
             )
         at_least(1, similarity__block_size=self.block)
+        if self.storage is Storage.full and self.precision not in (FastPass.auto, FastPass.float32):
+            raise UserError(
+                f"similarity.precision={self.precision.name} is too coarse for a matrix: take"
+                " float32 or auto, or similarity=topk"
+            )
 
     @property
     def block(self) -> int | None:

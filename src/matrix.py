@@ -3,6 +3,7 @@
 n = images, b = rows of a block.
 """
 
+import json
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from src.checks import UserError
 from src.files import alone, create_npy, readable
-from src.resume import DoneLog, Record, begin
+from src.resume import RECORD, DoneLog, Record, begin
 from src.spread import World
 from src.tiles import Centered, tile_pairs
 
@@ -123,14 +125,16 @@ def matrix_file(
 ) -> Iterator[Matrix]:
     """The matrix at path: a finished one to read, or one that appears there once all is written.
 
-    Until then it lies in path.part/, with a record from which the next call goes on. Raises
-    UserError when the disk is too small, or path holds something else.
+    Until then it lies in path.part/, with a record from which the next call goes on; the record of
+    a finished one lies beside it. Raises UserError when the disk is too small, or path holds
+    something else.
     """
+    wanted = replace(wanted, groups="")  # left out of neighbors, never of the matrix
     n, folder = len(centered.rows), path.with_name(path.name + ".part")
     with alone(path.parent) if world.first else nullcontext():
         there = world.from_first(lambda: path.exists())
         if there:
-            _check(path, n, dtype)
+            world.from_first(lambda: _check(path, n, dtype, wanted))
             record = wanted
         else:
             record = world.from_first(lambda: _begin(folder, n, dtype, wanted))
@@ -144,6 +148,7 @@ def matrix_file(
             matrix.close(failed)
         world.barrier()
         if not there and world.first:
+            os.replace(folder / RECORD, path.with_suffix(".json"))
             os.replace(place, path)
             shutil.rmtree(folder)
         world.barrier()
@@ -162,7 +167,7 @@ def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
     return record
 
 
-def _check(path: Path, n: int, dtype: str) -> None:
+def _check(path: Path, n: int, dtype: str, wanted: Record) -> None:
     try:
         array = np.load(path, mmap_mode="r")
         right = (array.shape, str(array.dtype)) == ((n, n), dtype)
@@ -170,3 +175,6 @@ def _check(path: Path, n: int, dtype: str) -> None:
         right = False
     if not right:
         raise UserError(f"{path} is no ({n}, {n}) matrix of {dtype}: delete it")
+    record = path.with_suffix(".json")
+    if not record.is_file() or json.loads(record.read_text())["features"] != wanted.features:
+        raise UserError(f"{path} is not known to be of these features ({record}): delete it")

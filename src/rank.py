@@ -51,6 +51,7 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
         features,
         min(max(options.top_k, cfg.evaluation.depth), most(groups)),
         block_size=options.block,
+        precision=options.precision.value,
         device=world.device or DEVICES.get(cfg.trainer.accelerator, "cpu"),
         groups=groups,
         matrix=matrix,

@@ -19,6 +19,7 @@ from src.candidates import Candidates
 from src.files import replacing
 from src.spread import World
 
+RECORD = "record.json"
 SECONDS = 20.0  # between two saves
 SLOWER = 20  # or as many times as long as a save takes
 
@@ -52,7 +53,7 @@ def hash_of(*tensors: Tensor) -> str:
 
 def begin(folder: Path, wanted: Record) -> Record:
     """The record in force: of the work that was begun in folder, or the wanted one of new work."""
-    path = folder / "record.json"
+    path = folder / RECORD
     if path.is_file():
         earlier = Record(**json.loads(path.read_text()))
         if earlier.same_work(wanted):

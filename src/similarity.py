@@ -135,11 +135,18 @@ def _record(rows: Tensor, group: Tensor, centered: Centered, size: int) -> Recor
         hash_of(rows),
         hash_of(group),
         centered.precision,
-        str(centered.device),
+        _processor(centered.device),
         torch.__version__,
         size,
         torch.get_num_threads(),
     )
+
+
+def _processor(device: torch.device) -> str:
+    """What the last bit of a product may depend on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _precision(name: str, device: torch.device, matrix: Path | None) -> Precision:

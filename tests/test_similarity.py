@@ -135,14 +135,22 @@ few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
-@given(st.data(), st.integers(2, 12), st.integers(1, 4), st.integers(1, 13), st.integers(0, 3))
-def test_ties_and_zeros(data, n, width, block_size, margin):
+@given(
+    st.data(),
+    st.integers(2, 12),
+    st.integers(1, 4),
+    st.integers(1, 13),
+    st.integers(0, 3),
+    st.sampled_from(["float32", "tf32", "float16"]),
+)
+def test_ties_and_zeros(data, n, width, block_size, margin, precision):
     features = data.draw(arrays(np.float32, (n, width), elements=few_values))
     groups = data.draw(arrays(np.int64, n, elements=st.integers(0, 2)).filter(np.ptp))
     k = data.draw(st.integers(1, n - np.bincount(groups).max()))
     with mock.patch.object(similarity, "MARGIN", margin):
-        assert_same(top_k(features, k, block_size=block_size), brute_force(features, k))
-        found = top_k(features, k, block_size=block_size, groups=groups)
+        how = {"block_size": block_size, "precision": precision}
+        assert_same(top_k(features, k, **how), brute_force(features, k))
+        found = top_k(features, k, groups=groups, **how)
     assert_same(found, brute_force(features, k, groups))
 
 
@@ -346,9 +354,30 @@ def test_neighbors_and_matrix_of_one_pass(dtype, tmp_path):
 
 
 def test_a_matrix_that_is_there_is_left_alone(tmp_path):
-    np.save(tmp_path / "matrix.npy", np.full((40, 40), 7, "f4"))
     write_matrix(BASE, tmp_path / "matrix.npy")
+    np.save(tmp_path / "matrix.npy", np.full((40, 40), 7, "f4"))
+    write_matrix(BASE, tmp_path / "matrix.npy", block_size=9)
     assert (np.load(tmp_path / "matrix.npy") == 7).all()
+
+
+def test_a_matrix_of_other_features_is_refused(tmp_path):
+    write_matrix(BASE, tmp_path / "matrix.npy")
+    for work in (write_matrix, lambda rows, path: top_k(rows, 5, matrix=path)):
+        with pytest.raises(UserError, match=r"is not known to be of these features .*: delete it"):
+            work(WIDE, tmp_path / "matrix.npy")
+    (tmp_path / "matrix.json").unlink()
+    with pytest.raises(UserError, match=r"matrix.npy is not known to be of these features"):
+        write_matrix(BASE, tmp_path / "matrix.npy")
+
+
+def test_what_is_excluded_does_not_count_for_a_matrix(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        stop = mock.Mock(side_effect=KeyboardInterrupt)
+        top_k(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=7, watch=stop)
+    groups = np.arange(40) // 2
+    found = top_k(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=9, groups=groups)
+    assert_same(found, brute_force(BASE, 4, groups))
+    assert '"block": 7' in (tmp_path / "matrix.json").read_text()
 
 
 @pytest.mark.parametrize("kind", ["positive", "zero rows", "ties", "normal", "alike"])
