@@ -27,7 +27,7 @@ from src.spread import World
 from src.tiles import Centered, tile_pairs
 
 AHEAD = 3  # tiles that wait to be written while the next is computed
-SECONDS = 5.0  # between two moments at which the disk is known to have what was written
+SECONDS = 10.0  # between two moments at which the disk is known to have what was written
 # A stored value is rounded when m.m is added and once more when it is taken away; for float16 the
 # largest step of its grid below 1 is 2^-11.
 ROUNDING = {"float32": 2.0**-22, "float16": 2.0**-12 + 2.0**-22}
@@ -43,13 +43,14 @@ class Matrix:
         self.done = set(range(tiles)) if log is None else log.done
         self.readable = frozenset(self.done)  # in this call
         self.rounding = ROUNDING[str(self.array.dtype)]
-        self._offset, self._zero = centered.offset, centered.zero
+        self._offset = centered.offset
+        self._zero = centered.zero if centered.zero.any() else None
         self._file = os.open(path, os.O_RDONLY if log is None else os.O_RDWR)
         self._start = path.stat().st_size - self.array.nbytes
-        self._thread = ThreadPoolExecutor(1)
+        self._writer, self._syncer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
         self._written: list[int] = []  # and not yet known to be on the disk
-        self._synced = time.monotonic()
+        self._syncing, self._synced = self._syncer.submit(lambda: None), time.monotonic()
 
     def read(self, rows: slice, columns: slice) -> Tensor:
         """(b, b) float32 cosines."""
@@ -58,18 +59,19 @@ class Matrix:
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
         """Write a tile twice; on the diagonal, its upper triangle. The disk is not waited for."""
         cosine = (tile + self._offset).clamp_(-1, 1)
-        cosine[self._zero[rows]] = 0
-        cosine[:, self._zero[columns]] = 0
         if rows == columns:
             cosine = cosine.triu(1) + cosine.triu(1).T
-            cosine.diagonal().copy_(~self._zero[rows])
+            cosine.fill_diagonal_(1)
+        if self._zero is not None:
+            cosine[self._zero[rows]] = 0
+            cosine[:, self._zero[columns]] = 0
         cosine = cosine.to(getattr(torch, str(self.array.dtype)))
         pieces = [(rows, columns, *_on_host(cosine))]
         if rows != columns:
             pieces.append((columns, rows, *_on_host(cosine.T.contiguous())))
         while len(self._waiting) >= AHEAD:
             self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(self._write, number, pieces))
+        self._waiting.append(self._writer.submit(self._write, number, pieces))
 
     def _write(self, number: int, pieces: list[tuple[slice, slice, Tensor, Any]]) -> None:
         size, n = self.array.itemsize, len(self.array)
@@ -80,25 +82,27 @@ class Matrix:
             for row, line in enumerate(values.numpy()):
                 _write_all(self._file, line, place + row * n * size)
         self._written.append(number)
-        if time.monotonic() - self._synced > SECONDS:
-            self._sync()
+        if self._syncing.done() and time.monotonic() - self._synced > SECONDS:
+            self._syncing.result()
+            self._syncing = self._syncer.submit(self._sync, self._written)
+            self._written, self._synced = [], time.monotonic()
 
-    def _sync(self) -> None:
+    def _sync(self, written: list[int]) -> None:
         """Tiles count as finished when the disk has them."""
         os.fdatasync(self._file)
         assert self.log is not None
-        self.log.append(self._written)
-        self._written, self._synced = [], time.monotonic()
+        self.log.append(written)
 
     def close(self, failed: bool) -> None:
         """Finish what waits, or after an error just what is being written."""
-        self._thread.shutdown(cancel_futures=failed)
+        self._writer.shutdown(cancel_futures=failed)
+        self._syncer.shutdown()
         try:
             if not failed:
-                for future in self._waiting:
+                for future in [*self._waiting, self._syncing]:
                     future.result()
             if self._written:
-                self._sync()
+                self._sync(self._written)
         finally:
             os.close(self._file)
 

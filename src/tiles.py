@@ -5,7 +5,7 @@ n = images, d = width of a row, w = width of a centered row, b = rows of a block
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import torch
@@ -32,7 +32,10 @@ class Sink(Protocol):
         """Numbers of the tiles that it has already."""
 
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
-        """Take tile (b, b), the cosines of rows with columns less m.m; rows <= columns."""
+        """Take tile (b, b), the cosines of rows with columns less m.m; rows <= columns.
+
+        Its memory is the next tile's: what is kept must be copied.
+        """
 
 
 class Stored(Protocol):
@@ -63,16 +66,32 @@ class Centered:
     bound: Tensor  # (n,) float64: no product with this row is further than that from exact
     zero: Tensor  # (n,) bool, on the device: rows of zeros, whose every cosine is 0
     streamed: Streamed | None = None  # of rows on the host
+    _turned: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
-    def tile(self, rows: slice | Tensor, columns: slice) -> Tensor:
-        """(b, b) float32: x.y - m.m of these rows and columns, to within bound."""
-        source = self.streamed or self.rows
-        left, right = source[rows], source[columns].clone()
-        right[:, -4:] = right[:, -4:].flip(1)
+    def tile(self, rows: slice | Tensor, columns: slice, memory: Tensor | None = None) -> Tensor:
+        """(b, b) float32: x.y - m.m of these rows and columns, to within bound.
+
+        The result lies in memory (b * b,) where that is given.
+        """
+        left, right = self._left(rows), (self.streamed or self.rows)[columns]
         with torch.autocast(right.device.type, enabled=False):  # the bound counts on float32
             if right.dtype == torch.float16:
                 return torch.mm(left, right.T, out_dtype=torch.float32)
-            return left @ right.T
+            size = (len(left), len(right))
+            out = None if memory is None else memory[: size[0] * size[1]].view(size)
+            return torch.mm(left, right.T, out=out)
+
+    def _left(self, rows: slice | Tensor) -> Tensor:
+        """Rows with the last four columns turned round. A band of tiles has the same ones."""
+        band = (rows.start, rows.stop) if isinstance(rows, slice) else None
+        if band is None or band not in self._turned:
+            left = (self.streamed or self.rows)[rows].clone()
+            left[:, -4:] = left[:, -4:].flip(1)
+            self._turned.clear()
+            if band is None:
+                return left
+            self._turned[band] = left
+        return self._turned[band]
 
 
 def center(rows: Tensor, device: torch.device, precision: Precision = "float32") -> Centered:
@@ -176,6 +195,8 @@ def sweep(
     done = [set(sink.done) for sink in sinks]
     wanted = [i for i in range(len(pairs)) if not all(i in those for those in done)]
     own = wanted[world.part(len(wanted))]
+    # always the same on the CPU: new memory would cost an eighth of the product
+    memory = torch.empty(size * size) if centered.device.type == "cpu" else None
     with exact_products(centered.precision):
         for number, following in zip(watch(own), [*own[1:], None], strict=False):
             rows, columns = pairs[number]
@@ -185,7 +206,7 @@ def sweep(
             if stored is not None and number in stored.readable:
                 tile = stored.read(rows, columns).to(centered.device) - centered.offset
             else:
-                tile = centered.tile(rows, columns)
+                tile = centered.tile(rows, columns, memory)
             for sink, those in zip(sinks, done, strict=True):
                 if number not in those:
                     sink.add(number, rows, columns, tile)

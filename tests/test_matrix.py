@@ -22,11 +22,11 @@ from src.similarity import write_matrix
 folder = Path(sys.argv[1])
 matrix.SECONDS = 0.02
 tile = tiles.Centered.tile
-def slowly(self, rows, columns):
+def slowly(self, rows, columns, memory):
     with (folder / "computed").open("a") as file:
         file.write(f"{rows.start} {columns.start}\\n")
     time.sleep(0.02)
-    return tile(self, rows, columns)
+    return tile(self, rows, columns, memory)
 tiles.Centered.tile = slowly
 write_matrix(np.load(folder / "rows.npy"), folder / "matrix.npy", sys.argv[2], block_size=16)
 """

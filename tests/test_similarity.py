@@ -238,8 +238,8 @@ def sloppy(request, monkeypatch) -> None:
     """A fast pass whose products are off by up to so much, and whose bound says so, or does not."""
     tile, (off, bound) = Centered.tile, request.param
 
-    def wrong(self: Centered, rows: slice | torch.Tensor, columns: slice) -> torch.Tensor:
-        right = tile(self, rows, columns)
+    def wrong(self: Centered, *where: slice | torch.Tensor) -> torch.Tensor:
+        right = tile(self, *where)
         return right + off * torch.sin(1e4 * right)
 
     def claimed(rows: torch.Tensor, *how: object) -> Centered:

@@ -1,14 +1,14 @@
 """How fast all pairs are compared, beside one plain product of the same rows:
 
-    python -m tests.bench.similarity [--n 32768] [--d 2048] [--rounds 2] [--without product,...]
+    python -m tests.bench.similarity [--n 32768] [--d 2048] [--rounds 2] [--only product,top_k]
 
 Everything runs in one process, the best of the rounds counts, and each line gives its time as a
-multiple of the product's. faiss is compared where faiss-cpu is installed.
+multiple of the product's. faiss is compared where faiss-cpu is installed. On a GPU, product is one
+of float16 there.
 """
 
 import argparse
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -39,10 +39,14 @@ def features(n: int, d: int) -> Tensor:
 
 def product(rows: Tensor) -> None:
     """One n x n product of the unit rows, block by block into the same memory."""
+    gpu = torch.cuda.is_available()
     unit = torch.nn.functional.normalize(rows)
-    out = torch.empty(ROWS, len(rows))
+    unit = unit.half().cuda() if gpu else unit
+    out = unit.new_empty(ROWS, len(rows))
     for block in unit.split(ROWS):
         torch.mm(block, unit.T, out=out[: len(block)])
+    if gpu:
+        torch.cuda.synchronize()
 
 
 def first_version(rows: Tensor) -> None:
@@ -72,14 +76,46 @@ def disk(size: int, folder: Path) -> None:
         os.fdatasync(file.fileno())
 
 
-def best(rounds: int, work: Callable[[], None]) -> float:
-    """The shortest of the rounds, in seconds."""
+def matrix(rows: Tensor, folder: Path, dtype: str) -> None:
+    """storage=full, from nothing."""
+    for leftover in folder.glob("matrix.*"):
+        leftover.unlink()
+    write_matrix(rows, folder / "matrix.npy", dtype)  # type: ignore[arg-type]
+
+
+def works(rows: Tensor, folder: Path) -> dict[str, tuple[Callable[[], None], float]]:
+    """What is measured, and by how much its time is multiplied."""
+    n = len(rows)
+    return {
+        "product": (lambda: product(rows), 1),
+        "top_k": (lambda: top_k(rows, K) and None, 1),
+        "top_k of half": (lambda: top_k(rows[: n // 2], K) and None, 1),
+        "top_k of 100": (lambda: top_k(rows, 100) and None, 1),
+        "faiss": (lambda: faiss_search(rows), 1),
+        "first version": (lambda: first_version(rows), n / LOOPED),
+        "disk": (lambda: disk(4 * n**2, folder), 1),
+        "matrix": (lambda: matrix(rows, folder, "float32"), 1),
+        "disk float16": (lambda: disk(2 * n**2, folder), 1),
+        "matrix float16": (lambda: matrix(rows, folder, "float16"), 1),
+    }
+
+
+def measured(rounds: int, work: Callable[[], None]) -> tuple[float, float]:
+    """The shortest of the rounds in seconds, and the most memory above what was there, in GB."""
     seconds = []
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     for _ in range(rounds):
         began = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - began)
-    return min(seconds)
+    return min(seconds), memory("VmHWM") - before
+
+
+def memory(what: str) -> float:
+    """A size of this process in GB, as Linux tells it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1e6
 
 
 def main() -> None:
@@ -88,41 +124,44 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=32_768)
     parser.add_argument("--d", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", default="", help="names of lines, by commas")
     parser.add_argument("--without", default="", help="names of lines, by commas")
     parser.add_argument("--folder", type=Path, help="of the matrix; default: a temporary one")
     options = parser.parse_args()
-    rows, without = features(options.n, options.d), options.without.split(",")
+    rows = features(options.n, options.d)
+    seconds: dict[str, float] = {}
+    print(f"n = {options.n}, d = {options.d}, {torch.get_num_threads()} threads; the normalized")
+    print(f"copy of the rows takes {rows.nbytes / 1e9:.1f} GB, memory is above the rows themselves")
+    print(f"{'':15} {'seconds':>9} {'product = 1':>12} {'memory, GB':>11}")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        folder = Path(name)
-        works: dict[str, tuple[Callable[[], None], float]] = {
-            "product": (lambda: product(rows), 1),
-            "top_k": (lambda: top_k(rows, K) and None, 1),
-            "faiss": (lambda: faiss_search(rows), 1),
-            "first version": (lambda: first_version(rows), options.n / LOOPED),
-            "disk": (lambda: disk(4 * options.n**2, folder), 1),
-            "matrix": (lambda: matrix(rows, folder, "float32"), 1),
-            "matrix float16": (lambda: matrix(rows, folder, "float16"), 1),
-        }
-        plain = None
-        print(f"n = {options.n}, d = {options.d}, {torch.get_num_threads()} threads")
-        for line, (work, times) in works.items():
-            if line in without or (line == "faiss" and find_spec("faiss") is None):
+        for line, (work, times) in works(rows, Path(name)).items():
+            wanted = not options.only or line in options.only.split(",")
+            if not wanted or line in options.without.split(","):
                 continue
-            seconds = best(options.rounds, work) * times
-            plain = plain or seconds
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-            print(
-                f"{line:15} {seconds:10.1f} s {seconds / plain:8.2f}  {peak:.1f} GB at most so far"
-            )
-        rate = 2 * options.n**2 * options.d / (plain or 1) / 1e9
-        print(f"the product runs at {rate:.0f} GFLOP/s")
+            if line == "faiss" and find_spec("faiss") is None:
+                continue
+            found, above = measured(options.rounds, work)
+            seconds[line] = found * times
+            ratio = f"{seconds[line] / seconds['product']:.2f}" if "product" in seconds else ""
+            print(f"{line:15} {seconds[line]:9.1f} {ratio:>12} {above:11.2f}", flush=True)
+    conclude(seconds, options.n, options.d)
 
 
-def matrix(rows: Tensor, folder: Path, dtype: str) -> None:
-    """storage=full, from nothing."""
-    path = folder / "matrix.npy"
-    path.unlink(missing_ok=True)
-    write_matrix(rows, path, dtype)  # type: ignore[arg-type]
+def conclude(seconds: dict[str, float], n: int, d: int) -> None:
+    """How the lines stand to one another."""
+    if "product" in seconds:
+        print(f"the product runs at {2 * n**2 * d / seconds['product'] / 1e9:.0f} GFLOP/s")
+    if {"top_k", "top_k of half"} <= seconds.keys():
+        growth = seconds["top_k"] / seconds["top_k of half"]
+        print(f"twice the rows take {growth:.2f} times as long")
+    for other in ("faiss", "first version"):
+        if {"top_k", other} <= seconds.keys():
+            print(f"top_k takes 1/{seconds[other] / seconds['top_k']:.1f} of {other}")
+    for dtype in ("", " float16"):
+        if {"product", f"disk{dtype}", f"matrix{dtype}"} <= seconds.keys():
+            bound = max(seconds["product"], seconds[f"disk{dtype}"])
+            share = bound / seconds[f"matrix{dtype}"]
+            print(f"matrix{dtype} reaches {share:.2f} of the slower of product and disk")
 
 
 if __name__ == "__main__":
