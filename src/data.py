@@ -107,11 +107,11 @@ def collate(items: list[tuple[int, Tensor | str]]) -> Batch:
 class GalleryDataModule(L.LightningDataModule):
     """Serves a gallery to Trainer.predict, in row order."""
 
-    def __init__(self, gallery: Gallery, transform: Transform, data: Data):
+    def __init__(self, gallery: Gallery, transform: Transform, data: Data, sharing: int = 1):
         super().__init__()
         self.dataset = PaintingsDataset(gallery, transform, data.max_pixels)
         self.batch_size = data.batch_size
-        self.workers = worker_count() if data.workers is None else data.workers
+        self.workers = worker_count(sharing) if data.workers is None else data.workers
 
     def predict_dataloader(self) -> DataLoader[tuple[int, Tensor | str]]:
         """Batches of at most batch_size images."""
@@ -125,9 +125,13 @@ class GalleryDataModule(L.LightningDataModule):
         )
 
 
-def worker_count() -> int:
-    """Decoding processes for this machine: none on two cores, where they would take turns."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+def worker_count(sharing: int = 1) -> int:
+    """Decoding processes for this machine: none on two cores, where they would take turns.
+
+    Where so many processes of a run are sharing the machine, each takes its part of the cores.
+    """
+    everything = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else everything
+    if cores == everything:  # else Slurm, say, has given each process its own
+        cores //= sharing
     return 0 if cores <= 2 else min(cores - 1, 8)

@@ -95,7 +95,7 @@ def _make(
     backbone = world.in_turn(lambda: load_backbone(cfg.backbone, prepare.size, cfg.seed))
     if cfg.backbone.weights == "random":
         log.warning("the network has random weights: it has learned nothing")
-    images = GalleryDataModule(gallery, prepare, cfg.data)
+    images = GalleryDataModule(gallery, prepare, cfg.data, cfg.trainer.devices)
     part = world.from_first(lambda: part_of(folder))
     try:
         world.from_first(lambda: create_rows(part / "features.npy", len(gallery), backbone.dim))

@@ -36,6 +36,7 @@ from src.tiles import (
 )
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
+NARROW = 512  # numbers a row, at which two cores take as long for all pairs as reading them does
 EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
 
@@ -81,8 +82,8 @@ def top_k(
     if not 1 <= k <= most:
         raise ValueError(f"k must be between 1 and {most} for these {len(rows)} rows, got {k}")
     where = _device(device)
-    if matrix is not None and matrix.exists() and where.type == "cuda":
-        matrix = None  # there all pairs are computed sooner than a disk gives them
+    if matrix is not None and matrix.exists() and _computed_sooner(rows, where):
+        matrix = None
     centered = center(rows, where, _precision(precision, where, matrix))
     found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered)
     size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
@@ -140,6 +141,11 @@ def _record(rows: Tensor, group: Tensor, centered: Centered, size: int) -> Recor
         size,
         torch.get_num_threads(),
     )
+
+
+def _computed_sooner(rows: Tensor, device: torch.device) -> bool:
+    """Whether all pairs are multiplied before a disk has given them."""
+    return device.type == "cuda" or rows.shape[1] < NARROW
 
 
 def _processor(device: torch.device) -> str:
@@ -228,7 +234,7 @@ def settle(
     rest = key[:, -1] if found.c < n - 1 else torch.full((b,), -torch.inf)
     limit = (rest.double() + centered.offset + bound).float()
     unproven = (limit >= score[:, -1]).nonzero().flatten()
-    for some in unproven.split(256):
+    for some in unproven.split(256) if len(unproven) else ():
         index[some], score[some] = search_again(
             rows, norms, centered, found.groups.cpu(), number[some], score[some, -1], k
         )

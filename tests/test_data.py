@@ -171,3 +171,12 @@ def test_workers_are_chosen_for_the_machine(
     assert counts == [0, 0, 2, 8]
     assert GalleryDataModule(gallery, SQUASH, Data()).workers == 8
     assert GalleryDataModule(gallery, SQUASH, Data(workers=3)).workers == 3
+
+
+@pytest.mark.parametrize(("own", "sharing", "workers"), [(16, 4, 3), (16, 8, 0), (4, 4, 3)])
+def test_processes_share_the_cores(
+    own: int, sharing: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(own)), raising=False)
+    assert worker_count(sharing) == workers

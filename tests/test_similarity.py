@@ -386,11 +386,25 @@ def test_what_is_excluded_does_not_count_for_a_matrix(tmp_path):
 def test_neighbors_from_a_finished_matrix(kind, dtype, k, tmp_path, monkeypatch):
     write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size=23)
     before = (tmp_path / "matrix.npy").read_bytes()
-    search = mock.Mock(wraps=similarity.search_again)
-    monkeypatch.setattr(similarity, "search_again", search)
-    found = top_k(FEATURES[kind], k, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
+    computed = mock.Mock(wraps=Centered.tile)
+    monkeypatch.setattr(similarity, "NARROW", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Centered, "tile", lambda *a: computed(*a))
+        found = top_k(FEATURES[kind], k, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
     assert_same(found, brute_force(FEATURES[kind], k))
+    again = round(found.unproven * len(FEATURES[kind]))
+    assert computed.call_count <= again  # only rows that the stored numbers leave open
     assert (tmp_path / "matrix.npy").read_bytes() == before
+
+
+def test_few_numbers_are_multiplied_sooner_than_a_matrix_is_read(tmp_path, monkeypatch):
+    write_matrix(BASE, tmp_path / "matrix.npy", block_size=23)
+    write_matrix(WIDE, tmp_path / "wide.npy")
+    read = mock.Mock(side_effect=AssertionError("the matrix was read"))
+    monkeypatch.setattr(Matrix, "read", read)
+    assert_same(top_k(BASE, 4, matrix=tmp_path / "matrix.npy"), brute_force(BASE, 4))
+    with pytest.raises(AssertionError, match="was read"):
+        top_k(WIDE, 4, matrix=tmp_path / "wide.npy")
 
 
 def test_something_else_in_the_matrix_place_is_refused(tmp_path):
@@ -485,8 +499,33 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
     assert not (tmp_path / "matrix.npy").exists()
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def on_gpu(test):
+    skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    return pytest.mark.gpu(skip(test))
+
+
+@on_gpu
+@kinds
+@pytest.mark.parametrize("stays", [True, False], ids=["resident", "streamed"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
+def test_no_precision_of_a_gpu_changes_a_bit(kind, precision, stays, monkeypatch):
+    monkeypatch.setattr("src.tiles.resident", lambda *_: stays)
+    k = min(4, len(FEATURES[kind]) - 1)
+    found = top_k(FEATURES[kind], k, block_size=16, device="cuda", precision=precision)
+    assert_same(found, brute_force(FEATURES[kind], k))
+
+
+@on_gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
+def test_a_gpu_finds_what_the_cpu_finds_among_many(precision):
+    centers = DRAW.random((100, 512))
+    rows = centers[DRAW.integers(100, size=5000)] + 0.1 * DRAW.random((5000, 512))
+    found = top_k(rows.astype("f4"), 10, device="cuda", precision=precision)
+    assert_same(found, top_k(rows.astype("f4"), 10, device="cpu"))
+    assert found.unproven < 0.5
+
+
+@on_gpu
 @kinds
 def test_a_gpu_changes_no_bit(kind, tmp_path):
     k = min(4, len(FEATURES[kind]) - 1)

@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from src.similarity import top_k, write_matrix
 
 K = 10
-ROWS = 4096  # of the product at once, so that it fits into memory
+ROWS = 4096  # made at once
+PRODUCTS = 2**27  # numbers of the product at once: what fits into memory without crowding it
 LOOPED = 50  # rows of the first version's loop that are run; the rest is extrapolated
 
 
@@ -42,8 +44,9 @@ def product(rows: Tensor) -> None:
     gpu = torch.cuda.is_available()
     unit = torch.nn.functional.normalize(rows)
     unit = unit.half().cuda() if gpu else unit
-    out = unit.new_empty(ROWS, len(rows))
-    for block in unit.split(ROWS):
+    size = max(1, PRODUCTS // len(rows))
+    out = unit.new_empty(size, len(rows))
+    for block in unit.split(size):
         torch.mm(block, unit.T, out=out[: len(block)])
     if gpu:
         torch.cuda.synchronize()
@@ -100,16 +103,13 @@ def works(rows: Tensor, folder: Path) -> dict[str, tuple[Callable[[], None], flo
     }
 
 
-def measured(rounds: int, work: Callable[[], None]) -> tuple[float, float]:
-    """The shortest of the rounds in seconds, and the most memory above what was there, in GB."""
-    seconds = []
+def measured(work: Callable[[], None]) -> tuple[float, float]:
+    """Its seconds, and the most memory above what was there before, in GB."""
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds), memory("VmHWM") - before
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began, memory("VmHWM") - before
 
 
 def memory(what: str) -> float:
@@ -129,22 +129,27 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="of the matrix; default: a temporary one")
     options = parser.parse_args()
     rows = features(options.n, options.d)
-    seconds: dict[str, float] = {}
+    best: dict[str, tuple[float, float]] = {}
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        lines = {
+            line: work
+            for line, work in works(rows, Path(name)).items()
+            if (not options.only or line in options.only.split(","))
+            and line not in options.without.split(",")
+            and (line != "faiss" or find_spec("faiss"))
+        }
+        for _ in range(options.rounds):  # one after the other, so that a noisy minute hits all
+            for line, (work, times) in tqdm(lines.items(), leave=False):
+                seconds, above = measured(work)
+                found = (seconds * times, above)
+                best[line] = min(best.get(line, found), found)
     print(f"n = {options.n}, d = {options.d}, {torch.get_num_threads()} threads; the normalized")
     print(f"copy of the rows takes {rows.nbytes / 1e9:.1f} GB, memory is above the rows themselves")
     print(f"{'':15} {'seconds':>9} {'product = 1':>12} {'memory, GB':>11}")
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        for line, (work, times) in works(rows, Path(name)).items():
-            wanted = not options.only or line in options.only.split(",")
-            if not wanted or line in options.without.split(","):
-                continue
-            if line == "faiss" and find_spec("faiss") is None:
-                continue
-            found, above = measured(options.rounds, work)
-            seconds[line] = found * times
-            ratio = f"{seconds[line] / seconds['product']:.2f}" if "product" in seconds else ""
-            print(f"{line:15} {seconds[line]:9.1f} {ratio:>12} {above:11.2f}", flush=True)
-    conclude(seconds, options.n, options.d)
+    plain = best["product"][0] if "product" in best else float("nan")
+    for line, (seconds, above) in best.items():
+        print(f"{line:15} {seconds:9.1f} {seconds / plain:12.2f} {above:11.2f}")
+    conclude({line: seconds for line, (seconds, _) in best.items()}, options.n, options.d)
 
 
 def conclude(seconds: dict[str, float], n: int, d: int) -> None:
