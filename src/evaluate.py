@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.postprocess import unit
-from src.similarity import Neighbors, as_tensor, exact_scores
+from src.settle import exact_scores
+from src.similarity import Neighbors, as_tensor
 from src.tiles import CHUNK, row_norms
 
 DEPTHS = (1, 5, 10)

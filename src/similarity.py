@@ -21,6 +21,7 @@ from src.candidates import Candidates
 from src.matrix import matrix_file
 from src.memory import block_rows
 from src.resume import Checkpoint, Record, hash_of
+from src.settle import settle
 from src.spread import ALONE, World
 from src.tiles import (
     Centered,
@@ -28,8 +29,6 @@ from src.tiles import (
     Sink,
     Watch,
     center,
-    exact_products,
-    exact_sum,
     row_norms,
     sweep,
     threads,
@@ -37,7 +36,6 @@ from src.tiles import (
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
 NARROW = 512  # numbers a row, at which two cores take as long for all pairs as reading them does
-EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,7 @@ def top_k(
     takes candidates from a matrix that is there. precision is that of the fast pass; it changes
     the time, never the result. Several processes (world) share out the tiles, and all get the
     result. In the folder resume, a call that was killed leaves what the next one goes on from.
-    Raises ValueError for features that are not (n, d)
-    finite floats, or for k out of range.
+    Raises ValueError for features that are not (n, d) finite floats, or for k out of range.
     """
     rows = checked(features)
     group = torch.arange(len(rows)) if groups is None else as_tensor(groups)
@@ -82,7 +79,7 @@ def top_k(
     if not 1 <= k <= most:
         raise ValueError(f"k must be between 1 and {most} for these {len(rows)} rows, got {k}")
     where = _device(device)
-    if matrix is not None and matrix.exists() and _computed_sooner(rows, where):
+    if matrix is not None and _computed_sooner(rows, where) and world.from_first(matrix.exists):
         matrix = None
     centered = center(rows, where, _precision(precision, where, matrix))
     found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered)
@@ -103,10 +100,10 @@ def top_k(
         between = (lambda: None) if kept is None else kept.tick
         sweep(centered, sinks, size, watch, world, stored, between)
     slack = stored.rounding if stored is not None and stored.readable else 0.0
-    neighbors = settle(rows, centered, found, k, slack, world)
+    index, score, unproven = settle(rows, centered, found, k, slack, world)
     if kept is not None:
         kept.remove()
-    return neighbors
+    return Neighbors(index.numpy(), score.numpy(), unproven)
 
 
 def write_matrix(
@@ -196,109 +193,3 @@ def as_tensor(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach().cpu()
     return torch.from_numpy(np.require(values, requirements=["C", "W"]))
-
-
-def settle(
-    rows: Tensor,
-    centered: Centered,
-    found: Candidates,
-    k: int,
-    slack: float = 0,
-    world: World = ALONE,
-) -> Neighbors:
-    """Score the candidates exactly; search again the rows that the bound leaves open.
-
-    slack is how much more than the bound the candidates' keys may be off. Each process does its own
-    part of the rows, from what all of them found.
-    """
-    n = len(rows)
-    own = world.part(n)
-    keys, indices = world.exchange(found.key.cpu()), world.exchange(found.index.cpu())
-    key, best = torch.cat(keys, dim=1).topk(found.c, dim=1)  # (b, c)
-    candidates = torch.cat(indices, dim=1).gather(1, best).long()
-    number = torch.arange(n)[own]
-    bound = centered.bound[own] + slack
-    norms = row_norms(rows)
-    b = len(number)
-    index, score = torch.empty(b, k, dtype=torch.int64), torch.empty(b, k)
-    # A candidate further below the k-th than both errors together is not among the k best; a step
-    # of float32 more, because rounded scores may tie.
-    possible = key.double() >= (key[:, k - 1].double() - 2 * bound - 2.0**-23)[:, None]
-    need = possible.sum(1).clamp(min=k)  # the first ones: keys descend
-    for at in (slice(start, start + EXACT) for start in range(0, b, EXACT)):
-        some = candidates[at, : int(need[at].max())]
-        exact = exact_scores(rows, norms, number[at], some)
-        exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
-        score[at], index[at] = ranked(exact, some, k)
-    # A row left out of the candidates scores at most this. It must lose, not merely tie.
-    rest = key[:, -1] if found.c < n - 1 else torch.full((b,), -torch.inf)
-    limit = (rest.double() + centered.offset + bound).float()
-    unproven = (limit >= score[:, -1]).nonzero().flatten()
-    for some in unproven.split(256) if len(unproven) else ():
-        index[some], score[some] = search_again(
-            rows, norms, centered, found.groups.cpu(), number[some], score[some, -1], k
-        )
-    share = sum(world.gathered(len(unproven))) / n
-    index, score = world.joined(index.int(), n), world.joined(score, n)
-    return Neighbors(index.numpy(), score.numpy(), share)
-
-
-def search_again(
-    rows: Tensor,
-    norms: Tensor,
-    centered: Centered,
-    groups: Tensor,
-    some: Tensor,
-    worst: Tensor,
-    k: int,
-) -> tuple[Tensor, Tensor]:
-    """Index and score (b, k) of some rows (b,) from every image that the bound cannot rule out.
-
-    worst (b,) are scores that k images of each row are known to reach.
-    """
-    n = len(rows)
-    step = n if centered.streamed is None else block_rows(centered.rows.shape[1], centered.device)
-    with exact_products(centered.precision):
-        tiles = [
-            centered.tile(some.to(centered.device), slice(start, start + step)).cpu()
-            for start in range(0, n, step)
-        ]
-    # one step of float32 for rounding
-    low = torch.nextafter(worst, torch.tensor(-torch.inf)).double()
-    floor = low - centered.offset - centered.bound[some]
-    index, score = torch.empty(len(some), k, dtype=torch.int64), torch.empty(len(some), k)
-    for at, (row, key) in enumerate(zip(some.tolist(), torch.cat(tiles, dim=1), strict=True)):
-        possible = ((key.double() >= floor[at]) & (groups != groups[row])).nonzero().T  # (1, c)
-        query = torch.tensor([row])
-        parts = [exact_scores(rows, norms, query, part) for part in possible.split(EXACT, dim=1)]
-        score[at], index[at] = (x[0] for x in ranked(torch.cat(parts, dim=1), possible, k))
-    return index, score
-
-
-def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -> Tensor:
-    """(q, c) float32: the cosine of each query (q,) with its others (q, c), from float64.
-
-    An elementwise product and a sum, because products of matrices, in float64 too, change their
-    last bits with the shape of the batch.
-    """
-    (q, c), d = others.shape, rows.shape[1]
-    step = max(1, EXACT // c)
-    # the same memory for every step: new memory would take longer than the arithmetic
-    near, left = torch.empty(step * c, d, dtype=rows.dtype), torch.empty(step, d).double()
-    right, dots = torch.empty(step * c, d).double(), torch.empty(q, c).double()
-    for start in range(0, q, step):
-        some = others[start : start + step]
-        b, pairs = len(some), some.numel()
-        torch.index_select(rows, 0, some.flatten(), out=near[:pairs])
-        products = right[:pairs].copy_(near[:pairs]).view(b, c, d)
-        products *= left[:b].copy_(rows[queries[start : start + step]])[:, None]
-        dots[start : start + b] = exact_sum(products)
-    scale = norms[queries][:, None] * norms[others]
-    return torch.where(scale == 0, 0, dots / scale).float()
-
-
-def ranked(score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k best of (q, c) scores and their index, by score descending, then index ascending."""
-    index, order = index.sort(dim=1)
-    score, best = score.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return score[:, :k], index.gather(1, best)[:, :k]

@@ -18,7 +18,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from src import candidates, resume, similarity
 from src.checks import UserError
 from src.matrix import Matrix
-from src.similarity import Neighbors, exact_scores, top_k, write_matrix
+from src.settle import exact_scores
+from src.similarity import Neighbors, top_k, write_matrix
 from src.tiles import Centered, center, row_norms
 
 DRAW = np.random.default_rng(0)

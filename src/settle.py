@@ -1,0 +1,132 @@
+"""Settling which candidates are the neighbors: scored in float64, and proven to be all there are.
+
+n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b = rows of a block.
+"""
+
+import torch
+from torch import Tensor
+
+from src.candidates import Candidates
+from src.memory import block_rows
+from src.spread import ALONE, World
+from src.tiles import Centered, exact_products, exact_sum, row_norms
+
+EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
+
+
+def settle(
+    rows: Tensor,
+    centered: Centered,
+    found: Candidates,
+    k: int,
+    slack: float = 0,
+    world: World = ALONE,
+) -> tuple[Tensor, Tensor, float]:
+    """Index and score (n, k) of the best, and the share of rows that were searched again.
+
+    A row is proven when no image outside its candidates can reach its k-th score, by the bound on
+    the fast pass; slack is how much more than that the candidates' keys may be off. Each process
+    does its own part of the rows, from what all of them found.
+    """
+    n = len(rows)
+    own = world.part(n)
+    keys, indices = world.exchange(found.key.cpu()), world.exchange(found.index.cpu())
+    key, best = torch.cat(keys, dim=1).topk(found.c, dim=1)  # (b, c)
+    candidates = torch.cat(indices, dim=1).gather(1, best).long()
+    number, bound, norms = torch.arange(n)[own], centered.bound[own] + slack, row_norms(rows)
+    index, score = _scored(rows, norms, number, key, candidates, bound, k)
+    # A row left out of the candidates scores at most this. It must lose, not merely tie.
+    rest = key[:, -1] if found.c < n - 1 else torch.full((len(key),), -torch.inf)
+    limit = (rest.double() + centered.offset + bound).float()
+    unproven = (limit >= score[:, -1]).nonzero().flatten()
+    for some in unproven.split(256) if len(unproven) else ():
+        index[some], score[some] = search_again(
+            rows, norms, centered, found.groups.cpu(), number[some], score[some, -1], k
+        )
+    share = sum(world.gathered(len(unproven))) / n
+    return world.joined(index.int(), n), world.joined(score, n), share
+
+
+def _scored(
+    rows: Tensor,
+    norms: Tensor,
+    number: Tensor,
+    key: Tensor,
+    candidates: Tensor,
+    bound: Tensor,
+    k: int,
+) -> tuple[Tensor, Tensor]:
+    """Index and score (b, k) of the best among the candidates (b, c) of these rows (b,)."""
+    b = len(number)
+    index, score = torch.empty(b, k, dtype=torch.int64), torch.empty(b, k)
+    # A candidate further below the k-th than both errors together is not among the k best; a step
+    # of float32 more, because rounded scores may tie.
+    possible = key.double() >= (key[:, k - 1].double() - 2 * bound - 2.0**-23)[:, None]
+    need = possible.sum(1).clamp(min=k)  # the first ones: keys descend
+    for at in (slice(start, start + EXACT) for start in range(0, b, EXACT)):
+        some = candidates[at, : int(need[at].max())]
+        exact = exact_scores(rows, norms, number[at], some)
+        exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
+        score[at], index[at] = ranked(exact, some, k)
+    return index, score
+
+
+def search_again(
+    rows: Tensor,
+    norms: Tensor,
+    centered: Centered,
+    groups: Tensor,
+    some: Tensor,
+    worst: Tensor,
+    k: int,
+) -> tuple[Tensor, Tensor]:
+    """Index and score (b, k) of some rows (b,) from every image that the bound cannot rule out.
+
+    worst (b,) are scores that k images of each row are known to reach.
+    """
+    n = len(rows)
+    step = n if centered.streamed is None else block_rows(centered.rows.shape[1], centered.device)
+    with exact_products(centered.precision):
+        tiles = [
+            centered.tile(some.to(centered.device), slice(start, start + step)).cpu()
+            for start in range(0, n, step)
+        ]
+    # one step of float32 for rounding
+    low = torch.nextafter(worst, torch.tensor(-torch.inf)).double()
+    floor = low - centered.offset - centered.bound[some]
+    index, score = torch.empty(len(some), k, dtype=torch.int64), torch.empty(len(some), k)
+    for at, (row, key) in enumerate(zip(some.tolist(), torch.cat(tiles, dim=1), strict=True)):
+        possible = ((key.double() >= floor[at]) & (groups != groups[row])).nonzero().T  # (1, c)
+        query = torch.tensor([row])
+        parts = [exact_scores(rows, norms, query, part) for part in possible.split(EXACT, dim=1)]
+        score[at], index[at] = (x[0] for x in ranked(torch.cat(parts, dim=1), possible, k))
+    return index, score
+
+
+def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -> Tensor:
+    """(q, c) float32: the cosine of each query (q,) with its others (q, c), from float64.
+
+    An elementwise product and a sum, because products of matrices, in float64 too, change their
+    last bits with the shape of the batch.
+    """
+    (q, c), d = others.shape, rows.shape[1]
+    step = max(1, EXACT // c)
+    # the same memory for every step: new memory would take longer than the arithmetic
+    near, left = torch.empty(step * c, d, dtype=rows.dtype), torch.empty(step, d).double()
+    right, dots = torch.empty(step * c, d).double(), torch.empty(q, c).double()
+    for start in range(0, q, step):
+        some = others[start : start + step]
+        b, pairs = len(some), some.numel()
+        torch.index_select(rows, 0, some.flatten(), out=near[:pairs])
+        products = right[:pairs].copy_(near[:pairs]).view(b, c, d)
+        products *= left[:b].copy_(rows[queries[start : start + step]])[:, None]
+        dots[start : start + b] = exact_sum(products)
+    scale = norms[queries][:, None] * norms[others]
+    return torch.where(scale == 0, 0, dots / scale).float()
+
+
+def ranked(score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best of (q, c) scores and their index, by score descending, then index ascending."""
+    index, order = index.sort(dim=1)
+    score, best = score.gather(1, order).sort(dim=1, descending=True, stable=True)
+    return score[:, :k], index.gather(1, best)[:, :k]
