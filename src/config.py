@@ -289,7 +289,7 @@ class Trainer:
     devices: int = _option(1, "processes on each machine, one for each GPU, or sharing the cores")
     num_nodes: int = _option(1, "machines, over which torchrun or srun starts the processes")
     strategy: Strategy = _option(
-        Strategy.auto, "auto, ddp: several processes share out images and pairs"
+        Strategy.auto, "several processes share out images and pairs: auto means ddp"
     )
     precision: Precision = _option(Precision["32-true"], "of the network")
 

@@ -105,7 +105,7 @@ def collate(items: list[tuple[int, Tensor | str]]) -> Batch:
 
 
 class GalleryDataModule(L.LightningDataModule):
-    """Serves a gallery to Trainer.predict, in row order."""
+    """Serves a gallery to Trainer.predict: each row once, to whichever process."""
 
     def __init__(self, gallery: Gallery, transform: Transform, data: Data, sharing: int = 1):
         super().__init__()

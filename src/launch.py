@@ -29,16 +29,17 @@ def launch(options: Trainer) -> World:
     from lightning.fabric.strategies.ddp import DDPStrategy
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    _check_srun()
     if not is_first():
         logging.getLogger().setLevel(logging.ERROR)  # all of them would say the same
     logging.getLogger("lightning.fabric.utilities").setLevel(logging.WARNING)
+    refusals = (MisconfigurationException, ValueError, RuntimeError)  # what Lightning may raise
+    asked = f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}"
     try:
         fabric = Fabric(strategy=DDPStrategy(**OVER_GLOO), **placement(options))
-    except MisconfigurationException as error:
-        raise UserError(f"trainer.devices={options.devices}: {' '.join(str(error).split())}") from (
-            error
-        )
-    fabric.launch()
+        fabric.launch()
+    except refusals as error:
+        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
     return World(fabric.global_rank, fabric.world_size, str(fabric.device))
 
 
@@ -68,10 +69,12 @@ def placement(options: Trainer) -> dict[str, Any]:
 
 def is_first() -> bool:
     """Whether this process is the first of its run, as far as its environment tells."""
-    for name in ("RANK", "SLURM_PROCID"):  # torchrun, srun
-        if name in os.environ:
-            return os.environ[name] == "0"
-    return {os.environ.get(name, "0") for name in ("LOCAL_RANK", "NODE_RANK")} == {"0"}
+    if "RANK" in os.environ:  # torchrun's
+        return os.environ["RANK"] == "0"
+    own = {os.environ[name] for name in ("LOCAL_RANK", "NODE_RANK") if name in os.environ}
+    if own:  # Lightning's; its processes inherit what a batch script has of Slurm's
+        return own == {"0"}
+    return os.environ.get("SLURM_PROCID", "0") == "0"
 
 
 def started() -> int | None:
@@ -79,7 +82,19 @@ def started() -> int | None:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return int(os.environ["WORLD_SIZE"])
     tasks = os.environ.get("SLURM_STEP_NUM_TASKS")  # SLURM_NTASKS is set in a batch script too
-    return int(tasks) if tasks else None
+    return int(tasks) if tasks and not _interactive() else None
+
+
+def _interactive() -> bool:
+    """A shell that Slurm has given, in which Lightning starts processes as on any machine."""
+    return os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+
+
+def _check_srun() -> None:
+    """Raises UserError in a batch script without srun: Lightning would wait for its other tasks."""
+    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    if several and started() is None and not _interactive() and "LOCAL_RANK" not in os.environ:
+        raise UserError("this batch job has several tasks: start the command with srun")
 
 
 def check_started(options: Trainer) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from src.checks import UserError
 from src.files import alone, create_npy, readable
-from src.resume import RECORD, DoneLog, Record, begin
+from src.resume import LOGS, RECORD, DoneLog, Record, begin
 from src.spread import World
 from src.tiles import Centered, tile_pairs
 
@@ -101,7 +101,8 @@ class Matrix:
             if not failed:
                 for future in [*self._waiting, self._syncing]:
                     future.result()
-            if self._written:
+            # after a sync that failed the next may say nothing, though what was written is lost
+            if self._written and not self._syncing.exception():
                 self._sync(self._written)
         finally:
             os.close(self._file)
@@ -136,12 +137,8 @@ def matrix_file(
     wanted = replace(wanted, groups="")  # left out of neighbors, never of the matrix
     n, folder = len(centered.rows), path.with_name(path.name + ".part")
     with alone(path.parent) if world.first else nullcontext():
-        there = world.from_first(lambda: path.exists())
-        if there:
-            world.from_first(lambda: _check(path, n, dtype, wanted))
-            record = wanted
-        else:
-            record = world.from_first(lambda: _begin(folder, n, dtype, wanted))
+        there = world.from_first(lambda: is_finished(path, n, dtype, wanted))
+        record = wanted if there else world.from_first(lambda: _begin(folder, n, dtype, wanted))
         place = path if there else folder / "matrix.npy"
         matrix = Matrix(place, centered, record, None if there else DoneLog(folder, world))
         failed = True
@@ -161,6 +158,8 @@ def matrix_file(
 def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
     record = begin(folder, wanted)
     if not (folder / "matrix.npy").exists():
+        for log in folder.glob(LOGS):  # of one that somebody has deleted
+            log.unlink()
         item = np.dtype(dtype).itemsize
         hint = f"similarity.dtype=float16 needs {readable(2 * n * n)}, " if item == 4 else ""
         new = folder / "matrix.npy.new"
@@ -171,7 +170,10 @@ def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
     return record
 
 
-def _check(path: Path, n: int, dtype: str, wanted: Record) -> None:
+def is_finished(path: Path, n: int, dtype: str, wanted: Record) -> bool:
+    """Whether the matrix is there. Raises UserError where something else is."""
+    if not path.exists():
+        return False
     try:
         array = np.load(path, mmap_mode="r")
         right = (array.shape, str(array.dtype)) == ((n, n), dtype)
@@ -182,3 +184,4 @@ def _check(path: Path, n: int, dtype: str, wanted: Record) -> None:
     record = path.with_suffix(".json")
     if not record.is_file() or json.loads(record.read_text())["features"] != wanted.features:
         raise UserError(f"{path} is not known to be of these features ({record}): delete it")
+    return True

@@ -19,7 +19,7 @@ from src.candidates import Candidates
 from src.files import replacing
 from src.spread import World
 
-RECORD = "record.json"
+RECORD, LOGS = "record.json", "done-*.txt"
 SECONDS = 20.0  # between two saves
 SLOWER = 20  # or as many times as long as a save takes
 
@@ -72,7 +72,7 @@ class DoneLog:
         self._path = folder / f"done-{world.rank}.txt"
         self.done = {
             int(line)
-            for path in folder.glob("done-*.txt")
+            for path in folder.glob(LOGS)
             for line in path.read_text().splitlines(keepends=True)
             if line.endswith("\n") and line.strip()
         }
@@ -93,6 +93,7 @@ class Checkpoint:
         self.found, self.world = found, world
         self.folder = parent / f"neighbors-{wanted.features}-{wanted.groups}-{found.c}.part"
         self.record = world.from_first(lambda: begin(self.folder, wanted))
+        self._made_by = json.dumps(asdict(self.record))
         self._saved, self._cost = time.monotonic(), 0.0
         if world.first and self._load():
             self.save()
@@ -110,6 +111,8 @@ class Checkpoint:
     def _load(self) -> bool:
         """Join what all processes of the call before had, each tile once."""
         files = [np.load(path, allow_pickle=False) for path in self._files()]
+        # another run may have begun here anew, with other blocks, while one still saved its own
+        files = [file for file in files if str(file["record"]) == self._made_by]
         for file in sorted(files, key=lambda file: -len(file["done"])):
             done = set(file["done"].tolist())
             if not done & self.found.seen:  # else the first process had joined it already
@@ -131,9 +134,9 @@ class Checkpoint:
     def save(self) -> None:
         """Write what this process has."""
         began = time.monotonic()
-        own = self.found.seen
+        done = np.array(sorted(self.found.seen), dtype=np.int64)
         arrays = {"key": self.found.key.cpu().numpy(), "index": self.found.index.cpu().numpy()}
         with replacing(self._path(self.world.rank)) as part, part.open("wb") as file:
-            np.savez(file, allow_pickle=False, done=np.array(sorted(own), dtype=np.int64), **arrays)
+            np.savez(file, allow_pickle=False, record=self._made_by, done=done, **arrays)
         self._saved = time.monotonic()
         self._cost = self._saved - began

@@ -83,7 +83,12 @@ class RowWriter(BasePredictionWriter):
             os.pwrite(self._file.fileno(), values.tobytes(), self._start + row * values.nbytes)
         self.unreadable |= dict(batch.unreadable)
         self._bar.update(len(batch.rows) + len(batch.unreadable))
+        self.world.meet()
         self._idle_since = time.perf_counter()
+
+    def on_predict_end(self, *_: object) -> None:
+        """The others may have batches left."""
+        self.world.meet(finished=True)
 
 
 def keep_rows(path: Path, kept: list[int]) -> None:

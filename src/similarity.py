@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.candidates import Candidates
-from src.matrix import matrix_file
+from src.matrix import is_finished, matrix_file
 from src.memory import block_rows
 from src.resume import Checkpoint, Record, hash_of
 from src.settle import settle
@@ -79,12 +79,17 @@ def top_k(
     if not 1 <= k <= most:
         raise ValueError(f"k must be between 1 and {most} for these {len(rows)} rows, got {k}")
     where = _device(device)
-    if matrix is not None and _computed_sooner(rows, where) and world.from_first(matrix.exists):
-        matrix = None
-    centered = center(rows, where, _precision(precision, where, matrix))
+    # one for all: candidates of one process are settled by the bound of another
+    fast = world.from_first(lambda: _precision(precision, where, matrix))
+    centered = center(rows, where, fast)
     found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered)
     size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
     wanted = _record(rows, group, centered, size)
+    if matrix is not None:
+        path = matrix
+        there = world.from_first(lambda: is_finished(path, len(rows), dtype, wanted))
+        if there and world.from_first(lambda: _computed_sooner(rows, where)):
+            matrix = None
     with ExitStack() as files:
         sinks: list[Sink] = [found]
         stored = kept = None

@@ -6,7 +6,7 @@ when the connection to a process that died is closed.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,9 +67,12 @@ class World:
         try:
             if self.first:
                 told = [make(), True]
-        finally:
-            with _heard():
+        except BaseException:
+            with suppress(RuntimeError):  # that others are gone too is not what went wrong
                 dist.broadcast_object_list(told, 0)
+            raise
+        with _heard():
+            dist.broadcast_object_list(told, 0)
         if not told[1]:
             # The first process says why and gives the code. Another code than 0 here, and Lightning
             # would kill it before it has.

@@ -196,7 +196,8 @@ def sweep(
     wanted = [i for i in range(len(pairs)) if not all(i in those for those in done)]
     own = wanted[world.part(len(wanted))]
     # always the same on the CPU: new memory would cost an eighth of the product
-    memory = torch.empty(size * size) if centered.device.type == "cpu" else None
+    side = min(size, len(centered.rows))
+    memory = torch.empty(side * side) if centered.device.type == "cpu" else None
     with exact_products(centered.precision):
         for number, following in zip(watch(own), [*own[1:], None], strict=False):
             rows, columns = pairs[number]

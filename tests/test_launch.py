@@ -177,6 +177,7 @@ def test_a_run_ends_with_a_killed_process_and_the_next_goes_on(
         ({"RANK": "0", "LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
         ({"RANK": "2", "LOCAL_RANK": "0"}, False),
         ({"LOCAL_RANK": "1"}, False),
+        ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, False),  # Lightning's, in a batch script
         ({"NODE_RANK": "1"}, False),
         ({"SLURM_PROCID": "0"}, True),
         ({"SLURM_PROCID": "4", "SLURM_LOCALID": "0"}, False),
@@ -196,6 +197,7 @@ def test_the_first_process_is_known_by_its_environment(environment, first, monke
         ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "4"}, Trainer(), True),
         ({"SLURM_STEP_NUM_TASKS": "2"}, Trainer(devices=4), True),
         ({"SLURM_NTASKS": "4"}, Trainer(), False),  # a batch script, without srun
+        ({"SLURM_STEP_NUM_TASKS": "1", "SLURM_JOB_NAME": "bash"}, Trainer(devices=4), False),
     ],
 )
 def test_another_number_of_processes_than_asked_is_refused(
@@ -208,6 +210,19 @@ def test_another_number_of_processes_than_asked_is_refused(
         return
     with pytest.raises(UserError, match=r"\d processes were started, but trainer.devices=\d"):
         check_started(trainer)
+
+
+def test_several_tasks_without_srun_are_refused(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    with pytest.raises(UserError, match="several tasks: start the command with srun"):
+        launch(Trainer(accelerator=Accelerator.cpu, devices=4))
+
+
+def test_what_lightning_refuses_is_said(monkeypatch):
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="devices=4 trainer.num_nodes=1: .*--ntasks-per-node"):
+        launch(Trainer(accelerator=Accelerator.cpu, devices=4))
 
 
 def test_a_device_that_is_not_there_is_refused_before_processes_start():

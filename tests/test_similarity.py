@@ -436,6 +436,33 @@ def test_a_matrix_goes_on_after_an_error(dtype, tmp_path, monkeypatch):
     assert not (tmp_path / "matrix.npy.part").exists()
 
 
+def test_what_a_failed_sync_may_have_lost_is_computed_again(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("src.matrix.SECONDS", -1)
+        patch.setattr("os.fdatasync", mock.Mock(side_effect=[OSError("unplugged"), *[None] * 99]))
+        with pytest.raises(OSError, match="unplugged"):
+            write_matrix(BASE, tmp_path / "matrix.npy", block_size=7)
+    assert not list((tmp_path / "matrix.npy.part").glob("done-*.txt"))
+
+
+def test_a_deleted_part_of_a_matrix_is_written_anew(tmp_path, monkeypatch):
+    write_matrix(BASE, tmp_path / "whole.npy", block_size=7)
+    sync = mock.Mock(side_effect=chain([None] * 5, repeat(OSError("unplugged"))))
+    with monkeypatch.context() as patch:
+        patch.setattr("src.matrix.SECONDS", -1)
+        patch.setattr("os.fdatasync", sync)
+        with pytest.raises(OSError, match="unplugged"):
+            write_matrix(BASE, tmp_path / "matrix.npy", block_size=7)
+    assert list((tmp_path / "matrix.npy.part").glob("done-*.txt"))
+    (tmp_path / "matrix.npy.part" / "matrix.npy").unlink()
+    write_matrix(BASE, tmp_path / "matrix.npy", block_size=7)
+    assert (tmp_path / "matrix.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_a_block_larger_than_all_is_all():
+    assert_same(top_k(BASE, 4, block_size=10**7), brute_force(BASE, 4))
+
+
 @kinds
 @pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
 def test_precision_of_the_fast_pass_changes_no_bit(kind, precision):
@@ -470,6 +497,24 @@ def test_a_stopped_search_goes_on(kind, stop, tmp_path, monkeypatch):
     if begun and len(FEATURES[kind]) == 40:
         assert left == list(range(stop, 21))
     assert not list(tmp_path.iterdir())
+
+
+def test_candidates_that_another_run_left_are_not_joined(tmp_path, monkeypatch):
+    def stopping(tiles):
+        yield from tiles[:5]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resume, "SECONDS", -1)
+    monkeypatch.setattr(resume, "SLOWER", 0)
+    for folder, size in (("a", 7), ("b", 9)):
+        with pytest.raises(KeyboardInterrupt):
+            top_k(BASE, 4, block_size=size, resume=tmp_path / folder, watch=stopping)
+    (ours,), (theirs,) = (tmp_path.glob(f"{name}/*/candidates-0.npz") for name in "ab")
+    shutil.copy(theirs, ours)
+    left = []
+    watch = lambda tiles: left.extend(tiles) or tiles  # noqa: E731
+    assert_same(top_k(BASE, 4, resume=tmp_path / "a", watch=watch), brute_force(BASE, 4))
+    assert left == list(range(21))
 
 
 def test_work_on_other_features_is_not_gone_on_with(tmp_path):
