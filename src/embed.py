@@ -57,7 +57,11 @@ def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
     folder = parent / cfg.backbone.layer
     options["layer"] = cfg.backbone.layer
     there = world.from_first(folder.is_dir)
-    facts = {"weights": options["weights"], "reused_embeddings": there}
+    facts = {
+        "weights": options["weights"],
+        "reused_embeddings": there,
+        "processes": world.size,
+    }
     if there:
         log.info("embedding: nothing to do, the rows are in %s", folder)
     else:
@@ -141,7 +145,6 @@ def _predict(
         "images_per_second": len(images.dataset) / seconds,
         "waiting_for_data": writer.waited / seconds,
         "device": str(device),
-        "processes": world.size,
     }
 
 
