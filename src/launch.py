@@ -32,7 +32,8 @@ def launch(options: Trainer) -> World:
     _check_srun()
     if not is_first():
         logging.getLogger().setLevel(logging.ERROR)  # all of them would say the same
-    logging.getLogger("lightning.fabric.utilities").setLevel(logging.WARNING)
+    for name in ("lightning.fabric.utilities", "lightning.pytorch.utilities"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a banner of how many there are
     refusals = (MisconfigurationException, ValueError, RuntimeError)  # what Lightning may raise
     asked = f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}"
     try:

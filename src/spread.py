@@ -4,6 +4,7 @@ All of them talk over gloo, on GPUs too: nothing here needs NCCL's speed, and gl
 when the connection to a process that died is closed.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,9 +26,10 @@ def _heard() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no class of its own for it
+        reason = re.sub(r"^\[\S+\] ", "", str(error)).partition(". ")[0]
         raise UserError(
-            f"another process of this run has ended ({str(error).splitlines()[0]}): what was"
-            " finished is kept, start again to go on"
+            f"another process of this run has ended ({reason}): what was finished is kept, start"
+            " again to go on"
         ) from error
 
 
