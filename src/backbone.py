@@ -1,75 +1,194 @@
-"""The network: its weights, the layer whose output is the embedding, and pooling."""
+"""The network cut at its layers, and the pooling of their outputs to one row an image."""
 
-import hashlib
+import logging
+import time
 from contextlib import redirect_stderr
-from http.client import HTTPException
 from io import StringIO
-from pathlib import Path
+from math import prod
 from typing import Any, cast
 
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchvision import models
-from torchvision.models import WeightsEnum, feature_extraction
+from torchvision.models import feature_extraction
 
 from src import config
 from src.checks import UserError, near
-from src.config import Data, Pooling
+from src.config import Pooling
 from src.data import Batch, Transform
+from src.network import is_resnet, load_network
+
+log = logging.getLogger(__name__)
+
+
+def joined_layers(backbone: config.Backbone) -> list[str]:
+    """The layers whose rows, joined, are the embedding; mostly one. Raises UserError."""
+    parts = [_known_as(part, backbone) for part in backbone.layer.split("+")]
+    if len(set(parts)) < len(parts):
+        raise UserError(f"backbone.layer={backbone.layer} names a layer twice")
+    return parts
+
+
+def written_layers(backbone: config.Backbone) -> list[str]:
+    """The layers that one pass writes, those of backbone.layer among them."""
+    every = backbone.layers
+    if every is None:
+        every = ["layer1", "layer2", "layer3", "layer4"] if is_resnet(backbone) else []
+    return list(
+        dict.fromkeys([*(_known_as(layer, backbone) for layer in every), *joined_layers(backbone)])
+    )
+
+
+def _known_as(layer: str, backbone: config.Backbone) -> str:
+    # avgpool is a ResNet's last layer before its classifier; pooled here, by backbone.pooling
+    return "layer4" if layer == "avgpool" and is_resnet(backbone) else layer
+
+
+class Extractor(nn.Module):
+    """Pixels to the pooled outputs of several layers."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: list[str],
+        pooling: Pooling,
+        gem_p: float,
+        prepare: Transform,
+    ) -> None:
+        super().__init__()
+        nodes = {_node(network, layer): layer for layer in layers}
+        cut = feature_extraction.create_feature_extractor(
+            network, nodes, suppress_diff_warning=True
+        )
+        self.cut = cut.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.layers, self.pooling, self.gem_p = layers, pooling, gem_p
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(prepare.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(prepare.std)[:, None, None])
+        self.eval()
+        self.axes, self.dims = self._probe(prepare.size)  # by layer
+
+    @torch.inference_mode()
+    def _probe(self, size: int) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+        """For each layer the axes to pool over and the width d of a row, found by trying."""
+        tried = self.cut(torch.zeros(2, 3, size, size))
+        shapes = {
+            layer: tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            for layer, output in tried.items()
+        }
+        larger = self._larger(size) if any(len(shape) == 4 for shape in shapes.values()) else {}
+        axes, dims = {}, {}
+        for layer, shape in shapes.items():
+            axes[layer] = _axes(layer, shape, larger.get(layer), self.pooling)
+            left = [n for axis, n in enumerate(shape) if axis and axis not in axes[layer]]
+            dims[layer] = prod(cast(list[int], left))
+        return axes, dims
+
+    def _larger(self, size: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of a larger image; empty for a network of one input size alone."""
+        try:
+            with redirect_stderr(StringIO()):  # torch.fx prints a traceback beside raising
+                tried = self.cut(torch.zeros(2, 3, size + 64, size + 64))
+        except (AssertionError, RuntimeError, ValueError):
+            return {}
+        return {layer: tuple(output.shape) for layer, output in tried.items()}
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(b, size, size, 3) uint8 -> for each layer (b, d) float32."""
+        pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last, as it lies in memory
+        outputs = self.cut((pixels - self.mean) / self.std)
+        return [
+            pool(outputs[layer], self.pooling, self.axes[layer], self.gem_p)
+            for layer in self.layers
+        ]
+
+
+def _axes(
+    layer: str, shape: tuple[int, ...] | str, larger: tuple[int, ...] | None, pooling: Pooling
+) -> tuple[int, ...]:
+    """The axes to pool a layer over. Raises UserError when it gives no row an image."""
+    if isinstance(shape, str) or len(shape) not in (2, 3, 4) or shape[0] != 2:
+        raise UserError(
+            f"backbone.layer={layer} gives no row an image, but {shape} for two: choose another"
+        )
+    if pooling is Pooling.token and len(shape) != 3:
+        raise UserError(
+            f"backbone.pooling=token needs a layer of tokens (b, tokens, d), {layer} gives"
+            f" {shape}: choose avg, max or gem"
+        )
+    if len(shape) < 4:
+        return (1,) if len(shape) == 3 else ()
+    # those that grow with the image: Swin's features are (b, h, w, c)
+    grown = [axis for axis in (1, 2, 3) if larger and shape[axis] != larger[axis]]
+    return tuple(grown) or (2, 3)
 
 
 class Backbone(L.LightningModule):
-    """A network cut at one layer, its output pooled to one row an image.
+    """Embeds batches. Where the device has too little memory, half as many images at once."""
 
-    Raises UserError when the layer gives no such rows.
-    """
-
-    def __init__(self, extractor: nn.Module, pooling: Pooling, gem_p: float, size: int):
+    def __init__(self, extractor: Extractor, size: int) -> None:
         super().__init__()
-        self.extractor, self.pooling, self.gem_p = extractor.eval(), pooling, gem_p
-        self.axes, self.dim = self._probe(size)
+        self.extractor, self.size = extractor, size
+        self.at_once = 0  # images; 0: as they come
+        self.compiled: Any = None
+        self.compile_seconds = 0.0
 
-    @torch.inference_mode()
-    def _probe(self, size: int) -> tuple[tuple[int, ...], int]:
-        """The axes to pool over and the width d of a row, found by trying."""
-        output = self._output(torch.zeros(2, 3, size, size))
-        shape = tuple(output.shape) if isinstance(output, Tensor) else ()
-        if len(shape) not in (2, 3, 4) or shape[0] != 2:
-            raise UserError(
-                "backbone.layer gives no row an image, but"
-                f" {shape or type(output).__name__} for two: choose another"
-            )
-        if self.pooling is Pooling.token and len(shape) != 3:
-            raise UserError(
-                f"backbone.pooling=token needs a layer of tokens (b, tokens, d), this one gives"
-                f" {shape}: choose avg, max or gem"
-            )
-        axes = (1,) if len(shape) == 3 else tuple(range(2, len(shape)))
-        if len(shape) == 4:
-            axes = self._spatial(shape, size) or axes
-        width = [side for axis, side in enumerate(shape) if axis > 0 and axis not in axes]
-        return axes, int(torch.tensor(width).prod())
+    def compile_for(self, batch_size: int) -> None:
+        """From here on the network is compiled, for batches of exactly that many images."""
+        self.at_once = batch_size
+        compiled = torch.compile(self.extractor, dynamic=False, options={"freezing": True})
+        object.__setattr__(self, "compiled", compiled)  # not as a module of this one: it is there
 
-    def _spatial(self, shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-        """The axes that grow with the input: Swin's features are (b, h, w, c)."""
+    def on_predict_start(self) -> None:
+        """Compile before the clock runs."""
+        if self.compiled is not None:
+            began = time.perf_counter()
+            blank = torch.zeros(self.at_once, self.size, self.size, 3, dtype=torch.uint8)
+            with self.trainer.precision_plugin.predict_step_context():
+                self(blank.to(self.device))
+            self.compile_seconds = time.perf_counter() - began
+            log.info("embedding: the network is compiled, %.0f s", self.compile_seconds)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(b, size, size, 3) uint8 -> for each layer (b, d) float32. Raises UserError."""
+        while (rows := self._tried(images)) is None:
+            self.at_once = (self.at_once or len(images)) // 2
+            if not self.at_once:
+                raise UserError(
+                    f"{self.device} has too little memory for a single image: take a smaller"
+                    " backbone.name, or trainer.accelerator=cpu"
+                )
+            log.warning(
+                "%s is out of memory: from here on %d images at once", self.device, self.at_once
+            )
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        return rows
+
+    def _tried(self, images: Tensor) -> list[Tensor] | None:
+        """The rows; None when there is not enough memory."""
         try:
-            with redirect_stderr(StringIO()):  # torch.fx prints a traceback beside raising
-                larger = self._output(torch.zeros(2, 3, size + 64, size + 64)).shape
-        except (AssertionError, RuntimeError, ValueError):  # networks of one input size alone
-            return ()
-        return tuple(axis for axis in (1, 2, 3) if shape[axis] != larger[axis])
+            parts = [self._part(part) for part in images.split(self.at_once or len(images))]
+        except RuntimeError as error:
+            # torch has a class for this on GPUs alone
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                return None
+            raise
+        return [torch.cat(rows) for rows in zip(*parts, strict=True)]
 
-    def _output(self, images: Tensor) -> Any:
-        return self.extractor(images)["output"]
+    def _part(self, images: Tensor) -> list[Tensor]:
+        if self.compiled is None:
+            return self.extractor(images)  # type: ignore[no-any-return]
+        missing = self.at_once - len(images)  # compiled code takes whole batches alone
+        whole = nn.functional.pad(images, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else images
+        return [rows[: len(images)] for rows in self.compiled(whole)]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, 3, size, size) -> (b, d) float32."""
-        return pool(self._output(images), self.pooling, self.axes, self.gem_p)
-
-    def predict_step(self, batch: Batch) -> Tensor:
-        """The rows of a batch, none where no image of it could be read."""
-        return self(batch.images) if batch.rows else torch.empty(0, self.dim)
+    def predict_step(self, batch: Batch) -> list[Tensor]:
+        """For each layer the rows of a batch, none where no image of it could be read."""
+        if not batch.rows:
+            return [torch.empty(0, dim) for dim in self.extractor.dims.values()]
+        return self(batch.images)  # type: ignore[no-any-return]
 
 
 def pool(output: Tensor, pooling: Pooling, axes: tuple[int, ...], gem_p: float) -> Tensor:
@@ -91,119 +210,21 @@ def pool(output: Tensor, pooling: Pooling, axes: tuple[int, ...], gem_p: float) 
             return output.mean(axes).flatten(1)
 
 
-def pretrained(backbone: config.Backbone) -> WeightsEnum:
-    """torchvision's entry for the weights; for random ones or a file, the model's first entry.
-
-    Raises UserError when the model has no such weights.
-    """
-    entries = list(models.get_model_weights(backbone.name))
-    if backbone.weights == "random" or backbone.path:
-        return entries[0]
-    for entry in entries:
-        if entry.name == backbone.weights:
-            return entry
-    raise UserError(
-        f"backbone.weights={backbone.weights}: {backbone.name} has"
-        f" {', '.join(entry.name for entry in entries)}; random or a path work too"
-    )
-
-
-def transform(backbone: config.Backbone, data: Data) -> Transform:
-    """What the weights expect of an image: size, mean, standard deviation, interpolation."""
-    preset = pretrained(backbone).transforms()
-    return Transform(
-        resize=data.resize,
-        size=preset.crop_size[0],
-        crop_from=preset.resize_size[0],
-        longer_side=data.longer_side,
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-        interpolation=preset.interpolation.value,
-    )
-
-
-def load_backbone(backbone: config.Backbone, size: int, seed: int) -> Backbone:
-    """The network, ready to embed images of size x size pixels. Raises UserError."""
-    network = _network(backbone, seed)
-    node = _node(network, backbone.layer)
-    extractor = feature_extraction.create_feature_extractor(
-        network, {node: "output"}, suppress_diff_warning=True
-    )
-    return Backbone(extractor, backbone.pooling, backbone.gem_p, size)
+def load_backbone(
+    backbone: config.Backbone, layers: list[str], prepare: Transform, seed: int
+) -> Backbone:
+    """The network, ready to embed images that were prepared so. Raises UserError."""
+    network = load_network(backbone, seed)
+    extractor = Extractor(network, layers, backbone.pooling, backbone.gem_p, prepare)
+    return Backbone(extractor, prepare.size)
 
 
 def _node(network: nn.Module, layer: str) -> str:
-    # A ResNet's last layer before its classifier; pooled here, so that backbone.pooling applies.
-    node = "layer4" if layer == "avgpool" and isinstance(network, models.ResNet) else layer
+    """Raises UserError when the network has no such node."""
     names = feature_extraction.get_graph_node_names(network, suppress_diff_warning=True)[1]
     known = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
-    if node not in known:
+    if layer not in known:
         last = [name for name in names if name.count(".") < 2][-5:]
         hint = near(layer, known) or f"; its last ones: {', '.join(last)}"
         raise UserError(f"backbone.layer={layer} is not a node of {type(network).__name__}{hint}")
-    return node
-
-
-def _network(backbone: config.Backbone, seed: int) -> nn.Module:
-    if backbone.weights == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return _build(backbone.name, None)
-    if backbone.path:
-        network = _build(backbone.name, None)
-        _load_file(network, backbone.path)
-        return network
-    return _load_pretrained(backbone)
-
-
-def _build(name: str, weights: WeightsEnum | None) -> nn.Module:
-    return cast(nn.Module, models.get_model(name, weights=weights))
-
-
-def _load_file(network: nn.Module, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        missing, unexpected = network.load_state_dict(state, strict=False)
-    except Exception as error:  # a file that is no checkpoint makes the unpickler raise anything
-        first = " ".join(str(error).split(". ")[0].split())[:200]
-        raise UserError(
-            f"backbone.weights={path} is no state dict for {type(network).__name__}: {first}"
-        ) from error
-    for what, keys in (("lacks", missing), ("has, and the model has not,", unexpected)):
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise UserError(
-                f"backbone.weights={path} {what} {', '.join(keys[:3])}{more}: is"
-                " backbone.name right?"
-            )
-
-
-def _load_pretrained(backbone: config.Backbone) -> nn.Module:
-    """torchvision's own weights, fetched once; the checksum stands in the file's name."""
-    entry = pretrained(backbone)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
-    if cached.exists() and not sha256(cached).startswith(cached.stem.split("-")[-1]):
-        raise UserError(f"{cached} is damaged (its checksum is another): delete it and start again")
-    try:
-        return _build(backbone.name, entry)
-    except (OSError, HTTPException, RuntimeError) as error:
-        raise UserError(
-            f"backbone.weights={backbone.weights} could not be fetched ({error}): put"
-            f" {cached.name} from {entry.url} at {cached}, or set backbone.weights=<path of a state"
-            " dict>, or backbone.weights=random"
-        ) from error
-
-
-def weights_id(backbone: config.Backbone, seed: int) -> str:
-    """What tells these weights from any others: a name, a seed or a checksum."""
-    if backbone.weights == "random":
-        return f"random (seed {seed})"
-    if backbone.path:
-        return f"{backbone.path.name} (sha256 {sha256(backbone.path)[:16]})"
-    return backbone.weights
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return layer

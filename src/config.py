@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that a wrong option is refused at once.
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ class Resize(Enum):
     squash = "squash"
     crop = "crop"
     pad = "pad"
+
+
+class Decode(Enum):
+    scaled = "scaled"
+    full = "full"
 
 
 class Pooling(Enum):
@@ -73,6 +79,12 @@ class Accelerator(Enum):
     mps = "mps"
 
 
+class Compile(Enum):
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 class Strategy(Enum):
     auto = "auto"
     ddp = "ddp"
@@ -100,7 +112,14 @@ class Data:
         " thumb = 200; null = as they are",
     )
     limit: int | None = _option(None, "take a seeded sample of this many images; null = all")
-    batch_size: int = _option(32, "images that go through the network at once")
+    batch_size: int | None = _option(
+        None, "images that go through the network at once; null = by the machine"
+    )
+    decode: Decode = _option(
+        Decode.scaled,
+        "scaled: JPEGs far larger than the network's input are decoded at 1/2, 1/4 or 1/8 of their"
+        " size, several times as fast; full: every pixel",
+    )
     workers: int | None = _option(None, "processes that decode images; null = by the machine")
     resize: Resize = _option(
         Resize.squash, "to the network's square: the whole picture squashed, center crop, or padded"
@@ -197,28 +216,50 @@ class Download:
 
 @dataclass
 class Backbone:
-    name: str = _option("resnet50", "any torchvision classification model")
-    weights: str = _option(
-        "IMAGENET1K_V2", "IMAGENET1K_V1, IMAGENET1K_V2, random (seeded), or a state dict's path"
+    name: str = _option(
+        "resnet50", "any torchvision classification model, or timm/<model> with the extra timm"
     )
-    layer: str = _option("avgpool", "layer1 ... layer4, avgpool, or any node of the model")
+    weights: str = _option(
+        "IMAGENET1K_V2",
+        "IMAGENET1K_V1, IMAGENET1K_V2, random (seeded), or a state dict's path; pretrained: timm's",
+    )
+    layer: str = _option(
+        "avgpool",
+        "layer1 ... layer4, avgpool, or any node of the model; several joined: layer3+avgpool",
+    )
+    layers: list[str] | None = _option(
+        None, "written by the same pass; null = layer1 to layer4 of a ResNet, else layer alone"
+    )
     pooling: Pooling = _option(
         Pooling.avg, "over the spatial axes, or over tokens; token = the first"
     )
     gem_p: float = _option(3.0, "exponent of gem pooling")
 
     def __post_init__(self) -> None:
-        if self.name not in model_names():
+        if self.in_timm:
+            if find_spec("timm") is None:
+                raise UserError(
+                    f"backbone.name={self.name} needs timm, the extra of that name:"
+                    " pip install -e .[timm]"
+                )
+        elif self.name not in model_names():
             raise UserError(
                 f"backbone.name={self.name} is not a torchvision classification model"
                 f"{near(self.name, model_names())}"
             )
-        if not re.fullmatch(r"random|IMAGENET1K_\w+", self.weights) and not self.path:
+        known = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
+        if not re.fullmatch(f"random|{known}", self.weights) and not self.path:
+            names = "pretrained" if self.in_timm else "IMAGENET1K_V1, IMAGENET1K_V2"
             raise UserError(
-                f"backbone.weights={self.weights} is neither IMAGENET1K_V1, IMAGENET1K_V2 nor"
-                " random, and there is no file of that name"
+                f"backbone.weights={self.weights} is neither {names} nor random, and there is no"
+                " file of that name"
             )
         between(1, 100, backbone__gem_p=self.gem_p)
+
+    @property
+    def in_timm(self) -> bool:
+        """Whether the model is one of timm's."""
+        return self.name.startswith("timm/")
 
     @property
     def path(self) -> Path | None:
@@ -292,6 +333,9 @@ class Trainer:
         Strategy.auto, "several processes share out images and pairs: auto means ddp"
     )
     precision: Precision = _option(Precision["32-true"], "of the network")
+    compile: Compile = _option(
+        Compile.auto, "the network by torch.compile; auto: where the gallery's size repays the time"
+    )
 
     def __post_init__(self) -> None:
         at_least(1, trainer__devices=self.devices, trainer__num_nodes=self.num_nodes)

@@ -1,32 +1,38 @@
-"""From files to tensors: decoding, the transform to the network's square, and the batches."""
+"""From files to pixels: decoding, the transform to the network's square, and the batches."""
 
-import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import lightning as L
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from src.config import Data, Resize
+from src.config import Decode, Resize
 from src.gallery import Gallery
 from src.images import Unreadable, load_rgb
+
+Pixels = NDArray[np.uint8]
+SPARE = 2  # times the pixels that are kept: a JPEG decoded smaller still looks the same
 
 
 class Batch(NamedTuple):
     """Decoded images and the gallery rows they belong to; rows that could not be read, and why."""
 
-    images: Tensor  # (b, 3, size, size) float32
+    images: Tensor  # (b, size, size, 3) uint8
     rows: list[int]
     unreadable: list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A PIL image to the network's input. Its repr identifies it in the embeddings' fingerprint."""
+    """A PIL image to the network's square. Its repr identifies it in the embeddings' fingerprint.
+
+    mean and std are for the network, which subtracts and divides on its own device.
+    """
 
     resize: Resize
     size: int  # pixels, the side of the network's square
@@ -35,15 +41,26 @@ class Transform:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
+    decode: Decode = Decode.scaled
 
-    def __call__(self, image: Image.Image) -> Tensor:
-        """A (3, size, size) float32 tensor, normalized by mean and std."""
+    def __call__(self, image: Image.Image) -> Pixels:
+        """The (size, size, 3) pixels."""
         if self.longer_side is not None:
             image.thumbnail((self.longer_side, self.longer_side))
-        pixels = np.array(self._square(image))  # (size, size, 3) uint8
-        square = torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        return (square - mean[:, None, None]) / std[:, None, None]
+        return np.asarray(self._square(image))
+
+    def needed(self, width: int, height: int) -> tuple[int, int]:
+        """The fewest pixels of a file of width x height that the square is still made of well."""
+        if self.decode is Decode.full:
+            return width, height
+        kept = {
+            Resize.squash: self.size / min(width, height),
+            Resize.crop: self.crop_from / min(width, height),
+            Resize.pad: self.size / max(width, height),
+        }[self.resize]
+        if self.longer_side is not None:
+            kept = max(kept, self.longer_side / max(width, height))
+        return max(1, round(width * kept * SPARE)), max(1, round(height * kept * SPARE))
 
     def _square(self, image: Image.Image) -> Image.Image:
         method = Image.Resampling[self.interpolation.upper()]
@@ -78,8 +95,8 @@ class Transform:
         return start * side / resized, min(side, (start + self.size) * side / resized)
 
 
-class PaintingsDataset(Dataset[tuple[int, Tensor | str]]):
-    """(row, image) of every image of a gallery; for one that cannot be read, (row, reason)."""
+class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
+    """(row, pixels) of every image of a gallery; for one that cannot be read, (row, reason)."""
 
     def __init__(self, gallery: Gallery, transform: Transform, max_pixels: int):
         self.root, self.files = gallery.root, gallery.files
@@ -88,50 +105,40 @@ class PaintingsDataset(Dataset[tuple[int, Tensor | str]]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, row: int) -> tuple[int, Tensor | str]:
+    def __getitem__(self, row: int) -> tuple[int, Pixels | str]:
         try:
-            image = load_rgb(self.root / self.files[row], self.max_pixels)
+            path = self.root / self.files[row]
+            image = load_rgb(path, self.max_pixels, self.transform.needed)
         except Unreadable as reason:
             return row, str(reason)
         return row, self.transform(image)
 
 
-def collate(items: list[tuple[int, Tensor | str]]) -> Batch:
+def collate(items: list[tuple[int, Pixels | str]]) -> Batch:
     """The readable images of a batch stacked, the others listed."""
-    good = [(row, image) for row, image in items if isinstance(image, Tensor)]
+    good = [(row, image) for row, image in items if not isinstance(image, str)]
     bad = [(row, reason) for row, reason in items if isinstance(reason, str)]
-    images = torch.stack([image for _, image in good]) if good else torch.empty(0)
-    return Batch(images, [row for row, _ in good], bad)
+    pixels = np.stack([image for _, image in good]) if good else np.empty(0, np.uint8)
+    return Batch(torch.from_numpy(pixels), [row for row, _ in good], bad)
 
 
 class GalleryDataModule(L.LightningDataModule):
-    """Serves a gallery to Trainer.predict: each row once, to whichever process."""
+    """Serves rows of a gallery to Trainer.predict, in batches of their order."""
 
-    def __init__(self, gallery: Gallery, transform: Transform, data: Data, sharing: int = 1):
+    def __init__(
+        self, dataset: PaintingsDataset, rows: list[int], batch_size: int, workers: int
+    ) -> None:
         super().__init__()
-        self.dataset = PaintingsDataset(gallery, transform, data.max_pixels)
-        self.batch_size = data.batch_size
-        self.workers = worker_count(sharing) if data.workers is None else data.workers
+        self.dataset, self.rows = dataset, rows
+        self.batch_size, self.workers = batch_size, workers
 
-    def predict_dataloader(self) -> DataLoader[tuple[int, Tensor | str]]:
+    def predict_dataloader(self) -> DataLoader[tuple[int, Pixels | str]]:
         """Batches of at most batch_size images."""
         return DataLoader(
             self.dataset,
             batch_size=self.batch_size,
+            sampler=self.rows,
             num_workers=self.workers,
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
         )
-
-
-def worker_count(sharing: int = 1) -> int:
-    """Decoding processes for this machine: none on two cores, where they would take turns.
-
-    Where so many processes of a run are sharing the machine, each takes its part of the cores.
-    """
-    everything = os.cpu_count() or 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else everything
-    if cores == everything:  # else Slurm, say, has given each process its own
-        cores //= sharing
-    return 0 if cores <= 2 else min(cores - 1, 8)

@@ -2,9 +2,11 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FETCHED = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")  # the formats of IIIF that Pillow reads itself
@@ -12,13 +14,19 @@ SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd EXIF and the like
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
+Needed = Callable[[int, int], tuple[int, int]]  # width and height of the file -> least of use
+
 
 class Unreadable(Exception):
     """An image that is left out; the message is the reason that skipped.csv gives."""
 
 
-def load_rgb(path: Path, max_pixels: int) -> Image.Image:
-    """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason."""
+def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image.Image:
+    """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason.
+
+    With needed, which gives the smallest width and height of use for those of the file, a JPEG is
+    decoded at 1/2, 1/4 or 1/8 of its size where that leaves at least as many pixels.
+    """
     try:
         if path.exists() and not path.is_file():  # a pipe or a device would never end
             raise Unreadable("not a regular file")
@@ -26,7 +34,10 @@ def load_rgb(path: Path, max_pixels: int) -> Image.Image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
-            return _rgb(ImageOps.exif_transpose(image))
+            if needed is not None:
+                image.draft(None, needed(*image.size))  # for JPEGs alone
+            ImageOps.exif_transpose(image, in_place=True)
+            return _rgb(image)
     except Unreadable:
         raise
     except Exception as error:  # whatever a parser met in a hostile file; it is listed, not hidden
@@ -36,19 +47,23 @@ def load_rgb(path: Path, max_pixels: int) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):  # 16 bits a sample and more: convert() would clip
-        image = _eight_bit(np.asarray(image, dtype=np.float64))
+        image = _eight_bit(np.array(image, dtype=np.float32))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image)
+        image = white
     return image.convert("RGB")
 
 
-def _eight_bit(values: np.ndarray) -> Image.Image:
-    """Gray values of 0..65535, 0..255 or 0..1 as 8-bit gray."""
-    values = np.nan_to_num(values)
+def _eight_bit(values: NDArray[np.float32]) -> Image.Image:
+    """Gray values of 0..65535, 0..255 or 0..1 as 8-bit gray; values are overwritten."""
+    np.nan_to_num(values, copy=False)
     top = values.max(initial=0)
     full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
-    return Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
+    values.clip(0, full, out=values)
+    values *= 255 / full
+    return Image.fromarray(values.round(out=values).astype(np.uint8))
 
 
 def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Long comparisons that were stopped go on: records of what is done, and of what it was made with.
+"""Long work that was stopped goes on: records of what is done, and of what it was made with.
 
 A folder of unfinished work holds record.json and, for each process, what it has finished.
 """
@@ -8,8 +8,10 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Container
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,10 @@ from src.candidates import Candidates
 from src.files import replacing
 from src.spread import World
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
 RECORD, LOGS = "record.json", "done-*.txt"
 SECONDS = 20.0  # between two saves
 SLOWER = 20  # or as many times as long as a save takes
@@ -36,10 +42,6 @@ class Record:
     block: int  # rows of a tile
     threads: int
 
-    def same_work(self, other: "Record") -> bool:
-        """Whether the other's unfinished work can be gone on with, by its own block and threads."""
-        return replace(other, block=self.block, threads=self.threads) == self
-
 
 def hash_of(*tensors: Tensor) -> str:
     """Of their numbers, shapes and types."""
@@ -51,37 +53,44 @@ def hash_of(*tensors: Tensor) -> str:
     return made.hexdigest()[:16]
 
 
-def begin(folder: Path, wanted: Record) -> Record:
+def read_record(folder: Path, wanted: R, free: Container[str]) -> R | None:
+    """The record of work that was begun in folder, if only the free fields differ from wanted."""
+    path, mine = folder / RECORD, asdict(wanted)
+    facts = json.loads(path.read_text()) if path.is_file() else {}
+    same = facts.keys() == mine.keys() and all(
+        facts[name] == mine[name] for name in mine if name not in free
+    )
+    return type(wanted)(**facts) if same else None
+
+
+def begin(folder: Path, wanted: R, free: Container[str] = ("block", "threads")) -> R:
     """The record in force: of the work that was begun in folder, or the wanted one of new work."""
-    path = folder / RECORD
-    if path.is_file():
-        earlier = Record(**json.loads(path.read_text()))
-        if earlier.same_work(wanted):
-            return earlier
+    if (earlier := read_record(folder, wanted, free)) is not None:
+        return earlier
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with replacing(path) as part:
+    with replacing(folder / RECORD) as part:
         part.write_text(json.dumps(asdict(wanted), indent=2) + "\n")
     return wanted
 
 
 class DoneLog:
-    """Numbers of finished tiles, a line each; a line that was cut off does not count."""
+    """Numbers of finished tiles, a line each that ends in a full stop, else it was cut off."""
 
     def __init__(self, folder: Path, world: World):
         self._path = folder / f"done-{world.rank}.txt"
         self.done = {
-            int(line)
+            int(line[:-1])
             for path in folder.glob(LOGS)
-            for line in path.read_text().splitlines(keepends=True)
-            if line.endswith("\n") and line.strip()
+            for line in path.read_text().splitlines()
+            if line.endswith(".")
         }
 
     def append(self, numbers: list[int]) -> None:
         """Onto the disk before it returns."""
         with self._path.open("a") as file:
             # a cut-off line of an earlier process must not run into the first number
-            file.write("\n" + "".join(f"{number}\n" for number in numbers))
+            file.write("\n" + "".join(f"{number}.\n" for number in numbers))
             file.flush()
             os.fdatasync(file.fileno())
 

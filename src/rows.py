@@ -1,16 +1,20 @@
-"""The rows of features.npy, written as the predict loop brings them."""
+"""The rows of features.npy, written as the predict loop brings them, and kept however it ends."""
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import lightning as L
 import numpy as np
 from lightning.pytorch.callbacks import BasePredictionWriter
+from numpy.typing import NDArray
 from torch import Tensor
 
 from src.checks import UserError
@@ -19,44 +23,87 @@ from src.files import create_npy, replacing
 from src.progress import progress
 from src.spread import ALONE, World
 
+SECONDS = 5.0  # between two flushes: as much work is lost at most
+FEATURES, DONE = "features.npy", "done-*.jsonl"
 
-def create_rows(path: Path, n: int, dim: int) -> None:
-    """A .npy of (n, dim) float32, for RowWriter to fill. Raises UserError on a full disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w+b") as file:
-        create_npy(file, (n, dim), np.float32)
+
+def create_rows(folder: Path, n: int, dims: dict[str, int]) -> None:
+    """For each layer a features.npy of (n, d) float32, where there is none.
+
+    Raises UserError when the disk has no room for them.
+    """
+    for layer, dim in dims.items():
+        if not (path := folder / layer / FEATURES).exists():
+            with replacing(path) as part, part.open("w+b") as file:
+                create_npy(file, (n, dim), np.float32)
+
+
+class Finished:
+    """The rows that are on the disk, and those that cannot be had: lines of JSON.
+
+    A line that was cut off does not count. Each process adds to a file of its own.
+    """
+
+    def __init__(self, folder: Path, rank: int = 0) -> None:
+        self._path = folder / DONE.replace("*", str(rank))
+        self.rows: set[int] = set()
+        self.unreadable: dict[int, str] = {}  # row: reason
+        for path in folder.glob(DONE):
+            for line in path.read_text().splitlines():
+                if line.startswith("{") and line.endswith("}"):
+                    self._take(**json.loads(line))
+
+    def _take(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
+        self.rows |= {*rows, *(row for row, _ in unreadable)}
+        self.unreadable |= dict(unreadable)
+
+    def add(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
+        """Onto the disk before it returns."""
+        with self._path.open("a") as file:
+            # a cut-off line of an earlier process must not run into this one
+            file.write("\n" + json.dumps({"rows": rows, "unreadable": unreadable}) + "\n")
+            file.flush()
+            os.fdatasync(file.fileno())
+        self._take(rows, unreadable)
 
 
 class RowWriter(BasePredictionWriter):
-    """Writes each prediction to its image's row of a .npy, in whatever order batches arrive.
+    """Writes each prediction to its image's row, in whatever order batches arrive.
 
-    Several processes write their own rows into one file.
+    folder holds a features.npy for each layer; several processes write their own rows into it.
     """
 
-    def __init__(self, path: Path, files: list[str], world: World = ALONE):
+    def __init__(
+        self, folder: Path, layers: list[str], files: list[str], todo: int, world: World = ALONE
+    ):
         super().__init__("batch")
-        self.path, self.files, self.world = path, files, world
-        self.unreadable: dict[int, str] = {}  # row: reason
+        self.paths = [folder / layer / FEATURES for layer in layers]
+        self.finished = Finished(folder, world.rank)
+        self.files, self.todo, self.world = files, todo, world
         self.waited = 0.0  # seconds
+        self._rows: list[int] = []
+        self._unreadable: list[tuple[int, str]] = []
 
     def __enter__(self) -> "RowWriter":
-        self._start = np.load(self.path, mmap_mode="r").offset
-        self._file = self.path.open("r+b")
-        share = -(-len(self.files) // self.world.size)
-        self._bar = progress(None, "embedding", share, " images", shown=self.world.first)
+        self._starts = [np.load(path, mmap_mode="r").offset for path in self.paths]
+        self._files: list[BinaryIO] = [path.open("r+b") for path in self.paths]
+        self._bar = progress(None, "embedding", self.todo, " images", shown=self.world.first)
+        self._flushed = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        self._file.close()
+        self._flush()
+        for file in self._files:
+            file.close()
 
     def on_predict_start(self, *_: object) -> None:
-        """From here on the network waits for data, and SIGTERM ends the run.
-
-        Lightning has just made it a request that only its training loop looks at.
-        """
+        """SIGTERM ends the run: Lightning has just made it a request that only training hears."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+    def on_predict_epoch_start(self, *_: object) -> None:
+        """From here on the network waits for data."""
         self._idle_since = time.perf_counter()
 
     def on_predict_batch_start(self, *_: object) -> None:
@@ -67,33 +114,57 @@ class RowWriter(BasePredictionWriter):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        prediction: Tensor,
+        prediction: list[Tensor],
         batch_indices: Sequence[int] | None,
         batch: Batch,
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Put (b, d) predictions at the rows that the batch names. Raises UserError for NaN."""
-        for row, values in zip(batch.rows, prediction.cpu().numpy(), strict=True):
-            if not np.isfinite(values).all():
-                raise UserError(
-                    f"the embedding of {self.files[row]} holds NaN or infinity: try"
-                    " trainer.precision=32-true, or another backbone.layer"
-                )
-            os.pwrite(self._file.fileno(), values.tobytes(), self._start + row * values.nbytes)
-        self.unreadable |= dict(batch.unreadable)
+        """Put each layer's (b, d) at the rows that the batch names. Raises UserError for NaN."""
+        for file, start, values in zip(self._files, self._starts, prediction, strict=True):
+            self._put(file, start, batch.rows, values.cpu().numpy())
+        self._rows += batch.rows
+        self._unreadable += batch.unreadable
         self._bar.update(len(batch.rows) + len(batch.unreadable))
+        if time.monotonic() - self._flushed > SECONDS:
+            self._flush()
         self.world.meet()
         self._idle_since = time.perf_counter()
 
+    def _put(
+        self, file: BinaryIO, start: int, rows: list[int], values: NDArray[np.float32]
+    ) -> None:
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            raise UserError(
+                f"the embedding of {self.files[rows[bad[0]]]} holds NaN or infinity: try"
+                " trainer.precision=32-true, or another backbone.layer"
+            )
+        gaps = [i for i, (a, b) in enumerate(pairwise(rows), 1) if b != a + 1]
+        for first, end in pairwise([0, *gaps, len(rows)]):
+            at = start + rows[first] * values[0].nbytes if rows else start
+            os.pwrite(file.fileno(), values[first:end].tobytes(), at)
+
+    def _flush(self) -> None:
+        """What is written so far need not be done again."""
+        if self._rows or self._unreadable:
+            for file in self._files:
+                os.fdatasync(file.fileno())
+            self.finished.add(self._rows, self._unreadable)
+            self._rows, self._unreadable = [], []
+        self._flushed = time.monotonic()
+
     def on_predict_end(self, *_: object) -> None:
         """The others may have batches left."""
+        self._flush()
         self.world.meet(finished=True)
 
 
 def keep_rows(path: Path, kept: list[int]) -> None:
-    """Rewrite a .npy with these rows alone, in this order."""
+    """Rewrite a .npy with these rows alone, in this order; done already, it is left alone."""
     rows = np.load(path, mmap_mode="r")
+    if len(rows) == len(kept):
+        return
     with replacing(path) as part, part.open("wb") as file:
         start = create_npy(file, (len(kept), rows.shape[1]), rows.dtype)
         file.seek(start)

@@ -46,7 +46,7 @@ def cfg(paintings: Path, tmp_path: Path) -> Config:
     """A run over the small paintings, with a small network and no trackers."""
     return Config(
         data=Folder(images=str(paintings)),
-        backbone=Backbone(name="resnet18", weights="random", layer="layer1"),
+        backbone=Backbone(name="resnet18", weights="random", layer="layer1", layers=[]),
         similarity=Similarity(top_k=3),
         tracking=Tracking(wandb=WandbMode.off, tensorboard=False),
         trainer=Trainer(accelerator=Accelerator.cpu),
@@ -57,12 +57,13 @@ def cfg(paintings: Path, tmp_path: Path) -> Config:
 @pytest.fixture
 def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images of 32 pixels instead of 224 for the network, for speed."""
-    from src import embed
+    from src import embed, one_pass
 
     full = embed.transform
-    monkeypatch.setattr(
-        embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
-    )
+    for stage in (embed, one_pass):
+        monkeypatch.setattr(
+            stage, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
+        )
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision import models
+from torchvision import models, transforms
 
-from src.backbone import Backbone, load_backbone, pool, transform
+from src.backbone import Backbone, joined_layers, pool
+from src.backbone import load_backbone as load
 from src.checks import UserError, model_names
 from src.config import Backbone as Options
 from src.config import Data, Pooling, Resize
-from src.data import Batch
+from src.data import Batch, Transform
+from src.network import transform
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Odd(nn.Module):
@@ -36,8 +40,27 @@ def untrained(layer: str, name: str = "resnet18", pooling: Pooling = Pooling.avg
     return Options(name=name, weights="random", layer=layer, pooling=pooling)
 
 
+def pixels(side: int, n: int = 3) -> Tensor:
+    """(n, side, side, 3) uint8"""
+    draw = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, side, side, 3), dtype=torch.uint8, generator=draw)
+
+
 def images(side: int) -> Tensor:
-    return torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
+    """The same pixels as torchvision prepares them: (3, 3, side, side)."""
+    pictures = pixels(side).permute(0, 3, 1, 2).float() / 255
+    return transforms.functional.normalize(pictures, MEAN, STD)
+
+
+def load_backbone(options: Options, side: int, seed: int) -> Backbone:
+    prepare = Transform(Resize.squash, side, side, None, MEAN, STD)
+    return load(options, joined_layers(options), prepare, seed)
+
+
+def rows_of(backbone: Backbone, side: int) -> Tensor:
+    """What it makes of the pixels, by its one layer."""
+    (rows,) = backbone(pixels(side))
+    return rows
 
 
 def resnet(seed: int) -> nn.Module:
@@ -95,9 +118,9 @@ def test_random_weights_are_seeded() -> None:
     first, same, other = (load_backbone(untrained("layer1"), 32, seed) for seed in (0, 0, 1))
     expected = resnet(0).conv1.weight
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(first.extractor.conv1.weight, expected)
-    assert torch.equal(same.extractor.conv1.weight, expected)
-    assert not torch.equal(other.extractor.conv1.weight, expected)
+    assert torch.equal(first.extractor.cut.conv1.weight, expected)
+    assert torch.equal(same.extractor.cut.conv1.weight, expected)
+    assert not torch.equal(other.extractor.cut.conv1.weight, expected)
 
 
 @torch.inference_mode()
@@ -105,8 +128,8 @@ def test_avgpool_of_a_resnet_is_its_last_features() -> None:
     backbone, network, layer4 = load_backbone(untrained("avgpool"), 64, 3), resnet(3), []
     network.layer4.register_forward_hook(lambda *args: layer4.append(args[2]))
     network.fc = nn.Identity()
-    rows, expected = backbone(images(64)), network(images(64))
-    assert rows.shape == (3, backbone.dim) == (3, 512)
+    rows, expected = rows_of(backbone, 64), network(images(64))
+    assert rows.shape == (3, 512) and backbone.extractor.dims == {"layer4": 512}
     torch.testing.assert_close(rows, expected)
     torch.testing.assert_close(rows, layer4[0].mean((2, 3)))
 
@@ -116,22 +139,23 @@ def test_a_node_in_the_middle() -> None:
     backbone, network, seen = load_backbone(untrained("layer2.1.conv1"), 64, 0), resnet(0), []
     network.layer2[1].conv1.register_forward_hook(lambda *args: seen.append(args[2]))
     network(images(64))
-    torch.testing.assert_close(backbone(images(64)), seen[0].mean((2, 3)))
-    assert backbone.dim == 128
+    torch.testing.assert_close(rows_of(backbone, 64), seen[0].mean((2, 3)))
+    assert backbone.extractor.dims == {"layer2.1.conv1": 128}
 
 
 def test_a_batch_without_rows_has_no_embeddings() -> None:
     backbone = load_backbone(untrained("layer1"), 32, 0)
-    assert backbone.predict_step(Batch(torch.empty(0), [], [(0, "why")])).shape == (0, 64)
-    assert backbone.predict_step(Batch(images(32), [0, 1, 2], [])).shape == (3, 64)
+    (none,) = backbone.predict_step(Batch(torch.empty(0), [], [(0, "why")]))
+    (rows,) = backbone.predict_step(Batch(pixels(32), [0, 1, 2], []))
+    assert (none.shape, rows.shape) == ((0, 64), (3, 64))
 
 
 @torch.inference_mode()
 def test_swin_maps_are_pooled_over_their_spatial_axes(monkeypatch: pytest.MonkeyPatch) -> None:
     network = swin(monkeypatch)
     backbone = load_backbone(untrained("features", "swin_t"), 32, 0)
-    assert backbone.axes == (1, 2)
-    torch.testing.assert_close(backbone(images(32)), network.features(images(32)).mean((1, 2)))
+    assert backbone.extractor.axes == {"features": (1, 2)}
+    torch.testing.assert_close(rows_of(backbone, 32), network.features(images(32)).mean((1, 2)))
 
 
 @torch.inference_mode()
@@ -142,8 +166,8 @@ def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.Monke
     handle.remove()
     average = load_backbone(untrained("encoder", "vit_b_16"), 32, 0)
     first = load_backbone(untrained("encoder", "vit_b_16", Pooling.token), 32, 0)
-    torch.testing.assert_close(average(images(32)), seen[0].mean(1))
-    torch.testing.assert_close(first(images(32)), seen[0][:, 0])
+    torch.testing.assert_close(rows_of(average, 32), seen[0].mean(1))
+    torch.testing.assert_close(rows_of(first, 32), seen[0][:, 0])
 
 
 def test_a_network_of_one_input_size_has_maps_too(
@@ -151,7 +175,8 @@ def test_a_network_of_one_input_size_has_maps_too(
 ) -> None:
     instead(monkeypatch, Fixed())
     backbone = load_backbone(untrained("reshape"), 32, 0)
-    assert (backbone.axes, backbone.dim) == ((2, 3), 4)
+    assert backbone.extractor.axes == {"reshape": (2, 3)}
+    assert backbone.extractor.dims == {"reshape": 4}
     assert capsys.readouterr() == ("", "")
 
 
@@ -198,3 +223,4 @@ def test_a_backbone_is_in_evaluation_mode() -> None:
     backbone = load_backbone(untrained("layer1"), 32, 0)
     assert isinstance(backbone, Backbone)
     assert not any(module.training for module in backbone.extractor.modules())
+    assert not any(weight.requires_grad for weight in backbone.parameters())

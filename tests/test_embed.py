@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import shutil
 from dataclasses import replace
 from functools import cache
@@ -20,7 +21,7 @@ from src.config import Accelerator, Config
 from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
-from src.rows import RowWriter, create_rows
+from src.rows import Finished, RowWriter, create_rows
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -88,6 +89,7 @@ def test_batches_may_arrive_in_any_order(
     order = [int(row) for row in np.random.default_rng(0).permutation(12)]
 
     def shuffled(self: GalleryDataModule) -> DataLoader[Any]:
+        assert sorted(order) == self.rows
         return DataLoader(self.dataset, batch_size=5, sampler=order, collate_fn=collate)
 
     monkeypatch.setattr(GalleryDataModule, "predict_dataloader", shuffled)
@@ -96,14 +98,26 @@ def test_batches_may_arrive_in_any_order(
 
 def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
     rows = torch.arange(12.0).reshape(4, 3)
-    create_rows(tmp_path / "features.npy", 4, 3)
-    with RowWriter(tmp_path / "features.npy", list("abcd")) as writer:
-        for batch in (Batch(rows, [3, 1], []), Batch(rows, [0], [(2, "why")])):
+    create_rows(tmp_path, 4, {"a": 3, "b": 1})
+    with RowWriter(tmp_path, ["a", "b"], list("abcd"), 4) as writer:
+        for batch in (Batch(rows, [3, 0, 1], []), Batch(rows, [], [(2, "why")])):
             values = rows[batch.rows]
-            writer.write_on_batch_end(None, None, values, None, batch, 0, 0)
-    written = np.load(tmp_path / "features.npy")
-    assert written[[0, 1, 3]].tolist() == rows[[0, 1, 3]].tolist()
-    assert writer.unreadable == {2: "why"}
+            both = [values, values[:, :1]]
+            writer.write_on_batch_end(None, None, both, None, batch, 0, 0)
+    for layer, width in (("a", 3), ("b", 1)):
+        written = np.load(tmp_path / layer / "features.npy")
+        assert written[[0, 1, 3]].tolist() == rows[[0, 1, 3], :width].tolist()
+    finished = Finished(tmp_path)
+    assert (finished.rows, finished.unreadable) == ({0, 1, 2, 3}, {2: "why"})
+
+
+def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+    Finished(tmp_path).add([0, 1], [(2, "why")])
+    with (tmp_path / "done-0.jsonl").open("a") as file:
+        file.write('{"rows": [3, 4')
+    Finished(tmp_path, 1).add([5], [])
+    Finished(tmp_path, 0).add([6], [])
+    assert Finished(tmp_path).rows == {0, 1, 2, 5, 6}
 
 
 def test_unreadable_images_shift_no_row(cfg: Config, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,9 +161,9 @@ def test_a_gallery_without_a_readable_image_is_refused(cfg: Config, gallery: Gal
 def test_nan_names_the_image(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    def spoiled(self: Backbone, batch: Batch) -> Tensor:
+    def spoiled(self: Backbone, batch: Batch) -> list[Tensor]:
         factors = [[value if row == 7 else 1.0] for row in batch.rows]
-        return self(batch.images) * torch.tensor(factors)
+        return [rows * torch.tensor(factors) for rows in self(batch.images)]
 
     monkeypatch.setattr(Backbone, "predict_step", spoiled)
     with pytest.raises(UserError, match="embedding of bea/3.png holds NaN or infinity: try"):
@@ -179,6 +193,13 @@ def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
     assert facts.pop("images_per_second") > 0
     assert facts == {
         "weights": "random (seed 0)",
+        "precision": "32-true",
+        "compiled": False,
+        "compile_seconds": 0.0,
+        "idle_gpu": False,
+        "resumed_rows": 0,
+        "copied_rows": 0,
+        "embedded_rows": 12,
         "reused_embeddings": False,
         "device": "cpu",
         "processes": 1,
@@ -197,8 +218,11 @@ def test_the_log_says_what_is_done_and_nothing_else_speaks(
     embed(gallery, cfg)
     assert caplog.messages == [
         "the network has random weights: it has learned nothing",
-        "embedding: 12 images on cpu, layer layer1",
+        "embedding: 12 images on cpu, layers layer1",
+        caplog.messages[-1],
     ]
+    rate = r"embedding: \d+\.\d s, \d+\.\d images/s, \d+% of it waiting for data"
+    assert re.fullmatch(rate, caplog.messages[-1])
     out, err = capfd.readouterr()
     assert out == ""
     assert all(line.startswith("embedding") for line in err.replace("\r", "\n").split())

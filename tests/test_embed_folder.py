@@ -3,8 +3,10 @@
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -13,10 +15,11 @@ import pytest
 import yaml
 from torch import Tensor
 
-import src.embed
+import src.machine
+import src.one_pass
 from src.backbone import Backbone
 from src.checks import UserError
-from src.config import Config, Pooling, Precision, Resize
+from src.config import Config, Decode, Pooling, Precision, Resize
 from src.data import Batch
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
@@ -42,18 +45,19 @@ def forbid_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail_at_row_5(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
-    def predict_step(self: Backbone, batch: Batch) -> Tensor:
+    step = Backbone.predict_step
+
+    def predict_step(self: Backbone, batch: Batch) -> list[Tensor]:
         if 5 in batch.rows:
             raise error("row 5")
-        return self(batch.images)
+        return step(self, batch)
 
     monkeypatch.setattr(Backbone, "predict_step", predict_step)
 
 
-def left_nothing(cfg: Config) -> bool:
-    """No file of embeddings, half or whole, and no folder of half ones."""
-    left = list(Path(cfg.outputs, "embeddings").rglob("*"))
-    return not [path for path in left if path.is_file() or path.suffix == ".part"]
+def folders(cfg: Config) -> list[str]:
+    """The folders of layers, and of unfinished ones."""
+    return [path.name for path in Path(cfg.outputs, "embeddings").glob("*/*/*") if path.is_dir()]
 
 
 def test_a_second_call_embeds_nothing(
@@ -81,14 +85,16 @@ def test_whatever_makes_other_rows_makes_another_folder(cfg: Config, gallery: Ga
         changed(cfg, "backbone", pooling=Pooling.gem),
         changed(cfg, "backbone", pooling=Pooling.gem, gem_p=4.0),
         changed(cfg, "data", resize=Resize.crop),
+        changed(cfg, "data", decode=Decode.full),
         changed(cfg, "data", image_size="20"),
         changed(cfg, "data", max_pixels=40 * 32),
         changed(cfg, "trainer", precision=Precision["bf16-mixed"]),
     ]
     made = [embed(gallery, other) for other in others]
     assert not any(each.facts["reused_embeddings"] for each in made)
-    assert len({each.folder for each in made}) == len({each.features.tobytes() for each in made})
     assert len({each.folder for each in made}) == len(others)
+    # decode=full makes others of large JPEGs alone
+    assert len({each.features.tobytes() for each in made}) == len(others) - 1
 
 
 def test_another_image_makes_another_folder(cfg: Config, gallery: Gallery) -> None:
@@ -168,31 +174,28 @@ def test_no_other_file_is_written(
     monkeypatch.chdir(tmp_path / "here")
     before = set(tmp_path.rglob("*"))
     folder = embed(gallery, cfg).folder
-    new = set(tmp_path.rglob("*")) - before - set(folder.parents) - {folder}
-    names = ["features.npy", "image_names.npy", "options.yaml", "skipped.csv"]
+    new = (
+        set(tmp_path.rglob("*")) - before - set(folder.parents) - {folder, folder.parent / ".lock"}
+    )
+    names = ["features.npy", "image_names.npy", "options.yaml", "sha256.npy", "skipped.csv"]
     assert sorted(new) == [folder / name for name in names]
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, UserError])
-def test_an_error_in_the_middle_leaves_nothing(
-    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+@pytest.mark.parametrize("error", [ZeroDivisionError, UserError, KeyboardInterrupt])
+def test_what_was_stopped_in_the_middle_goes_on(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    fail_at_row_5(monkeypatch, error)
-    with pytest.raises(error, match="row 5"):
+    whole = embed(gallery, replace(cfg, outputs=f"{cfg.outputs}-whole"))
+    with monkeypatch.context() as broken, pytest.raises((error, SystemExit)):
+        broken.setattr(signal, "signal", lambda *_: None)  # else Ctrl-C is ignored from then on
+        fail_at_row_5(broken, error)
         embed(gallery, changed(cfg, "data", batch_size=5))
-    assert left_nothing(cfg)
-
-
-def test_an_interrupt_leaves_nothing(
-    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fail_at_row_5(monkeypatch, KeyboardInterrupt)
-    monkeypatch.setattr(
-        signal, "signal", lambda *_: None
-    )  # else Lightning ignores Ctrl-C from then on
-    with pytest.raises((SystemExit, KeyboardInterrupt)):  # Lightning makes it an exit
-        embed(gallery, changed(cfg, "data", batch_size=5))
-    assert left_nothing(cfg)
+    (left,) = folders(cfg)
+    assert left.endswith(".part")
+    made = embed(gallery, cfg)
+    assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (5, 7)
+    assert folders(cfg) == ["layer1"]
+    np.testing.assert_array_equal(made.features.view("i4"), whole.features.view("i4"))
 
 
 def test_an_unreadable_gallery_leaves_nothing(cfg: Config, gallery: Gallery) -> None:
@@ -200,44 +203,107 @@ def test_an_unreadable_gallery_leaves_nothing(cfg: Config, gallery: Gallery) -> 
         (gallery.root / file).write_text("no image")
     with pytest.raises(UserError, match="none of the 12 images can be read"):
         embed(gallery, cfg)
-    assert left_nothing(cfg)
+    assert folders(cfg) == []
 
 
-def test_what_a_killed_process_left_is_replaced(
+def stopped_at_row_5(cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The unfinished folder of a pass of batches of one."""
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        fail_at_row_5(broken, ZeroDivisionError)
+        embed(gallery, changed(cfg, "data", batch_size=1))
+    (part,) = Path(cfg.outputs, "embeddings").glob("*/*/*.part")
+    return part
+
+
+def test_what_another_device_began_starts_over(
+    cfg: Config,
+    gallery: Gallery,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stopped_at_row_5(cfg, gallery, monkeypatch)
+    monkeypatch.setattr(src.machine, "name_of", lambda _: "another")
+    made = embed(gallery, cfg)
+    assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (0, 12)
+    assert "begun on another device or torch, so it starts over" in caplog.text
+    assert folders(cfg) == ["layer1"]
+
+
+def test_a_pass_over_more_layers_is_gone_on_with(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as killed, pytest.raises(ZeroDivisionError):
-        killed.setattr(shutil, "rmtree", lambda *_, **__: None)
-        fail_at_row_5(killed, ZeroDivisionError)
+    both = changed(cfg, "backbone", layers=["layer1", "layer2"])
+    stopped_at_row_5(both, gallery, monkeypatch)
+    made = embed(gallery, changed(cfg, "backbone", layer="layer2"))
+    assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (5, 7)
+    assert sorted(folders(cfg)) == ["layer1", "layer2"]
+
+
+def test_another_layers_unfinished_rows_stay(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = stopped_at_row_5(cfg, gallery, monkeypatch)
+    embed(gallery, changed(cfg, "backbone", layer="layer2"))
+    assert sorted(folders(cfg)) == sorted(["layer2", part.name])
+    assert embed(gallery, cfg).facts["resumed_rows"] == 5
+
+
+def test_unreadable_images_of_a_stopped_pass_are_known(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = replace(changed(cfg, "data", batch_size=1), outputs=f"{cfg.outputs}-whole")
+    whole = embed(gallery, batches).features
+    (gallery.root / gallery.files[2]).write_text("no image")
+    gallery = listed(cfg)
+    stopped_at_row_5(cfg, gallery, monkeypatch)
+    made = embed(gallery, cfg)
+    assert (made.facts["resumed_rows"], made.facts["skipped"]) == (5, 1)
+    np.testing.assert_array_equal(made.features, np.delete(whole, 2, 0))
+
+
+@pytest.mark.parametrize("times", range(2, 8))
+def test_finishing_may_be_stopped_anywhere(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    (gallery.root / gallery.files[2]).write_text("no image")
+    gallery, both = listed(cfg), changed(cfg, "backbone", layers=["layer1", "layer2"])
+    left = [times]
+
+    def then_stop(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acted(*arguments: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if not left[0]:
+                raise ZeroDivisionError
+            return act(*arguments, **options)
+
+        return acted
+
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(src.one_pass, "keep_rows", then_stop(src.one_pass.keep_rows))
+        broken.setattr(yaml, "safe_dump", then_stop(yaml.safe_dump))
+        broken.setattr(Path, "rename", then_stop(Path.rename))
+        broken.setattr(shutil, "rmtree", then_stop(shutil.rmtree))
+        embed(gallery, both)
+    forbid_embedding(monkeypatch)
+    for layer in ("layer1", "layer2"):
+        assert len(embed(gallery, changed(both, "backbone", layer=layer)).features) == 11
+    assert {"layer1", "layer2"} <= set(folders(cfg))
+    assert not list(Path(cfg.outputs).glob("embeddings/*/*/*.part/*/features.npy"))
+
+
+def test_a_full_disk_is_said_and_gone_on_from(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full, pytest.raises(UserError, match="free, but .* are needed"):
+        full.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
         embed(gallery, cfg)
-    assert not left_nothing(cfg)
-    assert len(embed(gallery, cfg).features) == 12
-    assert not list(Path(cfg.outputs).rglob("*.part"))
+    assert embed(gallery, cfg).facts["embedded_rows"] == 12
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path, Path], object]) -> None:
-    """act with the finished folder and its final name, before it gets that name."""
-    finish = src.embed._finish
-
-    def both(part: Path, *rest: Any) -> None:
-        finish(part, *rest)
-        act(part, part.with_name("layer1"))
-
-    monkeypatch.setattr(src.embed, "_finish", both)
-
-
-def test_another_process_may_be_first(
-    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    meanwhile(monkeypatch, shutil.copytree)
-    assert len(embed(gallery, cfg).features) == 12
-    assert not list(Path(cfg.outputs).rglob("*.part"))
-
-
-def test_a_name_that_is_taken_is_an_error(
-    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    meanwhile(monkeypatch, lambda part, folder: folder.touch())
-    with pytest.raises(NotADirectoryError):
-        embed(gallery, cfg)
-    assert not list(Path(cfg.outputs).rglob("*.part"))
+def test_jobs_side_by_side_embed_once(cfg: Config, gallery: Gallery) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        layers = ["layer1", "layer2", "layer1+layer2"]
+        asked = [changed(cfg, "backbone", layer=a, layers=["layer1", "layer2"]) for a in layers]
+        made = list(pool.map(lambda each: embed(gallery, each), asked))
+    assert sorted(each.facts["reused_embeddings"] for each in made).count(False) == 1
+    assert sorted(folders(cfg)) == ["layer1", "layer1+layer2", "layer2"]

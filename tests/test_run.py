@@ -22,7 +22,10 @@ from src.config import Backbone, Config, Evaluation, Exclude, Folder, Similarity
 from src.run import run
 
 ROOT = Path(__file__).resolve().parent.parent
-COSTS = ("seconds/", "peak_", "images_per_second", "waiting_", "reused_", "device")
+COSTS = (
+    *("seconds/", "peak_", "images_per_second", "waiting_", "reused_", "device", "compile"),
+    *("embedded_", "copied_", "resumed_", "idle_gpu"),
+)
 
 
 def outcome(cfg: Config, folder: Path) -> dict[str, Any]:

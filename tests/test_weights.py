@@ -1,4 +1,4 @@
-"""The weights of src/backbone.py: from a file, from torchvision, and what identifies them."""
+"""The weights of src/network.py: from a file, from torchvision, and what identifies them."""
 
 import hashlib
 import threading
@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torchvision import models
 
-from src.backbone import load_backbone, weights_id
 from src.checks import UserError
 from src.config import Backbone
+from src.network import load_network, weights_id
 
 FILE = "squeezenet1_1-b8a52dc0.pth"  # torchvision's
 PUBLISHED = Backbone(name="squeezenet1_1", weights="IMAGENET1K_V1", layer="features")
@@ -50,7 +50,7 @@ def own(tmp_path: Path, built: nn.Module) -> Backbone:
 def refused(options: Backbone) -> str:
     """The message, one line."""
     with pytest.raises(UserError) as caught:
-        load_backbone(options, 32, 0)
+        load_network(options, 0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -92,7 +92,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_weights_from_a_file(own: Backbone, built: nn.Module, dtype: torch.dtype) -> None:
     wanted = {name: value.to(dtype) for name, value in tiny().state_dict().items()}
     torch.save(wanted, own.weights)
-    load_backbone(own, 32, 0)
+    load_network(own, 0)
     for name, value in built.state_dict().items():
         assert torch.equal(value, wanted[name].float())
 
@@ -126,10 +126,10 @@ def test_a_file_that_is_no_checkpoint_is_refused(own: Backbone, content: bytes) 
 @torch.inference_mode()
 def test_real_weights_load(shared_data: Path) -> None:
     path = shared_data / "weights" / "squeezenet1_1.pth"
-    backbone = load_backbone(replace(PUBLISHED, weights=str(path)), 64, 0)
+    loaded = load_network(replace(PUBLISHED, weights=str(path)), 0).eval()
     network = models.squeezenet1_1().eval()
     network.load_state_dict(torch.load(path, weights_only=True))
-    torch.testing.assert_close(backbone(image()), network.features(image()).mean((2, 3)))
+    assert torch.equal(loaded(image()), network(image()))
 
 
 def test_weights_that_a_model_lacks_are_refused_with_those_it_has() -> None:
@@ -170,12 +170,12 @@ def test_weights_are_fetched_once(
     tmp_path: Path, hub: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve(tmp_path, server, monkeypatch)
-    load_backbone(PUBLISHED, 32, 0)
+    load_network(PUBLISHED, 0)
     wanted = torch.load(served, weights_only=True)["features.0.weight"]
     served.unlink()
-    backbone = load_backbone(PUBLISHED, 32, 0)
+    network = load_network(PUBLISHED, 0)
     assert [path.name for path in hub.iterdir()] == [served.name]
-    assert torch.equal(backbone.extractor.get_submodule("features.0").weight, wanted)
+    assert torch.equal(network.get_submodule("features.0").weight, wanted)
 
 
 def test_a_download_with_another_checksum_is_refused(
@@ -191,7 +191,7 @@ def test_a_file_that_the_server_lacks_is_an_error(
 ) -> None:
     serve(tmp_path, server, monkeypatch).unlink()
     with pytest.raises(UserError, match="not be fetched .HTTP Error 404: File not found") as caught:
-        load_backbone(PUBLISHED, 32, 0)
+        load_network(PUBLISHED, 0)
     assert isinstance(caught.value.__cause__, HTTPError)
     caught.value.__cause__.close()  # else its socket warns whenever it is collected
     assert list(hub.iterdir()) == []

@@ -1,0 +1,176 @@
+"""The networks: torchvision's and timm's, their weights, and what those expect of an image."""
+
+import hashlib
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torchvision import models
+from torchvision.models import WeightsEnum
+
+from src import config
+from src.checks import UserError, near
+from src.config import Data
+from src.data import Transform
+
+
+def is_resnet(backbone: config.Backbone) -> bool:
+    """Whether it is one of torchvision's ResNets, ResNeXts or Wide ResNets."""
+    if backbone.in_timm:
+        return False
+    builder = models.get_model_builder(backbone.name)
+    return bool(builder.__module__ == models.resnet.__name__)
+
+
+def pretrained(backbone: config.Backbone) -> WeightsEnum:
+    """torchvision's entry for the weights; for random ones or a file, the model's first entry.
+
+    Raises UserError when the model has no such weights.
+    """
+    entries = list(models.get_model_weights(backbone.name))
+    if backbone.weights == "random" or backbone.path:
+        return entries[0]
+    for entry in entries:
+        if entry.name == backbone.weights:
+            return entry
+    raise UserError(
+        f"backbone.weights={backbone.weights}: {backbone.name} has"
+        f" {', '.join(entry.name for entry in entries)}; random or a path work too"
+    )
+
+
+def transform(backbone: config.Backbone, data: Data) -> Transform:
+    """What the weights expect of an image: size, mean, standard deviation, interpolation."""
+    expected = _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
+    return Transform(
+        resize=data.resize, longer_side=data.longer_side, decode=data.decode, **expected
+    )
+
+
+def _of_torchvision(backbone: config.Backbone) -> dict[str, Any]:
+    preset = pretrained(backbone).transforms()
+    return {
+        "size": preset.crop_size[0],
+        "crop_from": preset.resize_size[0],
+        "mean": tuple(preset.mean),
+        "std": tuple(preset.std),
+        "interpolation": preset.interpolation.value,
+    }
+
+
+def _of_timm(backbone: config.Backbone) -> dict[str, Any]:
+    import timm
+
+    try:
+        preset = timm.models.get_pretrained_cfg(_timm_name(backbone))
+    except RuntimeError as error:  # an unknown tag
+        raise UserError(f"backbone.name={backbone.name}: {error}") from error
+    assert preset is not None  # where there is no tag, that of the model without one
+    size = preset.input_size[-1]
+    return {
+        "size": size,
+        "crop_from": round(size / preset.crop_pct),
+        "mean": tuple(preset.mean),
+        "std": tuple(preset.std),
+        "interpolation": preset.interpolation,
+    }
+
+
+def _timm_name(backbone: config.Backbone) -> str:
+    """The model's name within timm. Raises UserError when there is none."""
+    import timm
+
+    name = backbone.name.removeprefix("timm/")
+    if not timm.is_model(name):
+        raise UserError(
+            f"backbone.name={backbone.name} is no model of timm {timm.__version__}"
+            f"{near(name, timm.list_models())}"
+        )
+    return name
+
+
+def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
+    """The network with its weights, on the CPU. Raises UserError."""
+    if backbone.weights == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return _build(backbone)
+    if backbone.path:
+        network = _build(backbone)
+        _load_file(network, backbone.path)
+        return network
+    return _timm_pretrained(backbone) if backbone.in_timm else _torchvision_pretrained(backbone)
+
+
+def _build(backbone: config.Backbone) -> nn.Module:
+    if not backbone.in_timm:
+        return cast(nn.Module, models.get_model(backbone.name, weights=None))
+    import timm
+
+    return timm.create_model(_timm_name(backbone))
+
+
+def _load_file(network: nn.Module, path: Path) -> None:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except Exception as error:  # a file that is no checkpoint makes the unpickler raise anything
+        first = " ".join(str(error).split(". ")[0].split())[:200]
+        raise UserError(
+            f"backbone.weights={path} is no state dict for {type(network).__name__}: {first}"
+        ) from error
+    for what, keys in (("lacks", missing), ("has, and the model has not,", unexpected)):
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise UserError(
+                f"backbone.weights={path} {what} {', '.join(keys[:3])}{more}: is"
+                " backbone.name right?"
+            )
+
+
+def _torchvision_pretrained(backbone: config.Backbone) -> nn.Module:
+    """torchvision's own weights, fetched once; the checksum stands in the file's name."""
+    entry = pretrained(backbone)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+    if cached.exists() and not sha256(cached).startswith(cached.stem.split("-")[-1]):
+        raise UserError(f"{cached} is damaged (its checksum is another): delete it and start again")
+    try:
+        return cast(nn.Module, models.get_model(backbone.name, weights=entry))
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise UserError(
+            f"backbone.weights={backbone.weights} could not be fetched ({error}): put"
+            f" {cached.name} from {entry.url} at {cached}, or set backbone.weights=<path of a state"
+            " dict>, or backbone.weights=random"
+        ) from error
+
+
+def _timm_pretrained(backbone: config.Backbone) -> nn.Module:
+    """timm's own weights, fetched once from the Hugging Face hub or the address timm knows."""
+    import timm
+
+    name = _timm_name(backbone)
+    try:
+        return timm.create_model(name, pretrained=True)
+    except (OSError, HTTPException, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"backbone.weights=pretrained of {backbone.name} could not be fetched ({reason}): set"
+            " backbone.weights=<path of a state dict>, or backbone.weights=random"
+        ) from error
+
+
+def weights_id(backbone: config.Backbone, seed: int) -> str:
+    """What tells these weights from any others: a name, a seed or a checksum."""
+    if backbone.weights == "random":
+        return f"random (seed {seed})"
+    if backbone.path:
+        return f"{backbone.path.name} (sha256 {sha256(backbone.path)[:16]})"
+    return backbone.weights
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
