@@ -113,6 +113,23 @@ def test_rows_need_no_pooling_and_are_float32(pooling: Pooling) -> None:
     assert (pooled.dtype, pooled.tolist()) == (torch.float32, [[1, -2]])
 
 
+def test_pooling_is_in_float32_whatever_comes() -> None:
+    output = torch.ones(1, 1, 64, 64, dtype=torch.bfloat16)
+    output[0, 0, 0, 0] = 1.0078125  # bfloat16 has no number between the two
+    mean = pool(output, Pooling.avg, (2, 3), 3)
+    assert mean.dtype == torch.float32
+    torch.testing.assert_close(mean, torch.tensor([[1 + 0.0078125 / 4096]]), rtol=1e-7, atol=0)
+
+
+@torch.inference_mode()
+def test_pixels_are_normalized_as_torchvision_does() -> None:
+    extractor, seen = load_backbone(untrained("layer1"), 32, 0).extractor, []
+    extractor.cut.register_forward_hook(lambda *args: seen.append(args[1][0]))
+    extractor(pixels(32))
+    assert torch.equal(seen[0], images(32))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
 def test_random_weights_are_seeded() -> None:
     before = torch.get_rng_state()
     first, same, other = (load_backbone(untrained("layer1"), 32, seed) for seed in (0, 0, 1))

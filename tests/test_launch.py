@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,7 @@ def options(paintings: Path, outputs: Path, processes: int) -> list[str]:
     return [
         *("data=folder", f"data.images={paintings}", f"outputs={outputs}", "tracking=off"),
         *("backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1"),
+        *("backbone.layers=[]", "data.batch_size=1"),
         *("similarity.top_k=3", "similarity.block_size=2", "similarity.postprocess=whiten"),
         *(f"trainer.devices={processes}", "trainer.strategy=ddp", "trainer.accelerator=cpu"),
     ]
@@ -69,6 +71,18 @@ def by_lightning(module: str, size: int, asked: list[str], **env: Any) -> list[A
 def by_torchrun(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
     how = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}", "-m"]
     return [start([*how, module, *asked], **env)]
+
+
+def by_two_nodes(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
+    """torchrun on each of two machines, which are both this one."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = [option for option in asked if not option.startswith("trainer.devices=")]
+    here += [f"trainer.devices={size // 2}", "trainer.num_nodes=2"]
+    how = ["-m", "torch.distributed.run", "--nnodes=2", f"--nproc-per-node={size // 2}"]
+    how += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}"]
+    return [start([*how, "-m", module, *here], **env) for _ in range(2)]
 
 
 def by_srun(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
@@ -114,7 +128,9 @@ def assert_neighbors(folder: Path, rows: torch.Tensor) -> None:
         np.testing.assert_array_equal(found["score"].view("i4"), expected.score.view("i4"))
 
 
-@pytest.mark.parametrize(("launcher", "size"), [(by_lightning, 2), (by_torchrun, 3), (by_srun, 2)])
+@pytest.mark.parametrize(
+    ("launcher", "size"), [(by_lightning, 2), (by_torchrun, 3), (by_two_nodes, 2), (by_srun, 2)]
+)
 def test_several_processes_make_one_run(launcher, size, cfg, paintings, tmp_path):
     outputs = tmp_path / "many"
     asked = options(paintings, outputs, size)
@@ -187,6 +203,32 @@ def test_the_first_process_is_known_by_its_environment(environment, first, monke
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert is_first() == first
+
+
+@pytest.mark.parametrize(
+    ("launcher", "size", "killed"), [(by_lightning, 2, 1), (by_torchrun, 2, 0)]
+)
+def test_embedding_ends_with_a_killed_process_and_the_next_goes_on(
+    launcher, size, killed, cfg, paintings, tmp_path
+):
+    outputs, batches = tmp_path / "o", tmp_path / "batches"
+    asked = options(paintings, outputs, size)
+    (process,) = launcher("tests.slow_run", size, asked, BATCHES=batches, SLOW=1000)
+    began = time.monotonic()
+    while not batches.exists() or len(batches.read_text().splitlines()) < 3 * size:
+        assert process.poll() is None and time.monotonic() - began < 180
+        time.sleep(0.05)
+    process_of(process, killed).kill()
+    began = time.monotonic()
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode != 0 and time.monotonic() - began < 60, printed
+    folder = alone(cfg, outputs)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert size <= metrics["resumed_rows"] < 12
+    assert metrics["resumed_rows"] + metrics["embedded_rows"] == 12
+    alone(cfg, tmp_path / "one")
+    expected = features_of(tmp_path / "one")
+    np.testing.assert_allclose(features_of(outputs), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""How batches go through the network: compiled, in less memory than there should be, on a GPU."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from src.backbone import Extractor
+from src.checks import UserError
+from src.config import Accelerator, Compile, Config, Precision
+from src.embed import embed
+from src.gallery import Gallery, folder_gallery
+
+pytestmark = pytest.mark.usefixtures("small_squares")
+LAYERS = ["layer1", "layer2", "layer3", "layer4"]
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def listed(cfg: Config) -> Gallery:
+    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
+
+
+def changed(cfg: Config, group: str, **options: Any) -> Config:
+    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
+
+
+def every_layer(cfg: Config) -> dict[str, np.ndarray]:
+    cfg = changed(cfg, "backbone", layers=LAYERS)
+    return {
+        layer: np.array(embed(listed(cfg), changed(cfg, "backbone", layer=layer)).features)
+        for layer in LAYERS
+    }
+
+
+def assert_close(made: dict[str, np.ndarray], expected: dict[str, np.ndarray], to: float) -> None:
+    """Each row by its own length."""
+    for layer in LAYERS:
+        error = np.linalg.norm(made[layer] - expected[layer], axis=1)
+        assert (error <= to * np.linalg.norm(expected[layer], axis=1)).all(), layer
+
+
+@pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
+def test_a_compiled_network_gives_the_same_rows(cfg, caplog):
+    """With whole batches, a batch less one that cannot be read, and a last one that is not full."""
+    caplog.set_level(logging.INFO)
+    Path(cfg.data.images, "bea/1.png").write_text("no image")
+    plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
+    batches = changed(cfg, "data", batch_size=5)
+    compiled = changed(batches, "trainer", compile=Compile.always)
+    facts = embed(listed(cfg), changed(compiled, "backbone", layers=LAYERS)).facts
+    assert facts["compiled"] and facts["compile_seconds"] > 0
+    assert "the network is compiled, " in caplog.text
+    assert_close(every_layer(compiled), plain, to=1e-4)
+
+
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Exception) -> list[int]:
+    """No more images at once than that, else the error; how many there were at once."""
+    forward, tried = Extractor.forward, []
+
+    def tight(self: Extractor, images: torch.Tensor) -> list[torch.Tensor]:
+        tried.append(len(images))
+        if len(images) > at_most:
+            raise error
+        return forward(self, images)
+
+    monkeypatch.setattr(Extractor, "forward", tight)
+    return tried
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_out_of_memory_halves_the_batch(cfg, monkeypatch, caplog, error):
+    plain = embed(listed(cfg), replace(cfg, outputs=f"{cfg.outputs}-plain")).features
+    tried = short_of_memory(monkeypatch, 3, error)
+    made = embed(listed(cfg), changed(cfg, "data", batch_size=10))
+    np.testing.assert_allclose(made.features, plain, rtol=1e-5, atol=1e-6)
+    assert tried == [10, 5, 2, 2, 2, 2, 2, 2]
+    assert "cpu is out of memory: from here on 5 images at once" in caplog.text
+    assert "from here on 2 images at once" in caplog.text
+
+
+def test_no_memory_for_one_image_is_said(cfg, monkeypatch):
+    short_of_memory(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(UserError, match="too little memory for a single image: take a smaller"):
+        embed(listed(cfg), cfg)
+
+
+def test_other_errors_of_the_network_are_not_hidden(cfg, monkeypatch):
+    short_of_memory(monkeypatch, 0, RuntimeError("shapes"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        embed(listed(cfg), cfg)
+
+
+def test_half_precision_gives_float32_rows_near_the_others(cfg):
+    half = changed(cfg, "trainer", precision=Precision["bf16-mixed"])
+    assert_close(every_layer(half), every_layer(cfg), to=0.05)
+
+
+@pytest.mark.gpu
+@GPU
+@pytest.mark.parametrize(
+    ("precision", "compiled", "to"),
+    [
+        ("32-true", Compile.never, 1e-3),
+        ("32-true", Compile.always, 1e-3),
+        ("bf16-mixed", Compile.never, 0.05),
+        ("16-mixed", Compile.always, 0.02),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
+def test_a_gpu_gives_the_same_rows(cfg, precision, compiled, to):
+    plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
+    options = {"accelerator": Accelerator.gpu, "precision": Precision[precision]}
+    made = every_layer(changed(cfg, "trainer", **options, compile=compiled))
+    assert_close(made, plain, to=to)
