@@ -5,7 +5,7 @@ import time
 from contextlib import redirect_stderr
 from io import StringIO
 from math import prod
-from typing import Any, cast
+from typing import cast
 
 import lightning as L
 import torch
@@ -14,6 +14,7 @@ from torchvision.models import feature_extraction
 
 from src import config
 from src.checks import UserError, near
+from src.compiled import Compiled, compiled
 from src.config import Pooling
 from src.data import Batch, Transform
 from src.network import is_resnet, load_network
@@ -131,24 +132,26 @@ class Backbone(L.LightningModule):
         super().__init__()
         self.extractor, self.size = extractor, size
         self.at_once = 0  # images; 0: as they come
-        self.compiled: Any = None
+        self.compiled: Compiled | None = None
         self.compile_seconds = 0.0
 
-    def compile_for(self, batch_size: int) -> None:
-        """From here on the network is compiled, for batches of exactly that many images."""
+    def compile_for(self, batch_size: int, device: torch.device) -> None:
+        """From here on the network is compiled, for batches of at most that many images."""
+        began = time.perf_counter()
+        made = compiled(self.extractor, self.size, device)
+        object.__setattr__(self, "compiled", made)  # not as a module of this one: it is there
         self.at_once = batch_size
-        compiled = torch.compile(self.extractor, dynamic=False, options={"freezing": True})
-        object.__setattr__(self, "compiled", compiled)  # not as a module of this one: it is there
+        self.compile_seconds = time.perf_counter() - began
 
     def on_predict_start(self) -> None:
-        """Compile before the clock runs."""
+        """The first batch takes as long as torch.compile does: before the clock runs."""
         if self.compiled is not None:
             began = time.perf_counter()
             blank = torch.zeros(self.at_once, self.size, self.size, 3, dtype=torch.uint8)
             with self.trainer.precision_plugin.predict_step_context():
                 self(blank.to(self.device))
-            self.compile_seconds = time.perf_counter() - began
-            log.info("embedding: the network is compiled, %.0f s", self.compile_seconds)
+            self.compile_seconds += time.perf_counter() - began
+            log.info("embedding: the network is compiled, %.1f s", self.compile_seconds)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(b, size, size, 3) uint8 -> for each layer (b, d) float32. Raises UserError."""
@@ -180,8 +183,11 @@ class Backbone(L.LightningModule):
     def _part(self, images: Tensor) -> list[Tensor]:
         if self.compiled is None:
             return self.extractor(images)  # type: ignore[no-any-return]
-        missing = self.at_once - len(images)  # compiled code takes whole batches alone
-        whole = nn.functional.pad(images, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else images
+        missing = self.at_once - len(images)
+        if not missing or images.device.type == "cpu":
+            return self.compiled(images)
+        # a batch of another size would be compiled for anew
+        whole = nn.functional.pad(images, (0, 0, 0, 0, 0, 0, 0, missing))
         return [rows[: len(images)] for rows in self.compiled(whole)]
 
     def predict_step(self, batch: Batch) -> list[Tensor]:

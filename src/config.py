@@ -334,7 +334,9 @@ class Trainer:
     )
     precision: Precision = _option(Precision["32-true"], "of the network")
     compile: Compile = _option(
-        Compile.auto, "the network by torch.compile; auto: where the gallery's size repays the time"
+        Compile.auto,
+        "the network, by OpenVINO (CPU, with the extra of that name) or torch.compile (GPU);"
+        " auto: where the gallery's size repays the time",
     )
 
     def __post_init__(self) -> None:

@@ -1,16 +1,25 @@
 """Image files of any kind as RGB pictures. No torch here, so that src.show starts at once."""
 
 import io
+import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
+# Pillow's other parsers see no file: EPS would run ghostscript, an icon be larger than it says
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "TGA", "AVIF")
 FETCHED = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")  # the formats of IIIF that Pillow reads itself
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
+SAMPLE_BYTES = 8  # a pixel, in the largest files: four channels of 16 bits, not compressed
+METADATA = 2**26  # bytes that a file may have besides
+MEASURABLE = 2**27  # pixels that a file may have room for, where only its size is asked for
+MAX_SCANS = 100  # of a JPEG; encoders make about 10
+MAX_PIECES = 2**18  # strips or tiles; as many as 65,535 lines in four planes
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd EXIF and the like
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
@@ -28,31 +37,86 @@ def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image
     decoded at 1/2, 1/4 or 1/8 of its size where that leaves at least as many pixels.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device would never end
-            raise Unreadable("not a regular file")
-        with Image.open(path) as image:
+        with _opened(path, max_pixels) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
+            _check_effort(image, max_pixels)
             if needed is not None:
                 image.draft(None, needed(*image.size))  # for JPEGs alone
+            image.load()
+            _orientation(image)  # what is broken fails at the first reading alone
+            for copy in ("exif", "Raw profile type exif"):  # would be written anew, or fail to
+                image.info.pop(copy, None)
             ImageOps.exif_transpose(image, in_place=True)
             return _rgb(image)
     except Unreadable:
         raise
     except Exception as error:  # whatever a parser met in a hostile file; it is listed, not hidden
-        text = " ".join(str(error).replace(str(path), path.name).split())
+        text = " ".join(str(error).replace(repr(str(path)), repr(path.name)).split())
         raise Unreadable(f"{type(error).__name__}: {text}") from error
+
+
+@contextmanager
+def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """The image of a regular file, not decoded. Raises Unreadable, or whatever a parser meets."""
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):  # a pipe or a device would never end
+        raise Unreadable("not a regular file")
+    if facts.st_size > SAMPLE_BYTES * max_pixels + METADATA:  # some parsers read all of it at once
+        raise Unreadable(f"{facts.st_size} bytes, too many for data.max_pixels={max_pixels}")
+    with Image.open(path, formats=FORMATS) as image:
+        yield image
+
+
+def _check_effort(image: ImageFile.ImageFile, max_pixels: int) -> None:
+    """Raises Unreadable for a small file that would fill memory or be decoded for hours."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than the picture
+    width, length = ExifTags.Base.TileWidth, ExifTags.Base.TileLength
+    if int(tags.get(width, 0)) * int(tags.get(length, 0)) > max_pixels:
+        raise Unreadable(f"a tile of more pixels than data.max_pixels={max_pixels}")
+    boxes = [piece.extents or (0, 0, 0, 0) for piece in image.tile]
+    area = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
+    if len(boxes) > MAX_PIECES or area > SAMPLE_BYTES * image.width * image.height:
+        raise Unreadable(f"{len(boxes)} strips or tiles, which cover the picture over and over")
+    if (scans := _scans(image)) > MAX_SCANS:
+        raise Unreadable(f"{scans} scans of all pixels, more than {MAX_SCANS}")
+
+
+def _scans(image: ImageFile.ImageFile) -> int:
+    """The scans of a JPEG in which a few bytes make one, progressive or arithmetic; else 1."""
+    if image.format not in ("JPEG", "MPO") or image.fp is None:
+        return 1
+    header = image.fp.tell()
+    image.fp.seek(0)
+    if b"\xff\xc9" not in image.fp.read(header) and "progressive" not in image.info:
+        return 1
+    return image.fp.read().count(b"\xff\xda\0")
+
+
+def _orientation(image: Image.Image) -> object:
+    """By EXIF; None where that is broken, which says nothing against the picture."""
+    with suppress(Exception):
+        # PNG's own getexif decodes the whole picture first
+        return Image.Image.getexif(image).get(ExifTags.Base.Orientation)
+    return None
+
+
+def _upright(image: Image.Image) -> tuple[int, int]:
+    """Width and height, of a file's header, when the picture is upright."""
+    turned = _orientation(image) in SIDEWAYS and image.format != "TIFF"  # Pillow turns its size
+    return (image.height, image.width) if turned else image.size
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):  # 16 bits a sample and more: convert() would clip
         image = _eight_bit(np.array(image, dtype=np.float32))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        image = white
+        if image.mode != "RGBA":
+            image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
     return image.convert("RGB")
 
 
@@ -73,10 +137,9 @@ def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
     """
     try:
         with Image.open(io.BytesIO(body), formats=FETCHED) as image:
-            width, height = image.size
+            width, height = _upright(image)
             if width * height > max_pixels:
                 raise Unreadable(f"{width * height} pixels, more than data.max_pixels={max_pixels}")
-            turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
             image.load()
     except Unreadable:
         raise
@@ -84,15 +147,13 @@ def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
         raise Unreadable("not an image") from error
     except Exception as error:  # whatever a parser met in a hostile file; it is recorded
         raise Unreadable(f"{type(error).__name__}: {error}") from error
-    return (height, width) if turned else (width, height)
+    return width, height
 
 
 def pixel_size(path: Path) -> tuple[int, int] | None:
     """Width and height of the upright picture by the file's header, None where it has none."""
     try:
-        with Image.open(path) as image:
-            exif = Image.Image.getexif(image)  # PNG's own decodes the whole picture first
-            turned = exif.get(ExifTags.Base.Orientation) in SIDEWAYS
-            return (image.height, image.width) if turned else image.size
+        with _opened(path, MEASURABLE) as image:
+            return _upright(image)
     except Exception:  # whatever a parser met; load_rgb gives the reason
         return None

@@ -1,17 +1,23 @@
 """What suits the machine: workers, batches, whether compiling pays; and a GPU that lies idle."""
 
+import logging
 import os
 import platform
+import resource
+import sys
 from pathlib import Path
 
 import torch
 
 from src.checks import UserError
-from src.config import Accelerator, Compile
+from src.compiled import compiler
+from src.config import Accelerator, Compile, Trainer
 
-# Images per core (CPU) or in all (GPU) from which compiling is repaid. Measured on two cores: a
-# ResNet50 takes 20 to 30 s to compile, and then 0.03 s less an image.
-REPAID = {"cpu": 1000, "cuda": 200_000}
+log = logging.getLogger(__name__)
+
+# Images per core (CPU) or in all (GPU) from which compiling is repaid. Measured on two cores: 1 to
+# 20 s, for a ResNet50 2.4 s, and then 0.03 s less an image. No GPU was at hand.
+REPAID = {"cpu": 250, "cuda": 200_000}
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
@@ -48,35 +54,28 @@ def batch_size(device: torch.device) -> int:
     return 256 if device.type == "cuda" else 16
 
 
-def compiles(option: Compile, n: int, device: torch.device, sharing: int = 1) -> bool:
-    """Whether the network of a run over n images is compiled. Raises UserError where it cannot be.
+def chosen_compiler(options: Trainer, n: int, device: torch.device) -> str | None:
+    """What compiles the network of a run over n images, None for nothing. Raises UserError.
 
     n is that of the whole gallery, so that a run that was stopped goes on as it began.
     """
-    if option is Compile.never:
-        return False
     least = REPAID.get(device.type, float("inf"))
     if device.type == "cpu":
-        least *= max(1, cores(sharing))
-    if option is Compile.auto and n < least:
-        return False
-    reason = _no_compiler(device)
-    if reason and option is Compile.always:
+        least *= max(1, cores(options.devices))
+    wanted = options.compile is Compile.always or (options.compile is Compile.auto and n >= least)
+    if not wanted:
+        return None
+    found = compiler(device)
+    reason = None
+    if found is None:
+        reason = f"for {device.type} that takes the extra openvino: pip install -e .[openvino]"
+    elif device.type == "cpu" and options.precision.name != "32-true":
+        reason = f"on a CPU that is for trainer.precision=32-true, not {options.precision.name}"
+    if reason and options.compile is Compile.always:
         raise UserError(f"trainer.compile=always: {reason}; auto goes without")
-    return reason is None
-
-
-def _no_compiler(device: torch.device) -> str | None:
-    """Why torch.compile cannot work here."""
-    if device.type == "cpu":
-        from torch._inductor.cpp_builder import get_cpp_compiler
-        from torch._inductor.exc import InvalidCxxCompiler
-
-        try:
-            get_cpp_compiler()
-        except InvalidCxxCompiler:
-            return "torch finds no C++ compiler (g++ or clang++)"
-    return None
+    if reason:
+        log.info("embedding: the network is not compiled; %s", reason)
+    return None if reason else found
 
 
 def name_of(device: torch.device) -> str:
@@ -96,3 +95,12 @@ def idle_gpu(device: torch.device) -> str | None:
     if NVIDIA.is_dir() and any(NVIDIA.iterdir()):
         return f"torch {torch.__version__} cannot use it: install a build for its CUDA driver"
     return None
+
+
+def peak_memory() -> dict[str, float]:
+    """The most memory of this process so far, in GB, and of the GPU where one was used."""
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # ru_maxrss is in bytes there, else in kB
+    found = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if torch.cuda.is_available():
+        found["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return found

@@ -20,6 +20,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from src import machine
 from src.backbone import Backbone, load_backbone
 from src.checks import UserError
+from src.compiled import compiler as compiler_for
 from src.config import Config
 from src.data import GalleryDataModule, PaintingsDataset, Transform
 from src.gallery import Gallery
@@ -39,7 +40,7 @@ class Made:
 
     layers: list[str]
     batch: int
-    compile: bool
+    compiler: str | None
     device: str
     torch: str
 
@@ -68,11 +69,11 @@ class OnePass:
         if self.cfg.backbone.weights == "random":
             log.warning("the network has random weights: it has learned nothing")
         facts, rows = self.world.from_first(lambda: self._todo(part, backbone))
-        facts["compiled"] = made.compile
+        facts["compiler"] = made.compiler
         if rows:
-            if made.compile:
-                backbone.compile_for(made.batch)
-            facts |= self._predict(backbone, self._served(rows, made.batch, prepare), part)
+            images = self._served(rows, made.batch, prepare)
+            took = self._predict(backbone, images, part, made)
+            facts |= took | self._rates(len(rows), took, made)
         self.world.barrier()
         self.world.from_first(lambda: self._finish(part, made.layers))
         return facts
@@ -80,22 +81,23 @@ class OnePass:
     def _begun(self, layers: list[str]) -> tuple[Path, Made]:
         """The folder of a pass over these layers: one that was stopped, or a new one."""
         device = machine.device_of(self.cfg.trainer.accelerator, self.world.device)
-        n, sharing = len(self.gallery), self.cfg.trainer.devices
+        n = len(self.gallery)
         wanted = Made(
             layers=layers,
             batch=min(self.cfg.data.batch_size or machine.batch_size(device), n),
-            compile=machine.compiles(self.cfg.trainer.compile, n, device, sharing),
+            compiler=machine.chosen_compiler(self.cfg.trainer, n, device),
             device=machine.name_of(device),
             torch=torch.__version__,
         )
         for part in self.parent.glob("*.part"):
-            earlier = read_record(part, wanted, ("layers", "batch", "compile"))
-            if earlier and set(layers) <= set(earlier.layers):
+            earlier = read_record(part, wanted, ("layers", "batch", "compiler"))
+            can = earlier and earlier.compiler in (None, compiler_for(device))
+            if earlier and can and set(layers) <= set(earlier.layers):
                 return part, earlier
         digest = hashlib.sha256(repr(layers).encode()).hexdigest()[:12]
         part = self.parent / f"{digest}.part"
         if part.exists():
-            log.warning("embedding: begun on another device or torch, so it starts over: %s", part)
+            log.warning("embedding: begun on another device or by others, starts over: %s", part)
         return part, begin(part, wanted, ())
 
     def _todo(self, part: Path, backbone: Backbone) -> tuple[dict[str, Any], list[int]]:
@@ -126,32 +128,40 @@ class OnePass:
         images = PaintingsDataset(self.gallery, prepare, self.cfg.data.max_pixels)
         return GalleryDataModule(images, [row for each in own for row in each], batch, workers)
 
-    def _predict(self, backbone: Backbone, images: GalleryDataModule, part: Path) -> dict[str, Any]:
+    def _predict(
+        self, backbone: Backbone, images: GalleryDataModule, part: Path, made: Made
+    ) -> dict[str, Any]:
+        """How long it took, and where."""
         layers, todo = backbone.extractor.layers, len(images.rows)
         with RowWriter(part, layers, self.gallery.files, todo, self.world) as writer:
             trainer = self._trainer(writer)
             device = trainer.strategy.root_device
-            where = f"{device}, layers {', '.join(layers)}"
-            log.info("embedding: %d images on %s", todo, where)
+            log.info("embedding: %d images on %s, layers %s", todo, device, ", ".join(layers))
             if advice := machine.idle_gpu(device):
                 bar = "=" * 80
                 log.warning("%s\nTHIS MACHINE'S GPU IS NOT USED: %s\n%s", bar, advice, bar)
             start = time.perf_counter()
+            if made.compiler:
+                backbone.compile_for(made.batch, device)
             _run(trainer, backbone, images)
             seconds = time.perf_counter() - start - backbone.compile_seconds
-        rate, waiting = todo / seconds, writer.waited / seconds
-        log.info(
-            "embedding: %.1f s, %.1f images/s, %.0f%% of it waiting for data",
-            *(seconds, rate, 100 * waiting),
-        )
         return {
-            "embedded_rows": todo,
-            "images_per_second": rate,
-            "waiting_for_data": waiting,
+            "embed_seconds": seconds,
             "compile_seconds": backbone.compile_seconds,
+            "waiting_for_data": writer.waited / seconds,
             "device": str(device),
             "idle_gpu": advice is not None,
         }
+
+    def _rates(self, n: int, took: dict[str, Any], made: Made) -> dict[str, Any]:
+        """Of all processes together."""
+        rate = n / took["embed_seconds"]
+        log.info(
+            "embedding: %.1f images/s, %.0f%% of the time waiting for data; %s, %s, %s, %.1f GB",
+            *(rate, 100 * took["waiting_for_data"], took["device"], self.options["precision"]),
+            *(made.compiler or "not compiled", max(machine.peak_memory().values())),
+        )
+        return {"embedded_rows": n, "images_per_second": rate}
 
     def _trainer(self, writer: RowWriter) -> L.Trainer:
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

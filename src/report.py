@@ -2,13 +2,10 @@
 
 import json
 import os
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from rich.box import SIMPLE
 from rich.console import Console
@@ -41,15 +38,6 @@ def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> di
     with replacing(folder / "queries.npz") as part, part.open("wb") as file:
         np.savez(file, **queries)
     return metrics
-
-
-def costs() -> dict[str, float]:
-    """Peak memory of this process, and of the GPU where one was used."""
-    unit = 1e9 if sys.platform == "darwin" else 1e6  # ru_maxrss is in bytes there, else in kB
-    found = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
-    if torch.cuda.is_available():
-        found["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-    return found
 
 
 def write(metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path) -> None:
@@ -87,6 +75,8 @@ def summary(metrics: dict[str, Any], folder: Path) -> None:
         console.print(_labels(metrics, columns))
     if metrics["weights"].startswith("random"):
         console.print("The network's weights are random: it has learned nothing about paintings.")
+    if metrics.get("idle_gpu"):
+        console.print("THE GPU OF THIS MACHINE WAS NOT USED: see the warning above, or run.log.")
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     here = Path.cwd() in folder.resolve().parents
     run = folder.resolve().relative_to(Path.cwd()) if here else folder

@@ -34,7 +34,7 @@ def run(cfg: Config, folder: Path) -> None:
     with clock("collect"):
         gallery = world.from_first(lambda: collect(cfg))
 
-    from src import report  # these import torch, which takes seconds: only after the checks
+    from src import machine, report  # these import torch, which takes seconds: only after checks
     from src.embed import embed
     from src.rank import rank
     from src.track import tracking
@@ -50,7 +50,7 @@ def run(cfg: Config, folder: Path) -> None:
         with clock("evaluate"):
             metrics = report.measure(ranking, embeddings.gallery, cfg, folder)
         metrics["missing"] = gallery.missing
-        metrics |= embeddings.facts | clock.seconds | report.costs()
+        metrics |= embeddings.facts | clock.seconds | machine.peak_memory()
         report.write(metrics, embeddings, ranking, folder)
         images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)
         tracker.metrics(metrics)

@@ -190,11 +190,12 @@ def test_a_device_that_is_not_there_is_refused(
 def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
     facts = embed(gallery, cfg).facts
     assert 0 < facts.pop("waiting_for_data") < 1
-    assert facts.pop("images_per_second") > 0
+    rate, seconds = facts.pop("images_per_second"), facts.pop("embed_seconds")
+    assert rate == pytest.approx(12 / seconds)
     assert facts == {
         "weights": "random (seed 0)",
         "precision": "32-true",
-        "compiled": False,
+        "compiler": None,
         "compile_seconds": 0.0,
         "idle_gpu": False,
         "resumed_rows": 0,
@@ -221,7 +222,10 @@ def test_the_log_says_what_is_done_and_nothing_else_speaks(
         "embedding: 12 images on cpu, layers layer1",
         caplog.messages[-1],
     ]
-    rate = r"embedding: \d+\.\d s, \d+\.\d images/s, \d+% of it waiting for data"
+    rate = (
+        r"embedding: \d+\.\d images/s, \d+% of the time waiting for data;"
+        r" cpu, 32-true, not compiled, \d\.\d GB"
+    )
     assert re.fullmatch(rate, caplog.messages[-1])
     out, err = capfd.readouterr()
     assert out == ""

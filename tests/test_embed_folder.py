@@ -225,7 +225,7 @@ def test_what_another_device_began_starts_over(
     monkeypatch.setattr(src.machine, "name_of", lambda _: "another")
     made = embed(gallery, cfg)
     assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (0, 12)
-    assert "begun on another device or torch, so it starts over" in caplog.text
+    assert "begun on another device or by others, starts over" in caplog.text
     assert folders(cfg) == ["layer1"]
 
 

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch._inductor.cpp_builder as cpp_builder
-from torch._inductor.exc import InvalidCxxCompiler
 
 from src import machine
 from src.checks import UserError
-from src.config import Accelerator, Compile
+from src.config import Accelerator, Compile, Precision, Trainer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -32,35 +30,44 @@ def test_processes_share_the_cores(own, sharing, workers, monkeypatch):
     assert machine.worker_count(sharing) == workers
 
 
+def compiles(option: Compile, n: int, device: torch.device = CPU, precision: str = "32-true"):
+    trainer = Trainer(compile=option, precision=Precision[precision])
+    return machine.chosen_compiler(trainer, n, device)
+
+
 @pytest.mark.parametrize(
     ("option", "n", "own", "expected"),
     [
-        (Compile.auto, 1999, 2, False),
-        (Compile.auto, 2000, 2, True),
-        (Compile.auto, 2000, 4, False),  # more cores gain less an image
+        (Compile.auto, 499, 2, False),
+        (Compile.auto, 500, 2, True),
+        (Compile.auto, 500, 4, False),  # more cores gain less an image
         (Compile.always, 2, 2, True),
         (Compile.never, 10**9, 2, False),
     ],
 )
 def test_compiling_pays_for_large_galleries(option, n, own, expected, monkeypatch):
     cores(monkeypatch, own, own)
-    assert machine.compiles(option, n, CPU) is expected
+    assert (compiles(option, n) is not None) is expected
 
 
-def test_a_gpu_compiles_for_the_largest_alone():
-    assert not machine.compiles(Compile.auto, 199_999, GPU)
-    assert machine.compiles(Compile.auto, 200_000, GPU)
-    assert not machine.compiles(Compile.auto, 10**9, torch.device("mps"))
+def test_each_device_has_its_compiler():
+    assert compiles(Compile.always, 2).startswith("openvino 2")
+    assert compiles(Compile.auto, 199_999, GPU) is None
+    assert compiles(Compile.auto, 200_000, GPU) == "torch.compile"
+    assert compiles(Compile.auto, 10**9, torch.device("mps")) is None
 
 
-def test_without_a_compiler_nothing_is_compiled(monkeypatch):
-    def none() -> str:
-        raise InvalidCxxCompiler
-
-    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
-    assert not machine.compiles(Compile.auto, 10**9, CPU)
-    with pytest.raises(UserError, match="trainer.compile=always: torch finds no C.. compiler"):
-        machine.compiles(Compile.always, 2, CPU)
+def test_what_cannot_be_compiled_goes_without(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    assert compiles(Compile.auto, 10**9, precision="bf16-mixed") is None
+    assert "the network is not compiled; on a CPU that is for trainer.precision=32" in caplog.text
+    with pytest.raises(UserError, match="trainer.compile=always: on a CPU that is for"):
+        compiles(Compile.always, 2, precision="bf16-mixed")
+    monkeypatch.setattr("src.compiled.find_spec", lambda _: None)
+    assert compiles(Compile.auto, 10**9) is None
+    assert "that takes the extra openvino: pip install" in caplog.text
+    with pytest.raises(UserError, match="trainer.compile=always: for cpu that takes the extra"):
+        compiles(Compile.always, 2)
 
 
 def test_the_device_is_lightnings(monkeypatch):

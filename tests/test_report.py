@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from src.config import Config
+from src.machine import peak_memory
 from src.progress import Clock
-from src.report import costs, summary
+from src.report import summary
 from src.run import run
 
 METRICS = {
@@ -47,7 +48,7 @@ def test_the_clock_keeps_each_stage() -> None:
 
 
 def test_peak_memory_is_that_of_a_process_with_torch() -> None:
-    assert 0.1 < costs()["peak_memory_gb"] < 20
+    assert 0.1 < peak_memory()["peak_memory_gb"] < 20
 
 
 def test_metrics_have_the_names_of_the_design(cfg: Config, tmp_path: Path) -> None:

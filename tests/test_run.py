@@ -24,7 +24,7 @@ from src.run import run
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = (
     *("seconds/", "peak_", "images_per_second", "waiting_", "reused_", "device", "compile"),
-    *("embedded_", "copied_", "resumed_", "idle_gpu"),
+    *("embed", "copied_", "resumed_", "idle_gpu"),
 )
 
 

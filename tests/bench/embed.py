@@ -74,7 +74,7 @@ def network_alone(cfg: Config, n: int, device: torch.device) -> float:
     size = cfg.data.batch_size or machine.batch_size(device)
     pixels = torch.randint(0, 256, (size, 224, 224, 3), dtype=torch.uint8, device=device)
     if cfg.trainer.compile is not Compile.never:
-        backbone.compile_for(size)
+        backbone.compile_for(size, device)
     low = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(cfg.trainer.precision.name)
     autocast = torch.autocast(device.type, low, enabled=low is not None)
     with torch.inference_mode(), autocast:
