@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 # Images per core (CPU) or in all (GPU) from which compiling is repaid. Measured on two cores: 1 to
 # 20 s, for a ResNet50 2.4 s, and then 0.03 s less an image. No GPU was at hand.
-REPAID = {"cpu": 250, "cuda": 200_000}
+REPAID = {"cpu": 100, "cuda": 200_000}
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 

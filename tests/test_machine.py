@@ -38,9 +38,9 @@ def compiles(option: Compile, n: int, device: torch.device = CPU, precision: str
 @pytest.mark.parametrize(
     ("option", "n", "own", "expected"),
     [
-        (Compile.auto, 499, 2, False),
-        (Compile.auto, 500, 2, True),
-        (Compile.auto, 500, 4, False),  # more cores gain less an image
+        (Compile.auto, 199, 2, False),
+        (Compile.auto, 200, 2, True),
+        (Compile.auto, 200, 4, False),  # more cores gain less an image
         (Compile.always, 2, 2, True),
         (Compile.never, 10**9, 2, False),
     ],
