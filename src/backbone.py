@@ -5,7 +5,7 @@ import time
 from contextlib import redirect_stderr
 from io import StringIO
 from math import prod
-from typing import cast
+from typing import Any
 
 import lightning as L
 import torch
@@ -14,8 +14,8 @@ from torchvision.models import feature_extraction
 
 from src import config
 from src.checks import UserError, near
+from src.choices import Pooling
 from src.compiled import Compiled, compiled
-from src.config import Pooling
 from src.data import Batch, Transform
 from src.network import is_resnet, load_network
 
@@ -27,6 +27,8 @@ def joined_layers(backbone: config.Backbone) -> list[str]:
     parts = [_known_as(part, backbone) for part in backbone.layer.split("+")]
     if len(set(parts)) < len(parts):
         raise UserError(f"backbone.layer={backbone.layer} names a layer twice")
+    if "" in parts:
+        raise UserError(f"backbone.layer={backbone.layer!r} names no layer, alone or beside a +")
     return parts
 
 
@@ -57,10 +59,7 @@ class Extractor(nn.Module):
         prepare: Transform,
     ) -> None:
         super().__init__()
-        nodes = {_node(network, layer): layer for layer in layers}
-        cut = feature_extraction.create_feature_extractor(
-            network, nodes, suppress_diff_warning=True
-        )
+        cut, self.nodes = _cut(network, layers)
         self.cut = cut.requires_grad_(False).to(memory_format=torch.channels_last)
         self.layers, self.pooling, self.gem_p = layers, pooling, gem_p
         self.mean: Tensor
@@ -74,45 +73,49 @@ class Extractor(nn.Module):
     def _probe(self, size: int) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
         """For each layer the axes to pool over and the width d of a row, found by trying."""
         tried = self.cut(torch.zeros(2, 3, size, size))
-        shapes = {
-            layer: tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            for layer, output in tried.items()
-        }
+        shapes = _shapes(tried)
         larger = self._larger(size) if any(len(shape) == 4 for shape in shapes.values()) else {}
         axes, dims = {}, {}
-        for layer, shape in shapes.items():
-            axes[layer] = _axes(layer, shape, larger.get(layer), self.pooling)
-            left = [n for axis, n in enumerate(shape) if axis and axis not in axes[layer]]
-            dims[layer] = prod(cast(list[int], left))
+        for layer, node in self.nodes.items():
+            shape = shapes.get(node, ())
+            if len(shape) not in (2, 3, 4) or shape[0] != 2:
+                raise UserError(
+                    f"backbone.layer={layer} gives no row an image, but"
+                    f" {shape or type(tried[node]).__name__} for two: choose another"
+                )
+            own = _axes(layer, shape, larger.get(node), self.pooling)
+            axes[layer] = own
+            dims[layer] = prod(n for axis, n in enumerate(shape) if axis and axis not in own)
         return axes, dims
 
     def _larger(self, size: int) -> dict[str, tuple[int, ...]]:
         """The shapes of a larger image; empty for a network of one input size alone."""
         try:
             with redirect_stderr(StringIO()):  # torch.fx prints a traceback beside raising
-                tried = self.cut(torch.zeros(2, 3, size + 64, size + 64))
+                return _shapes(self.cut(torch.zeros(2, 3, size + 64, size + 64)))
         except (AssertionError, RuntimeError, ValueError):
             return {}
-        return {layer: tuple(output.shape) for layer, output in tried.items()}
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(b, size, size, 3) uint8 -> for each layer (b, d) float32."""
         pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last, as it lies in memory
         outputs = self.cut((pixels - self.mean) / self.std)
         return [
-            pool(outputs[layer], self.pooling, self.axes[layer], self.gem_p)
+            pool(outputs[self.nodes[layer]], self.pooling, self.axes[layer], self.gem_p)
             for layer in self.layers
         ]
 
 
+def _shapes(outputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {
+        node: tuple(output.shape) for node, output in outputs.items() if isinstance(output, Tensor)
+    }
+
+
 def _axes(
-    layer: str, shape: tuple[int, ...] | str, larger: tuple[int, ...] | None, pooling: Pooling
+    layer: str, shape: tuple[int, ...], larger: tuple[int, ...] | None, pooling: Pooling
 ) -> tuple[int, ...]:
-    """The axes to pool a layer over. Raises UserError when it gives no row an image."""
-    if isinstance(shape, str) or len(shape) not in (2, 3, 4) or shape[0] != 2:
-        raise UserError(
-            f"backbone.layer={layer} gives no row an image, but {shape} for two: choose another"
-        )
+    """The axes to pool a layer over. Raises UserError when it gives no tokens for token pooling."""
     if pooling is Pooling.token and len(shape) != 3:
         raise UserError(
             f"backbone.pooling=token needs a layer of tokens (b, tokens, d), {layer} gives"
@@ -121,8 +124,10 @@ def _axes(
     if len(shape) < 4:
         return (1,) if len(shape) == 3 else ()
     # those that grow with the image: Swin's features are (b, h, w, c)
-    grown = [axis for axis in (1, 2, 3) if larger and shape[axis] != larger[axis]]
-    return tuple(grown) or (2, 3)
+    grown = tuple(axis for axis in (1, 2, 3) if larger and shape[axis] != larger[axis])
+    if not grown and shape[1] == shape[2] != shape[3]:
+        return (1, 2)
+    return grown or (2, 3)
 
 
 class Backbone(L.LightningModule):
@@ -133,24 +138,31 @@ class Backbone(L.LightningModule):
         self.extractor, self.size = extractor, size
         self.at_once = 0  # images; 0: as they come
         self.compiled: Compiled | None = None
-        self.compile_seconds = 0.0
+        self.compile_seconds, self.must = 0.0, False
 
-    def compile_for(self, batch_size: int, device: torch.device) -> None:
-        """From here on the network is compiled, for batches of at most that many images."""
-        began = time.perf_counter()
-        made = compiled(self.extractor, self.size, device)
-        object.__setattr__(self, "compiled", made)  # not as a module of this one: it is there
-        self.at_once = batch_size
-        self.compile_seconds = time.perf_counter() - began
+    def compile_for(self, batch_size: int, must: bool) -> None:
+        """Compile before the first of batches of at most that many images; if it must, or else."""
+        self.at_once, self.must = batch_size, must
 
     def on_predict_start(self) -> None:
-        """The first batch takes as long as torch.compile does: before the clock runs."""
-        if self.compiled is not None:
-            began = time.perf_counter()
-            blank = torch.zeros(self.at_once, self.size, self.size, 3, dtype=torch.uint8)
+        """Compile before the clock runs; torch.compile does at the first batch."""
+        if not self.at_once:
+            return
+        began, whole = time.perf_counter(), self.at_once
+        blank = torch.zeros(whole, self.size, self.size, 3, dtype=torch.uint8, device=self.device)
+        try:
+            made = compiled(self.extractor, self.size, self.device)
+            object.__setattr__(self, "compiled", made)  # not as a module of this one: it is there
             with self.trainer.precision_plugin.predict_step_context():
-                self(blank.to(self.device))
-            self.compile_seconds += time.perf_counter() - began
+                self(blank)
+        except Exception as error:  # whatever a compiler meets in a network; it is told
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            if self.must or isinstance(error, UserError):
+                raise UserError(f"trainer.compile=always: {reason}; auto goes without") from error
+            log.warning("embedding: the network cannot be compiled and goes without: %s", reason)
+            self.compiled, self.at_once = None, 0
+        self.compile_seconds = time.perf_counter() - began
+        if self.compiled is not None:
             log.info("embedding: the network is compiled, %.1f s", self.compile_seconds)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -174,8 +186,9 @@ class Backbone(L.LightningModule):
         try:
             parts = [self._part(part) for part in images.split(self.at_once or len(images))]
         except RuntimeError as error:
-            # torch has a class for this on GPUs alone
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            # torch has a class for this on NVIDIA's GPUs alone
+            text = str(error).lower()
+            if "out of memory" in text or "can't allocate memory" in text:
                 return None
             raise
         return [torch.cat(rows) for rows in zip(*parts, strict=True)]
@@ -225,12 +238,29 @@ def load_backbone(
     return Backbone(extractor, prepare.size)
 
 
-def _node(network: nn.Module, layer: str) -> str:
-    """Raises UserError when the network has no such node."""
-    names = feature_extraction.get_graph_node_names(network, suppress_diff_warning=True)[1]
+def _cut(network: nn.Module, layers: list[str]) -> tuple[nn.Module, dict[str, str]]:
+    """The network up to these layers, giving a dict; and the node of it that each layer ends at."""
+    training, evaluating = feature_extraction.get_graph_node_names(
+        network, suppress_diff_warning=True
+    )
+    nodes = {layer: _last(evaluating, layer, network) for layer in layers}
+    # torchvision gives a node to the first name alone that ends at it
+    first = {node: layer for layer, node in reversed(nodes.items())}
+    cut = feature_extraction.create_feature_extractor(
+        network,
+        train_return_nodes={_last(training, a, network): node for node, a in first.items()},
+        eval_return_nodes={node: node for node in first},
+        suppress_diff_warning=True,
+    )
+    return cut, nodes
+
+
+def _last(names: list[str], layer: str, network: nn.Module) -> str:
+    """The last node of a layer. Raises UserError when the network has no such layer."""
+    own = [name for name in names if f"{name}.".startswith(f"{layer}.")]
+    if own and layer:
+        return own[-1]
     known = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
-    if layer not in known:
-        last = [name for name in names if name.count(".") < 2][-5:]
-        hint = near(layer, known) or f"; its last ones: {', '.join(last)}"
-        raise UserError(f"backbone.layer={layer} is not a node of {type(network).__name__}{hint}")
-    return layer
+    shallow = [name for name in names if name.count(".") < 2][-5:]
+    hint = near(layer, known) or f"; its last ones: {', '.join(shallow)}"
+    raise UserError(f"backbone.layer={layer} is not a node of {type(network).__name__}{hint}")

@@ -31,7 +31,7 @@ SOURCES = {"nga": Nga, "folder": Folder, "demo": Demo}
 # What a file system says of places that cannot be written
 PLACES = {
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO, errno.ENOLCK, errno.ENOSYS),
 }
 LOOK_IT_UP = "python -m src.run --help lists the options"
 # The processes of a run but the first have no folder and no log of their own.

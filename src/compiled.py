@@ -30,7 +30,7 @@ def compiler(device: torch.device) -> str | None:
 
 
 def compiled(extractor: "Extractor", size: int, device: torch.device) -> Compiled:
-    """The same rows from the same pixels. On a GPU it compiles anew for each number of images."""
+    """The same rows to 1e-4. On a GPU it compiles anew for each number of images."""
     if device.type == "cpu":
         return OpenVino(extractor, size)
     return torch.compile(extractor, dynamic=False, options={"freezing": True})

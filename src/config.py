@@ -5,7 +5,6 @@ Nothing heavy is imported here, so that a wrong option is refused at once.
 
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,85 +12,21 @@ from typing import Any
 from omegaconf import MISSING
 
 from src.checks import UserError, at_least, between, folder, is_address, model_names, near
-
-
-class View(Enum):
-    primary = "primary"
-    all = "all"
-
-
-class Resize(Enum):
-    squash = "squash"
-    crop = "crop"
-    pad = "pad"
-
-
-class Decode(Enum):
-    scaled = "scaled"
-    full = "full"
-
-
-class Pooling(Enum):
-    avg = "avg"
-    max = "max"
-    gem = "gem"
-    token = "token"
-
-
-class Storage(Enum):
-    topk = "topk"
-    full = "full"
-
-
-class Dtype(Enum):
-    float32 = "float32"
-    float16 = "float16"
-
-
-class Postprocess(Enum):
-    none = "none"
-    center = "center"
-    whiten = "whiten"
-
-
-class FastPass(Enum):
-    auto = "auto"
-    float32 = "float32"
-    tf32 = "tf32"
-    float16 = "float16"
-
-
-class Exclude(Enum):
-    none = "none"
-    same_object = "same_object"
-
-
-class WandbMode(Enum):
-    offline = "offline"
-    online = "online"
-    off = "off"
-
-
-class Accelerator(Enum):
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
-    mps = "mps"
-
-
-class Compile(Enum):
-    auto = "auto"
-    always = "always"
-    never = "never"
-
-
-class Strategy(Enum):
-    auto = "auto"
-    ddp = "ddp"
-
-
-Precision = Enum(
-    "Precision", {"32-true": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
+from src.choices import (
+    Accelerator,
+    Compile,
+    Decode,
+    Dtype,
+    Exclude,
+    FastPass,
+    Pooling,
+    Postprocess,
+    Precision,
+    Resize,
+    Storage,
+    Strategy,
+    View,
+    WandbMode,
 )
 
 

@@ -11,11 +11,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from src.config import Decode, Resize
+from src.choices import Decode, Resize
+from src.files import sha256
 from src.gallery import Gallery
 from src.images import Unreadable, load_rgb
 
 Pixels = NDArray[np.uint8]
+CHANGED = "the file has changed since it was listed: start again"
 SPARE = 2  # times the pixels that are kept: a JPEG decoded smaller still looks the same
 
 
@@ -100,16 +102,20 @@ class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
 
     def __init__(self, gallery: Gallery, transform: Transform, max_pixels: int):
         self.root, self.files = gallery.root, gallery.files
+        self.checksums = list(gallery.works["sha256"])
         self.transform, self.max_pixels = transform, max_pixels
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, row: int) -> tuple[int, Pixels | str]:
+        path = self.root / self.files[row]
         try:
-            path = self.root / self.files[row]
             image = load_rgb(path, self.max_pixels, self.transform.needed)
-        except Unreadable as reason:
+            # the row would be taken for that of the image that was listed, in other galleries too
+            if self.checksums[row] not in ("", sha256(path)):
+                return row, CHANGED
+        except (Unreadable, FileNotFoundError) as reason:
             return row, str(reason)
         return row, self.transform(image)
 
@@ -126,11 +132,16 @@ class GalleryDataModule(L.LightningDataModule):
     """Serves rows of a gallery to Trainer.predict, in batches of their order."""
 
     def __init__(
-        self, dataset: PaintingsDataset, rows: list[int], batch_size: int, workers: int
+        self,
+        dataset: PaintingsDataset,
+        rows: list[int],
+        batch_size: int,
+        workers: int,
+        pin_memory: bool = False,
     ) -> None:
         super().__init__()
         self.dataset, self.rows = dataset, rows
-        self.batch_size, self.workers = batch_size, workers
+        self.batch_size, self.workers, self.pin_memory = batch_size, workers, pin_memory
 
     def predict_dataloader(self) -> DataLoader[tuple[int, Pixels | str]]:
         """Batches of at most batch_size images."""
@@ -140,5 +151,5 @@ class GalleryDataModule(L.LightningDataModule):
             sampler=self.rows,
             num_workers=self.workers,
             collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.pin_memory,
         )

@@ -85,19 +85,17 @@ def _make(
         if world.first:
             lock.enter_context(alone(parent))
         missing = world.from_first(
-            lambda: [layer for layer in written_layers(cfg.backbone) if not _there(parent, layer)]
+            lambda: [a for a in written_layers(cfg.backbone) if not (parent / a).is_dir()]
         )
         if set(missing) & set(layers):
             facts = OnePass(gallery, cfg, options, parent, world).make(missing)
-        if world.first and not folder.is_dir():
-            own = options | {"layer": folder.name}
-            join_layers([parent / layer for layer in layers], folder, own)
-        world.barrier()
+        world.from_first(lambda: _join(folder, [parent / layer for layer in layers], options))
     return facts
 
 
-def _there(parent: Path, layer: str) -> bool:
-    return (parent / layer).is_dir()
+def _join(folder: Path, layers: list[Path], options: dict[str, Any]) -> None:
+    if not folder.is_dir():
+        join_layers(layers, folder, options | {"layer": folder.name})
 
 
 def _options(gallery: Gallery, cfg: Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import glob
+import hashlib
 import logging
 import os
 import shutil
@@ -63,6 +64,20 @@ def alone(folder: Path) -> Iterator[None]:
             log.info("another process works in %s; waiting for it", folder)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_all(file: int, data: memoryview | bytes, place: int) -> None:
+    """All bytes to their place in an open file."""
+    rest = memoryview(data)
+    while rest:  # a nearly full disk takes a part of it
+        written = os.pwrite(file, rest, place)
+        rest, place = rest[written:], place + written
 
 
 def readable(size: int) -> str:

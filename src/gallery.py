@@ -19,8 +19,9 @@ import yaml
 from numpy.typing import NDArray
 
 from src.checks import UserError, near
-from src.config import Exclude, Similarity
-from src.files import replacing
+from src.choices import Exclude
+from src.config import Similarity
+from src.files import replacing, sha256
 from src.images import pixel_size
 from src.progress import progress
 
@@ -250,12 +251,11 @@ def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:
 
 
 def _facts(path: Path) -> tuple[str, str, str]:
-    if not path.is_file():
-        return "", "", ""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(path) if path.is_file() else ""
     except OSError:
+        digest = ""
+    if not digest:
         return "", "", ""
     width, height = pixel_size(path) or ("", "")
     return digest, str(width), str(height)

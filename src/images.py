@@ -1,5 +1,6 @@
 """Image files of any kind as RGB pictures. No torch here, so that src.show starts at once."""
 
+import errno
 import io
 import stat
 import warnings
@@ -20,6 +21,7 @@ METADATA = 2**26  # bytes that a file may have besides
 MEASURABLE = 2**27  # pixels that a file may have room for, where only its size is asked for
 MAX_SCANS = 100  # of a JPEG; encoders make about 10
 MAX_PIECES = 2**18  # strips or tiles; as many as 65,535 lines in four planes
+NOT_THE_FILES = (errno.EMFILE, errno.ENFILE, errno.ESTALE)  # faults that pass
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd EXIF and the like
 Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
@@ -34,7 +36,8 @@ def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image
     """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason.
 
     With needed, which gives the smallest width and height of use for those of the file, a JPEG is
-    decoded at 1/2, 1/4 or 1/8 of its size where that leaves at least as many pixels.
+    decoded at 1/2, 1/4 or 1/8 of its size where that leaves at least as many pixels. Meanwhile a
+    pixel takes up to 16 bytes, in WebP 20, in JPEG 2000 25.
     """
     try:
         with _opened(path, max_pixels) as image:
@@ -53,6 +56,8 @@ def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image
     except Unreadable:
         raise
     except Exception as error:  # whatever a parser met in a hostile file; it is listed, not hidden
+        if getattr(error, "errno", None) in NOT_THE_FILES:
+            raise
         text = " ".join(str(error).replace(repr(str(path)), repr(path.name)).split())
         raise Unreadable(f"{type(error).__name__}: {text}") from error
 
@@ -66,6 +71,7 @@ def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     if facts.st_size > SAMPLE_BYTES * max_pixels + METADATA:  # some parsers read all of it at once
         raise Unreadable(f"{facts.st_size} bytes, too many for data.max_pixels={max_pixels}")
     with Image.open(path, formats=FORMATS) as image:
+        image.filename = ""  # else mapped into memory: a file cut off meanwhile ends the process
         yield image
 
 

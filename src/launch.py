@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from src.checks import UserError
-from src.config import Accelerator, Trainer
+from src.choices import Accelerator
+from src.config import Trainer
 from src.spread import ALONE, World
 
 # Of Lightning's DDPStrategy. The others wait while the first fetches images, for hours; that a

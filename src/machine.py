@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from src.checks import UserError
+from src.choices import Accelerator, Compile
 from src.compiled import compiler
-from src.config import Accelerator, Compile, Trainer
+from src.config import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,11 @@ def device_of(accelerator: Accelerator, own: str | None = None) -> torch.device:
     if accelerator in (Accelerator.mps, Accelerator.auto) and torch.backends.mps.is_available():
         return torch.device("mps", 0)
     return torch.device("cpu")
+
+
+def is_cuda(accelerator: Accelerator, own: str | None = None) -> bool:
+    """Whether that is a GPU of NVIDIA's."""
+    return device_of(accelerator, own).type == "cuda"
 
 
 def cores(sharing: int = 1) -> int:
@@ -67,7 +73,9 @@ def chosen_compiler(options: Trainer, n: int, device: torch.device) -> str | Non
         return None
     found = compiler(device)
     reason = None
-    if found is None:
+    if found is None and device.type != "cpu":
+        reason = f"there is none for {device.type}"
+    elif found is None:
         reason = f"for {device.type} that takes the extra openvino: pip install -e .[openvino]"
     elif device.type == "cpu" and options.precision.name != "32-true":
         reason = f"on a CPU that is for trainer.precision=32-true, not {options.precision.name}"
@@ -93,7 +101,12 @@ def idle_gpu(device: torch.device) -> str | None:
     if torch.cuda.is_available():
         return "trainer.accelerator=auto takes it"
     if NVIDIA.is_dir() and any(NVIDIA.iterdir()):
-        return f"torch {torch.__version__} cannot use it: install a build for its CUDA driver"
+        if torch.version.cuda is None:
+            return f"torch {torch.__version__} is built without CUDA: install a build with it"
+        return (
+            "this process was not given it (Slurm's --gpus, CUDA_VISIBLE_DEVICES, docker's --gpus),"
+            f" or its driver is too old for CUDA {torch.version.cuda}"
+        )
     return None
 
 

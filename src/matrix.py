@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from src.checks import UserError
-from src.files import alone, create_npy, readable
-from src.resume import LOGS, RECORD, DoneLog, Record, begin
+from src.files import alone, create_npy, readable, write_all
+from src.resume import LOGS, OWN, RECORD, DoneLog, Record, begin
 from src.spread import World
 from src.tiles import Centered, tile_pairs
 
@@ -80,7 +80,7 @@ class Matrix:
                 arrived.synchronize()
             place = self._start + (rows.start * n + columns.start) * size
             for row, line in enumerate(values.numpy()):
-                _write_all(self._file, line, place + row * n * size)
+                write_all(self._file, line.view(np.uint8).data, place + row * n * size)
         self._written.append(number)
         if self._syncing.done() and time.monotonic() - self._synced > SECONDS:
             self._syncing.result()
@@ -117,13 +117,6 @@ def _on_host(values: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
     return host, torch.cuda.current_stream(values.device).record_event()
 
 
-def _write_all(file: int, line: NDArray[Any], place: int) -> None:
-    rest = line.view(np.uint8).data
-    while rest:  # a nearly full disk takes a part of it
-        written = os.pwrite(file, rest, place)
-        rest, place = rest[written:], place + written
-
-
 @contextmanager
 def matrix_file(
     path: Path, centered: Centered, dtype: str, wanted: Record, world: World
@@ -156,7 +149,7 @@ def matrix_file(
 
 
 def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
-    record = begin(folder, wanted)
+    record = begin(folder, wanted, OWN)
     if not (folder / "matrix.npy").exists():
         for log in folder.glob(LOGS):  # of one that somebody has deleted
             log.unlink()

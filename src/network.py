@@ -1,6 +1,5 @@
 """The networks: torchvision's and timm's, their weights, and what those expect of an image."""
 
-import hashlib
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,7 @@ from src import config
 from src.checks import UserError, near
 from src.config import Data
 from src.data import Transform
+from src.files import sha256
 
 
 def is_resnet(backbone: config.Backbone) -> bool:
@@ -168,9 +168,3 @@ def weights_id(backbone: config.Backbone, seed: int) -> str:
     if backbone.path:
         return f"{backbone.path.name} (sha256 {sha256(backbone.path)[:16]})"
     return backbone.weights
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

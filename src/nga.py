@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from src.checks import UserError, is_address, near
-from src.config import Nga, View
+from src.choices import View
+from src.config import Nga
 from src.gallery import sample
 from src.tables import read_columns
 

@@ -13,22 +13,21 @@ from typing import Any, cast
 import lightning as L
 import numpy as np
 import torch
-import yaml
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
 from src import machine
 from src.backbone import Backbone, load_backbone
 from src.checks import UserError
-from src.compiled import compiler as compiler_for
+from src.choices import Compile
 from src.config import Config
 from src.data import GalleryDataModule, PaintingsDataset, Transform
 from src.gallery import Gallery
 from src.launch import OVER_GLOO, placement
 from src.network import transform
 from src.resume import begin, read_record
-from src.reuse import CHECKSUMS, NAMES, OPTIONS, SKIPPED, copy_rows
-from src.rows import FEATURES, Finished, RowWriter, create_rows, keep_rows
+from src.reuse import NAMES, SKIPPED, copy_rows, describe
+from src.rows import DONE, FEATURES, Finished, RowWriter, create_rows, keep_rows
 from src.spread import World
 
 log = logging.getLogger(__name__)
@@ -69,11 +68,9 @@ class OnePass:
         if self.cfg.backbone.weights == "random":
             log.warning("the network has random weights: it has learned nothing")
         facts, rows = self.world.from_first(lambda: self._todo(part, backbone))
-        facts["compiler"] = made.compiler
         if rows:
-            images = self._served(rows, made.batch, prepare)
-            took = self._predict(backbone, images, part, made)
-            facts |= took | self._rates(len(rows), took, made)
+            images = self._served(rows, made, prepare)
+            facts |= self._rates(len(rows), self._predict(backbone, images, part, made))
         self.world.barrier()
         self.world.from_first(lambda: self._finish(part, made.layers))
         return facts
@@ -89,44 +86,58 @@ class OnePass:
             device=machine.name_of(device),
             torch=torch.__version__,
         )
-        for part in self.parent.glob("*.part"):
-            earlier = read_record(part, wanted, ("layers", "batch", "compiler"))
-            can = earlier and earlier.compiler in (None, compiler_for(device))
-            if earlier and can and set(layers) <= set(earlier.layers):
-                return part, earlier
-        digest = hashlib.sha256(repr(layers).encode()).hexdigest()[:12]
+        begun = [
+            (len(Finished(part).rows), part, earlier)
+            for part in self.parent.glob("*.part")
+            if (earlier := read_record(part, wanted, self._free()))
+            and set(layers) <= set(earlier.layers)
+        ]
+        if begun and (furthest := max(begun, key=lambda each: each[0]))[0]:
+            return furthest[1:]
+        digest = hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]
         part = self.parent / f"{digest}.part"
-        if part.exists():
-            log.warning("embedding: begun on another device or by others, starts over: %s", part)
-        return part, begin(part, wanted, ())
+        shutil.rmtree(part, ignore_errors=True)
+        return part, begin(part, wanted)
+
+    def _free(self) -> list[str]:
+        """What a pass that was stopped may have otherwise than is wanted now."""
+        return ["layers"] if self.cfg.data.batch_size else ["layers", "batch"]
 
     def _todo(self, part: Path, backbone: Backbone) -> tuple[dict[str, Any], list[int]]:
         """How many rows are there, and which are not, nor in other folders."""
-        layers = backbone.extractor.layers
-        create_rows(part, len(self.gallery), backbone.extractor.dims)
+        dims, works = backbone.extractor.dims, self.gallery.works
+        missing = {a: dim for a, dim in dims.items() if not (self.parent / a).exists()}
+        if create_rows(part, len(works), missing):
+            for path in part.glob(DONE):  # of rows that are not there any more
+                path.unlink()
+        for layer in missing:  # for other passes to copy from
+            describe(part / layer, self.options | {"layer": layer}, list(works["sha256"]))
         finished, copied = Finished(part), []
         if finished.rows:
-            here = len(finished.rows)
-            log.info("embedding: %d of %d rows are there already", here, len(self.gallery))
+            log.info("embedding: %d of %d rows are there already", len(finished.rows), len(works))
         else:
             own = self.parent.name.rpartition("-")[0]
-            others = sorted(self.parent.parent.parent.glob(f"*/{own}-*"))
-            copied = copy_rows(part, layers, self.gallery, self.options, others)
+            found = sorted(self.parent.parent.parent.glob(f"*/{own}-*"))
+            others = [*found, *(part for folder in found for part in sorted(folder.glob("*.part")))]
+            copied = copy_rows(part, list(missing), self.gallery, self.options, others)
         facts = {"resumed_rows": len(finished.rows), "copied_rows": len(copied)}
         if copied:
             log.info("embedding: %d rows copied, of images embedded before", len(copied))
             finished.add(copied, [])
-        return facts, [row for row in range(len(self.gallery)) if row not in finished.rows]
+        return facts, [row for row in range(len(works)) if row not in finished.rows]
 
-    def _served(self, rows: list[int], batch: int, prepare: Transform) -> GalleryDataModule:
+    def _served(self, rows: list[int], made: Made, prepare: Transform) -> GalleryDataModule:
         """This process's share in whole batches, which are the same for any number of processes."""
+        batch = made.batch
         batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
         own = batches[self.world.rank :: self.world.size] or batches[-1:]  # none would be refused
         workers = self.cfg.data.workers
         if workers is None:
             workers = machine.worker_count(self.cfg.trainer.devices)
         images = PaintingsDataset(self.gallery, prepare, self.cfg.data.max_pixels)
-        return GalleryDataModule(images, [row for each in own for row in each], batch, workers)
+        pinned = machine.is_cuda(self.cfg.trainer.accelerator, self.world.device)
+        share = [row for each in own for row in each]
+        return GalleryDataModule(images, share, batch, workers, pinned)
 
     def _predict(
         self, backbone: Backbone, images: GalleryDataModule, part: Path, made: Made
@@ -142,26 +153,27 @@ class OnePass:
                 log.warning("%s\nTHIS MACHINE'S GPU IS NOT USED: %s\n%s", bar, advice, bar)
             start = time.perf_counter()
             if made.compiler:
-                backbone.compile_for(made.batch, device)
+                backbone.compile_for(made.batch, self.cfg.trainer.compile is Compile.always)
             _run(trainer, backbone, images)
             seconds = time.perf_counter() - start - backbone.compile_seconds
         return {
             "embed_seconds": seconds,
+            "compiler": None if backbone.compiled is None else made.compiler,
             "compile_seconds": backbone.compile_seconds,
             "waiting_for_data": writer.waited / seconds,
             "device": str(device),
             "idle_gpu": advice is not None,
         }
 
-    def _rates(self, n: int, took: dict[str, Any], made: Made) -> dict[str, Any]:
-        """Of all processes together."""
-        rate = n / took["embed_seconds"]
+    def _rates(self, n: int, took: dict[str, Any]) -> dict[str, Any]:
+        """What is known of the pass, with the speed of all processes together."""
+        rate, memory = n / took["embed_seconds"], machine.peak_memory()["peak_memory_gb"]
         log.info(
             "embedding: %.1f images/s, %.0f%% of the time waiting for data; %s, %s, %s, %.1f GB",
             *(rate, 100 * took["waiting_for_data"], took["device"], self.options["precision"]),
-            *(made.compiler or "not compiled", max(machine.peak_memory().values())),
+            *(took["compiler"] or "not compiled", memory),
         )
-        return {"embedded_rows": n, "images_per_second": rate}
+        return took | {"embedded_rows": n, "images_per_second": rate}
 
     def _trainer(self, writer: RowWriter) -> L.Trainer:
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -173,6 +185,7 @@ class OnePass:
             plugins=LightningEnvironment() if alone else None,
             precision=cast(Any, self.cfg.trainer.precision.name),
             use_distributed_sampler=False,  # each process has its own rows
+            inference_mode=False,  # no_grad serves as well, and is what torch.compile is tried with
             callbacks=[writer],
             logger=False,
             enable_checkpointing=False,
@@ -182,7 +195,10 @@ class OnePass:
 
     def _finish(self, part: Path, layers: list[str]) -> None:
         """Drop the rows of unreadable images, list them, say how it was made, move the folders."""
-        unreadable, files = Finished(part).unreadable, self.gallery.files
+        finished, files = Finished(part), self.gallery.files
+        if len(finished.rows) != len(files):
+            raise UserError(f"{part} lacks rows that other processes have made: start again")
+        unreadable = finished.unreadable
         skipped = [(files[row], why) for row, why in sorted(unreadable.items())]
         kept = [row for row in range(len(files)) if row not in unreadable]
         if not kept:
@@ -193,19 +209,27 @@ class OnePass:
             )
         if skipped:
             log.warning("%d images cannot be read and are left out: skipped.csv", len(skipped))
-        works = self.gallery.works.iloc[kept]
+        checksums = list(self.gallery.works["sha256"].iloc[kept])
         missing = [layer for layer in layers if not (self.parent / layer).exists()]
         for folder in [part / layer for layer in missing]:
             keep_rows(folder / FEATURES, kept)
-            np.save(folder / NAMES, np.array(list(works["file"])))
-            np.save(folder / CHECKSUMS, np.array(list(works["sha256"])))
+            np.save(folder / NAMES, np.array([files[row] for row in kept]))
             with (folder / SKIPPED).open("w", -1, "utf-8", "surrogateescape", "") as file:
                 csv.writer(file).writerows([("file", "reason"), *skipped])
-            text = yaml.safe_dump(self.options | {"layer": folder.name}, sort_keys=False)
-            (folder / OPTIONS).write_text(text)
+            describe(folder, self.options | {"layer": folder.name}, checksums)
+            for left in folder.glob("*.part"):  # of a process that was killed on another machine
+                left.unlink()
         for layer in missing:
             (part / layer).rename(self.parent / layer)
         shutil.rmtree(part)
+        self._remove_needless()
+
+    def _remove_needless(self) -> None:
+        """Unfinished passes, over layers that are all there now."""
+        for part in self.parent.glob("*.part"):
+            layers = [path.parent.name for path in part.glob(f"*/{FEATURES}")]
+            if all((self.parent / layer).is_dir() for layer in layers):
+                shutil.rmtree(part)
 
 
 def _run(trainer: L.Trainer, backbone: Backbone, images: GalleryDataModule) -> None:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from src.checks import UserError
-from src.config import Accelerator, Config, Postprocess, Similarity, Storage
+from src.choices import Accelerator, Postprocess, Storage
+from src.config import Config, Similarity
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import most

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 R = TypeVar("R", bound="DataclassInstance")
+OWN = ("block", "threads")  # unfinished comparisons go on with their own
 RECORD, LOGS = "record.json", "done-*.txt"
 SECONDS = 20.0  # between two saves
 SLOWER = 20  # or as many times as long as a save takes
@@ -63,7 +64,7 @@ def read_record(folder: Path, wanted: R, free: Container[str]) -> R | None:
     return type(wanted)(**facts) if same else None
 
 
-def begin(folder: Path, wanted: R, free: Container[str] = ("block", "threads")) -> R:
+def begin(folder: Path, wanted: R, free: Container[str] = ()) -> R:
     """The record in force: of the work that was begun in folder, or the wanted one of new work."""
     if (earlier := read_record(folder, wanted, free)) is not None:
         return earlier
@@ -101,7 +102,7 @@ class Checkpoint:
     def __init__(self, parent: Path, found: Candidates, wanted: Record, world: World):
         self.found, self.world = found, world
         self.folder = parent / f"neighbors-{wanted.features}-{wanted.groups}-{found.c}.part"
-        self.record = world.from_first(lambda: begin(self.folder, wanted))
+        self.record = world.from_first(lambda: begin(self.folder, wanted, OWN))
         self._made_by = json.dumps(asdict(self.record))
         self._saved, self._cost = time.monotonic(), 0.0
         if world.first and self._load():

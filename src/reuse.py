@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import yaml
 from numpy.typing import NDArray
 
 from src.checks import UserError
-from src.files import create_npy, part_of
+from src.files import create_npy, part_of, replacing
 from src.gallery import Gallery
-from src.rows import FEATURES
+from src.rows import FEATURES, Finished
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +33,28 @@ def copy_rows(
     missing = {row for row, checksum in enumerate(checksums) if checksum}
     copied: list[int] = []
     for other in others:
-        if not missing or not all(_made_so(other / layer, options) for layer in layers):
+        if other == folder or not missing:
             continue
-        places = [_places(other / layer) for layer in layers]
-        rows = sorted(row for row in missing if all(checksums[row] in there for there in places))
-        for layer, there in zip(layers, places, strict=True):
-            _copy(other / layer, [there[checksums[row]] for row in rows], folder / layer, rows)
-        missing -= set(rows)
-        copied += rows
+        with suppress(FileNotFoundError):  # a pass that has ended meanwhile
+            if all(_made_so(other / layer, options) for layer in layers):
+                places = [_places(other / layer) for layer in layers]
+                rows = sorted(r for r in missing if all(checksums[r] in there for there in places))
+                for layer, there in zip(layers, places, strict=True):
+                    old = [there[checksums[row]] for row in rows]
+                    _copy(other / layer, old, folder / layer, rows)
+                missing -= set(rows)
+                copied += rows
     return sorted(copied)
+
+
+def describe(folder: Path, options: dict[str, Any], checksums: list[str]) -> None:
+    """Leave in a layer's folder what made its rows, and of what images."""
+    for name, save in (
+        (CHECKSUMS, lambda file: np.save(file, np.array(checksums))),
+        (OPTIONS, lambda file: file.write(yaml.safe_dump(options, sort_keys=False).encode())),
+    ):
+        with replacing(folder / name) as part, part.open("wb") as file:
+            save(file)
 
 
 def _made_so(folder: Path, options: dict[str, Any]) -> bool:
@@ -52,9 +66,13 @@ def _made_so(folder: Path, options: dict[str, Any]) -> bool:
 
 
 def _places(folder: Path) -> dict[str, int]:
-    """Where the row of each image is, by its checksum."""
-    checksums: NDArray[np.str_] = np.load(folder / CHECKSUMS)
-    return {checksum: row for row, checksum in enumerate(checksums.tolist()) if checksum}
+    """Where the row of each image is, by its checksum; in an unfinished pass, those that are."""
+    checksums: list[str] = np.load(folder / CHECKSUMS).tolist()
+    rows = set(range(len(checksums)))
+    if folder.parent.suffix == ".part":
+        finished = Finished(folder.parent)
+        rows &= finished.rows - finished.unreadable.keys()
+    return {checksums[row]: row for row in rows if checksums[row]}
 
 
 def _copy(source: Path, places: list[int], target: Path, rows: list[int]) -> None:
@@ -84,9 +102,9 @@ def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> No
             for at in range(0, len(parts[0]), CHUNK):
                 units = [_unit(part[at : at + CHUNK]) for part in parts]
                 file.write((np.concatenate(units, 1) / np.sqrt(len(parts))).astype("f4").tobytes())
-        for name in (NAMES, CHECKSUMS, SKIPPED):
+        for name in (NAMES, SKIPPED):
             shutil.copy(layers[0] / name, made / name)
-        (made / OPTIONS).write_text(yaml.safe_dump(options, sort_keys=False))
+        describe(made, options, np.load(layers[0] / CHECKSUMS).tolist())
         made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The rows of features.npy, written as the predict loop brings them, and kept however it ends."""
 
+import fcntl
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +21,7 @@ from torch import Tensor
 
 from src.checks import UserError
 from src.data import Batch
-from src.files import create_npy, replacing
+from src.files import create_npy, replacing, write_all
 from src.progress import progress
 from src.spread import ALONE, World
 
@@ -27,15 +29,16 @@ SECONDS = 5.0  # between two flushes: as much work is lost at most
 FEATURES, DONE = "features.npy", "done-*.jsonl"
 
 
-def create_rows(folder: Path, n: int, dims: dict[str, int]) -> None:
-    """For each layer a features.npy of (n, d) float32, where there is none.
+def create_rows(folder: Path, n: int, dims: dict[str, int]) -> bool:
+    """For each layer a features.npy of (n, d) float32, where there is none; whether one was made.
 
     Raises UserError when the disk has no room for them.
     """
-    for layer, dim in dims.items():
-        if not (path := folder / layer / FEATURES).exists():
-            with replacing(path) as part, part.open("w+b") as file:
-                create_npy(file, (n, dim), np.float32)
+    missing = {path: dim for a, dim in dims.items() if not (path := folder / a / FEATURES).exists()}
+    for path, dim in missing.items():
+        with replacing(path) as part, part.open("w+b") as file:
+            create_npy(file, (n, dim), np.float32)
+    return bool(missing)
 
 
 class Finished:
@@ -50,7 +53,7 @@ class Finished:
         self.unreadable: dict[int, str] = {}  # row: reason
         for path in folder.glob(DONE):
             for line in path.read_text().splitlines():
-                if line.startswith("{") and line.endswith("}"):
+                with suppress(ValueError):  # cut off, or empty
                     self._take(**json.loads(line))
 
     def _take(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
@@ -81,12 +84,14 @@ class RowWriter(BasePredictionWriter):
         self.finished = Finished(folder, world.rank)
         self.files, self.todo, self.world = files, todo, world
         self.waited = 0.0  # seconds
-        self._rows: list[int] = []
-        self._unreadable: list[tuple[int, str]] = []
+        self._done: tuple[list[int], list[tuple[int, str]]] = ([], [])
 
     def __enter__(self) -> "RowWriter":
         self._starts = [np.load(path, mmap_mode="r").offset for path in self.paths]
         self._files: list[BinaryIO] = [path.open("r+b") for path in self.paths]
+        for file in self._files if self.world.size > 1 else []:
+            # without, an NFS client writes whole pages, with what it takes for others' rows
+            fcntl.flock(file, fcntl.LOCK_SH)
         self._bar = progress(None, "embedding", self.todo, " images", shown=self.world.first)
         self._flushed = time.monotonic()
         return self
@@ -123,8 +128,8 @@ class RowWriter(BasePredictionWriter):
         """Put each layer's (b, d) at the rows that the batch names. Raises UserError for NaN."""
         for file, start, values in zip(self._files, self._starts, prediction, strict=True):
             self._put(file, start, batch.rows, values.cpu().numpy())
-        self._rows += batch.rows
-        self._unreadable += batch.unreadable
+        # in one step, whatever signal comes
+        self._done = (self._done[0] + batch.rows, self._done[1] + batch.unreadable)
         self._bar.update(len(batch.rows) + len(batch.unreadable))
         if time.monotonic() - self._flushed > SECONDS:
             self._flush()
@@ -143,15 +148,16 @@ class RowWriter(BasePredictionWriter):
         gaps = [i for i, (a, b) in enumerate(pairwise(rows), 1) if b != a + 1]
         for first, end in pairwise([0, *gaps, len(rows)]):
             at = start + rows[first] * values[0].nbytes if rows else start
-            os.pwrite(file.fileno(), values[first:end].tobytes(), at)
+            write_all(file.fileno(), values[first:end].tobytes(), at)
 
     def _flush(self) -> None:
         """What is written so far need not be done again."""
-        if self._rows or self._unreadable:
+        (rows, unreadable), self._done = self._done, ([], [])
+        if rows or unreadable:
+            # where that fails, these rows do not count: a second sync may say nothing
             for file in self._files:
                 os.fdatasync(file.fileno())
-            self.finished.add(self._rows, self._unreadable)
-            self._rows, self._unreadable = [], []
+            self.finished.add(rows, unreadable)
         self._flushed = time.monotonic()
 
     def on_predict_end(self, *_: object) -> None:

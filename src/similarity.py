@@ -72,12 +72,7 @@ def top_k(
     Raises ValueError for features that are not (n, d) finite floats, or for k out of range.
     """
     rows = checked(features)
-    group = torch.arange(len(rows)) if groups is None else as_tensor(groups)
-    if group.shape != (len(rows),):
-        raise ValueError(f"groups must be ({len(rows)},), got {tuple(group.shape)}")
-    most = len(rows) - int(group.unique(return_counts=True)[1].max())
-    if not 1 <= k <= most:
-        raise ValueError(f"k must be between 1 and {most} for these {len(rows)} rows, got {k}")
+    group = _grouped(groups, len(rows), k)
     where = _device(device)
     # one for all: candidates of one process are settled by the bound of another
     fast = world.from_first(lambda: _precision(precision, where, matrix))
@@ -90,25 +85,50 @@ def top_k(
         there = world.from_first(lambda: is_finished(path, len(rows), dtype, wanted))
         if there and world.from_first(lambda: _computed_sooner(rows, where)):
             matrix = None
-    with ExitStack() as files:
-        sinks: list[Sink] = [found]
-        stored = kept = None
-        if matrix is not None:
-            stored = files.enter_context(matrix_file(matrix, centered, dtype, wanted, world))
-            sinks.append(stored)
-            size = stored.record.block
-            files.enter_context(threads(stored.record.threads))
-        elif resume is not None:
-            kept = Checkpoint(resume, found, wanted, world)
-            size = kept.record.block
-        size = world.from_first(lambda: size)
-        between = (lambda: None) if kept is None else kept.tick
-        sweep(centered, sinks, size, watch, world, stored, between)
-    slack = stored.rounding if stored is not None and stored.readable else 0.0
+    kept = None
+    if matrix is None and resume is not None:
+        kept = Checkpoint(resume, found, wanted, world)
+    slack = _propose(centered, found, wanted, matrix, dtype, kept, watch, world)
     index, score, unproven = settle(rows, centered, found, k, slack, world)
     if kept is not None:
         kept.remove()
     return Neighbors(index.numpy(), score.numpy(), unproven)
+
+
+def _grouped(groups: ArrayLike | Tensor | None, n: int, k: int) -> Tensor:
+    """(n,) the group of each row, its own where none are given. Raises ValueError for such k."""
+    group = torch.arange(n) if groups is None else as_tensor(groups)
+    if group.shape != (n,):
+        raise ValueError(f"groups must be ({n},), got {tuple(group.shape)}")
+    most = n - int(group.unique(return_counts=True)[1].max())
+    if not 1 <= k <= most:
+        raise ValueError(f"k must be between 1 and {most} for these {n} rows, got {k}")
+    return group
+
+
+def _propose(
+    centered: Centered,
+    found: Candidates,
+    wanted: Record,
+    matrix: Path | None,
+    dtype: Literal["float32", "float16"],
+    kept: Checkpoint | None,
+    watch: Watch,
+    world: World,
+) -> float:
+    """Every tile once, for the candidates and the matrix; what the matrix's rounding admits."""
+    with ExitStack() as files:
+        sinks: list[Sink] = [found]
+        record, stored = wanted if kept is None else kept.record, None
+        if matrix is not None:
+            stored = files.enter_context(matrix_file(matrix, centered, dtype, wanted, world))
+            sinks.append(stored)
+            record = stored.record
+            files.enter_context(threads(record.threads))
+        size = world.from_first(lambda: record.block)
+        between = (lambda: None) if kept is None else kept.tick
+        sweep(centered, sinks, size, watch, world, stored, between)
+    return stored.rounding if stored is not None and stored.readable else 0.0
 
 
 def write_matrix(

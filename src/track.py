@@ -16,7 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from src.checks import UserError
-from src.config import Config, WandbMode
+from src.choices import WandbMode
+from src.config import Config
 
 log = logging.getLogger(__name__)
 

@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.config import (
-    Accelerator,
-    Backbone,
-    Config,
-    Folder,
-    Similarity,
-    Tracking,
-    Trainer,
-    WandbMode,
-)
+from src.choices import Accelerator, WandbMode
+from src.config import Backbone, Config, Folder, Similarity, Tracking, Trainer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -3,7 +3,8 @@
 import csv
 from pathlib import Path
 
-from src.config import Nga, View
+from src.choices import View
+from src.config import Nga
 from src.demo import HEADERS
 from src.nga import Catalog, read_catalog
 

@@ -6,8 +6,9 @@ from torchvision import models, transforms
 from src.backbone import Backbone, joined_layers, pool
 from src.backbone import load_backbone as load
 from src.checks import UserError, model_names
+from src.choices import Pooling, Resize
 from src.config import Backbone as Options
-from src.config import Data, Pooling, Resize
+from src.config import Data
 from src.data import Batch, Transform
 from src.network import transform
 
@@ -202,7 +203,7 @@ def test_a_network_of_one_input_size_has_maps_too(
     [
         ("layr1", "layer=layr1 is not a node of ResNet; near it: layer1, "),
         ("1234", "layer=1234 is not a node of ResNet; its last ones: relu, maxpool, avgpool, "),
-        ("", "layer= is not a node of ResNet; its last ones: "),
+        ("", "backbone.layer='' names no layer, alone or beside a +"),
     ],
 )
 def test_an_unknown_layer_names_those_near_it(layer: str, message: str) -> None:

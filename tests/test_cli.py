@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from src import cli
-from src.config import Config, Demo, Nga, Storage, WandbMode
+from src.choices import Storage, WandbMode
+from src.config import Config, Demo, Nga
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode, v2
 
-from src.config import Decode, Resize
+from src.choices import Decode, Resize
 from src.data import GalleryDataModule, PaintingsDataset, Transform, collate
 from src.gallery import Gallery, folder_gallery
 from src.images import load_rgb

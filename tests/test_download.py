@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from src import download, journal
-from src.config import Config, Demo, Nga, View
+from src.choices import View
+from src.config import Config, Demo, Nga
 from src.config import Download as Options
 from src.demo import served, tables
 from src.download import ManyMissing, museum_gallery

@@ -17,7 +17,8 @@ from torchvision import models, transforms
 
 from src.backbone import Backbone
 from src.checks import UserError
-from src.config import Accelerator, Config
+from src.choices import Accelerator
+from src.config import Config
 from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery

@@ -1,5 +1,7 @@
 """Where src/embed.py keeps its rows: what is used again, what is made anew, what is left behind."""
 
+import errno
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -17,9 +19,11 @@ from torch import Tensor
 
 import src.machine
 import src.one_pass
+import src.rows
 from src.backbone import Backbone
 from src.checks import UserError
-from src.config import Config, Decode, Pooling, Precision, Resize
+from src.choices import Decode, Pooling, Precision, Resize
+from src.config import Config
 from src.data import Batch
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
@@ -137,9 +141,8 @@ def test_options_edited_by_hand_are_refused(
 
 def test_a_folder_without_options_is_refused(cfg: Config, gallery: Gallery) -> None:
     (embed(gallery, cfg).folder / "options.yaml").unlink()
-    for layer in ("layer1", ""):
-        with pytest.raises(UserError, match="has no options.yaml: is backbone.layer right"):
-            embed(gallery, changed(cfg, "backbone", layer=layer))
+    with pytest.raises(UserError, match="has no options.yaml: is backbone.layer right"):
+        embed(gallery, cfg)
 
 
 def test_rows_without_names_are_refused(cfg: Config, gallery: Gallery) -> None:
@@ -215,18 +218,71 @@ def stopped_at_row_5(cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPa
     return part
 
 
-def test_what_another_device_began_starts_over(
-    cfg: Config,
-    gallery: Gallery,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("other", ["device", "batch size", "gallery"])
+def test_rows_of_a_stopped_pass_that_cannot_go_on_are_copied(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
-    stopped_at_row_5(cfg, gallery, monkeypatch)
-    monkeypatch.setattr(src.machine, "name_of", lambda _: "another")
+    (gallery.root / gallery.files[2]).write_text("no image")
+    stopped_at_row_5(cfg, listed(cfg), monkeypatch)
+    expected = 8
+    if other == "device":
+        monkeypatch.setattr(src.machine, "name_of", lambda _: "another")
+    elif other == "batch size":
+        cfg = changed(cfg, "data", batch_size=3)
+    else:
+        shutil.copy(gallery.root / gallery.files[11], gallery.root / "ada/1b.png")
+        expected = 9
+    made = embed(listed(cfg), cfg)
+    assert (made.facts["resumed_rows"], made.facts["copied_rows"]) == (0, 4)
+    assert made.facts["embedded_rows"] == expected
+    left = [name for name in folders(cfg) if name.endswith(".part")]
+    assert len(left) == (other == "gallery")  # that of another gallery is not this one's
+    whole = embed(listed(cfg), replace(cfg, outputs=f"{cfg.outputs}-whole"))
+    np.testing.assert_allclose(made.features, whole.features, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_that_is_not_there_leaves_nothing_in_the_way(cfg: Config, gallery: Gallery) -> None:
+    with pytest.raises(UserError, match="backbone.layer=layr2 is not a node"):
+        embed(gallery, changed(cfg, "backbone", layer="layr2", layers=["layer1"]))
+    assert embed(gallery, cfg).facts["embedded_rows"] == 12
+    assert folders(cfg) == ["layer1"]
+
+
+def test_rows_that_were_deleted_are_made_again(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = stopped_at_row_5(cfg, gallery, monkeypatch)
+    (part / "layer1" / "features.npy").unlink()
     made = embed(gallery, cfg)
     assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (0, 12)
-    assert "begun on another device or by others, starts over" in caplog.text
-    assert folders(cfg) == ["layer1"]
+    assert np.abs(made.features).sum(axis=1).min() > 0
+
+
+def test_rows_are_never_published_unless_all_are_there(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: None)
+    with pytest.raises(UserError, match="lacks rows that other processes have made: start again"):
+        embed(gallery, cfg)
+
+
+def test_a_sync_that_failed_is_not_believed_later(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux tells once that what was written is lost."""
+    sync, failed = os.fdatasync, []
+
+    def fails_once(file: int) -> None:
+        if not failed:
+            failed.append(file)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(file)
+
+    with monkeypatch.context() as full, pytest.raises(OSError, match="No space left"):
+        full.setattr(os, "fdatasync", fails_once)
+        full.setattr(src.rows, "SECONDS", 0.0)
+        embed(gallery, changed(cfg, "data", batch_size=5))
+    assert embed(gallery, cfg).facts["resumed_rows"] == 0
 
 
 def test_a_pass_over_more_layers_is_gone_on_with(
@@ -261,7 +317,7 @@ def test_unreadable_images_of_a_stopped_pass_are_known(
     np.testing.assert_array_equal(made.features, np.delete(whole, 2, 0))
 
 
-@pytest.mark.parametrize("times", range(2, 8))
+@pytest.mark.parametrize("times", range(5, 12))
 def test_finishing_may_be_stopped_anywhere(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 import src.backbone
+import src.machine
 from src.backbone import Extractor
 from src.checks import UserError
-from src.config import Accelerator, Compile, Config, Precision
+from src.choices import Accelerator, Compile, Precision
+from src.config import Config
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
 
@@ -53,13 +55,34 @@ def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
     plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
     batches = changed(cfg, "data", batch_size=5)
     compiled = changed(batches, "trainer", compile=Compile.always)
-    if by == "torch.compile":  # as on a GPU
+    if by == "torch.compile":  # as on a GPU, but for the name
         by_torch = torch.compile(dynamic=False, options={"freezing": True})
         monkeypatch.setattr(src.backbone, "compiled", lambda extractor, *_: by_torch(extractor))
     facts = embed(listed(cfg), changed(compiled, "backbone", layers=LAYERS)).facts
     assert facts["compiler"].startswith("openvino ") and facts["compile_seconds"] > 0
     assert "the network is compiled, " in caplog.text
     assert_close(every_layer(compiled), plain, to=1e-4)
+
+
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such operation\nand more")
+
+    monkeypatch.setattr(src.backbone, "compiled", fail)
+
+
+def test_a_network_that_cannot_be_compiled_goes_without(cfg, monkeypatch, caplog):
+    broken(monkeypatch)
+    monkeypatch.setitem(src.machine.REPAID, "cpu", 0)
+    facts = embed(listed(cfg), cfg).facts
+    assert facts["compiler"] is None
+    assert "cannot be compiled and goes without: no such operation" in caplog.text
+
+
+def test_a_network_that_must_be_compiled_is_refused(cfg, monkeypatch):
+    broken(monkeypatch)
+    with pytest.raises(UserError, match="compile=always: no such operation; auto goes without"):
+        embed(listed(cfg), changed(cfg, "trainer", compile=Compile.always))
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Exception) -> list[int]:
@@ -80,6 +103,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Except
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
     ],
 )

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.checks import UserError
-from src.config import Exclude, Similarity
+from src.choices import Exclude
+from src.config import Similarity
 from src.gallery import COLUMNS, Gallery, folder_gallery, most, read_gallery, sample, write_gallery
 from src.images import Unreadable, load_rgb
 

@@ -17,7 +17,8 @@ import torch
 
 from src import cli
 from src.checks import UserError
-from src.config import Accelerator, Config, Postprocess, Storage, Trainer
+from src.choices import Accelerator, Postprocess, Storage
+from src.config import Config, Trainer
 from src.launch import check_started, is_first, launch
 from src.postprocess import fit_whiten
 from src.run import run
@@ -159,6 +160,20 @@ def process_of(process: "subprocess.Popen[str]", rank: int) -> psutil.Process:
     return next(one for one in below if one.environ().get("LOCAL_RANK") == str(rank))
 
 
+def killed_run(started: list["subprocess.Popen[str]"], rank: int, told: Path, lines: int) -> str:
+    """What it printed: its process of that rank is killed once so many pieces of work are done."""
+    (process,) = started
+    began = time.monotonic()
+    while not told.exists() or len(told.read_text().splitlines()) < lines:
+        assert process.poll() is None and time.monotonic() - began < 180
+        time.sleep(0.05)
+    process_of(process, rank).kill()
+    began = time.monotonic()
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode != 0 and time.monotonic() - began < 60, printed
+    return printed
+
+
 @pytest.mark.parametrize(
     ("launcher", "size", "killed", "storage"),
     [(by_lightning, 2, 1, Storage.full), (by_torchrun, 3, 0, Storage.topk)],
@@ -168,15 +183,8 @@ def test_a_run_ends_with_a_killed_process_and_the_next_goes_on(
 ):
     outputs, tiles = tmp_path / "o", tmp_path / "tiles"
     asked = [*options(paintings, outputs, size), f"similarity={storage.name}"]
-    (process,) = launcher("tests.slow_run", size, asked, TILES=tiles, SLOW=1000)
-    began = time.monotonic()
-    while not tiles.exists() or len(tiles.read_text().splitlines()) < 4 * size:
-        assert process.poll() is None and time.monotonic() - began < 180
-        time.sleep(0.05)
-    process_of(process, killed).kill()
-    began = time.monotonic()
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode != 0 and time.monotonic() - began < 60, printed
+    started = launcher("tests.slow_run", size, asked, TILES=tiles, SLOW=1000)
+    printed = killed_run(started, killed, tiles, 4 * size)
     assert not list(outputs.glob("runs/*/*/neighbors.npz"))
     tile, computed = Centered.tile, []
     monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
@@ -213,15 +221,8 @@ def test_embedding_ends_with_a_killed_process_and_the_next_goes_on(
 ):
     outputs, batches = tmp_path / "o", tmp_path / "batches"
     asked = options(paintings, outputs, size)
-    (process,) = launcher("tests.slow_run", size, asked, BATCHES=batches, SLOW=1000)
-    began = time.monotonic()
-    while not batches.exists() or len(batches.read_text().splitlines()) < 3 * size:
-        assert process.poll() is None and time.monotonic() - began < 180
-        time.sleep(0.05)
-    process_of(process, killed).kill()
-    began = time.monotonic()
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode != 0 and time.monotonic() - began < 60, printed
+    started = launcher("tests.slow_run", size, asked, BATCHES=batches, SLOW=1000)
+    killed_run(started, killed, batches, 3 * size)
     folder = alone(cfg, outputs)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert size <= metrics["resumed_rows"] < 12

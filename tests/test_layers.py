@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from src.backbone import joined_layers, written_layers
 from src.checks import UserError
-from src.config import Backbone, Config, Folder, Pooling
+from src.choices import Compile, Pooling
+from src.config import Backbone, Config, Folder
 from src.embed import Embeddings, embed
 from src.gallery import Gallery, folder_gallery
 from src.reuse import join_layers
@@ -104,7 +105,8 @@ def test_a_row_of_zeros_stays_one(tmp_path):
     for name, rows in (("a", [[0.0, 0], [3, 4]]), ("b", [[2.0], [0]])):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "features.npy", np.array(rows, "f4"))
-        for other in ("image_names.npy", "sha256.npy", "skipped.csv"):
+        np.save(tmp_path / name / "sha256.npy", np.array(["1", "2"]))
+        for other in ("image_names.npy", "skipped.csv"):
             (tmp_path / name / other).touch()
     join_layers([tmp_path / "a", tmp_path / "b"], tmp_path / "a+b", {})
     half = 0.5**0.5
@@ -124,6 +126,33 @@ def test_layers_of_different_images_are_not_joined(cfg, gallery):
 def test_a_layer_joined_with_itself_is_refused(cfg, gallery, same):
     with pytest.raises(UserError, match="names a layer twice"):
         embed(gallery, layer(cfg, same))
+
+
+@pytest.mark.parametrize("odd", ["layer1+", "+layer1", ""])
+def test_a_layer_without_a_name_is_refused(cfg, gallery, odd):
+    with pytest.raises(UserError, match="names no layer, alone or beside a"):
+        embed(gallery, layer(cfg, odd))
+
+
+@pytest.mark.parametrize("layers", [["layer2.1.conv1"], ["layer3", "layer1.0.relu", "layer1"]])
+def test_layers_in_any_order_compiled_too(cfg, gallery, layers):
+    asked = layer(cfg, "layer2", layers=layers)
+    plain = replace(asked, outputs=f"{cfg.outputs}-plain")
+    compiled = changed(asked, "trainer", compile=Compile.always)
+    for name in ["layer2", *layers]:
+        rows = embed(gallery, changed(plain, "backbone", layer=name)).features
+        made = embed(gallery, changed(compiled, "backbone", layer=name)).features
+        np.testing.assert_allclose(made, rows, rtol=1e-4, atol=1e-5)
+
+
+def test_names_of_one_node_give_the_same_rows(cfg, gallery):
+    """layer1 ends where layer1.1 does, and that with the relu after the sum."""
+    same = ["layer1", "layer1.1", "layer1.1.relu_1"]
+    asked = layer(cfg, "layer1", layers=same)
+    rows = [embed(gallery, changed(asked, "backbone", layer=name)).features for name in same]
+    alone = embed(gallery, replace(layer(cfg, "layer1", layers=[]), outputs=f"{cfg.outputs}-1"))
+    for each in rows:
+        np.testing.assert_array_equal(each, alone.features)
 
 
 def test_an_unknown_layer_of_several_is_named(cfg, gallery):

@@ -8,7 +8,8 @@ import torch
 
 from src import machine
 from src.checks import UserError
-from src.config import Accelerator, Compile, Precision, Trainer
+from src.choices import Accelerator, Compile, Precision
+from src.config import Trainer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -87,7 +88,10 @@ def test_a_gpu_that_lies_idle_is_noticed(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert machine.idle_gpu(CPU) is None
     (tmp_path / "none" / "0000:01:00.0").mkdir(parents=True)
-    assert "install a build for its CUDA driver" in machine.idle_gpu(CPU)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert "is built without CUDA: install a build with it" in machine.idle_gpu(CPU)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert "was not given it (Slurm's --gpus" in machine.idle_gpu(CPU)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert machine.idle_gpu(CPU) == "trainer.accelerator=auto takes it"
     assert machine.idle_gpu(GPU) is None

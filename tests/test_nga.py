@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from src.checks import UserError
-from src.config import View
+from src.choices import View
 from src.demo import HEADERS
 from src.nga import SCHEMA
 from tests.nga_rows import (

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from src.checks import UserError
-from src.config import Backbone, Config, Folder, Postprocess, Similarity
+from src.choices import Postprocess
+from src.config import Backbone, Config, Folder, Similarity
 from src.embed import embed
 from src.evaluate import retrieval
 from src.gallery import folder_gallery

@@ -18,7 +18,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from torchvision.transforms import v2
 
 from src.checks import UserError
-from src.config import Backbone, Config, Evaluation, Exclude, Folder, Similarity, Storage
+from src.choices import Exclude, Storage
+from src.config import Backbone, Config, Evaluation, Folder, Similarity
 from src.run import run
 
 ROOT = Path(__file__).resolve().parent.parent

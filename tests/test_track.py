@@ -9,7 +9,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.checks import UserError
-from src.config import Config, Tracking, WandbMode
+from src.choices import WandbMode
+from src.config import Config, Tracking
 from src.track import flat, tracking
 
 

@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from src.config import Nga, View
+from src.choices import View
+from src.config import Nga
 from src.nga import read_catalog
 
 

@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from src import machine
 from src.backbone import load_backbone
-from src.config import Accelerator, Backbone, Compile, Config, Decode, Folder, Precision, Trainer
+from src.choices import Accelerator, Compile, Decode, Precision
+from src.config import Backbone, Config, Folder, Trainer
 from src.data import PaintingsDataset
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery

@@ -11,7 +11,8 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from src.config import Backbone, Config, Folder, Postprocess, Similarity
+from src.choices import Postprocess
+from src.config import Backbone, Config, Folder, Similarity
 from src.embed import Embeddings, embed
 from src.evaluate import retrieval
 from src.gallery import folder_gallery
