@@ -583,7 +583,7 @@ def mutations(count: int, seed: int) -> Iterator[bytes]:
 
 
 def test_mutated_jpegs_are_pixels_or_a_reason(tmp_path: Path) -> None:
-    gallery = Gallery("mutated", tmp_path, pd.DataFrame({"file": ["a.jpg"]}))
+    gallery = Gallery("mutated", tmp_path, pd.DataFrame({"file": ["a.jpg"], "sha256": [""]}))
     square = Transform(Resize.squash, 32, 36, None, MEAN, STD)
     images = PaintingsDataset(gallery, square, max_pixels=1_000_000)
     found, began, before = Counter[str](), time.perf_counter(), memory("VmHWM")
