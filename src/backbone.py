@@ -263,4 +263,6 @@ def _last(names: list[str], layer: str, network: nn.Module) -> str:
     known = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
     shallow = [name for name in names if name.count(".") < 2][-5:]
     hint = near(layer, known) or f"; its last ones: {', '.join(shallow)}"
-    raise UserError(f"backbone.layer={layer} is not a node of {type(network).__name__}{hint}")
+    raise UserError(
+        f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}{hint}"
+    )

@@ -47,7 +47,7 @@ def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
     Whoever else wants rows of the same images and options waits meanwhile, and finds them made.
     Several processes share out the images; all of them get all rows.
     """
-    check_accelerator(cfg.trainer.accelerator)
+    check_accelerator(cfg.trainer)
     options = _options(gallery, cfg)
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"

@@ -25,7 +25,7 @@ def launch(options: Trainer) -> World:
     check_started(options)
     if options.processes == 1:
         return ALONE
-    check_accelerator(options.accelerator)
+    check_accelerator(options)
     from lightning.fabric import Fabric
     from lightning.fabric.strategies.ddp import DDPStrategy
     from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -45,9 +45,11 @@ def launch(options: Trainer) -> World:
     return World(fabric.global_rank, fabric.world_size, str(fabric.device))
 
 
-def check_accelerator(accelerator: Accelerator) -> None:
-    """Refuse a device that is not there, before any work."""
+def check_accelerator(options: Trainer) -> None:
+    """Refuse a device that is not there or cannot compute so, before any work."""
     import torch
+
+    accelerator, precision = options.accelerator, options.precision.name
 
     there = {
         Accelerator.gpu: torch.cuda.is_available(),
@@ -58,6 +60,9 @@ def check_accelerator(accelerator: Accelerator) -> None:
             f"trainer.accelerator={accelerator.name}: torch {torch.__version__} finds no such"
             " device here; auto takes what there is, cpu always works"
         )
+    if precision == "16-mixed" and (accelerator is Accelerator.cpu or not any(there.values())):
+        # Lightning would compute in bfloat16, and say nothing but a warning
+        raise UserError("trainer.precision=16-mixed is for a GPU; on a CPU take bf16-mixed")
 
 
 def placement(options: Trainer) -> dict[str, Any]:

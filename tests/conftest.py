@@ -1,9 +1,11 @@
+import faulthandler
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from PIL import Image
 
 from src.choices import Accelerator, WandbMode
@@ -18,6 +20,14 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared paintings and weights are not on this machine")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def stack_of_a_crash(request: pytest.FixtureRequest) -> None:
+    """A crash prints its stack, as pytest means it to; Lightning's Trainer undoes that."""
+    if faulthandler.is_enabled():
+        faulthandler.disable()
+        faulthandler.enable(request.config.stash[fault_handler_stderr_fd_key])
 
 
 @pytest.fixture

@@ -201,8 +201,8 @@ def test_a_network_of_one_input_size_has_maps_too(
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("layr1", "layer=layr1 is not a node of ResNet; near it: layer1, "),
-        ("1234", "layer=1234 is not a node of ResNet; its last ones: relu, maxpool, avgpool, "),
+        ("layr1", "layers: layr1 is not a node of ResNet; near it: layer1, "),
+        ("1234", "layers: 1234 is not a node of ResNet; its last ones: relu, maxpool, avgpool, "),
         ("", "backbone.layer='' names no layer, alone or beside a +"),
     ],
 )

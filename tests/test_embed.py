@@ -2,7 +2,6 @@ import csv
 import os
 import re
 import shutil
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,13 @@ from torchvision import models, transforms
 
 from src.backbone import Backbone
 from src.checks import UserError
-from src.choices import Accelerator
+from src.choices import Accelerator, Precision
 from src.config import Config
 from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
 from src.rows import Finished, RowWriter, create_rows
+from tests.options import changed
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -44,10 +44,6 @@ def spoil(cfg: Config, *files: str) -> Gallery:
     for file in files:
         Path(cfg.data.images, file).write_text("no image")
     return listed(cfg)
-
-
-def changed(cfg: Config, group: str, **options: Any) -> Config:
-    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
 
 
 @cache
@@ -186,6 +182,13 @@ def test_a_device_that_is_not_there_is_refused(
     message = f"trainer.accelerator={accelerator.name}: torch .* finds no such device here; auto"
     with pytest.raises(UserError, match=message):
         embed(gallery, changed(cfg, "trainer", accelerator=accelerator))
+
+
+def test_halves_are_refused_where_lightning_would_compute_otherwise(cfg, gallery):
+    halves = changed(cfg, "trainer", precision=Precision["16-mixed"])
+    with pytest.raises(UserError, match="16-mixed is for a GPU; on a CPU take bf16-mixed"):
+        embed(gallery, halves)
+    assert not Path(cfg.outputs, "embeddings").exists()
 
 
 def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:

@@ -27,6 +27,7 @@ from src.config import Config
 from src.data import Batch
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
+from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 
@@ -38,10 +39,6 @@ def gallery(cfg: Config) -> Gallery:
 
 def listed(cfg: Config) -> Gallery:
     return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
-
-
-def changed(cfg: Config, group: str, **options: Any) -> Config:
-    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
 
 
 def forbid_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +239,7 @@ def test_rows_of_a_stopped_pass_that_cannot_go_on_are_copied(
 
 
 def test_a_layer_that_is_not_there_leaves_nothing_in_the_way(cfg: Config, gallery: Gallery) -> None:
-    with pytest.raises(UserError, match="backbone.layer=layr2 is not a node"):
+    with pytest.raises(UserError, match="backbone.layer or layers: layr2 is not a node"):
         embed(gallery, changed(cfg, "backbone", layer="layr2", layers=["layer1"]))
     assert embed(gallery, cfg).facts["embedded_rows"] == 12
     assert folders(cfg) == ["layer1"]

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from src.choices import Accelerator, Compile, Precision
 from src.config import Config
 from src.embed import embed
 from src.gallery import Gallery, folder_gallery
+from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 LAYERS = ["layer1", "layer2", "layer3", "layer4"]
@@ -25,10 +25,6 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 def listed(cfg: Config) -> Gallery:
     return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
-
-
-def changed(cfg: Config, group: str, **options: Any) -> Config:
-    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
 
 
 def every_layer(cfg: Config) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from src.config import Backbone, Config, Folder
 from src.embed import Embeddings, embed
 from src.gallery import Gallery, folder_gallery
 from src.reuse import join_layers
+from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 EVERY = ["layer1", "layer2", "layer3", "layer4"]
@@ -29,10 +30,6 @@ def listed(cfg: Config, limit: int | None = None) -> Gallery:
 @pytest.fixture
 def gallery(cfg: Config) -> Gallery:
     return listed(cfg)
-
-
-def changed(cfg: Config, group: str, **options: Any) -> Config:
-    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
 
 
 def layer(cfg: Config, name: str, **options: Any) -> Config:
@@ -156,7 +153,7 @@ def test_names_of_one_node_give_the_same_rows(cfg, gallery):
 
 
 def test_an_unknown_layer_of_several_is_named(cfg, gallery):
-    with pytest.raises(UserError, match="backbone.layer=layr2 is not a node of ResNet; near"):
+    with pytest.raises(UserError, match="layers: layr2 is not a node of ResNet; near"):
         embed(gallery, layer(cfg, "layer1+layr2"))
 
 
