@@ -247,9 +247,14 @@ class Evaluation:
         None, "columns of works.csv; null = those that have repeated values"
     )
     depth: int = _option(100, "neighbors of each image that the metrics may use")
+    pairs: int = _option(50_000, "random pairs that the AUCs compare with")
+    resamples: int = _option(1000, "of the queries, for the 95% bootstrap intervals")
+    near_duplicate: float = _option(0.98, "score from which on two images are listed as one")
 
     def __post_init__(self) -> None:
-        at_least(1, evaluation__depth=self.depth)
+        at_least(1, evaluation__depth=self.depth, evaluation__pairs=self.pairs)
+        at_least(1, evaluation__resamples=self.resamples)
+        between(-1, 1, evaluation__near_duplicate=self.near_duplicate)
 
 
 @dataclass

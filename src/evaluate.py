@@ -1,4 +1,4 @@
-"""How good the neighbors are. Pure functions of features, neighbors and labels, in float64.
+"""How close the neighbors are. Pure functions of features and neighbors.
 
 n = images, d = width of a row, k = neighbors of each.
 """
@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.postprocess import unit
+from src.retrieval import Metrics, label_pairs
 from src.settle import exact_scores
 from src.similarity import Neighbors, as_tensor
 from src.tiles import CHUNK, row_norms
 
-DEPTHS = (1, 5, 10)
-Metrics = dict[str, float]
-Queries = dict[str, NDArray[np.float64]]  # a metric of each query; NaN where it is left out
+TOGETHER = 8  # chunks that are multiplied at once
+STRIPE = 512  # columns
+EXACTLY = 10_000  # rows; fewer are multiplied in float64, which then takes no time
 
 
 def intra_inter(features: ArrayLike | Tensor, neighbors: Neighbors) -> Metrics:
@@ -39,61 +40,45 @@ def intra_inter(features: ArrayLike | Tensor, neighbors: Neighbors) -> Metrics:
 def all_pairs(features: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of the cosines of all pairs i != j, without computing any.
 
-    With unit rows x and z rows that are not zero, the sum over i != j of x_i.x_j is |sum x|^2 - z,
-    and the sum of squares is |X^T X|_F^2 - z.
+    Unit rows x_i = m + c_i, with m their mean, have x_i.x_j = |m|^2 + a_i + a_j + c_i.c_j, where
+    a_i = m.c_i; so the squares of all x_i.x_j - |m|^2, i = j too, sum up to
+    2n sum a_i^2 + |C^T C|_F^2, because the c_i sum up to zero. From EXACTLY rows on C^T C is of
+    float32 products, which leaves the deviation right to 1e-6 of itself.
     """
     n, d = features.shape
-    total = torch.zeros(d, dtype=torch.float64)
-    gram, nonzero = torch.zeros(d, d, dtype=torch.float64), 0
-    for block in features.split(CHUNK):
-        rows = unit(block)
-        total += rows.sum(0)
-        gram += rows.T @ rows
-        nonzero += int(block.any(dim=1).sum())
+    chunks = features.split(CHUNK)
+    total = sum((unit(chunk).sum(0) for chunk in chunks), torch.zeros(d, dtype=torch.float64))
+    mean = total / n
+    kind = torch.float32 if n >= EXACTLY else torch.float64
+    gram, along, nonzero = torch.zeros(d, d, dtype=torch.float64), 0.0, 0
+    for at in range(0, len(chunks), TOGETHER):
+        parts = []
+        for chunk in chunks[at : at + TOGETHER]:
+            rows = unit(chunk) - mean
+            along += float((rows @ mean).square().sum())
+            nonzero += int(chunk.any(dim=1).sum())
+            parts.append(rows.to(kind))
+        part = torch.cat(parts)
+        for start in range(0, d, STRIPE):  # what is left of the diagonal is there already
+            stripe = slice(start, start + STRIPE)
+            gram[stripe, start:] += part[:, stripe].T @ part[:, start:]
+    upper = gram.triu(1).square().sum() * 2 + gram.diagonal().square().sum()
+    squared = float(mean @ mean)
+    own = nonzero * (1 - squared) ** 2 + (n - nonzero) * squared**2  # i = j
     pairs = n * (n - 1)
-    mean = (float(total @ total) - nonzero) / pairs
-    square = (float(gram.square().sum()) - nonzero) / pairs
-    return mean, max(0.0, square - mean * mean) ** 0.5
+    inter = (float(total @ total) - nonzero) / pairs
+    square = (2 * n * along + float(upper) - own) / pairs
+    return inter, max(0.0, square - (inter - squared) ** 2) ** 0.5
 
 
-def retrieval(
-    column: str, labels: NDArray[np.int64], index: NDArray[np.int32], groups: NDArray[np.int64]
-) -> tuple[Metrics, Queries]:
-    """Precision at 1, 5 and 10 of a label (n,), -1 where unknown, with its chance level.
+def auc(higher: ArrayLike, lower: ArrayLike) -> NDArray[np.float64]:
+    """For each score of higher, the chance that it exceeds a random one of lower; a tie is half.
 
-    The share of a query's first k neighbors that have its label; an unlabeled neighbor counts as
-    wrong. Queries without a label, or with one that no image outside their own group (n,) has, are
-    left out. Chance is what a random order of the other groups' images would give. Depths beyond
-    the list (n, k) are left out.
+    The mean of it is the area under the ROC curve (Hanley and McNeil, 1982).
     """
-    others, right = _counts(labels, groups)
-    asked = (labels >= 0) & (right > 0)
-    metrics: Metrics = {f"{column}/queries": int(asked.sum())}
-    queries: Queries = {}
-    if not asked.any():
-        return metrics, queries
-    hits = (labels[index] == labels[:, None]) & (labels[:, None] >= 0)  # (n, k)
-    chance = float((right[asked] / others[asked]).mean())
-    for depth in (depth for depth in DEPTHS if depth <= index.shape[1]):
-        name = f"{column}/precision_at_{depth}"
-        queries[name] = np.where(asked, hits[:, :depth].mean(axis=1), np.nan)
-        metrics[name] = float(queries[name][asked].mean())
-        metrics[f"{name}_chance"] = chance
-    return metrics, queries
-
-
-def _counts(
-    labels: NDArray[np.int64], groups: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many images are outside each one's group, and how many of those share its label."""
-    others = len(labels) - _frequency(groups)
-    pairs = np.unique(np.stack([labels, groups]), axis=1, return_inverse=True)[1]
-    return others, _frequency(labels) - _frequency(pairs)
-
-
-def _frequency(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray(counts[place.reshape(-1)])
+    ranked = np.sort(np.asarray(lower))
+    below = np.searchsorted(ranked, higher) + np.searchsorted(ranked, higher, side="right")
+    return np.asarray(below / (2 * len(ranked)))
 
 
 def inter_stored_only(neighbors: Neighbors, seed: int, queries: int = 5) -> float:
@@ -123,3 +108,30 @@ def random_pairs(features: ArrayLike | Tensor, count: int, seed: int) -> NDArray
         )
     ]
     return torch.cat(parts)[:, 0].numpy()
+
+
+def label_auc(
+    features: ArrayLike | Tensor, labels: NDArray[np.int64], count: int, seed: int
+) -> float:
+    """The chance that a random pair of one label (n,) scores above a random pair of two.
+
+    A tie is half; of seeded samples of so many pairs each. -1 is no label; NaN where there are no
+    such pairs. Unlike auc against all pairs it knows what belongs together.
+    """
+    pairs = label_pairs(labels, count, seed)
+    if pairs is None:
+        return float("nan")
+    rows = as_tensor(features)
+    norms = row_norms(rows).clamp(min=torch.finfo(torch.float64).tiny)
+    same, different = (
+        torch.cat([_scores(rows, norms, part) for part in torch.tensor(kind).split(512)]).numpy()
+        for kind in pairs
+    )
+    return float(auc(same, different).mean())
+
+
+def _scores(rows: Tensor, norms: Tensor, pairs: Tensor) -> Tensor:
+    """Cosines of pairs (b, 2) to 1e-6, several times as fast as to the bit."""
+    first, second = pairs.T
+    dots: Tensor = torch.linalg.vecdot(rows[first], rows[second])
+    return dots.double() / (norms[first] * norms[second])

@@ -1,4 +1,4 @@
-"""The end of a run: metrics, files, pictures and the table on the terminal."""
+"""The end of a run: files, pictures and the tables on the terminal."""
 
 import json
 import os
@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from src import evaluate, pictures
-from src.config import Config
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import Gallery
@@ -20,24 +19,6 @@ from src.rank import Ranking
 
 RANDOM_PAIRS = 100_000
 SHOWN = 8  # queries on the overview
-
-
-def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:
-    """All metrics; those of each query go to queries.npz."""
-    metrics: dict[str, Any] = evaluate.intra_inter(ranking.features, ranking.top)
-    metrics["inter_stored_only"] = evaluate.inter_stored_only(ranking.top, cfg.seed)
-    metrics["unproven_rows"] = ranking.deep.unproven
-    queries = {"intra": ranking.top.score.mean(axis=1, dtype=np.float64)}
-    groups = gallery.groups(cfg.similarity)
-    chosen = cfg.evaluation.labels
-    for column in gallery.label_columns() if chosen is None else chosen:
-        labels = gallery.labels(column)
-        found, each = evaluate.retrieval(column, labels, ranking.deep.index, groups)
-        metrics |= found
-        queries |= each
-    with replacing(folder / "queries.npz") as part, part.open("wb") as file:
-        np.savez(file, **queries)
-    return metrics
 
 
 def write(metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path) -> None:
@@ -95,9 +76,17 @@ def _scores(metrics: dict[str, Any]) -> Table:
 
 
 def _labels(metrics: dict[str, Any], columns: list[str]) -> Table:
-    table = Table("label", "queries", "precision at 1", "at 10", "chance", box=SIMPLE)
+    """Precision, what chance would give it, and mean average precision with its interval."""
+    heads = ("label", "queries", "P@1", "P@10", "chance", "mAP@10", "95%")
+    table = Table(*heads, box=SIMPLE, pad_edge=False)
     for column in columns:
-        names = [f"{column}/precision_at_{end}" for end in ("1", "10", "1_chance")]
-        values = [f"{metrics[name]:.3f}" if name in metrics else "" for name in names]
-        table.add_row(column, str(metrics[f"{column}/queries"]), *values)
+        ends = ("precision_at_1", "precision_at_10", "precision_at_1_chance", "map_at_10")
+        cells = [_number(metrics, f"{column}/{end}") for end in ends]
+        low, high = (_number(metrics, f"{column}/map_at_10_{end}") for end in ("low", "high"))
+        interval = f"{low}-{high}" if low else ""
+        table.add_row(column, str(metrics[f"{column}/queries"]), *cells, interval)
     return table
+
+
+def _number(metrics: dict[str, Any], name: str) -> str:
+    return f"{metrics[name]:.3f}" if name in metrics else ""

@@ -36,6 +36,7 @@ def run(cfg: Config, folder: Path) -> None:
 
     from src import machine, report  # these import torch, which takes seconds: only after checks
     from src.embed import embed
+    from src.measure import measure
     from src.rank import rank
     from src.track import tracking
 
@@ -48,7 +49,7 @@ def run(cfg: Config, folder: Path) -> None:
         if tracker is None:
             return  # the first process does the rest
         with clock("evaluate"):
-            metrics = report.measure(ranking, embeddings.gallery, cfg, folder)
+            metrics = measure(ranking, embeddings.gallery, cfg, folder)
         metrics["missing"] = gallery.missing
         metrics |= embeddings.facts | clock.seconds | machine.peak_memory()
         report.write(metrics, embeddings, ranking, folder)

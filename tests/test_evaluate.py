@@ -1,10 +1,18 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
 
 from src import evaluate
-from src.evaluate import all_pairs, inter_stored_only, intra_inter, random_pairs, retrieval
+from src.evaluate import (
+    all_pairs,
+    auc,
+    inter_stored_only,
+    intra_inter,
+    label_auc,
+    random_pairs,
+)
 from src.similarity import Neighbors, top_k
 
 DRAW = np.random.default_rng(0)
@@ -28,10 +36,24 @@ def other_pairs(features):
 @pytest.mark.parametrize("chunk", [7, 4096])
 def test_inter_equals_the_mean_of_the_full_matrix(kind, chunk, monkeypatch):
     monkeypatch.setattr(evaluate, "CHUNK", chunk)
+    monkeypatch.setattr(evaluate, "TOGETHER", 3)
+    monkeypatch.setattr(evaluate, "STRIPE", 5)
     pairs = other_pairs(FEATURES[kind])
     assert all_pairs(torch.tensor(FEATURES[kind])) == pytest.approx(
         (pairs.mean(), pairs.std()), rel=1e-6, abs=1e-7
     )
+
+
+@pytest.mark.parametrize("kind", ["positive", "alike", "normal"])
+def test_the_deviation_is_right_by_float32_products_too(kind):
+    draw = np.random.default_rng(1)
+    shift = {"positive": 0.5, "alike": 300, "normal": 0}[kind]
+    features = (draw.normal(size=(evaluate.EXACTLY, 24)) * 0.3 + shift).astype("f4")
+    unit = features.astype("f8") / np.linalg.norm(features.astype("f8"), axis=1, keepdims=True)
+    cosines = (unit @ unit.T)[~np.eye(len(unit), dtype=bool)]
+    inter, deviation = all_pairs(torch.tensor(features))
+    assert inter == pytest.approx(cosines.mean(), rel=1e-9, abs=1e-9)
+    assert deviation == pytest.approx(cosines.std(), rel=1e-6)
 
 
 @kinds
@@ -60,75 +82,16 @@ def test_no_separation_where_all_pairs_are_equal():
     assert np.isnan(found["separation"])
 
 
-ALONE = np.arange(6)  # each image a group of its own
+def test_auc_is_the_area_under_the_roc_curve():
+    higher, lower = DRAW.integers(5, 20, 80), DRAW.integers(0, 15, 130)  # with ties
+    truth = np.repeat([1, 0], [80, 130])
+    wanted = roc_auc_score(truth, np.concatenate([higher, lower]))
+    assert auc(higher, lower).mean() == pytest.approx(wanted, abs=1e-12)
 
 
-def test_retrieval_by_hand():
-    labels = np.array([0, 0, 0, 1, -1, -1])  # 3 is the only one of its label
-    index = np.array([[1, 2], [4, 0], [3, 4], [0, 1], [5, 0], [4, 1]], dtype=np.int32)
-    metrics, queries = retrieval("artist", labels, index, ALONE)
-    assert metrics == {
-        "artist/queries": 3,
-        "artist/precision_at_1": pytest.approx(1 / 3),  # of 0: right; of 1: unlabeled; of 2: wrong
-        "artist/precision_at_1_chance": pytest.approx(2 / 5),
-    }
-    np.testing.assert_array_equal(queries["artist/precision_at_1"], [1, 0, 0] + [np.nan] * 3)
-
-
-def test_retrieval_leaves_out_labels_that_only_the_own_group_has():
-    labels, groups = np.array([0, 0, 1, 1, 1, -1]), np.array([7, 7, 3, 3, 5, 5])
-    index = np.array([[2], [3], [4], [0], [2], [4]], dtype=np.int32)
-    metrics, queries = retrieval("artist", labels, index, groups)
-    assert (metrics["artist/queries"], metrics["artist/precision_at_1"]) == (3, 2 / 3)
-    assert metrics["artist/precision_at_1_chance"] == pytest.approx((1 / 4 + 1 / 4 + 2 / 4) / 3)
-    np.testing.assert_array_equal(np.isnan(queries["artist/precision_at_1"]), [1, 1, 0, 0, 0, 1])
-
-
-@pytest.mark.parametrize("labels", [[-1] * 6, range(6)])
-def test_retrieval_without_queries(labels):
-    index = np.zeros((6, 1), dtype=np.int32)
-    assert retrieval("artist", np.array(labels), index, ALONE) == ({"artist/queries": 0}, {})
-
-
-@pytest.mark.parametrize("k, depths", [(1, [1]), (4, [1]), (9, [1, 5]), (10, [1, 5, 10])])
-def test_depths_beyond_the_list_are_left_out(k, depths):
-    index = np.tile(np.arange(k, dtype=np.int32), (20, 1))
-    _, queries = retrieval("school", np.zeros(20, dtype=int), index, np.arange(20))
-    assert list(queries) == [f"school/precision_at_{depth}" for depth in depths]
-
-
-def retrieval_by_loop(labels, index, groups, depth):
-    found, chance = [], []
-    for query, label in enumerate(labels):
-        others = labels[groups != groups[query]]
-        if label >= 0 and label in others:
-            found.append(np.mean([labels[other] == label for other in index[query, :depth]]))
-            chance.append(np.mean(others == label))
-    return len(found), np.mean(found), np.mean(chance)
-
-
-@pytest.mark.parametrize("depth", [1, 5, 10])
-@pytest.mark.parametrize("seed", range(5))
-def test_retrieval_equals_a_plain_loop(depth, seed):
-    draw = np.random.default_rng(seed)
-    labels, groups = draw.integers(-2, 12, 50).clip(-1), draw.integers(25, size=50)
-    index = top_k(POSITIVE, 12, groups=groups).index
-    metrics, queries = retrieval("style", labels, index, groups)
-    name = f"style/precision_at_{depth}"
-    assert (metrics["style/queries"], metrics[name], metrics[f"{name}_chance"]) == pytest.approx(
-        retrieval_by_loop(labels, index, groups, depth)
-    )
-    assert np.nanmean(queries[name]) == pytest.approx(metrics[name])
-
-
-def test_a_random_order_is_right_as_often_as_chance_says():
-    draw = np.random.default_rng(0)
-    labels = draw.integers(-1, 4, 300)
-    index = np.stack([draw.permutation(np.delete(np.arange(300), row))[:10] for row in range(300)])
-    metrics, _ = retrieval("style", labels, index.astype(np.int32), np.arange(300))
-    assert metrics["style/precision_at_10"] == pytest.approx(
-        metrics["style/precision_at_10_chance"], abs=0.02
-    )
+def test_auc_by_hand():
+    np.testing.assert_array_equal(auc([0.0, 1, 2, 5], [1, 2, 2, 3]), [0, 1 / 8, 2 / 4, 1])
+    assert auc(np.zeros((3, 2)), [0.0]).shape == (3, 2)
 
 
 def test_inter_stored_only_is_another_mean_of_stored_scores():
@@ -157,6 +120,24 @@ def test_random_pairs_are_the_scores_of_pairs():
     drawn = random_pairs(POSITIVE, 20_001, seed=0)
     assert (drawn.shape, drawn.dtype) == ((20_001,), np.float32)
     np.testing.assert_array_equal(np.unique(drawn), np.unique(neighbors.score))  # every pair
+
+
+def test_label_auc_is_that_of_all_pairs():
+    labels = DRAW.integers(-1, 4, 50)
+    cosines = cosine_similarity(POSITIVE.astype("f8"))
+    first, second = np.triu_indices(50, 1)
+    known = (labels[first] >= 0) & (labels[second] >= 0)
+    first, second = first[known], second[known]
+    wanted = roc_auc_score(labels[first] == labels[second], cosines[first, second])
+    assert label_auc(POSITIVE, labels, 200_000, seed=0) == pytest.approx(wanted, abs=0.004)
+    assert label_auc(POSITIVE, labels, 50, seed=0) == label_auc(POSITIVE, labels, 50, seed=0)
+
+
+def test_label_auc_of_clusters_and_of_none():
+    features = np.repeat(np.eye(3, dtype="f4"), 4, axis=0)
+    assert label_auc(features, np.repeat([0, 1, 2], 4), 1000, seed=0) == 1
+    assert label_auc(0 * features, np.repeat([0, 1, 2], 4), 1000, seed=0) == 1 / 2
+    assert np.isnan(label_auc(features, np.arange(12), 1000, seed=0))
 
 
 def test_random_pairs_are_drawn_evenly():

@@ -143,6 +143,7 @@ def test_several_processes_make_one_run(launcher, size, cfg, paintings, tmp_path
     assert {path.name for path in folder.iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
         *("neighbors.jpg", "scores.png", "postprocess.npz", ".hydra", "run.log"),
+        *("hubs.csv", "near_duplicates.csv"),
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["processes"], metrics["images"]) == (size, 12)

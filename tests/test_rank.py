@@ -7,9 +7,9 @@ from src.checks import UserError
 from src.choices import Postprocess
 from src.config import Backbone, Config, Folder, Similarity
 from src.embed import embed
-from src.evaluate import retrieval
 from src.gallery import folder_gallery
 from src.rank import check_finite, postprocess
+from src.retrieval import retrieval
 from src.similarity import top_k
 
 

@@ -23,6 +23,12 @@ METRICS = {
     "a/b/queries": 7,
     "a/b/precision_at_1": 0.75,
     "a/b/precision_at_1_chance": 0.125,
+    "c/queries": 5,
+    "c/precision_at_1": 0.5,
+    "c/precision_at_10": 0.25,
+    "c/map_at_10": 0.375,
+    "c/map_at_10_low": 0.3125,
+    "c/map_at_10_high": 0.4375,
 }
 
 
@@ -35,6 +41,7 @@ def test_the_summary_shows_metrics_files_and_next_commands(
     rows = [" ".join(line.split()) for line in printed.splitlines()]
     assert "12 1 0.9000 0.5000 0.4000 3.5" in rows
     assert "a/b 7 0.750 0.125" in rows  # no precision at 10 with fewer neighbors
+    assert "c 5 0.500 0.250 0.375 0.312-0.438" in rows
     assert "random" in printed
     assert "metrics.json" in printed
     assert f"python -m src.show --run {tmp_path}" in printed
@@ -57,6 +64,11 @@ def test_metrics_have_the_names_of_the_design(cfg: Config, tmp_path: Path) -> No
     named = {"intra", "intra_at_1", "inter", "inter_std", "gap", "separation", "inter_stored_only"}
     named |= {"images", "skipped", "images_per_second", "waiting_for_data", "peak_memory_gb"}
     named |= {"device", "weights", "unproven_rows", "seconds/embed", "artist/precision_at_10"}
+    ends = ("", "_chance", "_low", "_high", "_macro")
+    deep = ("precision_at_1", "precision_at_5", "map_at_10", "recall_at_10", "r_precision")
+    named |= {f"artist/{name}{end}" for name in deep for end in ends}
+    named |= {"auc", "auc_low", "intra_at_1_high", "artist/label_auc", "artist/fewer_than_10"}
+    named |= {"orphans", "reciprocity", "near_duplicates"}
     assert named <= metrics.keys()
     assert metrics["artist/precision_at_1_chance"] == pytest.approx(3 / 11)
 

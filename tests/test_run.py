@@ -46,7 +46,7 @@ def test_a_run_leaves_its_files(cfg: Config, tmp_path: Path) -> None:
     outcome(cfg, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
-        *("neighbors.jpg", "scores.png"),
+        *("neighbors.jpg", "scores.png", "hubs.csv", "near_duplicates.csv"),
     }
 
 

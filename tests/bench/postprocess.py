@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from src.choices import Postprocess
 from src.config import Backbone, Config, Folder, Similarity
 from src.embed import Embeddings, embed
-from src.evaluate import retrieval
 from src.gallery import folder_gallery
 from src.rank import postprocess
+from src.retrieval import retrieval
 from src.similarity import top_k
 
 

@@ -1,0 +1,264 @@
+"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10]
+
+Each folder is a run or holds runs, a sweep's for example; without one, the newest sweep. Writes
+leaderboard.csv and leaderboard.md beside the runs: only the settings that differ, the metrics with
+their intervals, best first; then the runs that failed, with the command that runs them again.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from src.checks import UserError, near
+from src.files import replacing
+from src.intervals import intervals
+
+RESAMPLES = 1000
+SHOWN = ("/precision_at_1", "/map_at_10", "/label_auc")  # of each label, in the short table
+OTHERS = ("intra", "inter", "gap", "hubness")
+LOWER = ("inter", "hubness", "orphans", "seconds", "peak_memory_gb")  # better when lower
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, its settings by dotted name, and its metrics; none where it did not end."""
+
+    folder: Path
+    settings: dict[str, Any]
+    overrides: list[str]
+    metrics: dict[str, Any]
+    error: str  # the first line of what stopped it
+
+    def queries(self, metric: str) -> NDArray[np.float64] | None:
+        """(n,) the metric of each query, NaN where left out."""
+        with np.load(self.folder / "queries.npz") as queries:
+            return queries[metric].astype(np.float64) if metric in queries else None
+
+    def neighbors(self) -> NDArray[np.int32]:
+        """(n, k) rows of the gallery."""
+        with np.load(self.folder / "neighbors.npz") as neighbors:
+            return np.asarray(neighbors["index"])
+
+    def images(self) -> tuple[str, int]:
+        """The gallery, and how many of its images could be read."""
+        where = yaml.safe_load((self.folder / "paths.yaml").read_text())
+        return Path(where["gallery"]).name, self.metrics["images"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table and where it was written; the exit code, 1 where a run has failed."""
+    parser = argparse.ArgumentParser("python -m src.leaderboard", description="Compare runs.")
+    parser.add_argument("folders", nargs="*", type=Path, help="runs, or folders of runs")
+    parser.add_argument("--sort", help="a metric of metrics.json; default: a label's map_at_10")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where sweeps are")
+    options = parser.parse_args(arguments)
+    try:
+        folders = options.folders or [newest_sweep(options.outputs)]
+        runs = read(folders)
+        print(write(runs, options.sort, folders[0]))
+    except (UserError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return int(any(run.error for run in runs))
+
+
+def newest_sweep(outputs: Path) -> Path:
+    """The folder of the last sweep. Raises UserError where there is none."""
+    if found := sorted(outputs.glob("sweeps/*/*")):
+        return found[-1]
+    raise UserError(
+        f"there is no sweep in {outputs}: name folders of runs, or start one with"
+        " python -m src.run -m similarity.top_k=5,10"
+    )
+
+
+def read(folders: list[Path]) -> list[Run]:
+    """The runs in these folders, in order. Raises UserError where there are none."""
+    options = [path for folder in folders for path in folder.rglob(".hydra/config.yaml")]
+    if not options:
+        raise UserError(f"there are no runs in {', '.join(map(str, folders))}")
+    return [_read(folder) for folder in sorted({o.parent.parent for o in options}, key=_order)]
+
+
+def _order(folder: Path) -> tuple[Path, int, str]:
+    """Of a sweep's jobs by number."""
+    number = int(folder.name) if folder.name.isdecimal() else 0
+    return folder.parent, number, folder.name
+
+
+def _read(folder: Path) -> Run:
+    settings = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+    overrides = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text())
+    metrics, error = folder / "metrics.json", ""
+    if not metrics.is_file():
+        logs = [log.read_text(errors="replace") for log in folder.glob("*.log")]
+        lines = [line for log in logs for line in log.splitlines()]
+        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        error = said[0] if said else "it was stopped, or runs still"
+    found = {} if error else json.loads(metrics.read_text())
+    return Run(folder, dict(_flat(settings)), overrides, found, error)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Options by their dotted names."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def differing(runs: list[Run]) -> list[str]:
+    """The settings that are not the same in all runs."""
+    names = dict.fromkeys(name for run in runs for name in run.settings)
+    return [name for name in names if len({str(run.settings.get(name)) for run in runs}) > 1]
+
+
+def metric_of(runs: list[Run], wanted: str | None) -> str:
+    """What runs are sorted by: wanted, else a label's mAP, the artist's first, else intra.
+
+    Raises UserError where no run has it.
+    """
+    known = dict.fromkeys(name for run in runs for name in run.metrics)
+    if wanted is None:
+        labels = [n for n in known if n.endswith("/map_at_10") and "-no_same" not in n]
+        return next(iter(sorted(labels, key=lambda name: not name.startswith("artist/"))), "intra")
+    if wanted not in known:
+        raise UserError(f"--sort {wanted}: no run has that metric{near(wanted, set(known))}")
+    return wanted
+
+
+def ranked(runs: list[Run], metric: str) -> list[Run]:
+    """The runs that have the metric, best first."""
+    sign = 1 if metric.startswith(LOWER) else -1
+    ended = [run for run in runs if metric in run.metrics]
+    return sorted(ended, key=lambda run: sign * run.metrics[metric])
+
+
+def table(best_first: list[Run], metric: str, settings: list[str]) -> pd.DataFrame:
+    """A line for each run: these settings, by how much the best is ahead, all metrics.
+
+    behind is that difference, with the 95% interval of a paired bootstrap over the queries
+    (behind_low, behind_high) where the two runs have the same ones.
+    """
+    lines = [
+        {"run": run.folder.name}
+        | {name: run.settings.get(name) for name in settings}
+        | _behind(best_first[0], run, metric)
+        | run.metrics
+        for run in best_first
+    ]
+    return pd.DataFrame(lines)
+
+
+def _behind(best: Run, run: Run, metric: str) -> dict[str, float]:
+    if run is best:
+        return {"behind": np.nan}
+    behind = {"behind": abs(best.metrics[metric] - run.metrics[metric])}
+    first, second = best.queries(metric), run.queries(metric)
+    if first is None or second is None or best.images() != run.images():
+        return behind
+    if not np.array_equal(np.isnan(first), np.isnan(second)):
+        return behind
+    return behind | intervals({"behind": first - second}, RESAMPLES, seed=0)
+
+
+def overlap(runs: list[Run]) -> pd.DataFrame:
+    """Jaccard index of each two runs' neighbors: the mean over images of shared / all of theirs.
+
+    Of as many of the nearest as both have; NaN where the images differ.
+    """
+    lists = [(run.images(), run.neighbors()) for run in runs]
+    values = [
+        [_jaccard(a, b) if own == other else np.nan for other, b in lists] for own, a in lists
+    ]
+    names = [run.folder.name for run in runs]
+    return pd.DataFrame(values, names, names)
+
+
+def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
+    k = min(first.shape[1], second.shape[1])
+    both = np.sort(np.concatenate([first[:, :k], second[:, :k]], axis=1), axis=1)
+    shared = (both[:, 1:] == both[:, :-1]).sum(axis=1)
+    return float((shared / (2 * k - shared)).mean())
+
+
+def write(runs: list[Run], sort: str | None, folder: Path) -> str:
+    """Write leaderboard.csv and leaderboard.md into folder; what to print. Raises UserError."""
+    failed = [run for run in runs if run.error]
+    parts, metric = [], metric_of(runs, sort)
+    if best_first := ranked(runs, metric):
+        settings = differing(runs)
+        found = table(best_first, metric, settings)
+        with replacing(folder / "leaderboard.csv") as part:
+            found.to_csv(part, index=False)
+        parts += [f"{len(found)} runs by {metric}, best first", _short(found, settings, metric)]
+    if len(best_first) > 1:
+        shared = overlap(best_first).round(2).reset_index(names="run")
+        parts += ["neighbors that two runs share (Jaccard index)", _markdown(shared)]
+    if failed:
+        parts.append(_failures(failed, len(runs)))
+    text = "\n\n".join(parts) + "\n"
+    with replacing(folder / "leaderboard.md") as part:
+        part.write_text(text)
+    names = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
+    return f"{text}\nfiles in {os.path.relpath(folder)}: {names}"
+
+
+def _short(found: pd.DataFrame, settings: list[str], metric: str) -> str:
+    """The settings and a few metrics."""
+    lines = found[["run", *settings]].copy()
+    lines[metric] = [_interval(line, metric) for _, line in found.iterrows()]
+    if len(found) > 1:
+        lines["behind the best"] = [_interval(line, "behind") for _, line in found.iterrows()]
+    for name in map(str, found):
+        of_label = name.endswith(SHOWN) and "-no_same" not in name
+        if name != metric and (of_label or name in OTHERS):
+            lines[name] = [f"{value:.3f}" for value in found[name]]
+    return _markdown(lines)
+
+
+def _interval(line: "pd.Series[Any]", name: str) -> str:
+    low, high = (line.get(f"{name}_{end}", np.nan) for end in ("low", "high"))
+    value = f"{line[name]:.3f}" if np.isfinite(line[name]) else ""
+    return f"{value} [{low:.3f}, {high:.3f}]" if np.isfinite(low) else value
+
+
+def _failures(failed: list[Run], count: int) -> str:
+    return "\n".join(
+        [
+            f"not ended: {len(failed)} of {count}",
+            "",
+            *(f"    {run.folder.name}: {run.error}" for run in failed),
+            "",
+            "to run them again:",
+            "",
+            *(f"    python -m src.run {shlex.join(run.overrides)}" for run in failed),
+        ]
+    )
+
+
+def _markdown(lines: pd.DataFrame) -> str:
+    """A table of Markdown that reads well as it is, too."""
+    rows = [[str(cell) for cell in row] for row in [list(lines), *lines.to_numpy().tolist()]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in rows
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
