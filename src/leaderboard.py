@@ -8,6 +8,7 @@ their intervals, best first; then the runs that failed, with the command that ru
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -102,10 +103,9 @@ def _read(folder: Path) -> Run:
     overrides = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text())
     metrics, error = folder / "metrics.json", ""
     if not metrics.is_file():
-        logs = [log.read_text(errors="replace") for log in folder.glob("*.log")]
-        lines = [line for log in logs for line in log.splitlines()]
-        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        error = said[0] if said else "it was stopped, or runs still"
+        logs = "\n".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
+        said = re.search(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
+        error = said[1] if said else "it was stopped, or runs still"
     found = {} if error else json.loads(metrics.read_text())
     return Run(folder, dict(_flat(settings)), overrides, found, error)
 

@@ -11,6 +11,7 @@ import yaml
 
 from src.leaderboard import main, overlap, read
 
+ROOT = Path(__file__).resolve().parent.parent
 N, K = 200, 4
 DRAW = np.random.default_rng(0)
 
@@ -44,7 +45,10 @@ def sweep(tmp_path: Path) -> Path:
     failed = folder / "10"
     a_run(failed, base, index, backbone={"layer": "layr4 x"})
     (failed / "metrics.json").unlink()
-    (failed / "run.log").write_text("embedding: 3 images\nerror: layr4 is no node\nmore\n")
+    (failed / "run.log").write_text(
+        "[2026-11-25 10:00:30,001][src.one_pass][INFO] - embedding: 3 images\n"
+        "[2026-11-25 10:00:31,562][src.cli][ERROR] - error: layr4 is no node\n"
+    )
     return folder
 
 
@@ -135,3 +139,23 @@ def test_jobs_are_read_in_the_order_of_their_numbers(sweep):
 def test_it_starts_without_torch(sweep):
     program = "import sys, src.leaderboard; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(paintings, tmp_path):
+    words = ["-m", "backbone.layer=layer1,layr9,layer2", "backbone.layers=[layer1,layer2]"]
+    words += ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'outputs'}"]
+    words += ["backbone.name=resnet18", "backbone.weights=random", "tracking=off"]
+    words += ["similarity.top_k=3", "evaluation.resamples=20", "trainer.accelerator=cpu"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "src.run", *words], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    (sweep,) = (tmp_path / "outputs" / "sweeps").glob("*/*")
+    found = pd.read_csv(sweep / "leaderboard.csv")
+    assert set(found["run"]) == {0, 2} and set(found["backbone.layer"]) == {"layer1", "layer2"}
+    assert found["artist/map_at_10"].is_monotonic_decreasing
+    text = (sweep / "leaderboard.md").read_text()
+    assert text in ended.stdout
+    assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
+    assert "    python -m src.run backbone.layer=layr9 " in text
