@@ -6,6 +6,7 @@ time; each of its streams works on an image of its own, so that no core waits fo
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,15 @@ def compiled(extractor: "Extractor", size: int, device: torch.device) -> Compile
     return torch.compile(extractor, dynamic=False, options={"freezing": True})
 
 
+@cache
+def _core() -> Any:
+    """One for the process: each replaces the stack on which signals are handled, and when several
+    end in the order of their making, a stack is left that is not there any more."""
+    import openvino
+
+    return openvino.Core()
+
+
 class OpenVino:
     """An extractor that OpenVINO has compiled: images go through one by one, several at a time."""
 
@@ -57,9 +67,7 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        self._queue: Any = openvino.AsyncInferQueue(
-            openvino.Core().compile_model(model, "CPU", options)
-        )
+        self._queue: Any = openvino.AsyncInferQueue(_core().compile_model(model, "CPU", options))
         self._dims = list(extractor.dims.values())
 
     def __call__(self, images: Tensor) -> list[Tensor]:

@@ -244,9 +244,14 @@ def _failures(failed: list[Run], count: int) -> str:
             "",
             "to run them again:",
             "",
-            *(f"    python -m src.run {shlex.join(run.overrides)}" for run in failed),
+            *(f"    python -m src.run {shlex.join(_again(run))}" for run in failed),
         ]
     )
+
+
+def _again(run: Run) -> list[str]:
+    """The options that make this run alone, in its own folder."""
+    return [*run.overrides, "hydra.mode=RUN", f"hydra.run.dir={os.path.relpath(run.folder)}"]
 
 
 def _markdown(lines: pd.DataFrame) -> str:

@@ -1,6 +1,8 @@
 """How batches go through the network: compiled, in less memory than there should be, on a GPU."""
 
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,3 +149,27 @@ def test_a_gpu_gives_the_same_rows(cfg, precision, compiled, to):
     options = {"accelerator": Accelerator.gpu, "precision": Precision[precision]}
     made = every_layer(changed(cfg, "trainer", **options, compile=compiled))
     assert_close(made, plain, to=to)
+
+
+def test_networks_that_are_compiled_and_dropped_leave_signals_to_be_handled():
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    program = """
+import gc, signal, subprocess, torch
+from torch import nn
+from src.compiled import OpenVino
+
+class Small(nn.Module):
+    dims = {"all": 3}
+    def forward(self, images):
+        return [images.float().mean((1, 2))]
+
+first, second = (OpenVino(Small().eval(), 32) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGCHLD, lambda *_: None)
+subprocess.run(["true"])
+"""
+    root = Path(__file__).resolve().parent.parent
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=root, check=True)

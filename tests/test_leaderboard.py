@@ -1,4 +1,6 @@
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +77,8 @@ def test_failed_runs_are_named_with_the_command_that_runs_them_again(sweep, caps
     printed = capsys.readouterr().out
     assert "not ended: 1 of 4" in printed
     assert "    10: layr4 is no node\n" in printed
-    assert "    python -m src.run 'backbone.layer=layr4 x'\n" in printed
+    again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '10')}"
+    assert f"    python -m src.run 'backbone.layer=layr4 x' {again}\n" in printed
 
 
 def test_only_failed_runs(sweep, capsys):
@@ -158,4 +161,11 @@ def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(paintings, tm
     text = (sweep / "leaderboard.md").read_text()
     assert text in ended.stdout
     assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
-    assert "    python -m src.run backbone.layer=layr9 " in text
+    (command,) = (line.strip() for line in text.splitlines() if line.startswith("    python "))
+    _, *again = shlex.split(command)
+    assert "backbone.layer=layr9" in again
+    mended = [word.replace("layr9", "layer1+layer2") for word in again]
+    subprocess.run([sys.executable, *mended], cwd=ROOT, check=True, capture_output=True)
+    assert main([str(sweep)]) == 0
+    found = pd.read_csv(sweep / "leaderboard.csv")
+    assert set(found["backbone.layer"]) == {"layer1", "layer2", "layer1+layer2"}
