@@ -38,7 +38,7 @@ def composed(*overrides: str) -> Config:
         (["similrity.top_k=3"], "there is no option similrity.top_k; near it: similarity.top_k"),
         (["similarity.top_k=0"], "similarity.top_k must be at least 1, got 0"),
         (["data=museum"], "data=museum: choose one of demo, folder, nga"),
-        (["experiment=demmo"], "experiment=demmo: choose one of demo, layers, postprocess, seed, storage"),
+        (["experiment=demmo"], "experiment=demmo: choose one of demo, layers, postprocess, seed"),
         (["data=folder"], "data.images is required"),
         (["data=folder", "data.images=no/such"], "data.images=no/such does not exist"),
         (["data.images=x"], "data.images is an option of data=folder: add data=folder"),
