@@ -11,19 +11,20 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, ClassVar, cast, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.checks import UserError, near
-from src.config import Config, Demo, Folder, Nga
+from src.config import Config
 from src.launch import is_first, started
+from src.sources import Demo, Folder, Nga
+from src.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -64,25 +65,6 @@ def typed(overrides: DictConfig) -> Config:
     return cfg
 
 
-class Sweep(Callback):
-    """Compares the runs of a sweep at its end, whatever became of them; Hydra calls its start."""
-
-    folder: ClassVar[Path | None] = None
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Keep where the runs will lie: no callback is called at the end, once a job has failed."""
-        if config.hydra.job.name == "run":
-            Sweep.folder = Path(config.hydra.sweep.dir)
-
-    @classmethod
-    def compare(cls) -> None:
-        """Print the leaderboard of the sweep that there was, if any."""
-        if cls.folder is not None and any(cls.folder.glob("*/.hydra/config.yaml")):
-            from src.leaderboard import read, write
-
-            print(write(read([cls.folder]), None, cls.folder))
-
-
 class _Refused(BaseException):
     """Past Hydra's own handler, which prints a line of its own for every Exception."""
 
@@ -109,7 +91,10 @@ def command(main: Callable[[], None]) -> int:
     if not is_first():
         sys.argv += FOLLOWER
     try:
-        main()
+        try:
+            main()
+        finally:
+            Sweep.compare()
     except _Refused as refused:
         return getattr(refused.__cause__, "code", 2)
     except KeyboardInterrupt:
@@ -122,8 +107,6 @@ def command(main: Callable[[], None]) -> int:
             raise
         print(f"error: {text}", file=sys.stderr)
         return getattr(error, "code", 2)
-    finally:
-        Sweep.compare()
     return 0
 
 

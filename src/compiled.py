@@ -75,6 +75,7 @@ class OpenVino:
         rows = [np.empty((len(images), dim), np.float32) for dim in self._dims]
 
         def take(request: Any, at: int) -> None:
+            """Keep the rows of an image that is through, before its memory serves another."""
             for number, layer in enumerate(rows):
                 layer[at] = request.get_output_tensor(number).data[0]
 

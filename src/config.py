@@ -1,4 +1,6 @@
-"""Every option: its type, default, unit and check. configs/ and the command line override these.
+"""Every option: its type, default, unit and check; those of data and download are in sources.py.
+
+configs/ and the command line override these.
 
 Nothing heavy is imported here, so that a wrong option is refused at once.
 """
@@ -7,168 +9,46 @@ import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from omegaconf import MISSING
 
-from src.checks import UserError, at_least, between, folder, is_address, model_names, near
+from src.checks import UserError, at_least, between, model_names, near
 from src.choices import (
     Accelerator,
     Compile,
-    Decode,
     Dtype,
     Exclude,
     FastPass,
     Pooling,
     Postprocess,
     Precision,
-    Resize,
     Storage,
     Strategy,
-    View,
     WandbMode,
 )
-
-
-def _option(default: Any, text: str) -> Any:
-    """A field whose text stands in --help."""
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass
-class Data:
-    """Options of every source of images."""
-
-    image_size: str | None = _option(
-        None,
-        "pixels of the longer side: what is fetched (nga), what larger files are first reduced to;"
-        " thumb = 200; null = as they are",
-    )
-    limit: int | None = _option(None, "take a seeded sample of this many images; null = all")
-    batch_size: int | None = _option(
-        None, "images that go through the network at once; null = by the machine"
-    )
-    decode: Decode = _option(
-        Decode.scaled,
-        "scaled: JPEGs far larger than the network's input are decoded at 1/2, 1/4 or 1/8 of their"
-        " size, several times as fast; full: every pixel",
-    )
-    workers: int | None = _option(None, "processes that decode images; null = by the machine")
-    resize: Resize = _option(
-        Resize.squash, "to the network's square: the whole picture squashed, center crop, or padded"
-    )
-    max_pixels: int = _option(100_000_000, "larger images are skipped before they are decoded")
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"thumb|[1-9]\d*|None", str(self.image_size)):
-            raise UserError(
-                f"data.image_size must be a number of pixels, thumb or null, got {self.image_size}"
-            )
-        at_least(16, data__image_size=self.longer_side)
-        at_least(2, data__limit=self.limit)
-        at_least(1, data__batch_size=self.batch_size, data__max_pixels=self.max_pixels)
-        at_least(0, data__workers=self.workers)
-
-    @property
-    def longer_side(self) -> int | None:
-        """image_size in pixels."""
-        if self.image_size is None:
-            return None
-        return 200 if self.image_size == "thumb" else int(self.image_size)
-
-
-@dataclass
-class Nga(Data):
-    """The National Gallery of Art's open data."""
-
-    image_size: str | None = "256"
-    tables: str = _option(
-        "https://raw.githubusercontent.com/NationalGalleryOfArt/opendata/main/data",
-        "where the tables are: a URL or a folder",
-    )
-    classification: str = _option("painting", "kind of object; all = every kind")
-    view: View = _option(View.primary, "one image an object, or other views too")
-    open_access: bool = _option(True, "only images that are in the public domain")
-    artists: list[str] = _option([], "only these artists; empty = all")
-    refresh: bool = _option(False, "fetch the tables again where they have changed")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not is_address(self.tables) and not Path(self.tables).is_dir():
-            raise UserError(
-                f"data.tables={self.tables} is neither a folder nor an http(s) address: give the"
-                " place of published_images.csv, objects.csv and the tables beside them"
-            )
-        if not self.classification:
-            raise UserError("data.classification must be a kind of object, or all; got nothing")
-
-
-@dataclass
-class Folder(Data):
-    """Any folder of images, nested or flat; nothing is copied."""
-
-    images: str = _option(MISSING, "the folder")
-    labels: str | None = _option(
-        None, "a CSV with a column file and any label columns; null = the first sub-folder level"
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.images in (MISSING, ""):
-            raise UserError("data=folder needs data.images=<a folder of images>")
-        folder("data.images", self.images)
-        if self.labels is not None and not Path(self.labels).is_file():
-            raise UserError(f"data.labels={self.labels} is not a file: give the path of a CSV")
-
-
-@dataclass
-class Demo(Data):
-    """Paintings that the program draws itself: no network, no account."""
-
-    image_size: str | None = "256"
-
-
-@dataclass
-class Download:
-    workers: int = _option(8, "connections at once")
-    requests_per_second: float = _option(20.0, "of all workers together; 0 = no limit")
-    max_bytes: int = _option(50_000_000, "a larger image is refused")
-    max_failed: float = _option(0.05, "share of the images that may be missing, else exit code 1")
-    retry_failed: bool = _option(False, "ask again for images that failed for good, such as 404")
-    contact: str | None = _option(None, "your e-mail or page, told to the host's operators")
-
-    def __post_init__(self) -> None:
-        between(1, 64, download__workers=self.workers)
-        if self.requests_per_second:
-            between(0.001, 10_000, download__requests_per_second=self.requests_per_second)
-        at_least(1, download__max_bytes=self.max_bytes)
-        between(0, 1, download__max_failed=self.max_failed)
-        if self.contact and not (self.contact.isascii() and self.contact.isprintable()):
-            raise UserError(f"download.contact must be plain ASCII, got {self.contact!r}")
+from src.sources import Data, Download, option
 
 
 @dataclass
 class Backbone:
-    name: str = _option(
+    name: str = option(
         "resnet50", "any torchvision classification model, or timm/<model> with the extra timm"
     )
-    weights: str = _option(
+    weights: str = option(
         "IMAGENET1K_V2",
         "IMAGENET1K_V1, IMAGENET1K_V2, random (seeded), or a state dict's path; pretrained: timm's",
     )
-    layer: str = _option(
+    layer: str = option(
         "avgpool",
         "layer1 ... layer4, avgpool, or any node of the model; several joined: layer3+avgpool",
     )
-    layers: list[str] | None = _option(
+    layers: list[str] | None = option(
         None, "written by the same pass; null = layer1 to layer4 of a ResNet, else layer alone"
     )
-    pooling: Pooling = _option(
+    pooling: Pooling = option(
         Pooling.avg, "over the spatial axes, or over tokens; token = the first"
     )
-    gem_p: float = _option(3.0, "exponent of gem pooling")
+    gem_p: float = option(3.0, "exponent of gem pooling")
 
     def __post_init__(self) -> None:
         if self.in_timm:
@@ -204,20 +84,20 @@ class Backbone:
 
 @dataclass
 class Similarity:
-    storage: Storage = _option(
+    storage: Storage = option(
         Storage.topk, "keep each image's neighbors, or the whole (n, n) matrix as well"
     )
-    top_k: int = _option(10, "neighbors kept of each image")
-    dtype: Dtype = _option(Dtype.float32, "of the stored matrix")
-    block_size: str = _option("auto", "rows compared at once; changes no result")
-    precision: FastPass = _option(
+    top_k: int = option(10, "neighbors kept of each image")
+    dtype: Dtype = option(Dtype.float32, "of the stored matrix")
+    block_size: str = option("auto", "rows compared at once; changes no result")
+    precision: FastPass = option(
         FastPass.auto,
         "of the pass that proposes neighbors: float16 on a GPU, else float32; changes no result",
     )
-    postprocess: Postprocess = _option(Postprocess.none, "of the features, before comparing")
-    whiten_power: float = _option(0.5, "0 = rotate only, 1 = every axis to unit variance")
-    whiten_dim: int | None = _option(None, "leading axes kept; null = all")
-    exclude: Exclude = _option(
+    postprocess: Postprocess = option(Postprocess.none, "of the features, before comparing")
+    whiten_power: float = option(0.5, "0 = rotate only, 1 = every axis to unit variance")
+    whiten_dim: int | None = option(None, "leading axes kept; null = all")
+    exclude: Exclude = option(
         Exclude.none, "same_object: other views of the same object are no neighbors"
     )
 
@@ -243,13 +123,13 @@ class Similarity:
 
 @dataclass
 class Evaluation:
-    labels: list[str] | None = _option(
+    labels: list[str] | None = option(
         None, "columns of works.csv; null = those that have repeated values"
     )
-    depth: int = _option(100, "neighbors of each image that the metrics may use")
-    pairs: int = _option(50_000, "random pairs that the AUCs compare with")
-    resamples: int = _option(1000, "of the queries, for the 95% bootstrap intervals")
-    near_duplicate: float = _option(0.98, "score from which on two images are listed as one")
+    depth: int = option(100, "neighbors of each image that the metrics may use")
+    pairs: int = option(50_000, "random pairs that the AUCs compare with")
+    resamples: int = option(1000, "of the queries, for the 95% bootstrap intervals")
+    near_duplicate: float = option(0.98, "score from which on two images are listed as one")
 
     def __post_init__(self) -> None:
         at_least(1, evaluation__depth=self.depth, evaluation__pairs=self.pairs)
@@ -259,21 +139,21 @@ class Evaluation:
 
 @dataclass
 class Tracking:
-    wandb: WandbMode = _option(WandbMode.offline, "online needs an account's key")
-    tensorboard: bool = _option(True, "write event files into the run's folder")
-    project: str = _option("painting-similarity", "name of the wandb project")
+    wandb: WandbMode = option(WandbMode.offline, "online needs an account's key")
+    tensorboard: bool = option(True, "write event files into the run's folder")
+    project: str = option("painting-similarity", "name of the wandb project")
 
 
 @dataclass
 class Trainer:
-    accelerator: Accelerator = _option(Accelerator.auto, "where images are embedded and compared")
-    devices: int = _option(1, "processes on each machine, one for each GPU, or sharing the cores")
-    num_nodes: int = _option(1, "machines, over which torchrun or srun starts the processes")
-    strategy: Strategy = _option(
+    accelerator: Accelerator = option(Accelerator.auto, "where images are embedded and compared")
+    devices: int = option(1, "processes on each machine, one for each GPU, or sharing the cores")
+    num_nodes: int = option(1, "machines, over which torchrun or srun starts the processes")
+    strategy: Strategy = option(
         Strategy.auto, "several processes share out images and pairs: auto means ddp"
     )
-    precision: Precision = _option(Precision["32-true"], "of the network")
-    compile: Compile = _option(
+    precision: Precision = option(Precision["32-true"], "of the network")
+    compile: Compile = option(
         Compile.auto,
         "the network, by OpenVINO (CPU, with the extra of that name) or torch.compile (GPU);"
         " auto: where the gallery's size repays the time",
@@ -297,8 +177,8 @@ class Config:
     evaluation: Evaluation = field(default_factory=Evaluation)
     tracking: Tracking = field(default_factory=Tracking)
     trainer: Trainer = field(default_factory=Trainer)
-    seed: int = _option(0, "of random weights, samples and the demo's paintings")
-    outputs: str = _option("outputs", "folder that everything is written under")
+    seed: int = option(0, "of random weights, samples and the demo's paintings")
+    outputs: str = option("outputs", "folder that everything is written under")
 
     def __post_init__(self) -> None:
         between(0, 2**32 - 1, seed=self.seed)

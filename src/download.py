@@ -19,7 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from src import cli, fetch, journal
 from src.checks import UserError, is_address
-from src.config import Config, Data, Demo, Download, Nga
+from src.config import Config
 from src.failure import Outcome
 from src.fetch import Crew, HostRefuses, Limits
 from src.fetch_tables import fetch_tables
@@ -28,6 +28,7 @@ from src.gallery import Gallery, write_gallery
 from src.journal import Journal, Record
 from src.nga import SCHEMA, Catalog, read_catalog
 from src.progress import progress
+from src.sources import Data, Demo, Download, Nga
 from src.web import Web
 
 log = logging.getLogger(__name__)

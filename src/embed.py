@@ -16,12 +16,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from src.backbone import joined_layers, written_layers
 from src.checks import UserError
 from src.config import Config
 from src.files import alone
 from src.gallery import Gallery
 from src.launch import check_accelerator
+from src.layers import joined_layers, written_layers
 from src.network import transform, weights_id
 from src.one_pass import OnePass
 from src.reuse import NAMES, OPTIONS, SKIPPED, join_layers

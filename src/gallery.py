@@ -7,10 +7,9 @@ selection, and the folder of images that the column file is relative to).
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,10 +35,6 @@ MEASURED = ["image_id", "file", "width", "height", "sha256"]  # never taken from
 NOT_LABELS = {
     *(*MEASURED, "object_id", "title", "title_slug", "date", "view", "url"),
     *("schools", "styles", "themes", "techniques"),  # lists of the museum's, the first is a label
-}
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
-    *(".jp2", ".ppm", ".pgm", ".tga", ".avif"),
 }
 
 
@@ -82,6 +77,11 @@ class Gallery:
         }
         return [c for c, count in counts.items() if len(count) > 1 and count.iloc[0] > 1]
 
+    def alike(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
+        """(n,) as labels, but an image without a value is alike to no other."""
+        labels = self.labels(column, option)
+        return np.where(labels < 0, len(self) + np.arange(len(self)), labels)
+
     def groups(self, options: Similarity) -> NDArray[np.int64]:
         """(n,) a number for each set of images that are no neighbors of one another.
 
@@ -89,8 +89,7 @@ class Gallery:
         """
         groups = np.arange(len(self))
         if options.exclude is Exclude.same_object:
-            objects = self.labels("object_id", "similarity.exclude=same_object")
-            groups = np.where(objects < 0, len(self) + groups, objects)
+            groups = self.alike("object_id", "similarity.exclude=same_object")
         if options.top_k > most(groups):
             raise UserError(
                 f"similarity.top_k must be between 1 and {most(groups)} for {len(self)} images,"
@@ -132,14 +131,6 @@ def read_gallery(folder: Path) -> Gallery:
     return Gallery(folder.name, Path(facts["root"]), read_table(folder / "works.csv"))
 
 
-def _dialect(path: Path) -> tuple[str, str]:
-    """Separator and encoding of a CSV, which Excel may have written."""
-    with path.open("rb") as file:
-        head = file.readline()
-    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    return max(",;\t", key=lambda sign: head.count(sign.encode())), encoding
-
-
 def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
     """A CSV of strings: nothing is guessed, so an artist called NA stays one.
 
@@ -162,33 +153,6 @@ def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.
     return table.fillna("")
 
 
-def folder_gallery(
-    images: Path, labels: Path | None, limit: int | None, seed: int, outputs: Path
-) -> Gallery:
-    """A gallery over a folder of the user's, in sorted order; nothing is copied."""
-    files = sample(sorted(list_images(images)), limit, seed)
-    if len(files) < 2:
-        raise UserError(
-            f"data.images={images} holds {len(files)} images, at least 2 are needed;"
-            f" files count that end in {' '.join(sorted(SUFFIXES))}"
-        )
-    folders = [file.split("/")[0] if "/" in file else "" for file in files]
-    works = pd.DataFrame({"image_id": files, "file": files, "folder": folders}, dtype=object)
-    if labels is not None:
-        works = join_labels(works, labels)
-    if "artist" not in works:
-        works["artist"] = works["folder"]
-    if "title" not in works and "title_slug" in works:
-        works["title"] = works["title_slug"]
-    selection = {
-        "images": str(images.resolve()),
-        "labels": str(labels.resolve()) if labels else None,
-        "limit": limit,
-        "seed": seed if limit else None,
-    }
-    return write_gallery("folder", images.resolve(), measure(works, images), selection, outputs)
-
-
 def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     """A seeded sample in the order given.
 
@@ -201,43 +165,6 @@ def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     }
     chosen = set(names if limit is None else sorted(names, key=draws.__getitem__)[:limit])
     return [name for name in names if name in chosen]
-
-
-def list_images(folder: Path) -> Iterator[str]:
-    """Files below folder that are named like images, as paths relative to it; none hidden."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield PurePosixPath(Path(parent, name).relative_to(folder)).as_posix()
-
-
-def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """works with the columns of a CSV of the user's, matched by its column file.
-
-    Raises UserError when there is no such column, a file stands in it twice, or none matches.
-    """
-    table = read_table(path, *_dialect(path))
-    table.columns = table.columns.str.strip()
-    table = table.loc[:, ~table.columns.str.startswith("Unnamed: ")].copy()
-    if "file" not in table:
-        raise UserError(
-            f"data.labels={path} needs a column file, it has {', '.join(map(str, table))}"
-        )
-    table["file"] = [PurePosixPath(file.replace("\\", "/")).as_posix() for file in table["file"]]
-    if (twice := table["file"][table["file"].duplicated()]).size:
-        raise UserError(f"data.labels={path} names {twice.iloc[0]} twice: keep one line a file")
-    matched = int(works["file"].isin(table["file"]).sum())
-    if not matched:
-        raise UserError(
-            f"data.labels={path} matches none of the {len(works)} images: its column file must hold"
-            f" paths like {works['file'].iloc[0]}"
-        )
-    if missing := len(works) - matched:
-        log.warning("labels: %d of %d images have no line in %s", missing, len(works), path)
-    own = table[["file"] + [column for column in table if column not in MEASURED]]
-    rest = works[[column for column in works if column == "file" or column not in own]]
-    return rest.merge(own, how="left", on="file").fillna("")
 
 
 def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:

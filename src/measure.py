@@ -40,7 +40,7 @@ def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> di
         "auc": evaluate.auc(top.score, random).mean(axis=1),
     }
     metrics["auc"] = float(queries["auc"].mean())
-    for name, column, apart in views_of_labels(gallery, cfg):
+    for name, column, apart in lists(gallery, cfg):
         labels = gallery.labels(column)
         found, each = retrieval(name, labels, ranking.deep.index, *apart)
         metrics |= found
@@ -62,38 +62,30 @@ def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> di
     return {name: value for name, value in metrics.items() if value == value}  # no NaN: none such
 
 
-def views_of_labels(
-    gallery: Gallery, cfg: Config
-) -> Iterator[tuple[str, str, list[NDArray[np.int64]]]]:
+def lists(gallery: Gallery, cfg: Config) -> Iterator[tuple[str, str, list[NDArray[np.int64]]]]:
     """The name, the column, and the groups that are taken out, of each label to measure."""
     chosen = cfg.evaluation.labels
     groups = gallery.groups(cfg.similarity)
-    objects = _objects(gallery, cfg)
-    artists = _apart(gallery, "artist")
+    objects, artists = _objects(gallery, cfg), _repeated(gallery, "artist")
     for column in gallery.label_columns() if chosen is None else chosen:
         yield column, column, [groups]
         if objects is not None:
-            alone = np.where(objects < 0, len(gallery) + np.arange(len(gallery)), objects)
-            yield f"{column}-no_same_object", column, [alone]
+            yield f"{column}-no_same_object", column, [objects]
         if column != "artist" and artists is not None:
             yield f"{column}-no_same_artist", column, [groups, artists]
 
 
 def _objects(gallery: Gallery, cfg: Config) -> NDArray[np.int64] | None:
-    """The object of each image, -1 where unknown; None where no two neighbors can share one."""
-    if cfg.similarity.exclude is Exclude.same_object or "object_id" not in gallery.works:
+    """The object of each image; None where no two neighbors can share one."""
+    if cfg.similarity.exclude is Exclude.same_object:
         return None
-    objects = gallery.labels("object_id")
-    return objects if np.bincount(objects[objects >= 0], minlength=1).max() > 1 else None
+    return _repeated(gallery, "object_id")
 
 
-def _apart(gallery: Gallery, column: str) -> NDArray[np.int64] | None:
-    """The groups of a column, an image without a value alone; None where all are alone."""
-    if column not in gallery.works:
-        return None
-    labels = gallery.labels(column)
-    groups = np.where(labels < 0, len(labels) + np.arange(len(labels)), labels)
-    return groups if len(np.unique(groups)) < len(groups) else None
+def _repeated(gallery: Gallery, column: str) -> NDArray[np.int64] | None:
+    """Who is alike in a column; None where all images differ."""
+    alike = gallery.alike(column) if column in gallery.works else np.arange(len(gallery))
+    return alike if len(np.unique(alike)) < len(alike) else None
 
 
 def _list_oddities(ranking: Ranking, gallery: Gallery, least: float, folder: Path) -> int:

@@ -11,9 +11,9 @@ from torchvision.models import WeightsEnum
 
 from src import config
 from src.checks import UserError, near
-from src.config import Data
 from src.data import Transform
 from src.files import sha256
+from src.sources import Data
 
 
 def is_resnet(backbone: config.Backbone) -> bool:

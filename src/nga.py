@@ -14,8 +14,8 @@ import pandas as pd
 
 from src.checks import UserError, is_address, near
 from src.choices import View
-from src.config import Nga
 from src.gallery import sample
+from src.sources import Nga
 from src.tables import read_columns
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from src.config import Data
 from src.gallery import Gallery
 from src.images import Unreadable, load_rgb
+from src.sources import Data
 
 GAP = 14  # pixels between cells
 INK, FAINT, ACCENT, BLANK = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8"

@@ -78,7 +78,7 @@ def _scores(metrics: dict[str, Any]) -> Table:
 def _labels(metrics: dict[str, Any], columns: list[str]) -> Table:
     """Precision, what chance would give it, and mean average precision with its interval."""
     heads = ("label", "queries", "P@1", "P@10", "chance", "mAP@10", "95%")
-    table = Table(*heads, box=SIMPLE, pad_edge=False)
+    table = Table(*heads, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         ends = ("precision_at_1", "precision_at_10", "precision_at_1_chance", "map_at_10")
         cells = [_number(metrics, f"{column}/{end}") for end in ends]

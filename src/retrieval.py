@@ -52,26 +52,22 @@ def retrieval(
     queries: Queries = {}
     chances = _chances(others[rows].astype(float), right[rows].astype(float))
     for name, values in each.items():
-        there = ~np.isnan(values)
-        if not there.any():
-            continue
-        whole = f"{column}/{name}"
-        metrics[whole] = float(values[there].mean())
-        metrics[f"{whole}_chance"] = float(chances[name][there].mean())
-        metrics[f"{whole}_macro"] = _macro(values[there], labels[rows][there])
-        queries[whole] = np.full(len(labels), np.nan)
-        queries[whole][rows] = values
+        if not np.isnan(values).all():
+            whole = f"{column}/{name}"
+            metrics |= _means(whole, values, chances[name], labels[rows])
+            queries[whole] = np.full(len(labels), np.nan)
+            queries[whole][rows] = values
     return metrics, queries
 
 
 def views(objects: Ints, index: NDArray[np.int32], k: int) -> tuple[Metrics, Queries]:
-    """Whether the other images of a query's object (n,), -1 where unknown, are found.
+    """Whether the other images of a query's object, a number (n,), are found.
 
     recall_at_1 and recall_at_k: the share of them among the first 1 and k neighbors, as a mean over
     the images whose object has others. Chance is what a random order would give.
     """
     total = _frequency(objects) - 1
-    asked = (objects >= 0) & (total > 0)
+    asked = total > 0
     metrics: Metrics = {"object/queries": int(asked.sum())}
     queries: Queries = {}
     if not asked.any():
@@ -170,10 +166,15 @@ def _chances(others: Floats, right: Floats) -> dict[str, Floats]:
     }
 
 
-def _macro(values: Floats, labels: Ints) -> float:
-    """The mean over classes of their queries' means."""
-    classes = _numbered(labels)
-    return float((np.bincount(classes, values) / np.bincount(classes)).mean())
+def _means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
+    """A metric over the queries (q,) that have it, what chance gives them, and over classes."""
+    there = ~np.isnan(values)
+    classes = _numbered(labels[there])
+    return {
+        name: float(values[there].mean()),
+        f"{name}_chance": float(chance[there].mean()),
+        f"{name}_macro": float((np.bincount(classes, values[there]) / np.bincount(classes)).mean()),
+    }
 
 
 def _counts(labels: Ints, apart: list[Ints]) -> tuple[Ints, Ints]:

@@ -10,9 +10,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import cli
-from src.config import Config, Folder
+from src.config import Config
 from src.launch import launch
 from src.progress import Clock
+from src.sources import Folder
 
 if TYPE_CHECKING:
     from src.gallery import Gallery
@@ -63,7 +64,7 @@ def run(cfg: Config, folder: Path) -> None:
 def collect(cfg: Config) -> "Gallery":
     """The gallery that the options ask for; what only it can tell is refused here."""
     if isinstance(cfg.data, Folder):
-        from src.gallery import folder_gallery
+        from src.folder import folder_gallery
 
         labels = Path(cfg.data.labels) if cfg.data.labels else None
         images, outputs = Path(cfg.data.images), Path(cfg.outputs)

@@ -22,7 +22,8 @@ from PIL import Image
 from src import pictures
 from src.checks import UserError, near
 from src.files import replacing
-from src.gallery import Gallery, list_images, measure, read_gallery
+from src.folder import list_images
+from src.gallery import Gallery, measure, read_gallery
 from src.images import Unreadable, load_rgb
 from src.progress import progress
 

@@ -80,11 +80,7 @@ def top_k(
     found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered)
     size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
     wanted = _record(rows, group, centered, size)
-    if matrix is not None:
-        path = matrix
-        there = world.from_first(lambda: is_finished(path, len(rows), dtype, wanted))
-        if there and world.from_first(lambda: _computed_sooner(rows, where)):
-            matrix = None
+    matrix = world.from_first(lambda: _of_use(matrix, rows, dtype, wanted, where))
     kept = None
     if matrix is None and resume is not None:
         kept = Checkpoint(resume, found, wanted, world)
@@ -165,9 +161,14 @@ def _record(rows: Tensor, group: Tensor, centered: Centered, size: int) -> Recor
     )
 
 
-def _computed_sooner(rows: Tensor, device: torch.device) -> bool:
-    """Whether all pairs are multiplied before a disk has given them."""
-    return device.type == "cuda" or rows.shape[1] < NARROW
+def _of_use(
+    matrix: Path | None, rows: Tensor, dtype: str, wanted: Record, device: torch.device
+) -> Path | None:
+    """The matrix to write or to read; None where a finished one is read slower than computed."""
+    if matrix is None or not is_finished(matrix, len(rows), dtype, wanted):
+        return matrix
+    computed_sooner = device.type == "cuda" or rows.shape[1] < NARROW
+    return None if computed_sooner else matrix
 
 
 def _processor(device: torch.device) -> str:

@@ -93,6 +93,7 @@ class World:
         own: list[Tensor] = []
 
         def shape() -> tuple[Any, Any]:
+            """Make it, and tell what the others need to receive it."""
             own.append(make().contiguous())
             return own[0].shape, own[0].dtype
 

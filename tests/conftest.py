@@ -9,7 +9,8 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from PIL import Image
 
 from src.choices import Accelerator, WandbMode
-from src.config import Backbone, Config, Folder, Similarity, Tracking, Trainer
+from src.config import Backbone, Config, Similarity, Tracking, Trainer
+from src.sources import Folder
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from src.config import Download
 from src.demo import Handler, Museum, Row
 from src.download import Fetched, fetch_missing
 from src.fetch import Limits
 from src.nga import Catalog
+from src.sources import Download
 from src.web import Patience, Web
 
 

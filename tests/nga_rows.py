@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 from src.choices import View
-from src.config import Nga
 from src.demo import HEADERS
 from src.nga import Catalog, read_catalog
+from src.sources import Nga
 
 Row = dict[str, str]
 EVERYTHING: dict[str, object] = {"classification": "all", "view": View.all, "open_access": False}

@@ -3,14 +3,15 @@ import torch
 from torch import Tensor, nn
 from torchvision import models, transforms
 
-from src.backbone import Backbone, joined_layers, pool
+from src.backbone import Backbone, pool
 from src.backbone import load_backbone as load
 from src.checks import UserError, model_names
 from src.choices import Pooling, Resize
 from src.config import Backbone as Options
-from src.config import Data
 from src.data import Batch, Transform
+from src.layers import joined_layers
 from src.network import transform
+from src.sources import Data
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

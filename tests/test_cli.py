@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from src import cli
 from src.choices import Storage, WandbMode
-from src.config import Config, Demo, Nga
+from src.config import Config
+from src.sources import Demo, Nga
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from src.checks import UserError, model_names, near
-from src.config import Backbone, Config, Data, Folder, Similarity, Trainer
+from src.config import Backbone, Config, Similarity, Trainer
+from src.sources import Data, Folder
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from torchvision.transforms import InterpolationMode, v2
 
 from src.choices import Decode, Resize
 from src.data import GalleryDataModule, PaintingsDataset, Transform, collate
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from src.images import load_rgb
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -16,12 +16,13 @@ import pytest
 
 from src import download, journal
 from src.choices import View
-from src.config import Config, Demo, Nga
-from src.config import Download as Options
+from src.config import Config
 from src.demo import served, tables
 from src.download import ManyMissing, museum_gallery
 from src.gallery import Gallery
 from src.run import run
+from src.sources import Demo, Nga
+from src.sources import Download as Options
 from src.web import Patience, Web
 from tests.hosts import BadMuseum, Fault, draw_small
 

@@ -20,7 +20,8 @@ from src.choices import Accelerator, Precision
 from src.config import Config
 from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from src.rows import Finished, RowWriter, create_rows
 from tests.options import changed
 

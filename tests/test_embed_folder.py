@@ -26,7 +26,8 @@ from src.choices import Decode, Pooling, Precision, Resize
 from src.config import Config
 from src.data import Batch
 from src.embed import embed
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")

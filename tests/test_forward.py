@@ -17,7 +17,8 @@ from src.checks import UserError
 from src.choices import Accelerator, Compile, Precision
 from src.config import Config
 from src.embed import embed
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
@@ -172,4 +173,5 @@ signal.signal(signal.SIGCHLD, lambda *_: None)
 subprocess.run(["true"])
 """
     root = Path(__file__).resolve().parent.parent
-    subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=root, check=True)
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=root)
+    assert ended.returncode == 0

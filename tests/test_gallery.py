@@ -14,7 +14,8 @@ from PIL import Image
 from src.checks import UserError
 from src.choices import Exclude
 from src.config import Similarity
-from src.gallery import COLUMNS, Gallery, folder_gallery, most, read_gallery, sample, write_gallery
+from src.folder import folder_gallery
+from src.gallery import COLUMNS, Gallery, most, read_gallery, sample, write_gallery
 from src.images import Unreadable, load_rgb
 
 ODD_NAMES = [

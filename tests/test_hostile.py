@@ -26,11 +26,13 @@ from PIL import Image
 from torchvision import transforms
 
 from src.choices import Accelerator, Resize
-from src.config import Backbone, Config, Folder, Trainer
+from src.config import Backbone, Config, Trainer
 from src.data import CHANGED, PaintingsDataset, Transform
 from src.embed import Embeddings, embed
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from src.images import MAX_SCANS, METADATA, Unreadable, check_whole, load_rgb
+from src.sources import Folder
 from tests.bench.similarity import memory
 from tests.test_embed import MEAN, STD, trunk
 from tests.test_images import STORED, huge

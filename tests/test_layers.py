@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from src.backbone import joined_layers, written_layers
 from src.checks import UserError
 from src.choices import Compile, Pooling
-from src.config import Backbone, Config, Folder
+from src.config import Backbone, Config
 from src.embed import Embeddings, embed
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
+from src.layers import joined_layers, written_layers
 from src.reuse import join_layers
+from src.sources import Folder
 from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from src.leaderboard import main, overlap, read
+from src.leaderboard import main, overlap
+from src.runs import read
 
 ROOT = Path(__file__).resolve().parent.parent
 N, K = 200, 4
@@ -88,6 +89,16 @@ def test_only_failed_runs(sweep, capsys):
     printed = capsys.readouterr().out
     assert "    0: it was stopped, or runs still\n" in printed
     assert not (sweep / "leaderboard.csv").exists()
+
+
+def test_what_is_better_when_lower_is_sorted_so(sweep):
+    for number, inter in enumerate([0.3, 0.1, 0.2]):
+        path = sweep / str(number) / "metrics.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"inter": inter}))
+    main([str(sweep), "--sort", "inter"])
+    found = pd.read_csv(sweep / "leaderboard.csv")
+    assert found["run"].tolist() == [1, 2, 0]
+    assert found["behind"].tolist()[1:] == pytest.approx([0.1, 0.2])
 
 
 def test_the_newest_sweep_is_taken(sweep, capsys):

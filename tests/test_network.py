@@ -11,10 +11,11 @@ from omegaconf import OmegaConf
 
 from src import cli
 from src.checks import UserError
-from src.config import Backbone, Config, Data
+from src.config import Backbone, Config
 from src.embed import embed
-from src.gallery import folder_gallery
+from src.folder import folder_gallery
 from src.network import load_network, pretrained, transform
+from src.sources import Data
 
 # side of the square, pixels before a crop, interpolation, width of a row: what their authors say
 EXPECTED = {

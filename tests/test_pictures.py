@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from src.pictures import (
     Card,
     card,

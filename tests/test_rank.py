@@ -5,12 +5,13 @@ import torch
 
 from src.checks import UserError
 from src.choices import Postprocess
-from src.config import Backbone, Config, Folder, Similarity
+from src.config import Backbone, Config, Similarity
 from src.embed import embed
-from src.gallery import folder_gallery
+from src.folder import folder_gallery
 from src.rank import check_finite, postprocess
 from src.retrieval import retrieval
 from src.similarity import top_k
+from src.sources import Folder
 
 
 def test_rows_that_are_not_finite_are_refused_by_the_image_name() -> None:

@@ -123,16 +123,18 @@ def test_a_random_order_is_right_as_often_as_chance_says(n):
 
 
 def test_fewer_than_ten_are_counted_and_their_places_are_wrong():
-    labels, groups = np.zeros(30, dtype=int), np.repeat([0, 1], [8, 22])
-    metrics, queries = retrieval("style", labels, random_lists(30, 10, 0), groups)
-    assert 0 < metrics["style/fewer_than_10"] <= 1
-    assert queries["style/precision_at_10"].min() < 1 == queries["style/precision_at_10"].max() or (
-        metrics["style/fewer_than_10"] == 1
-    )
+    groups = np.repeat([0, 1, 2], [8, 4, 8])
+    index = np.stack([np.delete(np.arange(20), row)[:11] for row in range(20)]).astype(np.int32)
+    metrics, queries = retrieval("style", np.zeros(20, dtype=int), index, groups)
+    # of the first 11 others, those of groups 0 have 4 of group 1 left, those of group 1 all 8 of 0
+    left = np.repeat([4, 8, 11], [8, 4, 8])
+    np.testing.assert_allclose(queries["style/precision_at_10"], np.minimum(left, 10) / 10)
+    assert metrics["style/fewer_than_10"] == 12 / 20
+    np.testing.assert_allclose(queries["style/precision_at_1"], 1)
 
 
 def test_views_of_an_object_by_hand():
-    objects = np.array([3, 3, 3, 5, 5, -1, 8])
+    objects = np.array([3, 3, 3, 5, 5, 9, 8])
     index = np.array([[1, 5, 2], [0, 2, 6], [5, 6, 4], [6, 5, 4], [3, 0, 1], [6, 0, 1], [5, 0, 1]])
     metrics, queries = views(objects, index.astype(np.int32), 3)
     at_1, at_k = [1 / 2, 1 / 2, 0, 0, 1], [1, 1, 0, 1, 1]

@@ -19,8 +19,9 @@ from torchvision.transforms import v2
 
 from src.checks import UserError
 from src.choices import Exclude, Storage
-from src.config import Backbone, Config, Evaluation, Folder, Similarity
+from src.config import Backbone, Config, Evaluation, Similarity
 from src.run import run
+from src.sources import Folder
 
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = (

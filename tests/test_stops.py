@@ -16,10 +16,11 @@ import pytest
 from PIL import Image
 
 from src import cli, rows
-from src.config import Config, Folder
+from src.config import Config
 from src.data import Batch
 from src.embed import Embeddings, embed
-from src.gallery import folder_gallery
+from src.folder import folder_gallery
+from src.sources import Folder
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTED = "import sys; from tests.test_stops import slow; slow(*sys.argv[1:])"

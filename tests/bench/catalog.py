@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from src.choices import View
-from src.config import Nga
 from src.nga import read_catalog
+from src.sources import Nga
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import requests
 
-from src.config import Download, Nga
 from src.demo import Museum
 from src.download import fetch_missing
 from src.fetch import Limits
 from src.fetch_tables import fetch_tables
 from src.nga import SCHEMA, read_catalog
+from src.sources import Download, Nga
 from src.web import Web
 from tests.hosts import draw_small
 

@@ -23,11 +23,13 @@ from src import machine
 from src.backbone import load_backbone
 from src.choices import Accelerator, Compile, Decode, Precision
 from src.compiled import compiled
-from src.config import Backbone, Config, Folder, Trainer
+from src.config import Backbone, Config, Trainer
 from src.data import PaintingsDataset
 from src.embed import embed
-from src.gallery import Gallery, folder_gallery
+from src.folder import folder_gallery
+from src.gallery import Gallery
 from src.network import transform
+from src.sources import Folder
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

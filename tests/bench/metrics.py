@@ -16,11 +16,12 @@ import pandas as pd
 import psutil
 import torch
 
-from src.config import Config, Folder
+from src.config import Config
 from src.gallery import Gallery
 from src.measure import measure
 from src.rank import Ranking
 from src.similarity import Neighbors
+from src.sources import Folder
 
 CLASSES = {"artist": 8000, "style": 60, "school": 25, "medium": 900, "decade": 55, "genre": 12}
 

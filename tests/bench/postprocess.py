@@ -12,12 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from src.choices import Postprocess
-from src.config import Backbone, Config, Folder, Similarity
+from src.config import Backbone, Config, Similarity
 from src.embed import Embeddings, embed
-from src.gallery import folder_gallery
+from src.folder import folder_gallery
 from src.rank import postprocess
 from src.retrieval import retrieval
 from src.similarity import top_k
+from src.sources import Folder
 
 
 def compared(embeddings: Embeddings, label: str) -> list[list[float]]:
