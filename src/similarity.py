@@ -81,9 +81,7 @@ def top_k(
     size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
     wanted = _record(rows, group, centered, size)
     matrix = world.from_first(lambda: _of_use(matrix, rows, dtype, wanted, where))
-    kept = None
-    if matrix is None and resume is not None:
-        kept = Checkpoint(resume, found, wanted, world)
+    kept = None if matrix or resume is None else Checkpoint(resume, found, wanted, world)
     slack = _propose(centered, found, wanted, matrix, dtype, kept, watch, world)
     index, score, unproven = settle(rows, centered, found, k, slack, world)
     if kept is not None:

@@ -64,6 +64,17 @@ def test_filters_that_take_nothing_out_are_left_out(cfg, tmp_path):
     assert names(measured(gallery(object_id=OBJECT, style=STYLE), excluded, tmp_path)) == {"style"}
 
 
+def test_what_was_no_neighbor_is_not_missed_without_the_same_artist_either(cfg, tmp_path):
+    artist = np.where(ARTIST == 0, "", ARTIST.astype(str))
+    excluded = changed(cfg, "similarity", exclude=Exclude.same_object)
+    some = gallery(object_id=OBJECT, artist=artist, style=STYLE)
+    metrics = measured(some, excluded, tmp_path)
+    alone = np.where(ARTIST == 0, N + np.arange(N), ARTIST)
+    found, _ = retrieval("style", STYLE, top_k(FEATURES, K, groups=OBJECT).index, OBJECT, alone)
+    for name in ("queries", "map_at_10", "map_at_10_chance", "recall_at_10_chance"):
+        assert metrics[f"style-no_same_artist/{name}"] == found[f"style/{name}"]
+
+
 def test_unknown_objects_and_artists_are_all_different(cfg, tmp_path):
     unknown = np.where(OBJECT < 10, "", OBJECT.astype(str))
     some = measured(gallery(object_id=unknown, style=STYLE), cfg, tmp_path)
