@@ -175,5 +175,6 @@ def score_plot(
         title="Scores of neighbors and of random pairs",
     )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    # outside: where bars leave room inside is slow to find, and matplotlib warns of it
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure
