@@ -12,14 +12,23 @@ RUN = 32  # numbers of a tile whose largest is compared first
 
 
 class Candidates:
-    """The c best of each row so far by the fast pass, without the row's own group."""
+    """The c best of each row so far by the fast pass, without the row's own group.
 
-    def __init__(self, groups: Tensor, c: int, centered: Centered):
+    A penalty (n,), float64, is taken from what an image scores as another's candidate.
+    """
+
+    def __init__(self, groups: Tensor, c: int, centered: Centered, penalty: Tensor | None = None):
         device, n = centered.device, len(centered.rows)
         self.c, self.groups = c, groups.to(device)
         self.grouped = len(groups.unique()) < n  # else only the diagonal has pairs to leave out
         self.key = torch.full((n, c), -torch.inf, device=device)
         self.index = torch.zeros((n, c), dtype=torch.int32, device=device)
+        self.penalty = penalty
+        self._less = None if penalty is None else penalty.float().to(device)
+        # how far rounding moves a key: the penalty, the difference, and the score it is taken from,
+        # each by less than 2^-24 of their size, and the sizes are below 2 + penalty
+        most = 0.0 if penalty is None else float(penalty.abs().max())
+        self.slack = 0.0 if penalty is None else 2.0**-22 * (1 + most)
         self.seen: set[int] = set()  # numbers of the tiles that the candidates are of
         self.elsewhere: set[int] = set()  # of those that other processes have
 
@@ -48,6 +57,9 @@ class Candidates:
     def _merge(self, rows: slice, columns: slice, tile: Tensor, mirrored: bool) -> None:
         """Keep the c best of what the rows have and of what a tile offers them: (b, m), or (m, b)
         if mirrored."""
+        if self._less is not None:
+            less = self._less[columns]
+            tile = tile - (less[:, None] if mirrored else less)
         offer = self._better(tile, self.key[rows, -1], mirrored)
         if offer is None:
             tile = tile.T if mirrored else tile

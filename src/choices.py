@@ -49,6 +49,11 @@ class FastPass(Enum):
     float16 = "float16"
 
 
+class RankedBy(Enum):
+    cosine = "cosine"
+    csls = "csls"
+
+
 class Exclude(Enum):
     none = "none"
     same_object = "same_object"

@@ -22,6 +22,7 @@ from src.choices import (
     Pooling,
     Postprocess,
     Precision,
+    RankedBy,
     Storage,
     Strategy,
     WandbMode,
@@ -97,6 +98,10 @@ class Similarity:
     postprocess: Postprocess = option(Postprocess.none, "of the features, before comparing")
     whiten_power: float = option(0.5, "0 = rotate only, 1 = every axis to unit variance")
     whiten_dim: int | None = option(None, "leading axes kept; null = all")
+    ranking: RankedBy = option(
+        RankedBy.cosine,
+        "order of neighbors; csls: less what each scores with its own 10 nearest, against hubs",
+    )
     exclude: Exclude = option(
         Exclude.none, "same_object: other views of the same object are no neighbors"
     )

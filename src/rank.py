@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from src.checks import UserError
-from src.choices import Accelerator, Postprocess, Storage
+from src.choices import Accelerator, Postprocess, RankedBy, Storage
 from src.config import Config, Similarity
+from src.csls import local_scaling
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import most
@@ -48,9 +50,9 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
     if matrix and matrix.exists():
         log.info("similarity: the matrix is already in %s", matrix)
     world.from_first(lambda: check_finite(features, embeddings.gallery.files))
-    deep = top_k(
+    search = partial(
+        top_k,
         features,
-        min(max(options.top_k, cfg.evaluation.depth), most(groups)),
         block_size=options.block,
         precision=options.precision.value,
         device=world.device or DEVICES.get(cfg.trainer.accelerator, "cpu"),
@@ -61,6 +63,11 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
         world=world,
         resume=embeddings.folder,
     )
+    penalty = None
+    if options.ranking is RankedBy.csls:
+        penalty = local_scaling(features, groups, search, embeddings.folder, world)
+    depth = min(max(options.top_k, cfg.evaluation.depth), most(groups))
+    deep = search(depth, penalty=penalty)
     if deep.unproven:
         log.info("similarity: %.2f%% of rows searched again", 100 * deep.unproven)
     k = options.top_k

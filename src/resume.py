@@ -36,7 +36,7 @@ class Record:
     """What a tile's bits depend on."""
 
     features: str  # hash of the numbers compared
-    groups: str  # hash of what is left out
+    groups: str  # hash of what is left out, and of the penalty
     precision: str
     device: str
     torch: str

@@ -24,24 +24,24 @@ def settle(
 ) -> tuple[Tensor, Tensor, float]:
     """Index and score (n, k) of the best, and the share of rows that were searched again.
 
-    A row is proven when no image outside its candidates can reach its k-th score, by the bound on
-    the fast pass; slack is how much more than that the candidates' keys may be off. Each process
-    does its own part of the rows, from what all of them found.
+    A row is proven when no image outside its candidates can reach its k-th, by the bound on the
+    fast pass; slack is how much more than that the candidates' keys may be off. Each process does
+    its own part of the rows, from what all of them found.
     """
-    n = len(rows)
+    n, slack = len(rows), slack + found.slack
     own = world.part(n)
     keys, indices = world.exchange(found.key.cpu()), world.exchange(found.index.cpu())
     key, best = torch.cat(keys, dim=1).topk(found.c, dim=1)  # (b, c)
     candidates = torch.cat(indices, dim=1).gather(1, best).long()
     number, bound, norms = torch.arange(n)[own], centered.bound[own] + slack, row_norms(rows)
-    index, score = _scored(rows, norms, number, key, candidates, bound, k)
-    # A row left out of the candidates scores at most this. It must lose, not merely tie.
+    index, score, worth = _scored(rows, norms, number, key, candidates, bound, found.penalty, k)
+    # A row left out of the candidates is worth at most this. It must lose, not merely tie.
     rest = key[:, -1] if found.c < n - 1 else torch.full((len(key),), -torch.inf)
     limit = (rest.double() + centered.offset + bound).float()
-    unproven = (limit >= score[:, -1]).nonzero().flatten()
+    unproven = (limit >= worth[:, -1]).nonzero().flatten()
     for some in unproven.split(256) if len(unproven) else ():
         index[some], score[some] = search_again(
-            rows, norms, centered, found.groups.cpu(), number[some], score[some, -1], k
+            rows, norms, centered, found, number[some], worth[some, -1], k
         )
     share = sum(world.gathered(len(unproven))) / n
     return world.joined(index.int(), n), world.joined(score, n), share
@@ -54,11 +54,13 @@ def _scored(
     key: Tensor,
     candidates: Tensor,
     bound: Tensor,
+    penalty: Tensor | None,
     k: int,
-) -> tuple[Tensor, Tensor]:
-    """Index and score (b, k) of the best among the candidates (b, c) of these rows (b,)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Index, score and worth (b, k) of the best among the candidates (b, c) of these rows (b,)."""
     b = len(number)
     index, score = torch.empty(b, k, dtype=torch.int64), torch.empty(b, k)
+    worth = torch.empty(b, k)
     # A candidate further below the k-th than both errors together is not among the k best; a step
     # of float32 more, because rounded scores may tie.
     possible = key.double() >= (key[:, k - 1].double() - 2 * bound - 2.0**-23)[:, None]
@@ -67,39 +69,47 @@ def _scored(
         some = candidates[at, : int(need[at].max())]
         exact = exact_scores(rows, norms, number[at], some)
         exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
-        score[at], index[at] = ranked(exact, some, k)
-    return index, score
+        value = worths(exact, some, penalty)
+        place = best_places(value, some, k)
+        index[at], score[at] = some.gather(1, place), exact.gather(1, place)
+        worth[at] = value.gather(1, place)
+    return index, score, worth
 
 
 def search_again(
     rows: Tensor,
     norms: Tensor,
     centered: Centered,
-    groups: Tensor,
+    found: Candidates,
     some: Tensor,
     worst: Tensor,
     k: int,
 ) -> tuple[Tensor, Tensor]:
     """Index and score (b, k) of some rows (b,) from every image that the bound cannot rule out.
 
-    worst (b,) are scores that k images of each row are known to reach.
+    worst (b,) is what k images of each row are known to be worth.
     """
-    n = len(rows)
+    n, groups, penalty = len(rows), found.groups.cpu(), found.penalty
     step = n if centered.streamed is None else block_rows(centered.rows.shape[1], centered.device)
     with exact_products(centered.precision):
         tiles = [
             centered.tile(some.to(centered.device), slice(start, start + step)).cpu()
             for start in range(0, n, step)
         ]
-    # one step of float32 for rounding
-    low = torch.nextafter(worst, torch.tensor(-torch.inf)).double()
+    # one step of float32 for rounding, and half of one for that of the score, below 1
+    low = torch.nextafter(worst, torch.tensor(-torch.inf)).double() - 2.0**-24
     floor = low - centered.offset - centered.bound[some]
+    less = torch.zeros(n, dtype=torch.float64) if penalty is None else penalty
     index, score = torch.empty(len(some), k, dtype=torch.int64), torch.empty(len(some), k)
     for at, (row, key) in enumerate(zip(some.tolist(), torch.cat(tiles, dim=1), strict=True)):
-        possible = ((key.double() >= floor[at]) & (groups != groups[row])).nonzero().T  # (1, c)
+        possible = (
+            ((key.double() - less >= floor[at]) & (groups != groups[row])).nonzero().T
+        )  # (1, c)
         query = torch.tensor([row])
         parts = [exact_scores(rows, norms, query, part) for part in possible.split(EXACT, dim=1)]
-        score[at], index[at] = (x[0] for x in ranked(torch.cat(parts, dim=1), possible, k))
+        exact = torch.cat(parts, dim=1)
+        place = best_places(worths(exact, possible, penalty), possible, k)
+        index[at], score[at] = possible.gather(1, place)[0], exact.gather(1, place)[0]
     return index, score
 
 
@@ -125,8 +135,13 @@ def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -
     return torch.where(scale == 0, 0, dots / scale).float()
 
 
-def ranked(score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k best of (q, c) scores and their index, by score descending, then index ascending."""
-    index, order = index.sort(dim=1)
-    score, best = score.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return score[:, :k], index.gather(1, best)[:, :k]
+def worths(score: Tensor, others: Tensor, penalty: Tensor | None) -> Tensor:
+    """(q, c) float32, what neighbors are ordered by: their score, less the penalty of each."""
+    return score if penalty is None else (score.double() - penalty[others]).float()
+
+
+def best_places(worth: Tensor, index: Tensor, k: int) -> Tensor:
+    """Where (q, k) the k largest of (q, c) are, largest first, equal ones by index ascending."""
+    by_index = index.argsort(dim=1)
+    order = worth.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
+    return by_index.gather(1, order[:, :k])

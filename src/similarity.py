@@ -55,6 +55,7 @@ def top_k(
     device: str = "auto",
     precision: Literal["auto"] | Precision = "auto",
     groups: ArrayLike | None = None,
+    penalty: ArrayLike | Tensor | None = None,
     matrix: Path | None = None,
     dtype: Literal["float32", "float16"] = "float32",
     watch: Watch = iter,
@@ -64,22 +65,21 @@ def top_k(
     """Each row's k nearest others by cosine; a row itself is left out by its place, never by rank.
 
     The score is float32(float64 dot / float64 norms) of the rows given, 0 where one is zero; order
-    is by that score descending, then row ascending. Rows of one group (n,) are no neighbors of each
-    other. With matrix, the same pass writes the (n, n) cosines there, as write_matrix does, or
-    takes candidates from a matrix that is there. precision is that of the fast pass; it changes
-    the time, never the result. Several processes (world) share out the tiles, and all get the
-    result. In the folder resume, a call that was killed leaves what the next one goes on from.
-    Raises ValueError for features that are not (n, d) finite floats, or for k out of range.
+    is by score descending, then row ascending; with a penalty (n,), by float32(score - that of the
+    neighbor). Rows of one group (n,) are no neighbors of each other. With matrix, the same pass
+    writes the (n, n) cosines there, as write_matrix does, or takes candidates from one that is
+    there. precision is that of the fast pass; it changes no result. Several processes (world) share
+    out the tiles, and all get the result. A call that was killed is gone on with from resume.
+    Raises ValueError for features or a penalty that are not finite, or for k out of range.
     """
     rows = checked(features)
     group = _grouped(groups, len(rows), k)
     where = _device(device)
     # one for all: candidates of one process are settled by the bound of another
-    fast = world.from_first(lambda: _precision(precision, where, matrix))
-    centered = center(rows, where, fast)
-    found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered)
+    centered = center(rows, where, world.from_first(lambda: _precision(precision, where, matrix)))
+    found = Candidates(group, min(k + MARGIN, len(rows) - 1), centered, _finite(penalty, len(rows)))
     size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
-    wanted = _record(rows, group, centered, size)
+    wanted = _record(rows, found, centered, size)
     matrix = world.from_first(lambda: _of_use(matrix, rows, dtype, wanted, where))
     kept = None if matrix or resume is None else Checkpoint(resume, found, wanted, world)
     slack = _propose(centered, found, wanted, matrix, dtype, kept, watch, world)
@@ -98,6 +98,16 @@ def _grouped(groups: ArrayLike | Tensor | None, n: int, k: int) -> Tensor:
     if not 1 <= k <= most:
         raise ValueError(f"k must be between 1 and {most} for these {n} rows, got {k}")
     return group
+
+
+def _finite(penalty: ArrayLike | Tensor | None, n: int) -> Tensor | None:
+    """(n,) float64. Raises ValueError for what is not."""
+    if penalty is None:
+        return None
+    numbers = as_tensor(penalty).double()
+    if numbers.shape != (n,) or not numbers.isfinite().all():
+        raise ValueError(f"penalty must be ({n},) finite numbers, got {tuple(numbers.shape)}")
+    return numbers
 
 
 def _propose(
@@ -139,7 +149,7 @@ def write_matrix(
     rows = checked(features)
     centered = center(rows, _device(device))
     size = block_rows(centered.rows.shape[1], centered.device) if block_size is None else block_size
-    wanted = _record(rows, torch.arange(len(rows)), centered, size)
+    wanted = _record(rows, None, centered, size)
     with (
         matrix_file(Path(path), centered, dtype, wanted, ALONE) as sink,
         threads(sink.record.threads),
@@ -147,10 +157,12 @@ def write_matrix(
         sweep(centered, [sink], sink.record.block)
 
 
-def _record(rows: Tensor, group: Tensor, centered: Centered, size: int) -> Record:
+def _record(rows: Tensor, found: Candidates | None, centered: Centered, size: int) -> Record:
+    parts = [] if found is None else [found.groups.cpu()]
+    parts += [found.penalty] if found is not None and found.penalty is not None else []
     return Record(
         hash_of(rows),
-        hash_of(group),
+        hash_of(*parts),
         centered.precision,
         _processor(centered.device),
         torch.__version__,

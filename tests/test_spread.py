@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.csls import csls_penalty
 from src.similarity import top_k
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,6 +17,7 @@ import sys, time
 from pathlib import Path
 import numpy as np, torch, torch.distributed as dist
 from src import resume, spread
+from src.csls import csls_penalty
 from src.similarity import top_k
 folder, rank, size, slow, what = Path(sys.argv[1]), *map(int, sys.argv[2:5]), sys.argv[5]
 torch.set_num_threads(1)
@@ -31,6 +33,8 @@ def watch(tiles):
 where = {"matrix": folder / "m.npy"} if what == "matrix" else {"resume": folder / "part"}
 world = spread.World(rank, size)
 rows = np.load(folder / "rows.npy")
+if what == "csls":
+    where["penalty"] = csls_penalty(top_k(rows, 10, block_size=16, world=world).score)
 found = top_k(rows, 5, block_size=16, world=world, watch=watch, **where)
 np.savez(folder / f"found-{rank}.npz", index=found.index, score=found.score, seen=seen)
 dist.barrier()
@@ -60,8 +64,9 @@ def rows(tmp_path: Path) -> np.ndarray:
     return values
 
 
-def assert_found(folder: Path, rows: np.ndarray, size: int) -> list[int]:
-    alone, seen = top_k(rows, 5), []
+def assert_found(folder: Path, rows: np.ndarray, size: int, what: str) -> list[int]:
+    penalty = csls_penalty(top_k(rows, 10).score) if what == "csls" else None
+    alone, seen = top_k(rows, 5, penalty=penalty), []
     for rank in range(size):
         found = np.load(folder / f"found-{rank}.npz")
         np.testing.assert_array_equal(found["index"], alone.index)
@@ -70,13 +75,13 @@ def assert_found(folder: Path, rows: np.ndarray, size: int) -> list[int]:
     return sorted(seen)
 
 
-@pytest.mark.parametrize("what", ["topk", "matrix"])
+@pytest.mark.parametrize("what", ["topk", "matrix", "csls"])
 @pytest.mark.parametrize("size", [2, 3])
 def test_several_processes_find_the_same(size, what, rows, tmp_path):
     for process in started(tmp_path, size, 0, what):
         _, printed = process.communicate(timeout=120)
         assert process.returncode == 0, printed
-    assert assert_found(tmp_path, rows, size) == list(range(91))  # 13 blocks: each tile once
+    assert assert_found(tmp_path, rows, size, what) == list(range(91))  # 13 blocks: each tile once
     if what == "matrix":
         top_k(rows, 5, block_size=16, matrix=tmp_path / "alone.npy")
         assert (tmp_path / "m.npy").read_bytes() == (tmp_path / "alone.npy").read_bytes()
@@ -99,5 +104,5 @@ def test_when_one_dies_all_end_and_the_next_start_goes_on(
     for process in started(tmp_path, after, 0, what):
         _, printed = process.communicate(timeout=120)
         assert process.returncode == 0, printed
-    seen = assert_found(tmp_path, rows, after)
+    seen = assert_found(tmp_path, rows, after, what)
     assert what == "matrix" or 0 < len(seen) < 91

@@ -1,0 +1,44 @@
+"""Neighbors by plain float64 arithmetic, and rows that are hard to compare."""
+
+import numpy as np
+
+from src.similarity import Neighbors
+
+DRAW = np.random.default_rng(0)
+BASE = DRAW.random((40, 24), dtype="f4")
+WIDE = DRAW.normal(size=(40, 700)).astype("f4")
+ZEROED = BASE * (DRAW.random((40, 1)) > 0.3)
+FEATURES = {
+    "positive": BASE,
+    "normal": WIDE,
+    "equal rows": BASE[DRAW.integers(5, size=40)],
+    "scaled copies": WIDE[np.arange(40) % 20] * DRAW.choice([1e-30, 0.5, 3, 1e15], (40, 1)),
+    "opposite rows": np.concatenate([BASE[:20], -BASE[:20]]),
+    "ties": DRAW.integers(-1, 2, (40, 3)),
+    "zero rows": ZEROED,
+    "only zeros": np.zeros((40, 2)),
+    "alike": 1 + 0.02 * BASE,
+    "too alike for float32": 1 + 1e-4 * BASE,
+    "two rows": BASE[:2],
+    "one column": DRAW.normal(size=(40, 1)),
+    "very wide": DRAW.random((3, 40_000)),
+}
+FEATURES = {name: rows.astype("f4") for name, rows in FEATURES.items()}
+
+
+def brute_force(features, k, groups=None, penalty=0) -> Neighbors:
+    rows = np.asarray(features, dtype=np.float64)
+    norms = np.sqrt((rows * rows).sum(1))
+    dots, scale = np.stack([(row * rows).sum(1) for row in rows]), norms[:, None] * norms
+    score = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0).astype("f4")
+    groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
+    worth = score if np.ndim(penalty) == 0 else (score.astype("f8") - penalty).astype("f4")
+    order = np.argsort(-worth, axis=1, kind="stable")
+    index = np.stack([best[groups[best] != groups[row]][:k] for row, best in enumerate(order)])
+    return Neighbors(index, np.take_along_axis(score, index, 1), 0)
+
+
+def assert_same(found: Neighbors, expected: Neighbors) -> None:
+    assert (found.index.dtype, found.score.dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(found.index, expected.index)
+    np.testing.assert_array_equal(found.score.view("i4"), expected.score.view("i4"))
