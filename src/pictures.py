@@ -1,4 +1,4 @@
-"""Pictures of galleries and neighbors: images in a grid with captions, and a plot of scores."""
+"""Pictures of galleries and neighbors: images in a grid with captions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -155,26 +154,3 @@ def overview(
         cards += [card(gallery, other, f"{value:.3f}") for other, value in nearest]
     header = [f"{len(rows)} of {len(gallery)} paintings and their nearest, best first"]
     return sheet(cards, shown + 1, 130, header)
-
-
-def score_plot(
-    stored: NDArray[np.float32], random: NDArray[np.float32], intra: float, inter: float
-) -> Figure:
-    """The distribution of neighbors' scores against that of random pairs, with both means."""
-    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    low, high = float(min(stored.min(), random.min())), float(max(stored.max(), random.max()))
-    bins = np.linspace(low, high if high > low else low + 1e-6, 80).tolist()
-    for values, name, color in ((random, "random pairs", "#b0b0b0"), (stored, "neighbors", ACCENT)):
-        axes.hist(values.ravel(), bins, density=True, alpha=0.65, color=color, label=name)
-    for mean, name, color in ((inter, "inter, all pairs", FAINT), (intra, "intra", ACCENT)):
-        axes.axvline(mean, color=color, linestyle="--", label=f"{name}: {mean:.4f}")
-    axes.set(
-        xlabel="cosine similarity",
-        ylabel="density",
-        title="Scores of neighbors and of random pairs",
-    )
-    axes.spines[["top", "right"]].set_visible(False)
-    # outside: where bars leave room inside is slow to find, and matplotlib warns of it
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    return figure

@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from src import evaluate, pictures
+from src import evaluate, pictures, plots
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import Gallery
@@ -40,7 +40,7 @@ def illustrate(
     rows = sorted(draw.choice(len(gallery), min(SHOWN, len(gallery)), replace=False).tolist())
     sheet = pictures.overview(gallery, ranking.top.index, ranking.top.score, rows)
     random = evaluate.random_pairs(ranking.features, RANDOM_PAIRS, seed)
-    plot = pictures.score_plot(ranking.top.score, random, metrics["intra"], metrics["inter"])
+    plot = plots.score_plot(ranking.top.score, random, metrics["intra"], metrics["inter"])
     files = {"neighbors": folder / "neighbors.jpg", "scores": folder / "scores.png"}
     sheet.save(files["neighbors"], quality=88)
     plot.savefig(files["scores"])

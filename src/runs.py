@@ -1,14 +1,19 @@
 """What runs have left: their settings, metrics and neighbors. No torch, so that it is quick."""
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
 from numpy.typing import NDArray
 
 from src.checks import UserError
@@ -23,6 +28,16 @@ class Run:
     overrides: list[str]
     metrics: dict[str, Any]
     error: str  # the first line of what stopped it
+
+    def value(self, setting: str) -> str:
+        """What a setting was, to be read."""
+        return str(self.settings.get(setting))
+
+    @property
+    def command(self) -> str:
+        """What makes this run alone, again, in its own folder."""
+        place = ["hydra.mode=RUN", f"hydra.run.dir={os.path.relpath(self.folder)}"]
+        return f"python -m src.run {shlex.join([*self.overrides, *place])}"
 
     def queries(self, metric: str) -> NDArray[np.float64] | None:
         """(n,) the metric of each query, NaN where left out."""
@@ -51,14 +66,45 @@ def newest_sweep(outputs: Path) -> Path:
 
 
 def read(folders: list[Path]) -> list[Run]:
-    """The runs in these folders, in order. Raises UserError where there are none."""
+    """The runs in these folders, in order, with the jobs of their sweeps that never were started.
+
+    Raises UserError where there are none.
+    """
     options = [path for folder in folders for path in folder.rglob(".hydra/config.yaml")]
-    if not options:
+    runs = [_read(folder) for folder in {path.parent.parent for path in options}]
+    sweeps = {path for folder in folders for path in folder.rglob("multirun.yaml")}
+    runs += [job for path in sweeps for job in _not_started(path)]
+    if not runs:
         raise UserError(f"there are no runs in {', '.join(map(str, folders))}")
-    return [_read(folder) for folder in sorted({o.parent.parent for o in options}, key=_order)]
+    return sorted(runs, key=lambda run: order(run.folder))
 
 
-def _order(folder: Path) -> tuple[Path, int, str]:
+def _not_started(path: Path) -> list[Run]:
+    """The jobs of a sweep, by its multirun.yaml, that have no folder."""
+    config = yaml.safe_load(path.read_text())["hydra"]
+    if not config["sweeper"]["_target_"].endswith(".BasicSweeper"):
+        return []  # others choose the jobs as they go
+    words = [f"{name}={value}" for name, value in (config["sweeper"]["params"] or {}).items()]
+    overrides = OverridesParser.create().parse_overrides(words + config["overrides"]["task"])
+    if any(override.value_type is ValueType.GLOB_CHOICE_SWEEP for override in overrides):
+        return []  # what glob(*) meant depends on the files there were
+    jobs = list(product(*{o.get_key_element(): _choices(o) for o in overrides}.values()))
+    places = [path.parent / str(number) for number in range(len(jobs))]
+    return [
+        Run(place, {}, list(job), {}, "it has not been started")
+        for place, job in zip(places, jobs, strict=True)
+        if not (place / ".hydra" / "config.yaml").is_file()
+    ]
+
+
+def _choices(override: Override) -> list[str]:
+    """The values that a sweep goes through, as name=value."""
+    if override.is_sweep_override():
+        return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+    return [f"{override.get_key_element()}={override.get_value_element_as_str()}"]
+
+
+def order(folder: Path) -> tuple[Path, int, str]:
     """Of a sweep's jobs by number."""
     number = int(folder.name) if folder.name.isdecimal() else 0
     return folder.parent, number, folder.name

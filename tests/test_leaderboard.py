@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from src.leaderboard import main, overlap
+from src.board import overlap
+from src.leaderboard import main
 from src.runs import read
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,9 +15,9 @@ from src.pictures import (
     font,
     neighbors_page,
     overview,
-    score_plot,
     sheet,
 )
+from src.plots import score_plot
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
 

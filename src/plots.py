@@ -1,0 +1,113 @@
+"""Plots: how scores are spread, and how runs compare. No torch."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from src.board import Board
+from src.pictures import ACCENT, FAINT
+from src.runs import Run, order
+
+COLORS = (ACCENT, "#d1740f", "#3a8f4d", "#a23b72", "#0f8f8f", "#7a5cc0", "#b03a2e", FAINT)
+CELLS = 24  # runs, up to which the heat map has its numbers written in
+
+
+def score_plot(
+    stored: NDArray[np.float32], random: NDArray[np.float32], intra: float, inter: float
+) -> Figure:
+    """The distribution of neighbors' scores against that of random pairs, with both means."""
+    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    low, high = float(min(stored.min(), random.min())), float(max(stored.max(), random.max()))
+    bins = np.linspace(low, high if high > low else low + 1e-6, 80).tolist()
+    for values, name, color in ((random, "random pairs", "#b0b0b0"), (stored, "neighbors", ACCENT)):
+        axes.hist(values.ravel(), bins, density=True, alpha=0.65, color=color, label=name)
+    for mean, name, color in ((inter, "inter, all pairs", FAINT), (intra, "intra", ACCENT)):
+        axes.axvline(mean, color=color, linestyle="--", label=f"{name}: {mean:.4f}")
+    axes.set(
+        xlabel="cosine similarity",
+        ylabel="density",
+        title="Scores of neighbors and of random pairs",
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    # outside: where bars leave room inside is slow to find, and matplotlib warns of it
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def setting_plot(board: Board) -> Figure:
+    """The metric against each setting; a line joins the runs that differ in it alone."""
+    settings, runs = board.settings, sorted(board.runs, key=lambda run: order(run.folder))
+    size = (min(13, 2 + 3.6 * len(settings)), 4)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    every = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
+    for axes, name in zip(every, settings, strict=True):
+        _profile(axes, runs, board.metric, name, [other for other in settings if other != name])
+        axes.set_xlabel(name)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#eeeeee")
+        axes.set_axisbelow(True)
+    every[0].set_ylabel(board.metric)
+    return figure
+
+
+def _profile(axes: Axes, runs: list[Run], metric: str, name: str, others: list[str]) -> None:
+    """One panel: values of the setting from left to right, lines colored by another setting."""
+    places = {text: at for at, text in enumerate(dict.fromkeys(run.value(name) for run in runs))}
+    hues = {o: list(dict.fromkeys(run.value(o) for run in runs)) for o in others}
+    hue = next((o for o in others if len(hues[o]) <= len(COLORS)), None)
+    lines: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        lines.setdefault(tuple(map(run.value, others)), []).append(run)
+    named: set[str] = set()
+    for number, line in enumerate(lines.values()):
+        key = line[0].value(hue) if hue else ""
+        # side by side, so that intervals do not hide one another
+        shift = 0.3 * ((number + 0.5) / len(lines) - 0.5)
+        at = [places[run.value(name)] + shift for run in line]
+        middle = np.array([run.metrics[metric] for run in line])
+        ends = [
+            [run.metrics.get(f"{metric}_{end}", np.nan) for run in line] for end in ("low", "high")
+        ]
+        spread = np.abs(np.array(ends) - middle)
+        color = COLORS[hues[hue].index(key)] if hue else ACCENT
+        label = key if key not in named else None
+        axes.errorbar(
+            at, middle, spread, fmt="o-", ms=4, lw=1, elinewidth=0.7, color=color, label=label
+        )
+        named.add(key)
+    axes.set_xticks(list(places.values()), list(places))
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    if hue:
+        axes.legend(title=hue, frameon=False, fontsize=8, title_fontsize=8, loc="lower right")
+
+
+def heat_map(board: Board) -> Figure:
+    """Jaccard index of each two runs' neighbors, runs best first."""
+    count = len(board.runs)
+    side = 2.2 + 0.42 * max(count, 4)
+    figure = Figure(figsize=(side + 2.2, side), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    names = [board.label(run) for run in board.runs]
+    shared = board.shared.to_numpy()
+    image = axes.imshow(shared, vmin=0, vmax=1, cmap="Blues")
+    axes.set_xticks(range(count), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(count), names, fontsize=8)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if count <= CELLS:
+        for row, column in np.ndindex(count, count):
+            dark = shared[row, column] > 0.6
+            text = "" if np.isnan(shared[row, column]) else f"{shared[row, column]:.2f}".lstrip("0")
+            axes.text(
+                column,
+                row,
+                text,
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark else "#333333",
+            )
+    figure.colorbar(image, shrink=0.6, label="Jaccard index")
+    return figure
