@@ -76,7 +76,8 @@ def _lines(board: Board, folder: Path) -> list[list[Cell]]:
     """The cells of each run."""
     metric, columns, lines = board.metric, _columns(board), []
     ends = [name for name in (metric, f"{metric}_low", f"{metric}_high") if name in board.table]
-    limits = board.table[ends].min(axis=None), board.table[ends].max(axis=None)
+    reached = board.table[ends].to_numpy(np.float64)
+    limits = float(np.nanmin(reached)), float(np.nanmax(reached))
     for run, line in zip(board.runs, board.table.to_dict("records"), strict=True):
         link = quote(
             os.path.relpath(run.folder / "neighbors.jpg", folder), errors="surrogateescape"

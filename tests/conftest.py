@@ -1,7 +1,9 @@
 import faulthandler
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +14,12 @@ from src.choices import Accelerator, WandbMode
 from src.config import Backbone, Config, Similarity, Tracking, Trainer
 from src.sources import Folder
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+# no network of its own, and no sandbox, which root may not have
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+FLAGS += ["--no-first-run", "--disable-component-update", "--disable-sync"]
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -67,6 +75,25 @@ def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             stage, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
         )
+
+
+@pytest.fixture
+def browser() -> Iterator["Page"]:
+    """A page of a real Chromium without a screen; an error on it fails the test."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    wrong: list[str] = []
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=FLAGS)
+        page = chromium.new_page(viewport={"width": 1400, "height": 900})
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("requestfailed", lambda request: wrong.append(request.url))
+        yield page
+        chromium.close()
+    assert not wrong
 
 
 @pytest.fixture

@@ -103,6 +103,11 @@ def test_cfg_job_prints_the_options_in_force() -> None:
     assert "similarity:\n  storage: topk\n  top_k: 7\n" in page
 
 
+def test_a_launcher_for_slurm_is_at_hand() -> None:
+    page = start("hydra/launcher=slurm", "--cfg", "hydra", "--package", "hydra.launcher").stdout
+    assert ".SlurmLauncher\n" in page and "gpus_per_node: 1\n" in page
+
+
 def test_no_option_lacks_its_text() -> None:
     assert [name for name, _, _, text in cli.options(Config) if not text] == []
     assert [name for _, name, _, _, text in cli.source_options() if not text] == []

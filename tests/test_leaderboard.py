@@ -4,7 +4,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,26 +13,9 @@ import yaml
 from src.board import overlap
 from src.leaderboard import main
 from src.runs import read
+from tests.made_runs import DRAW, K, N, a_run
 
 ROOT = Path(__file__).resolve().parent.parent
-N, K = 200, 4
-DRAW = np.random.default_rng(0)
-
-
-def a_run(folder: Path, right: np.ndarray, index: np.ndarray, **settings: Any) -> None:
-    """What a run leaves, with the query metric artist/map_at_10 (n,)."""
-    (folder / ".hydra").mkdir(parents=True)
-    options = {"backbone": {"layer": "layer4"}, "similarity": {"top_k": 4}} | settings
-    (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(options))
-    layer = options["backbone"]["layer"]
-    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump([f"backbone.layer={layer}"]))
-    mean = float(np.nanmean(right))
-    metrics = {"images": N, "intra": 0.5, "inter": 0.25, "artist/map_at_10": mean}
-    metrics |= {"artist/map_at_10_low": mean - 0.01, "artist/map_at_10_high": mean + 0.01}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "paths.yaml").write_text(yaml.safe_dump({"gallery": "../../galleries/g"}))
-    np.savez(folder / "queries.npz", **{"artist/map_at_10": right})
-    np.savez(folder / "neighbors.npz", index=index)
 
 
 @pytest.fixture
@@ -81,6 +63,37 @@ def test_failed_runs_are_named_with_the_command_that_runs_them_again(sweep, caps
     assert "    10: layr4 is no node\n" in printed
     again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '10')}"
     assert f"    python -m src.run 'backbone.layer=layr4 x' {again}\n" in printed
+
+
+def test_jobs_that_were_never_started_are_named_with_their_commands(sweep, capsys):
+    hydra = {
+        "sweeper": {
+            "_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+            "params": {"backbone.layer": "layer2,layer3,layer4", "similarity.top_k": "1,2,3,4"},
+        },
+        "overrides": {"task": ["data.images='a b'", "similarity.top_k=4,5,6,7"]},
+    }
+    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    assert main([str(sweep)]) == 1
+    printed = capsys.readouterr().out
+    assert "3 runs by artist/map_at_10" in printed and "not ended: 9 of 12" in printed
+    assert "    11: it has not been started\n" in printed and "    10: layr4 is no" in printed
+    again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '11')}"
+    words = """backbone.layer=layer4 similarity.top_k=7 'data.images='"'"'a b'"'"''"""
+    assert f"    python -m src.run {words} {again}\n" in printed
+    hydra["sweeper"]["_target_"] = "hydra_plugins.hydra_optuna_sweeper.OptunaSweeper"
+    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    main([str(sweep)])
+    assert "not ended: 1 of 4" in capsys.readouterr().out
+
+
+def test_a_sweep_that_was_killed_before_its_first_job(tmp_path, capsys):
+    target = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+    hydra = {"sweeper": {"_target_": target, "params": None}, "overrides": {"task": ["seed=1,2"]}}
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    assert main([str(tmp_path)]) == 1
+    assert "seed=2 hydra.mode=RUN" in capsys.readouterr().out
+    assert not (tmp_path / "leaderboard.html").exists()
 
 
 def test_only_failed_runs(sweep, capsys):
@@ -156,11 +169,21 @@ def test_it_starts_without_torch(sweep):
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
-def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(paintings, tmp_path):
-    words = ["-m", "backbone.layer=layer1,layr9,layer2", "backbone.layers=[layer1,layer2]"]
+LAUNCHERS = {
+    "basic": [],
+    "joblib": ["hydra.launcher.n_jobs=1", "tracking=local"],  # one worker for all jobs
+    "submitit_local": [],
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(launcher, paintings, tmp_path):
+    words = ["-m", f"hydra/launcher={launcher}"]
+    words += ["backbone.layer=layer1,layr9,layer2", "backbone.layers=[layer1,layer2]"]
     words += ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'outputs'}"]
     words += ["backbone.name=resnet18", "backbone.weights=random", "tracking=off"]
     words += ["similarity.top_k=3", "evaluation.resamples=20", "trainer.accelerator=cpu"]
+    words += LAUNCHERS[launcher]
     ended = subprocess.run(
         [sys.executable, "-m", "src.run", *words], cwd=ROOT, capture_output=True, text=True
     )
@@ -170,9 +193,15 @@ def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(paintings, tm
     found = pd.read_csv(sweep / "leaderboard.csv")
     assert set(found["run"]) == {0, 2} and set(found["backbone.layer"]) == {"layer1", "layer2"}
     assert found["artist/map_at_10"].is_monotonic_decreasing
+    if launcher == "joblib":  # trackers are closed after each job, else the second one joins them
+        for job in ("0", "2"):
+            assert len(list((sweep / job).glob("wandb/offline-run-*"))) == 1
+            assert len(list((sweep / job).glob("events.out.tfevents.*"))) == 1
     text = (sweep / "leaderboard.md").read_text()
     assert text in ended.stdout
     assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
+    if launcher != "basic":
+        return
     (command,) = (line.strip() for line in text.splitlines() if line.startswith("    python "))
     _, *again = shlex.split(command)
     assert "backbone.layer=layr9" in again

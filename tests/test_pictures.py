@@ -17,7 +17,6 @@ from src.pictures import (
     overview,
     sheet,
 )
-from src.plots import score_plot
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
 
@@ -86,15 +85,3 @@ def test_an_overview_has_a_line_for_each_query(gallery: Gallery) -> None:
 def test_a_card_names_the_file_where_there_is_no_title(gallery: Gallery) -> None:
     shown = card(gallery, 5, "0.9")
     assert (shown.title, shown.note) == ("1", "bea")
-
-
-def test_the_plot_shows_both_means() -> None:
-    stored, random = np.full((5, 2), 0.9, np.float32), np.zeros(10, np.float32)
-    (axes,) = score_plot(stored, random, 0.9, 0.1).axes
-    assert [line.get_xdata()[0] for line in axes.lines] == [0.1, 0.9]
-    assert len(axes.containers) == 2  # one histogram each, not one a column
-
-
-def test_the_plot_survives_scores_that_are_all_equal() -> None:
-    ones = np.ones((3, 2), np.float32)
-    assert score_plot(ones, ones.ravel(), 1.0, 1.0).axes

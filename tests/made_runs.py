@@ -1,0 +1,34 @@
+"""Folders as runs leave them, without the runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+N, K = 200, 4
+DRAW = np.random.default_rng(0)
+
+
+def a_run(
+    folder: Path,
+    right: np.ndarray,
+    index: np.ndarray,
+    paths: dict[str, str] | None = None,
+    **settings: Any,
+) -> None:
+    """What a run leaves, with the query metric artist/map_at_10 (n,)."""
+    (folder / ".hydra").mkdir(parents=True)
+    options = {"backbone": {"layer": "layer4"}, "similarity": {"top_k": 4}} | settings
+    (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(options))
+    layer = options["backbone"]["layer"]
+    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump([f"backbone.layer={layer}"]))
+    mean = float(np.nanmean(right))
+    metrics = {"images": len(right), "intra": 0.5, "inter": 0.25, "artist/map_at_10": mean}
+    metrics |= {"artist/map_at_10_low": mean - 0.01, "artist/map_at_10_high": mean + 0.01}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "paths.yaml").write_text(yaml.safe_dump(paths or {"gallery": "../../galleries/g"}))
+    np.savez(folder / "queries.npz", **{"artist/map_at_10": right})
+    score = np.linspace(0.9, 0.8, index.size, dtype="f4").reshape(index.shape)
+    np.savez(folder / "neighbors.npz", index=index, score=score)

@@ -1,0 +1,66 @@
+import io
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.board import Board, compare
+from src.plots import heat_map, score_plot, setting_plot
+from src.runs import read
+from tests.made_runs import DRAW, K, N, a_run
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    """Three layers by two numbers of neighbors, and one layer more with only one of them."""
+    grid = [*product(["layer2", "layer3", "layer4"], [4, 5]), ("layer1", 5)]
+    for number, (layer, k) in enumerate(grid):
+        index = DRAW.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
+        settings = {"backbone": {"layer": layer}, "similarity": {"top_k": k}}
+        a_run(tmp_path / str(number), 0.1 * number + 0.1 * DRAW.random(N), index, **settings)
+    return compare(read([tmp_path]), None)
+
+
+def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Board) -> None:
+    layers, numbers = setting_plot(board).axes
+    assert [text.get_text() for text in layers.get_xticklabels()] == [
+        *("layer2", "layer3", "layer4", "layer1")
+    ]
+    value = {run.folder.name: run.metrics["artist/map_at_10"] for run in board.runs}
+    drawn = [bars.lines[0].get_ydata().tolist() for bars in layers.containers]
+    assert drawn == [[value[n] for n in line] for line in (["0", "2", "4"], ["1", "3", "5", "6"])]
+    places = [np.round(bars.lines[0].get_xdata().astype(float)) for bars in layers.containers]
+    assert [place.tolist() for place in places] == [[0, 1, 2], [0, 1, 2, 3]]
+    drawn = [bars.lines[0].get_ydata().tolist() for bars in numbers.containers]
+    assert drawn == [
+        [value[n] for n in line] for line in (["0", "1"], ["2", "3"], ["4", "5"], ["6"])
+    ]
+    assert [text.get_text() for text in layers.get_legend().get_texts()] == ["4", "5"]
+
+
+def test_the_heat_map_is_the_overlap_best_first(board: Board) -> None:
+    axes, _ = heat_map(board).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), board.shared.to_numpy())
+    assert axes.get_yticklabels()[0].get_text() == "layer1 · 5"
+    assert len(axes.texts) == 49
+
+
+def test_plots_of_runs_without_intervals_or_in_common(board: Board) -> None:
+    for run in board.runs:
+        run.metrics.pop("artist/map_at_10_low")
+    board.shared.iloc[0, 1] = np.nan
+    for figure in (setting_plot(board), heat_map(board)):
+        figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_the_plot_shows_both_means() -> None:
+    stored, random = np.full((5, 2), 0.9, np.float32), np.zeros(10, np.float32)
+    (axes,) = score_plot(stored, random, 0.9, 0.1).axes
+    assert [line.get_xdata()[0] for line in axes.lines] == [0.1, 0.9]
+    assert len(axes.containers) == 2  # one histogram each, not one a column
+
+
+def test_the_plot_survives_scores_that_are_all_equal() -> None:
+    ones = np.ones((3, 2), np.float32)
+    assert score_plot(ones, ones.ravel(), 1.0, 1.0).axes
