@@ -42,8 +42,8 @@ format: setup ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-dashboard: setup ## Review runs in TensorBoard (PORT=6006)
-	$(VENV)/bin/tensorboard --logdir outputs --host localhost --port $(or $(PORT),6006)
+dashboard: setup ## Review runs in TensorBoard (FOLDER=outputs PORT=6006)
+	$(PY) -m src.dashboard $(FOLDER) --port $(or $(PORT),6006)
 
 clean: ## Remove .venv and caches; outputs/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -34,17 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         folders = options.folders or [newest_sweep(options.outputs)]
         runs = read(folders)
-        print(write(runs, options.sort, folders[0]))
+        print(write(compare(runs, options.sort), folders[0]))
     except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return int(any(run.error for run in runs))
 
 
-def write(runs: list[Run], sort: str | None, folder: Path) -> str:
-    """Write leaderboard.csv, .md and .html into folder; what to print. Raises UserError."""
-    board = compare(runs, sort)
-    text, name = _text(board, len(runs)), os.path.relpath(folder)
+def write(board: Board, folder: Path) -> str:
+    """Write leaderboard.csv, .md and .html into folder; what to print."""
+    text, name = _text(board), os.path.relpath(folder)
     if board.runs:
         with replacing(folder / "leaderboard.csv") as part:
             board.table.to_csv(part, index=False)
@@ -56,7 +55,7 @@ def write(runs: list[Run], sort: str | None, folder: Path) -> str:
     return f"{text}\nfiles in {name}: {files}"
 
 
-def _text(board: Board, count: int) -> str:
+def _text(board: Board) -> str:
     parts = []
     if board.runs:
         parts += [f"{len(board.runs)} runs by {board.metric}, best first", _short(board)]
@@ -64,7 +63,7 @@ def _text(board: Board, count: int) -> str:
         shared = board.shared.round(2).reset_index(names="run")
         parts += ["neighbors that two runs share (Jaccard index)", _markdown(shared)]
     if board.failed:
-        parts.append(_failures(board.failed, count))
+        parts.append(_failures(board.failed, len(board.runs) + len(board.failed)))
     return "\n\n".join(parts) + "\n"
 
 

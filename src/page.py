@@ -15,13 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from src.board import Board
 from src.checks import UserError
 from src.gallery import Gallery
-from src.images import Unreadable, load_rgb
-from src.pictures import BLANK, MAX_PIXELS, card
+from src.pictures import card, thumbnail
 from src.plots import heat_map, setting_plot
 from src.show import named, open_run
 
@@ -53,7 +51,7 @@ def page(board: Board, folder: Path) -> str:
         title=f"{len(board.runs)} runs by {metric}",
         facts=f"{facts} {board.label(best)}, with {best.metrics[metric]:.3f}.",
         metric=metric,
-        heads=["run", *board.settings, *(HEADS.get(name, name) for name in _columns(board))],
+        heads=["run", *board.settings, *(HEADS.get(name, name) for name in columns(board))],
         settings=len(board.settings),
         lines=_lines(board, folder),
         plot=_svg(setting_plot(board)) if several and board.settings else "",
@@ -63,7 +61,7 @@ def page(board: Board, folder: Path) -> str:
     )
 
 
-def _columns(board: Board) -> list[str]:
+def columns(board: Board) -> list[str]:
     """The metrics that are shown: that to sort by, mAP of each label, a few others."""
     known = list(map(str, board.table))
     maps = [name for name in known if name.endswith("/map_at_10")]
@@ -74,7 +72,7 @@ def _columns(board: Board) -> list[str]:
 
 def _lines(board: Board, folder: Path) -> list[list[Cell]]:
     """The cells of each run."""
-    metric, columns, lines = board.metric, _columns(board), []
+    metric, shown, lines = board.metric, columns(board), []
     ends = [name for name in (metric, f"{metric}_low", f"{metric}_high") if name in board.table]
     reached = board.table[ends].to_numpy(np.float64)
     limits = float(np.nanmin(reached)), float(np.nanmax(reached))
@@ -84,7 +82,7 @@ def _lines(board: Board, folder: Path) -> list[list[Cell]]:
         )
         cells = [Cell(run.folder.name, run.folder.name, False, link=link)]
         cells += [Cell(run.value(name), run.value(name), False) for name in board.settings]
-        for name in columns:
+        for name in shown:
             value, low, high = (line.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
             cells.append(_number(value, low, high, limits if name == metric else None))
         lines.append(cells)
@@ -169,11 +167,7 @@ def _query(
 
 
 def _thumbnail(gallery: Gallery, row: int, size: int) -> str:
-    """base64 of a JPEG; a gray square where the image cannot be read any more."""
-    try:
-        image = load_rgb(gallery.root / gallery.files[row], MAX_PIXELS)
-    except Unreadable:
-        image = Image.new("RGB", (size, size), BLANK)
+    """base64 of a JPEG."""
     into = io.BytesIO()
-    ImageOps.contain(image, (size, size)).save(into, "JPEG", quality=80)
+    thumbnail(gallery.root / gallery.files[row], size).save(into, "JPEG", quality=80)
     return base64.b64encode(into.getvalue()).decode()

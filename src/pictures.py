@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import matplotlib
@@ -56,6 +57,23 @@ def fitted(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 1) 
     return rows
 
 
+def thumbnail(path: Path, size: int) -> Image.Image:
+    """An image made to fit a square of size pixels; a gray one that says so if it is unreadable."""
+    try:
+        image = load_rgb(path, MAX_PIXELS, lambda w, h: _twice(size, w, h))
+    except Unreadable:
+        image = Image.new("RGB", (size, size), BLANK)
+        face = font(max(6, min(12, size // 8)))
+        ImageDraw.Draw(image).text((size / 2, size / 2), "unreadable", FAINT, face, anchor="mm")
+    return ImageOps.contain(image, (size, size))
+
+
+def _twice(size: int, width: int, height: int) -> tuple[int, int]:
+    """What of a larger image is enough for size pixels."""
+    scale = min(1.0, 2 * size / max(width, height))
+    return ceil(scale * width), ceil(scale * height)
+
+
 def card_height(size: int) -> int:
     """Pixels of a card whose image fits a square of size pixels."""
     return size + 6 + 4 * _line(size)
@@ -71,12 +89,7 @@ def _text(size: int) -> int:
 
 def draw_card(page: Image.Image, card: Card, left: int, top: int, size: int) -> None:
     """Put a card's image, in the lower left of a square of size pixels, and its caption below."""
-    pen, line = ImageDraw.Draw(page), _line(size)
-    try:
-        image = ImageOps.contain(load_rgb(card.path, MAX_PIXELS), (size, size))
-    except Unreadable:
-        image = Image.new("RGB", (size, size), BLANK)
-        ImageDraw.Draw(image).text((size / 2, size / 2), "unreadable", FAINT, font(12), anchor="mm")
+    pen, line, image = ImageDraw.Draw(page), _line(size), thumbnail(card.path, size)
     x, y = left, top + size - image.height
     page.paste(image, (x, y))
     if card.marked:

@@ -58,6 +58,8 @@ def run(cfg: Config, folder: Path) -> None:
         tracker.metrics(metrics)
         tracker.pictures(images)
         tracker.distributions({"neighbor_scores": ranking.top.score.ravel()})
+        tracker.hubs(embeddings.gallery)
+        tracker.points(ranking.features, embeddings.gallery)
     report.summary(metrics, folder)
 
 

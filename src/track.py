@@ -1,23 +1,29 @@
-"""Experiment tracking: wandb and TensorBoard. The only file that imports a tracker."""
+"""Experiment tracking: wandb and TensorBoard. What goes to them goes through this file."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import wandb
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
 from src.checks import UserError
 from src.choices import WandbMode
-from src.config import Config
+from src.config import Config, Tracking
+from src.gallery import Gallery
+from src.pictures import thumbnail
+from src.runs import plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +31,14 @@ log = logging.getLogger(__name__)
 class Tracker:
     """Sends a run's numbers and pictures to the trackers that are on."""
 
-    def __init__(self, cfg: Config, wandb_run: "wandb.Run | None", board: SummaryWriter | None):
-        self.settings = dict(flat(asdict(cfg)))
+    def __init__(
+        self,
+        cfg: Config,
+        folder: Path,
+        wandb_run: "wandb.Run | None",
+        board: "SummaryWriter | None",
+    ):
+        self.cfg, self.folder, self.settings = cfg, folder, dict(flat(asdict(cfg)))
         self.wandb_run, self.board = wandb_run, board
 
     def metrics(self, metrics: dict[str, Any]) -> None:
@@ -38,8 +50,12 @@ class Tracker:
         if self.board:
             for name, value in numbers.items():
                 self.board.add_scalar(name, value)
-            self.board.add_text("options", _as_table(self.settings))
-            for summary in hparams(self.settings, numbers):
+            self.board.add_text("options", _as_table(["option", "value"], self.settings.items()))
+            from torch.utils.tensorboard.summary import hparams
+
+            # The first, of all runs, would say which columns there are; src.dashboard does that.
+            _, *session = hparams(self.settings, numbers)
+            for summary in session:
                 assert self.board.file_writer is not None
                 self.board.file_writer.add_summary(summary)
 
@@ -52,13 +68,34 @@ class Tracker:
                 with Image.open(path) as image:
                     self.board.add_image(name, np.asarray(image.convert("RGB")), dataformats="HWC")
 
-    def distributions(self, values: dict[str, NDArray[np.float32]]) -> None:
-        """Histograms of scores."""
+    def distributions(self, values: dict[str, NDArray[Any]]) -> None:
+        """Histograms."""
         if self.wandb_run:
             self.wandb_run.log({k: wandb.Histogram(v.tolist()) for k, v in values.items()})
         if self.board:
             for name, scores in values.items():
                 self.board.add_histogram(name, scores)
+
+    def hubs(self, gallery: Gallery) -> None:
+        """hubs.csv as a table; wandb's has the images."""
+        hubs = pd.read_csv(self.folder / "hubs.csv", encoding_errors="surrogateescape")
+        if self.wandb_run:
+            images = [wandb.Image(thumbnail(gallery.root / file, 128)) for file in hubs["file"]]
+            shown = wandb.Table(["image", "file", "neighbor_of"])
+            for image, line in zip(images, hubs.to_numpy().tolist(), strict=True):
+                shown.add_data(image, utf8(line[0]), line[1])
+            self.wandb_run.log({"hubs": shown})
+        if self.board:
+            self.board.add_text(
+                "hubs", _as_table(["file", "neighbor_of"], hubs.to_numpy().tolist())
+            )
+
+    def points(self, features: "Tensor", gallery: Gallery) -> None:
+        """A sample of the features (n, d) for TensorBoard's Embedding Projector."""
+        if self.board:
+            from src.projector import write
+
+            write(features, gallery, self.cfg.seed, self.folder, self.cfg.backbone.layer)
 
 
 @contextmanager
@@ -68,11 +105,18 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     They start before the work, so that a missing key does not cost an hour; and they end with the
     job because a sweep's jobs share a process.
     """
-    wandb_run = None if cfg.tracking.wandb is WandbMode.off else _start_wandb(cfg, folder)
-    board = SummaryWriter(str(folder)) if cfg.tracking.tensorboard else None
+    options, wandb_run = cfg.tracking, None
+    if options.wandb is not WandbMode.off:
+        sweep = folder.parent if (folder.parent / "multirun.yaml").is_file() else None
+        wandb_run = _start_wandb(options, folder, dict(flat(asdict(cfg))), sweep)
+    board = None
+    if cfg.tracking.tensorboard:
+        from torch.utils.tensorboard import SummaryWriter
+
+        board = SummaryWriter(str(folder))
     failed = 1
     try:
-        yield Tracker(cfg, wandb_run, board)
+        yield Tracker(cfg, folder, wandb_run, board)
         failed = 0
     finally:
         if board:
@@ -81,15 +125,29 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
             wandb_run.finish(exit_code=failed)
 
 
-def _start_wandb(cfg: Config, folder: Path) -> "wandb.Run":
+def track_sweep(table: pd.DataFrame, options: Tracking, folder: Path) -> None:
+    """A sweep's leaderboard as a table of wandb's, in a run of its own in the sweep's group."""
+    if options.wandb is WandbMode.off:
+        return
+    run = _start_wandb(options, folder, {}, folder)
+    shown = table.astype(object).where(table.notna(), None)
+    run.log({"leaderboard": wandb.Table(dataframe=shown, allow_mixed_types=True)})
+    run.finish()
+
+
+def _start_wandb(
+    options: Tracking, folder: Path, settings: dict[str, Any], sweep: Path | None
+) -> "wandb.Run":
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, init_timeout=60)
     try:
         return wandb.init(
-            project=cfg.tracking.project,
-            mode=cfg.tracking.wandb.value,  # type: ignore[arg-type]
+            project=options.project,
+            mode=options.wandb.value,  # type: ignore[arg-type]
             dir=folder,
             name="/".join(folder.parts[-2:]),
-            config=dict(flat(asdict(cfg))),
+            group="/".join(sweep.parts[-2:]) if sweep else None,
+            job_type="leaderboard" if folder == sweep else "run",
+            config=settings,
             settings=quiet,
         )
     except wandb.errors.Error as error:
@@ -108,9 +166,15 @@ def flat(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str |
         elif isinstance(value, Enum):
             yield f"{prefix}{name}", value.name
         else:
-            plain = isinstance(value, str | float | bool | int)
-            yield f"{prefix}{name}", value if plain else str(value)
+            yield f"{prefix}{name}", plain(value)
 
 
-def _as_table(options: dict[str, Any]) -> str:
-    return "\n".join(["|option|value|", "|-|-|"] + [f"|{k}|{v}|" for k, v in options.items()])
+def _as_table(heads: list[str], lines: Iterable[Iterable[Any]]) -> str:
+    """Markdown."""
+    rows = [heads, ["-"] * len(heads), *lines]
+    return "\n".join(f"|{'|'.join(utf8(str(cell)) for cell in row)}|" for row in rows)
+
+
+def utf8(text: str) -> str:
+    """text as UTF-8 can hold it: the bytes of odd file names are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
