@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboard import default, program
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from src import page
 from src.board import Board, compare
 from src.checks import UserError
-from src.page import columns
-from src.runs import plain, read
+from src.runs import read
 
 # The only files that say which columns HPARAMS has: TensorBoard takes those of any one of them.
 SUFFIX = ".columns"
@@ -33,12 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         board = compare(read([options.folder]), None)
-        write_columns(board, options.folder)
+        shown = write_columns(board, options.folder)
     except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    shown = [run for run in board.runs if any(run.folder.glob("events.out.tfevents.*"))]
-    print(f"{len(shown)} of {len(board.runs)} runs of {options.folder} are in TensorBoard's files")
+    print(f"{shown} of {len(board.runs)} runs of {options.folder} are in TensorBoard's files")
+    from tensorboard import default, program  # takes seconds
+
     server = program.TensorBoard(default.get_plugins())
     server.configure(
         (None, "--logdir", str(options.folder), "--host", "localhost", "--port", str(options.port))
@@ -46,24 +48,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(server.main())
 
 
-def write_columns(board: Board, folder: Path) -> None:
-    """Tell TensorBoard's HPARAMS which settings differ, and which metrics to show beside them."""
+def write_columns(board: Board, folder: Path) -> int:
+    """Tell TensorBoard's HPARAMS which settings differ, and which metrics to show beside them.
+
+    Returns how many runs it has.
+    """
     for path in folder.rglob(f"events.out.tfevents.*{SUFFIX}"):
         path.unlink()
-    names = board.settings or MAIN
-    settings = [hparams.HParam(name, hparams.Discrete(_values(board, name))) for name in names]
-    metrics = [hparams.Metric(name) for name in columns(board) if name != "behind"]
-    summary = hparams.hparams_config_pb(settings, metrics)
+    told = [settings for run in board.runs if (settings := told_settings(run.folder))]
+    columns = [
+        hparams.HParam(name, hparams.Discrete(sorted(values)))
+        for name in board.settings or MAIN
+        if (values := {settings[name] for settings in told if name in settings})
+    ]
+    # the first five are shown, and a run that lacks one has no line among the coordinates
+    shown = [name for name in page.columns(board) if name != "behind"]
+    shown.sort(key=lambda name: bool(board.table[name].isna().any()))
+    summary = hparams.hparams_config_pb(columns, [hparams.Metric(name) for name in shown])
     writer = EventFileWriter(str(folder), filename_suffix=SUFFIX)
     writer.add_event(Event(wall_time=time.time(), summary=summary))
     writer.close()
+    return len(told)
 
 
-def _values(board: Board, name: str) -> list[Any]:
-    """Of a setting, as runs tell TensorBoard, in order; as text unless all are of one kind."""
-    values = {plain(run.settings.get(name)) for run in board.runs}
-    kinds = {type(value) for value in values}
-    return sorted(values) if len(kinds) == 1 else sorted(map(str, values))
+def told_settings(folder: Path) -> dict[str, Any]:
+    """The settings that a run has told TensorBoard; none if it was not told."""
+    for path in folder.glob("events.out.tfevents.*"):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.tag == metadata.SESSION_START_INFO_TAG:
+                    info = metadata.parse_session_start_info_plugin_data(
+                        value.metadata.plugin_data.content
+                    )
+                    return {
+                        name: getattr(v, v.WhichOneof("kind")) for name, v in info.hparams.items()
+                    }
+    return {}
 
 
 if __name__ == "__main__":

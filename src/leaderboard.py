@@ -78,7 +78,7 @@ def _short(board: Board) -> str:
         own = name == metric.partition("/")[0] + "/precision_at_1"
         of_label = name.endswith("/map_at_10") and "-no_same" not in name
         if name != metric and (own or of_label or name in SHOWN):
-            lines[name] = [f"{value:.3f}" for value in found[name]]
+            lines[name] = [f"{value:.3f}" if value == value else "" for value in found[name]]
     return _markdown(lines)
 
 

@@ -55,11 +55,6 @@ class Run:
         return Path(where["gallery"]).name, self.metrics["images"]
 
 
-def plain(value: Any) -> str | float | bool:
-    """A setting as trackers take it: what is neither text nor a number becomes text."""
-    return value if isinstance(value, str | float | bool | int) else str(value)
-
-
 def newest_sweep(outputs: Path) -> Path:
     """The folder of the last sweep. Raises UserError where there is none."""
     if found := sorted(outputs.glob("sweeps/*/*")):

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,6 @@ from src.choices import WandbMode
 from src.config import Config, Tracking
 from src.gallery import Gallery
 from src.pictures import thumbnail
-from src.runs import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class Tracker:
         wandb_run: "wandb.Run | None",
         board: "SummaryWriter | None",
     ):
-        self.cfg, self.folder, self.settings = cfg, folder, dict(flat(asdict(cfg)))
+        self.cfg, self.folder, self.settings = cfg, folder, dict(flat(cfg))
         self.wandb_run, self.board = wandb_run, board
 
     def metrics(self, metrics: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     options, wandb_run = cfg.tracking, None
     if options.wandb is not WandbMode.off:
         sweep = folder.parent if (folder.parent / "multirun.yaml").is_file() else None
-        wandb_run = _start_wandb(options, folder, dict(flat(asdict(cfg))), sweep)
+        wandb_run = _start_wandb(options, folder, dict(flat(cfg)), sweep)
     board = None
     if cfg.tracking.tensorboard:
         from torch.utils.tensorboard import SummaryWriter
@@ -158,15 +158,20 @@ def _start_wandb(
         ) from error
 
 
-def flat(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str | float | bool]]:
-    """Nested options as dotted names and plain values."""
-    for name, value in options.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}.")
+def flat(options: Any, prefix: str = "") -> Iterator[tuple[str, str | float | bool]]:
+    """A dataclass of options as dotted names and plain values; text where null is one of them, so
+    that an option is of one kind in all runs."""
+    hints = get_type_hints(type(options))
+    for name in (field.name for field in fields(options)):
+        value, whole = getattr(options, name), f"{prefix}{name}"
+        if is_dataclass(value):
+            yield from flat(value, f"{whole}.")
         elif isinstance(value, Enum):
-            yield f"{prefix}{name}", value.name
+            yield whole, value.name
+        elif isinstance(value, str | float | int) and NoneType not in get_args(hints[name]):
+            yield whole, value
         else:
-            yield f"{prefix}{name}", plain(value)
+            yield whole, str(value)
 
 
 def _as_table(heads: list[str], lines: Iterable[Iterable[Any]]) -> str:

@@ -1,5 +1,5 @@
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,7 @@ def test_trackers_are_closed_when_the_run_fails(cfg: Config, tmp_path: Path) -> 
 
 
 def test_options_are_flat_and_plain(cfg: Config) -> None:
-    options = dict(flat(asdict(cfg)))
+    options = dict(flat(cfg))
     assert options["backbone.layer"] == "layer1"
     assert options["similarity.storage"] == "topk"
     assert all(isinstance(value, str | int | float | bool) for value in options.values())
