@@ -1,8 +1,9 @@
 """Experiment tracking: wandb and TensorBoard. What goes to them goes through this file."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -105,34 +106,46 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     They start before the work, so that a missing key does not cost an hour; and they end with the
     job because a sweep's jobs share a process.
     """
-    options, wandb_run = cfg.tracking, None
-    if options.wandb is not WandbMode.off:
-        sweep = folder.parent if (folder.parent / "multirun.yaml").is_file() else None
-        wandb_run = _start_wandb(options, folder, dict(flat(cfg)), sweep)
-    board = None
-    if cfg.tracking.tensorboard:
-        from torch.utils.tensorboard import SummaryWriter
+    sweep = folder.parent if (folder.parent / "multirun.yaml").is_file() else None
+    with ExitStack() as open_ones:
+        run = open_ones.enter_context(_wandb_run(cfg.tracking, folder, dict(flat(cfg)), sweep))
+        board = None
+        if cfg.tracking.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
 
-        board = SummaryWriter(str(folder))
-    failed = 1
-    try:
-        yield Tracker(cfg, folder, wandb_run, board)
-        failed = 0
-    finally:
-        if board:
-            board.close()
-        if wandb_run:
-            wandb_run.finish(exit_code=failed)
+            board = open_ones.enter_context(SummaryWriter(str(folder)))
+        yield Tracker(cfg, folder, run, board)
 
 
 def track_sweep(table: pd.DataFrame, options: Tracking, folder: Path) -> None:
     """A sweep's leaderboard as a table of wandb's, in a run of its own in the sweep's group."""
+    with _wandb_run(options, folder, {}, folder) as run:
+        if run:
+            shown = table.astype(object).where(table.notna(), None)
+            run.log({"leaderboard": wandb.Table(dataframe=shown, allow_mixed_types=True)})
+
+
+@contextmanager
+def _wandb_run(
+    options: Tracking, folder: Path, settings: dict[str, Any], sweep: Path | None
+) -> Iterator["wandb.Run | None"]:
+    """A run of wandb's, none where it is off; ended with the block, with 1 where that failed."""
     if options.wandb is WandbMode.off:
+        yield None
         return
-    run = _start_wandb(options, folder, {}, folder)
-    shown = table.astype(object).where(table.notna(), None)
-    run.log({"leaderboard": wandb.Table(dataframe=shown, allow_mixed_types=True)})
-    run.finish()
+    before = os.environ.get("WANDB_DATA_DIR")
+    # tables wait there to be sent; by default somewhere else in the user's home, for good
+    os.environ["WANDB_DATA_DIR"] = before or str(folder.resolve() / "wandb" / "data")
+    try:
+        run, failed = _start_wandb(options, folder, settings, sweep), 1
+        try:
+            yield run
+            failed = 0
+        finally:
+            run.finish(exit_code=failed)
+    finally:
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
 
 
 def _start_wandb(

@@ -1,17 +1,24 @@
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wandb
+import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.checks import UserError
-from src.choices import WandbMode
+from src.choices import Storage, WandbMode
 from src.config import Config, Tracking
-from src.track import flat, tracking
+from src.folder import folder_gallery
+from src.gallery import Gallery
+from src.run import run
+from src.track import flat, track_sweep, tracking
+from tests.options import changed
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +29,13 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
+@pytest.fixture
+def gallery(paintings: Path, tmp_path: Path) -> Gallery:
+    return folder_gallery(paintings, None, None, 0, tmp_path / "outputs")
+
+
 def track(cfg: Config, options: Tracking, folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     Image.new("RGB", (4, 3), "red").save(folder / "sheet.png")
     with tracking(replace(cfg, tracking=options), folder) as tracker:
         tracker.metrics({"intra": 0.5, "weights": "random", "artist/precision_at_1": 0.25})
@@ -44,14 +56,75 @@ def test_tensorboard_holds_metrics_pictures_options(cfg: Config, tmp_path: Path)
     assert b"backbone.name" in events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
 
 
-def test_wandb_offline_needs_no_account(cfg: Config, tmp_path: Path) -> None:
-    track(cfg, Tracking(wandb=WandbMode.offline, tensorboard=False), tmp_path / "run")
-    (written,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
-    wanted = (b"artist/precision_at_1", b"backbone.name")
+def assert_wandb_has(folder: Path, *wanted: bytes) -> None:
+    (written,) = (folder / "wandb").glob("offline-run-*/*.wandb")
     patience = time.monotonic() + 20  # wandb's own process writes the file, when it comes to it
     while not all(word in written.read_bytes() for word in wanted):
-        assert time.monotonic() < patience
+        assert time.monotonic() < patience, wanted
         time.sleep(0.1)
+
+
+def test_wandb_offline_needs_no_account(cfg: Config, tmp_path: Path) -> None:
+    track(cfg, Tracking(wandb=WandbMode.offline, tensorboard=False), tmp_path / "run")
+    assert_wandb_has(tmp_path / "run", b"artist/precision_at_1", b"backbone.name")
+
+
+def test_runs_of_a_sweep_are_a_group_with_their_leaderboard(cfg: Config, tmp_path: Path) -> None:
+    options = Tracking(wandb=WandbMode.offline, tensorboard=False)
+    sweep = tmp_path / "2026-11-25" / "10-00-00"
+    track(cfg, options, tmp_path / "alone" / "0")
+    sweep.mkdir(parents=True)
+    (sweep / "multirun.yaml").touch()
+    track(cfg, options, sweep / "0")
+    table = pd.DataFrame(
+        {"run": ["0", "1"], "similarity.whiten_dim": [64, None], "behind": [np.nan, 0.1]}
+    )
+    track_sweep(table, options, sweep)
+    group = b"2026-11-25/10-00-00"
+    assert_wandb_has(sweep / "0", group)
+    assert_wandb_has(sweep, group, b"leaderboard")
+    (alone,) = (tmp_path / "alone" / "0" / "wandb").glob("offline-run-*/*.wandb")
+    assert b"2026-11-25" not in alone.read_bytes()
+    (shown,) = sweep.glob("wandb/offline-run-*/files/media/table/*.json")
+    found = json.loads(shown.read_text())
+    assert found["columns"] == list(table)
+    assert found["data"] == [["0", 64.0, None], ["1", None, 0.1]]
+    track_sweep(table, Tracking(wandb=WandbMode.off), tmp_path / "off")
+    assert not (tmp_path / "off").exists()
+
+
+def test_hubs_are_a_table_with_their_images(cfg: Config, gallery: Gallery, tmp_path: Path) -> None:
+    odd = b"n\xe9.png".decode("utf-8", "surrogateescape")
+    (gallery.root / "ada" / "0.png").rename(gallery.root / odd)
+    with (tmp_path / "hubs.csv").open("w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(f"file,neighbor_of\nbea/2.png,7\n{odd},5\n")
+    with tracking(replace(cfg, tracking=Tracking()), tmp_path) as tracker:
+        tracker.hubs(gallery)
+    (shown,) = tmp_path.glob("wandb/offline-run-*/files/media/table/hubs*.json")
+    found = json.loads(shown.read_text())
+    assert [line[1:] for line in found["data"]] == [["bea/2.png", 7], ["n\ufffd.png", 5]]
+    waiting = [path.read_bytes()[:4] for path in tmp_path.glob("wandb/data/artifacts/staging/*")]
+    assert waiting.count(b"\x89PNG") == 2  # to be sent with the table
+    assert not (tmp_path / ".local").exists()  # of the user's home
+    text = EventAccumulator(str(tmp_path)).Reload().Tensors("hubs/text_summary")[0]
+    assert b"|bea/2.png|7|" in text.tensor_proto.string_val[0]
+
+
+@pytest.mark.usefixtures("small_squares")
+def test_no_tracker_gets_the_matrix(
+    cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "run" / "wandb" / "cache"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    full = changed(cfg, "similarity", storage=Storage.full)
+    run(replace(full, tracking=Tracking()), folder)
+    kept = [path for path in folder.glob("wandb/**/*") if path.is_file() and not path.is_symlink()]
+    assert any(path.suffix == ".wandb" for path in kept)
+    assert any("staging" in path.parts for path in kept)  # where artifacts would be, too
+    matrix = np.load(folder / yaml.safe_load((folder / "paths.yaml").read_text())["matrix"])
+    for path in [*kept, *folder.glob("events.out.tfevents.*")]:
+        assert matrix[3].tobytes() not in path.read_bytes(), path
 
 
 def test_two_runs_in_one_process_are_two_wandb_runs(cfg: Config, tmp_path: Path) -> None:
