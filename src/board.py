@@ -14,7 +14,14 @@ from src.intervals import intervals
 from src.runs import Run
 
 RESAMPLES = 1000
-LOWER = ("inter", "hubness", "orphans", "seconds", "peak_memory_gb")  # better when lower
+LOWER = (
+    "inter",
+    "hubness",
+    "orphans",
+    "seconds",
+    "peak_memory_gb",
+    "matrix_mb",
+)  # better when lower
 
 
 @dataclass(frozen=True)

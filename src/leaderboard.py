@@ -21,7 +21,8 @@ from src.files import replacing
 from src.page import page
 from src.runs import Run, newest_sweep, read
 
-SHOWN = ("inter", "hubness", "seconds/embed", "seconds/rank")  # in the short table, with each mAP
+# in the short table, where they differ, with each mAP
+SHOWN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +78,8 @@ def _short(board: Board) -> str:
     for name in map(str, found):
         own = name == metric.partition("/")[0] + "/precision_at_1"
         of_label = name.endswith("/map_at_10") and "-no_same" not in name
-        if name != metric and (own or of_label or name in SHOWN):
+        differs = len(found) == 1 or found[name].nunique(dropna=False) > 1
+        if name != metric and (own or of_label or (name in SHOWN and differs)):
             lines[name] = [f"{value:.3f}" if value == value else "" for value in found[name]]
     return _markdown(lines)
 

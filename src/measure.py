@@ -29,6 +29,7 @@ def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> di
     metrics: dict[str, Any] = evaluate.intra_inter(ranking.features, top)
     metrics["inter_stored_only"] = evaluate.inter_stored_only(top, cfg.seed)
     metrics["unproven_rows"] = ranking.deep.unproven
+    metrics["matrix_mb"] = ranking.matrix.stat().st_size / 1e6 if ranking.matrix else 0.0
     random = evaluate.random_pairs(ranking.features, options.pairs, cfg.seed)
     queries = {
         f"intra_at_{depth}": top.score[:, :depth].mean(axis=1, dtype=np.float64)

@@ -25,7 +25,7 @@ from src.show import named, open_run
 
 QUERIES, SHOWN = 5, 10  # paintings drawn, and neighbors of each
 HEADS = {"behind": "behind the best"}
-COLUMNS = ("inter", "hubness", "images_per_second", "seconds/rank")
+COLUMNS = ("inter", "hubness", "seconds/rank", "matrix_mb")
 SMALL, LARGE = 96, 320  # pixels of a thumbnail, and of a query
 
 
