@@ -79,8 +79,9 @@ def _profile(axes: Axes, runs: list[Run], metric: str, name: str, others: list[s
         named.add(key)
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.5, len(places) - 0.5)
-    if hue:
-        axes.legend(title=hue, frameon=False, fontsize=8, title_fontsize=8, loc="lower right")
+    if hue:  # above, where it hides no point
+        look = {"frameon": False, "fontsize": 8, "title_fontsize": 8, "handlelength": 1.2}
+        axes.legend(title=hue, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, **look)
 
 
 def heat_map(board: Board) -> Figure:
