@@ -3,7 +3,9 @@
 n = images, k = neighbors of each. No torch, so that it is quick.
 """
 
+import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,14 +16,11 @@ from src.intervals import intervals
 from src.runs import Run
 
 RESAMPLES = 1000
-LOWER = (
-    "inter",
-    "hubness",
-    "orphans",
-    "seconds",
-    "peak_memory_gb",
-    "matrix_mb",
-)  # better when lower
+LOWER = {  # better when lower, and so are seconds/... and .../fewer_than_10
+    *("inter", "hubness", "orphans", "unproven_rows", "skipped", "missing"),
+    *("waiting_for_data", "peak_memory_gb", "matrix_mb", "near_duplicates"),
+}
+MAIN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")  # beside those of labels
 
 
 @dataclass(frozen=True)
@@ -31,21 +30,79 @@ class Board:
     metric: str
     settings: list[str]  # that differ
     runs: list[Run]  # that have the metric
+    without: list[Run]  # that ended, but lack it
     failed: list[Run]
-    table: pd.DataFrame  # a line for each of runs
-    shared: pd.DataFrame  # overlap of each two of runs
 
-    def label(self, run: Run) -> str:
-        """What sets a run apart: the values of the settings that differ."""
-        return " · ".join(map(run.value, self.settings)) or run.folder.name
+    @cached_property
+    def names(self) -> list[str]:
+        """Of runs: their folders' names, with more of the path where those are not unique."""
+        names = [run.folder.name for run in self.runs]
+        if len(set(names)) == len(names):
+            return names
+        parent = os.path.commonpath([run.folder.absolute() for run in self.runs])
+        return [os.path.relpath(run.folder, parent) for run in self.runs]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """What sets each of runs apart: the values of the settings that differ, in short."""
+        found = [" · ".join(map(run.short, self.settings)) for run in self.runs]
+        return [label or name for label, name in zip(found, self.names, strict=True)]
+
+    def metrics(self) -> list[str]:
+        """The main ones: that to sort by, those of labels, and others in which the runs differ."""
+        known = dict.fromkeys(name for run in self.runs for name in run.metrics)
+        maps = [name for name in known if name.endswith("/map_at_10")]
+        others = [
+            name
+            for name in MAIN
+            if len(self.runs) == 1 or len({run.metrics.get(name) for run in self.runs}) > 1
+        ]
+        first = self.metric.rpartition("/")[0] + "/precision_at_1"
+        wanted = dict.fromkeys([self.metric, first, *maps, *others])
+        return [name for name in wanted if name in known]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A line for each of runs: the settings that differ, how far behind the best, all metrics.
+
+        behind has the 95% interval of a paired bootstrap over the queries (behind_low,
+        behind_high) where the two runs have the same ones.
+        """
+        lines = [
+            {"run": name}
+            | {setting: run.settings.get(setting) for setting in self.settings}
+            | _behind(self.runs[0], run, self.metric)
+            | run.metrics
+            for name, run in zip(self.names, self.runs, strict=True)
+        ]
+        return pd.DataFrame(lines)
+
+    @cached_property
+    def overlap(self) -> NDArray[np.float64]:
+        """(r, r) Jaccard index of each two runs' neighbors: the mean over images of shared / all.
+
+        Of as many of the nearest as both have; NaN where the images differ.
+        """
+        count = len(self.runs)
+        lists = [(run.images(), run.neighbors()) for run in self.runs]
+        found = np.full((count, count), np.nan)
+        for i, j in zip(*np.triu_indices(count), strict=True):
+            if lists[i][0] == lists[j][0]:
+                found[i, j] = found[j, i] = _jaccard(lists[i][1], lists[j][1])
+        return found
 
 
 def compare(runs: list[Run], sort: str | None) -> Board:
     """The runs by the metric to sort by, or by a label's. Raises UserError where none has it."""
-    metric, settings = metric_of(runs, sort), differing(runs)
-    best_first, failed = ranked(runs, metric), [run for run in runs if run.error]
-    found = table(best_first, metric, settings) if best_first else pd.DataFrame()
-    return Board(metric, settings, best_first, failed, found, overlap(best_first))
+    metric = metric_of(runs, sort)
+    ended = [run for run in runs if not run.error]
+    return Board(
+        metric,
+        differing(runs),
+        sorted((run for run in ended if metric in run.metrics), key=lambda run: _rank(run, metric)),
+        [run for run in ended if metric not in run.metrics],
+        [run for run in runs if run.error],
+    )
 
 
 def differing(runs: list[Run]) -> list[str]:
@@ -58,9 +115,14 @@ def differing(runs: list[Run]) -> list[str]:
 def metric_of(runs: list[Run], wanted: str | None) -> str:
     """What runs are sorted by: wanted, else a label's mAP, the artist's first, else intra.
 
-    Raises UserError where no run has it.
+    Raises UserError where no run has it, as a number.
     """
-    known = dict.fromkeys(name for run in runs for name in run.metrics)
+    known = dict.fromkeys(
+        name
+        for run in runs
+        for name, value in run.metrics.items()
+        if isinstance(value, int | float)
+    )
     if wanted is None:
         labels = [n for n in known if n.endswith("/map_at_10") and "-no_same" not in n]
         return next(iter(sorted(labels, key=lambda name: not name.startswith("artist/"))), "intra")
@@ -69,52 +131,27 @@ def metric_of(runs: list[Run], wanted: str | None) -> str:
     return wanted
 
 
-def ranked(runs: list[Run], metric: str) -> list[Run]:
-    """The runs that have the metric, best first."""
-    sign = 1 if metric.startswith(LOWER) else -1
-    ended = [run for run in runs if metric in run.metrics]
-    return sorted(ended, key=lambda run: sign * run.metrics[metric])
+def _sign(metric: str) -> int:
+    """1 where higher is better, -1 where lower is."""
+    lower = metric in LOWER or metric.startswith("seconds/") or metric.endswith("/fewer_than_10")
+    return -1 if lower else 1
 
 
-def table(best_first: list[Run], metric: str, settings: list[str]) -> pd.DataFrame:
-    """A line for each run: these settings, by how much the best is ahead, all metrics.
-
-    behind is that difference, with the 95% interval of a paired bootstrap over the queries
-    (behind_low, behind_high) where the two runs have the same ones.
-    """
-    lines = [
-        {"run": run.folder.name}
-        | {name: run.settings.get(name) for name in settings}
-        | _behind(best_first[0], run, metric)
-        | run.metrics
-        for run in best_first
-    ]
-    return pd.DataFrame(lines)
+def _rank(run: Run, metric: str) -> float:
+    return -_sign(metric) * float(run.metrics[metric])
 
 
 def _behind(best: Run, run: Run, metric: str) -> dict[str, float]:
+    """By how much the best is better, in the metric's own unit."""
     if run is best:
         return {"behind": np.nan}
-    behind = {"behind": abs(best.metrics[metric] - run.metrics[metric])}
+    behind = {"behind": _sign(metric) * (best.metrics[metric] - run.metrics[metric])}
     first, second = best.queries(metric), run.queries(metric)
     if first is None or second is None or best.images() != run.images():
         return behind
     if not np.array_equal(np.isnan(first), np.isnan(second)):
         return behind
-    return behind | intervals({"behind": first - second}, RESAMPLES, seed=0)
-
-
-def overlap(runs: list[Run]) -> pd.DataFrame:
-    """Jaccard index of each two runs' neighbors: the mean over images of shared / all of theirs.
-
-    Of as many of the nearest as both have; NaN where the images differ.
-    """
-    lists = [(run.images(), run.neighbors()) for run in runs]
-    values = [
-        [_jaccard(a, b) if own == other else np.nan for other, b in lists] for own, a in lists
-    ]
-    names = [run.folder.name for run in runs]
-    return pd.DataFrame(values, names, names)
+    return behind | intervals({"behind": _sign(metric) * (first - second)}, RESAMPLES, seed=0)
 
 
 def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:

@@ -25,8 +25,9 @@ class Candidates:
         self.index = torch.zeros((n, c), dtype=torch.int32, device=device)
         self.penalty = penalty
         self._less = None if penalty is None else penalty.float().to(device)
-        # how far rounding moves a key: the penalty, the difference, and the score it is taken from,
-        # each by less than 2^-24 of their size, and the sizes are below 2 + penalty
+        # How far rounding moves a key: 2^-24 of p for the penalty, of 2 + p for the difference, and
+        # 2^-24 for the score that is compared in the end; together (3 + 2 p) 2^-24. As much again
+        # as what is left to the next line separates values that float32 rounds to one.
         most = 0.0 if penalty is None else float(penalty.abs().max())
         self.slack = 0.0 if penalty is None else 2.0**-22 * (1 + most)
         self.seen: set[int] = set()  # numbers of the tiles that the candidates are of

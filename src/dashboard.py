@@ -16,7 +16,6 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from src import page
 from src.board import Board, compare
 from src.checks import UserError
 from src.runs import read
@@ -56,14 +55,14 @@ def write_columns(board: Board, folder: Path) -> int:
     for path in folder.rglob(f"events.out.tfevents.*{SUFFIX}"):
         path.unlink()
     told = [settings for run in board.runs if (settings := told_settings(run.folder))]
-    columns = [
-        hparams.HParam(name, hparams.Discrete(sorted(values)))
-        for name in board.settings or MAIN
-        if (values := {settings[name] for settings in told if name in settings})
-    ]
+    columns = []
+    for name in board.settings or MAIN:
+        values = {settings[name] for settings in told if name in settings}
+        if len({type(value) for value in values}) == 1:
+            columns.append(hparams.HParam(name, hparams.Discrete(sorted(values))))
     # the first five are shown, and a run that lacks one has no line among the coordinates
-    shown = [name for name in page.columns(board) if name != "behind"]
-    shown.sort(key=lambda name: bool(board.table[name].isna().any()))
+    shown = board.metrics()
+    shown.sort(key=lambda name: not all(name in run.metrics for run in board.runs))
     summary = hparams.hparams_config_pb(columns, [hparams.Metric(name) for name in shown])
     writer = EventFileWriter(str(folder), filename_suffix=SUFFIX)
     writer.add_event(Event(wall_time=time.time(), summary=summary))

@@ -55,6 +55,16 @@ class Gallery:
         """Each image's path relative to root, in row order."""
         return list(self.works["file"])
 
+    def fingerprint(self) -> str:
+        """A hash of the images and their order: where it is the same, rows can be compared."""
+        names = "\n".join(self.works["file"] + "\t" + self.works["sha256"])
+        return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    def called(self, row: int) -> str:
+        """What to call an image: title and artist where they are known, else its file."""
+        title, artist = (self.works[c][row] if c in self.works else "" for c in ("title", "artist"))
+        return ", ".join(filter(None, (title, artist))) if title else self.files[row]
+
     def labels(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
         """(n,) a number for each distinct value of the column, -1 where it is empty.
 

@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from src.board import Board, compare
 from src.checks import UserError
 from src.files import replacing
 from src.page import page
-from src.runs import Run, newest_sweep, read
-
-# in the short table, where they differ, with each mAP
-SHOWN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")
+from src.runs import newest_sweep, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,25 +31,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         folders = options.folders or [newest_sweep(options.outputs)]
         runs = read(folders)
-        print(write(compare(runs, options.sort), folders[0]))
+        write(compare(runs, options.sort), folders[0])
     except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return int(any(run.error for run in runs))
 
 
-def write(board: Board, folder: Path) -> str:
-    """Write leaderboard.csv, .md and .html into folder; what to print."""
-    text, name = _text(board), os.path.relpath(folder)
+def write(board: Board, folder: Path) -> None:
+    """Print the table, and write leaderboard.csv, .md and .html into folder."""
+    text = _text(board)
+    print(text)
+    with replacing(folder / "leaderboard.md") as part:
+        part.write_text(text, "utf-8", "surrogateescape")
     if board.runs:
         with replacing(folder / "leaderboard.csv") as part:
             board.table.to_csv(part, index=False)
         with replacing(folder / "leaderboard.html") as part:
             part.write_text(page(board, folder), "utf-8", "surrogateescape")
-    with replacing(folder / "leaderboard.md") as part:
-        part.write_text(text, "utf-8", "surrogateescape")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
-    return f"{text}\nfiles in {name}: {files}"
+    print(f"files in {os.path.relpath(folder)}: {files}")
 
 
 def _text(board: Board) -> str:
@@ -61,52 +58,58 @@ def _text(board: Board) -> str:
     if board.runs:
         parts += [f"{len(board.runs)} runs by {board.metric}, best first", _short(board)]
     if len(board.runs) > 1:
-        shared = board.shared.round(2).reset_index(names="run")
-        parts += ["neighbors that two runs share (Jaccard index)", _markdown(shared)]
+        shared = board.overlap.round(2).tolist()
+        lines = [[name, *map(str, row)] for name, row in zip(board.names, shared, strict=True)]
+        parts.append("neighbors that two runs share (Jaccard index)")
+        parts.append(_markdown(["run", *board.names], lines))
+    if board.without:
+        names = ", ".join(run.folder.name for run in board.without)
+        parts.append(f"without {board.metric}: {names}")
     if board.failed:
-        parts.append(_failures(board.failed, len(board.runs) + len(board.failed)))
+        parts.append(_failures(board))
     return "\n\n".join(parts) + "\n"
 
 
 def _short(board: Board) -> str:
-    """The settings and a few metrics."""
-    found, metric = board.table, board.metric
-    lines = found[["run", *board.settings]].copy()
-    lines[metric] = [_interval(line, metric) for _, line in found.iterrows()]
-    if len(found) > 1:
-        lines["behind the best"] = [_interval(line, "behind") for _, line in found.iterrows()]
-    for name in map(str, found):
-        own = name == metric.partition("/")[0] + "/precision_at_1"
-        of_label = name.endswith("/map_at_10") and "-no_same" not in name
-        differs = len(found) == 1 or found[name].nunique(dropna=False) > 1
-        if name != metric and (own or of_label or (name in SHOWN and differs)):
-            lines[name] = [f"{value:.3f}" if value == value else "" for value in found[name]]
-    return _markdown(lines)
+    """The settings and the main metrics."""
+    first, *others = (n for n in board.metrics() if "-no_same" not in n or n == board.metric)
+    columns = [first, *(["behind"] if len(board.runs) > 1 else []), *others]
+    whole = columns[: len(columns) - len(others)]  # with their intervals
+    lines = [
+        [line["run"], *map(run.value, board.settings)]
+        + [_number(line, name, name in whole) for name in columns]
+        for run, line in zip(board.runs, board.table.to_dict("records"), strict=True)
+    ]
+    heads = ["behind the best" if name == "behind" else name for name in columns]
+    return _markdown(["run", *board.settings, *heads], lines)
 
 
-def _interval(line: "pd.Series[Any]", name: str) -> str:
-    low, high = (line.get(f"{name}_{end}", np.nan) for end in ("low", "high"))
-    value = f"{line[name]:.3f}" if np.isfinite(line[name]) else ""
-    return f"{value} [{low:.3f}, {high:.3f}]" if np.isfinite(low) else value
+def _number(line: dict[Any, Any], name: str, whole: bool) -> str:
+    """A metric, and its interval where that is asked for; nothing for NaN."""
+    value, low, high = (line.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
+    if not np.isfinite(value):
+        return ""
+    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if whole and np.isfinite(low) else "")
 
 
-def _failures(failed: list[Run], count: int) -> str:
+def _failures(board: Board) -> str:
+    count = len(board.runs) + len(board.without) + len(board.failed)
     return "\n".join(
         [
-            f"not ended: {len(failed)} of {count}",
+            f"not ended: {len(board.failed)} of {count}",
             "",
-            *(f"    {run.folder.name}: {run.error}" for run in failed),
+            *(f"    {run.folder.name}: {run.error}" for run in board.failed),
             "",
             "to run them again:",
             "",
-            *(f"    {run.command}" for run in failed),
+            *(f"    {run.command}" for run in board.failed),
         ]
     )
 
 
-def _markdown(lines: pd.DataFrame) -> str:
+def _markdown(heads: list[str], lines: list[list[str]]) -> str:
     """A table of Markdown that reads well as it is, too."""
-    rows = [[str(cell) for cell in row] for row in [list(lines), *lines.to_numpy().tolist()]]
+    rows = [heads, *lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join(

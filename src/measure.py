@@ -28,8 +28,7 @@ def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> di
     options, top = cfg.evaluation, ranking.top
     metrics: dict[str, Any] = evaluate.intra_inter(ranking.features, top)
     metrics["inter_stored_only"] = evaluate.inter_stored_only(top, cfg.seed)
-    metrics["unproven_rows"] = ranking.deep.unproven
-    metrics["matrix_mb"] = ranking.matrix.stat().st_size / 1e6 if ranking.matrix else 0.0
+    metrics |= {"unproven_rows": ranking.deep.unproven, "matrix_mb": _megabytes(ranking.matrix)}
     random = evaluate.random_pairs(ranking.features, options.pairs, cfg.seed)
     queries = {
         f"intra_at_{depth}": top.score[:, :depth].mean(axis=1, dtype=np.float64)
@@ -61,6 +60,10 @@ def measure(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> di
     with replacing(folder / "queries.npz") as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **{k: v.astype("f4") for k, v in queries.items()})
     return {name: value for name, value in metrics.items() if value == value}  # no NaN: none such
+
+
+def _megabytes(matrix: Path | None) -> float:
+    return matrix.stat().st_size / 1e6 if matrix else 0.0
 
 
 def lists(gallery: Gallery, cfg: Config) -> Iterator[tuple[str, str, list[NDArray[np.int64]]]]:

@@ -21,11 +21,9 @@ from src.checks import UserError
 from src.gallery import Gallery
 from src.pictures import card, thumbnail
 from src.plots import heat_map, setting_plot
-from src.show import named, open_run
+from src.runs import gallery_of
 
 QUERIES, SHOWN = 5, 10  # paintings drawn, and neighbors of each
-HEADS = {"behind": "behind the best"}
-COLUMNS = ("inter", "hubness", "seconds/rank", "matrix_mb")
 SMALL, LARGE = 96, 320  # pixels of a thumbnail, and of a query
 
 
@@ -45,13 +43,14 @@ def page(board: Board, folder: Path) -> str:
     templates = FileSystemLoader(Path(__file__).parent)
     made = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
     best, metric = board.runs[0], board.metric
+    heads = [*board.settings, metric, "behind the best", *board.metrics()[1:]]
     facts = f"{best.metrics['images']} images of {best.images()[0]}, in {folder.name}. Best:"
     several = len(board.runs) > 1
     return made.get_template("leaderboard.jinja").render(
         title=f"{len(board.runs)} runs by {metric}",
-        facts=f"{facts} {board.label(best)}, with {best.metrics[metric]:.3f}.",
+        facts=f"{facts} {board.labels[0]}, with {best.metrics[metric]:.3f}.",
         metric=metric,
-        heads=["run", *board.settings, *(HEADS.get(name, name) for name in columns(board))],
+        heads=["run", *heads],
         settings=len(board.settings),
         lines=_lines(board, folder),
         plot=_svg(setting_plot(board)) if several and board.settings else "",
@@ -61,18 +60,10 @@ def page(board: Board, folder: Path) -> str:
     )
 
 
-def columns(board: Board) -> list[str]:
-    """The metrics that are shown: that to sort by, mAP of each label, a few others."""
-    known = list(map(str, board.table))
-    maps = [name for name in known if name.endswith("/map_at_10")]
-    first = board.metric.partition("/")[0] + "/precision_at_1"
-    wanted = [board.metric, "behind", first, *maps, *COLUMNS]
-    return list(dict.fromkeys(name for name in wanted if name in known))
-
-
 def _lines(board: Board, folder: Path) -> list[list[Cell]]:
     """The cells of each run."""
-    metric, shown, lines = board.metric, columns(board), []
+    metric, lines = board.metric, []
+    shown = [metric, "behind", *board.metrics()[1:]]
     ends = [name for name in (metric, f"{metric}_low", f"{metric}_high") if name in board.table]
     reached = board.table[ends].to_numpy(np.float64)
     limits = float(np.nanmin(reached)), float(np.nanmax(reached))
@@ -80,7 +71,7 @@ def _lines(board: Board, folder: Path) -> list[list[Cell]]:
         link = quote(
             os.path.relpath(run.folder / "neighbors.jpg", folder), errors="surrogateescape"
         )
-        cells = [Cell(run.folder.name, run.folder.name, False, link=link)]
+        cells = [Cell(line["run"], line["run"], False, link=link)]
         cells += [Cell(run.value(name), run.value(name), False) for name in board.settings]
         for name in shown:
             value, low, high = (line.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
@@ -115,15 +106,18 @@ def _svg(figure: Figure) -> str:
 def _neighbors(board: Board) -> dict[str, Any]:
     """For the template: the same queries under each run over the best one's images, thumbnails."""
     best = board.runs[0]
-    runs = [run for run in board.runs if run.images() == best.images()]
-    label = board.metric.partition("/")[0].partition("-no_same")[0]
+    lists = [
+        (label, run.neighbors(), run.scores())
+        for label, run in zip(board.labels, board.runs, strict=True)
+        if run.images() == best.images()
+    ]
+    label = board.metric.rpartition("/")[0].partition("-no_same")[0]
     empty: dict[str, Any] = {"queries": [], "thumbnails": {}, "label": "", "missing": ""}
     try:
-        gallery, *_ = open_run(best.folder)
+        gallery = gallery_of(best.folder)
     except (UserError, OSError) as error:  # runs are kept longer than images, or copied without
         return empty | {"missing": f" The images are not there: {error}"}
     labels = gallery.labels(label) if label in gallery.works else np.full(len(gallery), -1)
-    lists = [(board.label(run), *open_run(run.folder)[1:]) for run in runs]
     known = best.queries(board.metric)
     rows = np.arange(len(gallery)) if known is None else np.flatnonzero(~np.isnan(known))
     drawn = np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False)
@@ -132,7 +126,7 @@ def _neighbors(board: Board) -> dict[str, Any]:
         other["row"] for query in queries for each in query["lists"] for other in each["others"]
     }
     sizes = dict.fromkeys(shown, SMALL) | {query["row"]: LARGE for query in queries}
-    left_out = len(board.runs) - len(runs)
+    left_out = len(board.runs) - len(lists)
     return {
         "queries": queries,
         "thumbnails": {row: _thumbnail(gallery, row, size) for row, size in sizes.items()},
@@ -156,7 +150,7 @@ def _query(
         others = [
             {
                 "row": other,
-                "title": f"{value:.3f}  {named(gallery, other)}",
+                "title": f"{value:.3f}  {gallery.called(other)}",
                 "same": labels[row] >= 0 and labels[row] == labels[other],
             }
             for other, value in nearest

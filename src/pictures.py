@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from src.gallery import Gallery
 from src.images import Unreadable, load_rgb
@@ -65,7 +65,9 @@ def thumbnail(path: Path, size: int) -> Image.Image:
         image = Image.new("RGB", (size, size), BLANK)
         face = font(max(6, min(12, size // 8)))
         ImageDraw.Draw(image).text((size / 2, size / 2), "unreadable", FAINT, face, anchor="mm")
-    return ImageOps.contain(image, (size, size))
+    scale = size / max(image.size)
+    width, height = (max(1, round(scale * side)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _twice(size: int, width: int, height: int) -> tuple[int, int]:

@@ -44,44 +44,49 @@ def setting_plot(board: Board) -> Figure:
     every = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
     for axes, name in zip(every, settings, strict=True):
         _profile(axes, runs, board.metric, name, [other for other in settings if other != name])
-        axes.set_xlabel(name)
+        axes.set_xlabel(plain(name))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eeeeee")
         axes.set_axisbelow(True)
-    every[0].set_ylabel(board.metric)
+    every[0].set_ylabel(plain(board.metric))
     return figure
 
 
 def _profile(axes: Axes, runs: list[Run], metric: str, name: str, others: list[str]) -> None:
     """One panel: values of the setting from left to right, lines colored by another setting."""
-    places = {text: at for at, text in enumerate(dict.fromkeys(run.value(name) for run in runs))}
-    hues = {o: list(dict.fromkeys(run.value(o) for run in runs)) for o in others}
+    places = {text: at for at, text in enumerate(dict.fromkeys(run.short(name) for run in runs))}
+    hues = {o: list(dict.fromkeys(run.short(o) for run in runs)) for o in others}
     hue = next((o for o in others if len(hues[o]) <= len(COLORS)), None)
     lines: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         lines.setdefault(tuple(map(run.value, others)), []).append(run)
     named: set[str] = set()
     for number, line in enumerate(lines.values()):
-        key = line[0].value(hue) if hue else ""
+        key = line[0].short(hue) if hue else ""
         # side by side, so that intervals do not hide one another
         shift = 0.3 * ((number + 0.5) / len(lines) - 0.5)
-        at = [places[run.value(name)] + shift for run in line]
+        at = [places[run.short(name)] + shift for run in line]
         middle = np.array([run.metrics[metric] for run in line])
         ends = [
             [run.metrics.get(f"{metric}_{end}", np.nan) for run in line] for end in ("low", "high")
         ]
         spread = np.abs(np.array(ends) - middle)
         color = COLORS[hues[hue].index(key)] if hue else ACCENT
-        label = key if key not in named else None
+        label = plain(key) if key not in named else None
         axes.errorbar(
             at, middle, spread, fmt="o-", ms=4, lw=1, elinewidth=0.7, color=color, label=label
         )
         named.add(key)
-    axes.set_xticks(list(places.values()), list(places))
+    axes.set_xticks(list(places.values()), list(map(plain, places)))
     axes.set_xlim(-0.5, len(places) - 0.5)
     if hue:  # above, where it hides no point
         look = {"frameon": False, "fontsize": 8, "title_fontsize": 8, "handlelength": 1.2}
-        axes.legend(title=hue, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, **look)
+        axes.legend(title=plain(hue), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, **look)
+
+
+def plain(text: str) -> str:
+    """text that matplotlib shows as it is, instead of reading formulas between dollar signs."""
+    return text.replace("$", r"\$")
 
 
 def heat_map(board: Board) -> Figure:
@@ -90,8 +95,7 @@ def heat_map(board: Board) -> Figure:
     side = 2.2 + 0.42 * max(count, 4)
     figure = Figure(figsize=(side + 2.2, side), dpi=110, layout="constrained")
     axes = figure.subplots()
-    names = [board.label(run) for run in board.runs]
-    shared = board.shared.to_numpy()
+    names, shared = [plain(label) for label in board.labels], board.overlap
     image = axes.imshow(shared, vmin=0, vmax=1, cmap="Blues")
     axes.set_xticks(range(count), names, rotation=90, fontsize=8)
     axes.set_yticks(range(count), names, fontsize=8)

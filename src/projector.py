@@ -56,10 +56,16 @@ def reduced(rows: Tensor, width: int) -> np.ndarray:
     Not centered, else cosines would change. Rows that are no wider stay as they are.
     """
     unit = torch.nn.functional.normalize(rows.float(), dim=1)
-    if unit.shape[1] > width:
+    s, d = unit.shape
+    if d <= width:
+        return unit.numpy()
+    if d <= s:
         axes = torch.linalg.eigh(unit.T @ unit).eigenvectors[:, -width:]  # (d, width)
-        unit = unit @ axes.flip(1)
-    return unit.numpy()
+        points = (unit @ axes).flip(1)
+    else:  # the smaller matrix, with the same result
+        values, vectors = torch.linalg.eigh(unit @ unit.T)
+        points = (vectors[:, -width:] * values[-width:].clamp(min=0).sqrt()).flip(1)
+    return np.asarray(points)
 
 
 def sprite(gallery: Gallery, rows: list[int]) -> Image.Image:

@@ -1,23 +1,26 @@
 """Ranking: from embeddings to the neighbor files of a run."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from src.checks import UserError
 from src.choices import Accelerator, Postprocess, RankedBy, Storage
 from src.config import Config, Similarity
-from src.csls import local_scaling
+from src.csls import NEAREST, csls_penalty
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import most
 from src.postprocess import fit_center, fit_whiten
 from src.progress import progress
+from src.resume import hash_of
 from src.similarity import Neighbors, top_k
 from src.spread import ALONE, World
 from src.tiles import row_norms
@@ -75,6 +78,29 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
     if world.first:
         save(top, embeddings.gallery.files, folder)
     return Ranking(features, top, deep, matrix)
+
+
+def local_scaling(
+    features: Tensor,
+    groups: NDArray[np.int64],
+    search: Callable[[int], Neighbors],
+    folder: Path,
+    world: World = ALONE,
+) -> Tensor:
+    """(n,) what csls takes from each image's scores; kept in folder for other runs of these rows.
+
+    The neighbors that it is made of cost as much again as those that are ranked by it.
+    """
+    path = folder / f"csls-{NEAREST}-{hash_of(features)}-{hash_of(torch.from_numpy(groups))}.npy"
+    kept = world.from_first(lambda: np.load(path) if path.exists() else None)
+    if kept is not None:
+        return torch.from_numpy(kept)
+    log.info("similarity: the scores of each image's %d nearest first, for csls", NEAREST)
+    penalty = csls_penalty(search(min(NEAREST, most(groups))).score)
+    if world.first:
+        with replacing(path) as part, part.open("wb") as file:
+            np.save(file, penalty.numpy())
+    return penalty
 
 
 def check_finite(features: Tensor, files: list[str]) -> None:

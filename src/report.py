@@ -22,14 +22,16 @@ SHOWN = 8  # queries on the overview
 
 
 def write(metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path) -> None:
-    """metrics.json, and paths.yaml: where the gallery, embeddings and matrix are, from folder."""
-    with replacing(folder / "metrics.json") as part:
-        part.write_text(json.dumps(metrics, indent=2) + "\n")
+    """paths.yaml: where gallery, embeddings and matrix are, from folder, and a hash of the images;
+    then metrics.json, whose being there says that the run has ended."""
     gallery = embeddings.folder.parents[3] / "galleries" / embeddings.gallery.name
     paths = {"gallery": gallery, "embeddings": embeddings.folder, "matrix": ranking.matrix}
     found = {name: os.path.relpath(path, folder) for name, path in paths.items() if path}
+    found["images"] = embeddings.gallery.fingerprint()
     with replacing(folder / "paths.yaml") as part:
         part.write_text(yaml.safe_dump(found, sort_keys=False))
+    with replacing(folder / "metrics.json") as part:
+        part.write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 def illustrate(

@@ -53,13 +53,13 @@ def run(cfg: Config, folder: Path) -> None:
             metrics = measure(ranking, embeddings.gallery, cfg, folder)
         metrics["missing"] = gallery.missing
         metrics |= embeddings.facts | clock.seconds | machine.peak_memory()
-        report.write(metrics, embeddings, ranking, folder)
         images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)
         tracker.metrics(metrics)
         tracker.pictures(images)
         tracker.distributions({"neighbor_scores": ranking.top.score.ravel()})
         tracker.hubs(embeddings.gallery)
         tracker.points(ranking.features, embeddings.gallery)
+        report.write(metrics, embeddings, ranking, folder)
     report.summary(metrics, folder)
 
 

@@ -17,6 +17,9 @@ from hydra.core.override_parser.types import Override, ValueType
 from numpy.typing import NDArray
 
 from src.checks import UserError
+from src.gallery import Gallery, read_gallery
+
+SHORT = 24  # letters of a value
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,20 @@ class Run:
         """What a setting was, to be read."""
         return str(self.settings.get(setting))
 
+    def short(self, setting: str) -> str:
+        """The same with few letters: of a path the last part, of what is long the beginning."""
+        text = self.value(setting)
+        text = Path(text).name or text
+        return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+
     @property
     def command(self) -> str:
         """What makes this run alone, again, in its own folder."""
-        place = ["hydra.mode=RUN", f"hydra.run.dir={os.path.relpath(self.folder)}"]
-        return f"python -m src.run {shlex.join([*self.overrides, *place])}"
+        place = os.path.relpath(self.folder)
+        if not re.fullmatch(r"[\w./:-]+", place, re.ASCII):  # else Hydra would read it otherwise
+            place = '"' + place.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        words = [*self.overrides, "hydra.mode=RUN", f"hydra.run.dir={place}"]
+        return f"python -m src.run {shlex.join(words)}"
 
     def queries(self, metric: str) -> NDArray[np.float64] | None:
         """(n,) the metric of each query, NaN where left out."""
@@ -49,15 +61,32 @@ class Run:
         with np.load(self.folder / "neighbors.npz") as neighbors:
             return np.asarray(neighbors["index"])
 
-    def images(self) -> tuple[str, int]:
-        """The gallery, and how many of its images could be read."""
-        where = yaml.safe_load((self.folder / "paths.yaml").read_text())
-        return Path(where["gallery"]).name, self.metrics["images"]
+    def scores(self) -> NDArray[np.float32]:
+        """(n, k) cosines of the neighbors."""
+        with np.load(self.folder / "neighbors.npz") as neighbors:
+            return np.asarray(neighbors["score"])
+
+    def images(self) -> tuple[str, str]:
+        """The gallery, and a hash of its images that could be read, in their order."""
+        where = _yaml(self.folder / "paths.yaml")
+        return Path(where["gallery"]).name, where.get("images", str(self.metrics["images"]))
+
+
+def gallery_of(run: Path) -> Gallery:
+    """The gallery of a finished run, with its rows. Raises UserError or OSError without one."""
+    file = run / "paths.yaml"
+    paths = _yaml(file) if file.is_file() else None
+    if not paths:
+        raise UserError(f"{run} is not a finished run: it has no paths.yaml")
+    gallery = read_gallery(run / paths["gallery"])
+    names = np.load(run / paths["embeddings"] / "image_names.npy")
+    works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
+    return Gallery(gallery.name, gallery.root, works)
 
 
 def newest_sweep(outputs: Path) -> Path:
     """The folder of the last sweep. Raises UserError where there is none."""
-    if found := sorted(outputs.glob("sweeps/*/*")):
+    if found := sorted(path for path in outputs.glob("sweeps/*/*") if path.is_dir()):
         return found[-1]
     raise UserError(
         f"there is no sweep in {outputs}: name folders of runs, or start one with"
@@ -68,20 +97,30 @@ def newest_sweep(outputs: Path) -> Path:
 def read(folders: list[Path]) -> list[Run]:
     """The runs in these folders, in order, with the jobs of their sweeps that never were started.
 
-    Raises UserError where there are none.
+    Raises UserError for a folder without any.
     """
-    options = [path for folder in folders for path in folder.rglob(".hydra/config.yaml")]
-    runs = [_read(folder) for folder in {path.parent.parent for path in options}]
-    sweeps = {path for folder in folders for path in folder.rglob("multirun.yaml")}
-    runs += [job for path in sweeps for job in _not_started(path)]
-    if not runs:
-        raise UserError(f"there are no runs in {', '.join(map(str, folders))}")
-    return sorted(runs, key=lambda run: order(run.folder))
+    runs: dict[Path, Run] = {}
+    for folder in folders:
+        begun = {path.parent.parent for path in folder.rglob(".hydra/config.yaml")}
+        found = [_read(each) for each in begun if not (each / "download.log").exists()]
+        found += [job for path in folder.rglob("multirun.yaml") for job in _not_started(path)]
+        if not found:
+            raise UserError(f"there are no runs in {folder}")
+        runs |= {run.folder: run for run in found}
+    return [runs[folder] for folder in sorted(runs, key=order)]
+
+
+def order(folder: Path) -> tuple[Path, int, str]:
+    """Of a sweep's jobs by number."""
+    number = int(folder.name) if folder.name.isdecimal() else 0
+    return folder.parent, number, folder.name
 
 
 def _not_started(path: Path) -> list[Run]:
     """The jobs of a sweep, by its multirun.yaml, that have no folder."""
-    config = yaml.safe_load(path.read_text())["hydra"]
+    config = _yaml(path).get("hydra")
+    if not config or config["sweep"]["subdir"] != "${hydra.job.num}":
+        return []
     if not config["sweeper"]["_target_"].endswith(".BasicSweeper"):
         return []  # others choose the jobs as they go
     words = [f"{name}={value}" for name, value in (config["sweeper"]["params"] or {}).items()]
@@ -104,22 +143,25 @@ def _choices(override: Override) -> list[str]:
     return [f"{override.get_key_element()}={override.get_value_element_as_str()}"]
 
 
-def order(folder: Path) -> tuple[Path, int, str]:
-    """Of a sweep's jobs by number."""
-    number = int(folder.name) if folder.name.isdecimal() else 0
-    return folder.parent, number, folder.name
-
-
 def _read(folder: Path) -> Run:
-    settings = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
-    overrides = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text())
-    metrics, error = folder / "metrics.json", ""
-    if not metrics.is_file():
-        logs = "\n".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
-        said = re.search(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
-        error = said[1] if said else "it was stopped, or runs still"
-    found = {} if error else json.loads(metrics.read_text())
-    return Run(folder, dict(_flat(settings)), overrides, found, error)
+    settings = dict(_flat(_yaml(folder / ".hydra" / "config.yaml")))
+    overrides = _yaml(folder / ".hydra" / "overrides.yaml") or []
+    metrics = folder / "metrics.json"
+    if metrics.is_file():
+        return Run(folder, settings, overrides, json.loads(metrics.read_text()), "")
+    logs = "\n".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
+    said = re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
+    return Run(
+        folder, settings, overrides, {}, said[-1] if said else "it was stopped, or runs still"
+    )
+
+
+def _yaml(path: Path) -> Any:
+    """What a file holds, {} for one that is not there or empty: Hydra may be writing it."""
+    try:
+        return (yaml.safe_load(path.read_text()) if path.is_file() else None) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is damaged: delete that run") from error
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -96,7 +96,7 @@ def search_again(
             centered.tile(some.to(centered.device), slice(start, start + step)).cpu()
             for start in range(0, n, step)
         ]
-    # one step of float32 for rounding, and half of one for that of the score, below 1
+    # one step of float32 for rounding, and 2^-24 for that of the score
     low = torch.nextafter(worst, torch.tensor(-torch.inf)).double() - 2.0**-24
     floor = low - centered.offset - centered.bound[some]
     less = torch.zeros(n, dtype=torch.float64) if penalty is None else penalty

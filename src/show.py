@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
-from numpy.typing import NDArray
 from PIL import Image
 
 from src import pictures
@@ -26,6 +24,7 @@ from src.folder import list_images
 from src.gallery import Gallery, measure, read_gallery
 from src.images import Unreadable, load_rgb
 from src.progress import progress
+from src.runs import gallery_of
 
 THUMBNAILS = 60  # on a gallery's contact sheet
 
@@ -87,7 +86,9 @@ def show_painting(options: argparse.Namespace) -> Path:
     """A painting and its neighbors, with scores, titles and artists."""
     start = "start one with python -m src.run experiment=demo"
     run = options.run or newest(options.outputs, "*/**/neighbors.npz", start)
-    gallery, index, score = open_run(run)
+    gallery = gallery_of(run)
+    with np.load(run / "neighbors.npz") as found:
+        index, score = found["index"], found["score"]
     row = find_row(gallery, options.painting) if options.painting else None
     if row is None:
         seed = options.seed if options.seed is not None else secrets.randbelow(10_000)
@@ -95,32 +96,11 @@ def show_painting(options: argparse.Namespace) -> Path:
         print(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
     nearest = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
     for rank, (other, value) in enumerate(nearest, 1):
-        print(f"{rank:>4}  {value:.4f}  row {other:<7} {named(gallery, other)}")
-    header = [f"Row {row} of {len(gallery)}: {named(gallery, row)}", f"run {run}"]
+        print(f"{rank:>4}  {value:.4f}  row {other:<7} {gallery.called(other)}")
+    header = [f"Row {row} of {len(gallery)}: {gallery.called(row)}", f"run {run}"]
     cards = [pictures.card(gallery, other, f"{value:.4f}") for other, value in nearest]
     page = pictures.neighbors_page(pictures.card(gallery, row, "query", True), cards, header)
     return saved(page, options.out or run / f"neighbors-{row}.jpg")
-
-
-def open_run(run: Path) -> tuple[Gallery, NDArray[np.int32], NDArray[np.float32]]:
-    """A run's gallery in row order, and its neighbors (n, k): index and score."""
-    file = run / "paths.yaml"
-    paths = yaml.safe_load(file.read_text()) if file.is_file() else None
-    if not paths:
-        raise UserError(f"{run} is not a finished run: it has no paths.yaml")
-    gallery = read_gallery(run / paths["gallery"])
-    names = np.load(run / paths["embeddings"] / "image_names.npy")
-    works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
-    with np.load(run / "neighbors.npz") as found:
-        return Gallery(gallery.name, gallery.root, works), found["index"], found["score"]
-
-
-def named(gallery: Gallery, row: int) -> str:
-    """What to call a painting: title and artist where they are known, else its file."""
-    title, artist = (
-        gallery.works[c][row] if c in gallery.works else "" for c in ("title", "artist")
-    )
-    return ", ".join(filter(None, (title, artist))) if title else gallery.files[row]
 
 
 def find_row(gallery: Gallery, text: str) -> int:
@@ -142,7 +122,7 @@ def find_row(gallery: Gallery, text: str) -> int:
         raise UserError(
             f"no painting's file or title has {text!r} in it{near(text, gallery.files)}"
         )
-    some = "; ".join(f"{row}: {named(gallery, row)}" for row in rows[:5])
+    some = "; ".join(f"{row}: {gallery.called(row)}" for row in rows[:5])
     raise UserError(f"{len(rows)} paintings have {text!r} in file or title; by row: {some}")
 
 

@@ -40,7 +40,7 @@ NARROW = 512  # numbers a row, at which two cores take as long for all pairs as 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """Each image's k most similar others, best first, equal scores in row order."""
+    """Each image's k best others, best first: by score, or less a penalty; equal ones by row."""
 
     index: NDArray[np.int32]  # (n, k)
     score: NDArray[np.float32]  # (n, k)
@@ -105,7 +105,7 @@ def _finite(penalty: ArrayLike | Tensor | None, n: int) -> Tensor | None:
     if penalty is None:
         return None
     numbers = as_tensor(penalty).double()
-    if numbers.shape != (n,) or not numbers.isfinite().all():
+    if numbers.shape != (n,) or not numbers.float().isfinite().all():
         raise ValueError(f"penalty must be ({n},) finite numbers, got {tuple(numbers.shape)}")
     return numbers
 

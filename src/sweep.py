@@ -30,7 +30,7 @@ class Sweep(Callback):
             from src.runs import read
 
             board = compare(read([cls.folder]), None)
-            print(write(board, cls.folder))
+            write(board, cls.folder)
             if board.runs:
                 from src.track import track_sweep
 

@@ -12,11 +12,11 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from src import resume, similarity
 from src.choices import Postprocess, RankedBy
-from src.csls import csls_penalty, local_scaling
+from src.csls import csls_penalty
 from src.embed import embed
 from src.folder import folder_gallery
 from src.hubs import health
-from src.rank import rank
+from src.rank import local_scaling, rank
 from src.similarity import top_k
 from tests.brute_force import BASE, FEATURES, assert_same, brute_force
 from tests.options import changed
@@ -121,7 +121,9 @@ def test_a_stopped_search_goes_on_with_its_own_penalty_alone(tmp_path, monkeypat
         assert len(seen) == left
 
 
-@pytest.mark.parametrize("penalty", [np.zeros(39), np.zeros((40, 1)), [np.nan] + [0] * 39])
+@pytest.mark.parametrize(
+    "penalty", [np.zeros(39), np.zeros((40, 1)), [np.nan] + [0] * 39, [-1e300] + [0] * 39]
+)
 def test_a_wrong_penalty_is_refused(penalty):
     with pytest.raises(ValueError, match=r"penalty must be \(40,\) finite numbers"):
         top_k(BASE, 4, penalty=penalty)

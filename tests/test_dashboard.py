@@ -18,7 +18,7 @@ from src.config import Config
 from src.dashboard import SUFFIX, main, write_columns
 from src.runs import read
 from src.track import tracking
-from tests.made_runs import DRAW, K, N, a_run
+from tests.made_runs import N, a_run, lists
 from tests.options import changed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +37,8 @@ def a_told_run(cfg: Config, folder: Path, layer: str, **similarity: Any) -> None
     """What a run leaves, with TensorBoard's file."""
     cfg = changed(cfg, "backbone", layer=layer)
     cfg = changed(changed(cfg, "similarity", **similarity), "tracking", tensorboard=True)
-    index = DRAW.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
-    a_run(folder, DRAW.random(N), index, backbone={"layer": layer}, similarity=similarity)
+    draw = np.random.default_rng(0)
+    a_run(folder, draw.random(N), lists(draw), backbone={"layer": layer}, similarity=similarity)
     with tracking(cfg, folder) as tracker:
         tracker.metrics({"intra": 0.5})
 
@@ -46,8 +46,8 @@ def a_told_run(cfg: Config, folder: Path, layer: str, **similarity: Any) -> None
 def test_columns_are_the_settings_that_differ(cfg: Config, tmp_path: Path) -> None:
     a_told_run(cfg, tmp_path / "sweep" / "0", "layer3", top_k=20, whiten_dim=64)
     a_told_run(cfg, tmp_path / "sweep" / "1", "layer2", top_k=5, whiten_dim=None)
-    index = DRAW.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
-    a_run(tmp_path / "untold", DRAW.random(N), index, backbone={"layer": "layer1"})
+    draw = np.random.default_rng(0)
+    a_run(tmp_path / "untold", draw.random(N), lists(draw), backbone={"layer": "layer1"})
     path = tmp_path / "sweep" / "1" / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"hubness": 1.5}))
     board = compare(read([tmp_path]), "inter")

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from src.board import overlap
+from src.board import compare
 from src.leaderboard import main
 from src.runs import read
-from tests.made_runs import DRAW, K, N, a_run
+from tests.made_runs import N, a_multirun, a_run, lists
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def sweep(tmp_path: Path) -> Path:
     """Three runs and one that failed, the second one the best."""
     folder = tmp_path / "outputs" / "sweeps" / "2026-11-25" / "10-00-00"
-    base = DRAW.random(N)
-    index = DRAW.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
+    draw = np.random.default_rng(0)
+    base, index = draw.random(N), lists(draw)
     base[:20] = np.nan
     for number, (layer, more) in enumerate([("layer2", 0), ("layer3", 0.25), ("layer4", 0.2)]):
-        right = base + more + (number == 2) * DRAW.normal(0, 0.01, N)
+        right = base + more + (number == 2) * draw.normal(0, 0.01, N)
         a_run(folder / str(number), right, (index + number // 2) % N, backbone={"layer": layer})
     failed = folder / "10"
     a_run(failed, base, index, backbone={"layer": "layr4 x"})
@@ -66,14 +66,9 @@ def test_failed_runs_are_named_with_the_command_that_runs_them_again(sweep, caps
 
 
 def test_jobs_that_were_never_started_are_named_with_their_commands(sweep, capsys):
-    hydra = {
-        "sweeper": {
-            "_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
-            "params": {"backbone.layer": "layer2,layer3,layer4", "similarity.top_k": "1,2,3,4"},
-        },
-        "overrides": {"task": ["data.images='a b'", "similarity.top_k=4,5,6,7"]},
-    }
-    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    params = {"backbone.layer": "layer2,layer3,layer4", "similarity.top_k": "1,2,3,4"}
+    task = ["data.images='a b'", "similarity.top_k=4,5,6,7"]
+    a_multirun(sweep, params, task)
     assert main([str(sweep)]) == 1
     printed = capsys.readouterr().out
     assert "3 runs by artist/map_at_10" in printed and "not ended: 9 of 12" in printed
@@ -81,16 +76,13 @@ def test_jobs_that_were_never_started_are_named_with_their_commands(sweep, capsy
     again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '11')}"
     words = """backbone.layer=layer4 similarity.top_k=7 'data.images='"'"'a b'"'"''"""
     assert f"    python -m src.run {words} {again}\n" in printed
-    hydra["sweeper"]["_target_"] = "hydra_plugins.hydra_optuna_sweeper.OptunaSweeper"
-    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    a_multirun(sweep, params, task, _target_="hydra_plugins.hydra_optuna_sweeper.OptunaSweeper")
     main([str(sweep)])
     assert "not ended: 1 of 4" in capsys.readouterr().out
 
 
 def test_a_sweep_that_was_killed_before_its_first_job(tmp_path, capsys):
-    target = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-    hydra = {"sweeper": {"_target_": target, "params": None}, "overrides": {"task": ["seed=1,2"]}}
-    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    a_multirun(tmp_path, None, ["seed=1,2"])
     assert main([str(tmp_path)]) == 1
     assert "seed=2 hydra.mode=RUN" in capsys.readouterr().out
     assert not (tmp_path / "leaderboard.html").exists()
@@ -118,6 +110,7 @@ def test_what_is_better_when_lower_is_sorted_so(sweep):
 def test_the_newest_sweep_is_taken(sweep, capsys):
     outputs = sweep.parents[2]
     (outputs / "sweeps" / "2026-11-24" / "23-00-00").mkdir(parents=True)
+    (outputs / "sweeps" / "2026-11-25" / "leaderboard.md").touch()  # of a whole day
     assert main(["--outputs", str(outputs), "--sort", "inter"]) == 1
     assert "3 runs by inter, best first" in capsys.readouterr().out
 
@@ -128,6 +121,8 @@ def test_the_newest_sweep_is_taken(sweep, capsys):
         (["{}/nothing"], "error: there are no runs in {}/nothing\n"),
         (["--outputs", "{}/nothing"], "error: there is no sweep in {}/nothing: name folders of"),
         (["{}", "--sort", "artist/map"], "error: --sort artist/map: no run has that metric; near"),
+        (["{}", "--sort", "device"], "error: --sort device: no run has that metric"),
+        (["{}", "{}/typo"], "error: there are no runs in {}/typo\n"),
     ],
 )
 def test_what_cannot_be_compared_is_said(arguments, message, sweep, capsys):
@@ -140,7 +135,8 @@ def test_without_the_same_queries_there_is_no_interval(sweep):
         right = queries["artist/map_at_10"].copy()
     right[50] = np.nan
     np.savez(sweep / "0" / "queries.npz", **{"artist/map_at_10": right})
-    (sweep / "2" / "paths.yaml").write_text(yaml.safe_dump({"gallery": "../galleries/other"}))
+    other = {"gallery": "../../galleries/g", "images": "4567"}
+    (sweep / "2" / "paths.yaml").write_text(yaml.safe_dump(other))
     main([str(sweep)])
     found = pd.read_csv(sweep / "leaderboard.csv")
     assert found["behind"].notna().tolist() == [False, True, True]
@@ -148,16 +144,17 @@ def test_without_the_same_queries_there_is_no_interval(sweep):
 
 
 def test_overlap_is_the_mean_jaccard_index(sweep):
-    runs = [run for run in read([sweep]) if not run.error]
-    found, lists = overlap(runs), [run.neighbors() for run in runs]
+    board = compare(read([sweep]), None)
+    found, lists = board.overlap, [run.neighbors() for run in board.runs]
+    assert board.names == ["1", "2", "0"]
     for a in range(3):
         for b in range(3):
             each = [
                 len(set(x) & set(y)) / len(set(x) | set(y))
                 for x, y in zip(lists[a], lists[b], strict=True)
             ]
-            assert found.iloc[a, b] == pytest.approx(np.mean(each))
-    assert found.iloc[0, 1] == 1 and found.iloc[0, 2] < 0.1
+            assert found[a, b] == pytest.approx(np.mean(each))
+    assert found[0, 2] == 1 and found[0, 1] < 0.1
 
 
 def test_jobs_are_read_in_the_order_of_their_numbers(sweep):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from src.folder import folder_gallery
 from src.leaderboard import main
@@ -65,7 +66,17 @@ def test_without_the_images_the_rest_is_there(sweep: Path) -> None:
 def test_an_image_that_is_gone_is_a_gray_square(sweep: Path, paintings: Path) -> None:
     whole = page_of(sweep)
     (paintings / "ada" / "0.png").unlink()
-    assert page_of(sweep).count("background-image") == whole.count("background-image")
+    without = page_of(sweep)
+    assert len(without.splitlines()) == len(whole.splitlines())
+    changed = [a for a, b in zip(without.splitlines(), whole.splitlines(), strict=True) if a != b]
+    assert len(changed) == 1 and changed[0].strip().startswith(".p0 { background-image")
+
+
+def test_the_embeddings_of_the_others_may_be_gone(sweep: Path) -> None:
+    for job in ("0", "1"):
+        paths = yaml.safe_load((sweep / job / "paths.yaml").read_text())
+        (sweep / job / "paths.yaml").write_text(yaml.safe_dump(paths | {"embeddings": "gone"}))
+    assert page_of(sweep).count('class="list') == 5 * 3
 
 
 @pytest.mark.browser

@@ -16,6 +16,7 @@ from src.pictures import (
     neighbors_page,
     overview,
     sheet,
+    thumbnail,
 )
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
@@ -85,3 +86,11 @@ def test_an_overview_has_a_line_for_each_query(gallery: Gallery) -> None:
 def test_a_card_names_the_file_where_there_is_no_title(gallery: Gallery) -> None:
     shown = card(gallery, 5, "0.9")
     assert (shown.title, shown.note) == ("1", "bea")
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((2000, 3), (96, 1)), ((3, 2000), (1, 96)), ((8, 4), (96, 48))]
+)
+def test_a_thumbnail_of_any_shape_has_pixels(size, expected, tmp_path: Path) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "thin.png")
+    assert thumbnail(tmp_path / "thin.png", 96).size == expected

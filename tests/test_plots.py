@@ -8,17 +8,17 @@ import pytest
 from src.board import Board, compare
 from src.plots import heat_map, score_plot, setting_plot
 from src.runs import read
-from tests.made_runs import DRAW, K, N, a_run
+from tests.made_runs import N, a_run, lists
 
 
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
     """Three layers by two numbers of neighbors, and one layer more with only one of them."""
     grid = [*product(["layer2", "layer3", "layer4"], [4, 5]), ("layer1", 5)]
+    draw = np.random.default_rng(0)
     for number, (layer, k) in enumerate(grid):
-        index = DRAW.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
         settings = {"backbone": {"layer": layer}, "similarity": {"top_k": k}}
-        a_run(tmp_path / str(number), 0.1 * number + 0.1 * DRAW.random(N), index, **settings)
+        a_run(tmp_path / str(number), 0.1 * number + 0.1 * draw.random(N), lists(draw), **settings)
     return compare(read([tmp_path]), None)
 
 
@@ -41,17 +41,31 @@ def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Board) -> Non
 
 def test_the_heat_map_is_the_overlap_best_first(board: Board) -> None:
     axes, _ = heat_map(board).axes
-    np.testing.assert_array_equal(axes.images[0].get_array(), board.shared.to_numpy())
+    np.testing.assert_array_equal(axes.images[0].get_array(), board.overlap)
     assert axes.get_yticklabels()[0].get_text() == "layer1 · 5"
     assert len(axes.texts) == 49
+
+
+def test_odd_and_long_values_are_shown(tmp_path: Path) -> None:
+    draw, long = np.random.default_rng(0), "x" * 200
+    for number, value in enumerate(["a$_$b", long, f"/home/{long}/w.pth", "$x^$"]):
+        settings = {"backbone": {"layer": value}, "similarity": {"name": value}}
+        a_run(tmp_path / str(number), draw.random(N), lists(draw), **settings)
+    board = compare(read([tmp_path]), None)
+    for figure in (setting_plot(board), heat_map(board)):
+        figure.savefig(into := io.BytesIO(), format="svg")  # a warning would be an error
+        assert b"</svg>" in into.getvalue()
+    assert sorted(board.labels)[:2] == ["$x^$ · $x^$", "a$_$b · a$_$b"]
+    assert all(len(label) <= 51 for label in board.labels)
 
 
 def test_plots_of_runs_without_intervals_or_in_common(board: Board) -> None:
     for run in board.runs:
         run.metrics.pop("artist/map_at_10_low")
-    board.shared.iloc[0, 1] = np.nan
+    board.overlap[0, 1] = np.nan
     for figure in (setting_plot(board), heat_map(board)):
-        figure.savefig(io.BytesIO(), format="svg")
+        figure.savefig(into := io.BytesIO(), format="svg")
+        assert b"</svg>" in into.getvalue()
 
 
 def test_the_plot_shows_both_means() -> None:

@@ -1,6 +1,7 @@
 import json
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -81,3 +82,12 @@ def test_metrics_of_each_query_average_to_the_metric(cfg: Config, tmp_path: Path
         assert queries["intra"].mean() == pytest.approx(metrics["intra"])
         each = queries["artist/precision_at_5"]
     assert each.mean() == pytest.approx(metrics["artist/precision_at_5"])
+
+
+def test_a_run_that_fails_at_its_very_end_has_not_ended(
+    cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.track.Tracker.points", mock.Mock(side_effect=OSError("unplugged")))
+    with pytest.raises(OSError, match="unplugged"):
+        run(cfg, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()

@@ -7,6 +7,7 @@ from PIL import Image
 from src import show
 from src.config import Config
 from src.run import run
+from src.runs import gallery_of
 
 
 @pytest.fixture
@@ -78,7 +79,8 @@ def test_a_run_outlives_changes_of_its_gallery(
     later = Path(cfg.outputs, "runs", "2026-01-02", "12-00-00-000000")
     later.mkdir(parents=True)
     run(cfg, later)
-    gallery, index, _ = show.open_run(finished)
+    gallery = gallery_of(finished)
+    index = np.load(finished / "neighbors.npz")["index"]
     assert (len(gallery), len(index)) == (12, 12)
     assert gallery.files[0] == "ada/0.png"
     assert ask(finished, "0", "--run", str(finished)) == 0
