@@ -20,6 +20,7 @@ LOWER = {  # better when lower, and so are seconds/... and .../fewer_than_10
     *("inter", "hubness", "orphans", "unproven_rows", "skipped", "missing"),
     *("waiting_for_data", "peak_memory_gb", "matrix_mb", "near_duplicates"),
 }
+MEANS = {"outputs", "backbone.layers"}  # do not change what a run finds; nor does tracking
 MAIN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")  # beside those of labels
 
 
@@ -106,10 +107,16 @@ def compare(runs: list[Run], sort: str | None) -> Board:
 
 
 def differing(runs: list[Run]) -> list[str]:
-    """The settings that are not the same in all runs that have been started."""
+    """The settings that matter and are not the same in all runs that have been started."""
     begun = [run.settings for run in runs if run.settings]
     names = dict.fromkeys(name for settings in begun for name in settings)
-    return [name for name in names if len({str(each.get(name)) for each in begun}) > 1]
+    return [
+        name
+        for name in names
+        if len({str(each.get(name)) for each in begun}) > 1
+        and name not in MEANS
+        and not name.startswith("tracking.")
+    ]
 
 
 def metric_of(runs: list[Run], wanted: str | None) -> str:

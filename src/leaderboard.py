@@ -76,7 +76,7 @@ def _short(board: Board) -> str:
     columns = [first, *(["behind"] if len(board.runs) > 1 else []), *others]
     whole = columns[: len(columns) - len(others)]  # with their intervals
     lines = [
-        [line["run"], *map(run.value, board.settings)]
+        [line["run"], *map(run.short, board.settings)]
         + [_number(line, name, name in whole) for name in columns]
         for run, line in zip(board.runs, board.table.to_dict("records"), strict=True)
     ]

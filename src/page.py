@@ -72,7 +72,7 @@ def _lines(board: Board, folder: Path) -> list[list[Cell]]:
             os.path.relpath(run.folder / "neighbors.jpg", folder), errors="surrogateescape"
         )
         cells = [Cell(line["run"], line["run"], False, link=link)]
-        cells += [Cell(run.value(name), run.value(name), False) for name in board.settings]
+        cells += [Cell(run.short(name), run.value(name), False) for name in board.settings]
         for name in shown:
             value, low, high = (line.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
             cells.append(_number(value, low, high, limits if name == metric else None))
@@ -126,14 +126,12 @@ def _neighbors(board: Board) -> dict[str, Any]:
         other["row"] for query in queries for each in query["lists"] for other in each["others"]
     }
     sizes = dict.fromkeys(shown, SMALL) | {query["row"]: LARGE for query in queries}
-    left_out = len(board.runs) - len(lists)
+    out, several = len(board.runs) - len(lists), f" of {len(board.runs)} runs"
     return {
         "queries": queries,
         "thumbnails": {row: _thumbnail(gallery, row, size) for row, size in sizes.items()},
         "label": label if label in gallery.works else "",
-        "missing": f" {left_out} runs are left out: they are over other images."
-        if left_out
-        else "",
+        "missing": f" {out}{several} are over other images, and left out." if out else "",
     }
 
 

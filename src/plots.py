@@ -1,5 +1,7 @@
 """Plots: how scores are spread, and how runs compare. No torch."""
 
+from math import ceil
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,6 +12,8 @@ from src.pictures import ACCENT, FAINT
 from src.runs import Run, order
 
 COLORS = (ACCENT, "#d1740f", "#3a8f4d", "#a23b72", "#0f8f8f", "#7a5cc0", "#b03a2e", FAINT)
+PANELS, LETTERS = 3, 40  # beside one another; below one panel in a line
+LETTER = 0.075  # inches of a letter of 8 points
 CELLS = 24  # runs, up to which the heat map has its numbers written in
 
 
@@ -39,22 +43,27 @@ def score_plot(
 def setting_plot(board: Board) -> Figure:
     """The metric against each setting; a line joins the runs that differ in it alone."""
     settings, runs = board.settings, sorted(board.runs, key=lambda run: order(run.folder))
-    size = (min(13, 2 + 3.6 * len(settings)), 4)
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
-    every = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
-    for axes, name in zip(every, settings, strict=True):
+    columns = min(PANELS, len(settings))
+    rows = ceil(len(settings) / columns)
+    figure = Figure(figsize=(2 + 3.6 * columns, 4 * rows), dpi=110, layout="constrained")
+    every = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes in every[len(settings) :]:
+        axes.remove()
+    for axes, name in zip(every, settings, strict=False):
         _profile(axes, runs, board.metric, name, [other for other in settings if other != name])
         axes.set_xlabel(plain(name))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eeeeee")
         axes.set_axisbelow(True)
-    every[0].set_ylabel(plain(board.metric))
+    for axes in every[::columns]:
+        axes.set_ylabel(plain(board.metric))
     return figure
 
 
 def _profile(axes: Axes, runs: list[Run], metric: str, name: str, others: list[str]) -> None:
     """One panel: values of the setting from left to right, lines colored by another setting."""
-    places = {text: at for at, text in enumerate(dict.fromkeys(run.short(name) for run in runs))}
+    values = {run.value(name): plain(run.short(name)) for run in runs}
+    places = {value: at for at, value in enumerate(values)}
     hues = {o: list(dict.fromkeys(run.short(o) for run in runs)) for o in others}
     hue = next((o for o in others if len(hues[o]) <= len(COLORS)), None)
     lines: dict[tuple[str, ...], list[Run]] = {}
@@ -65,7 +74,7 @@ def _profile(axes: Axes, runs: list[Run], metric: str, name: str, others: list[s
         key = line[0].short(hue) if hue else ""
         # side by side, so that intervals do not hide one another
         shift = 0.3 * ((number + 0.5) / len(lines) - 0.5)
-        at = [places[run.short(name)] + shift for run in line]
+        at = [places[run.value(name)] + shift for run in line]
         middle = np.array([run.metrics[metric] for run in line])
         ends = [
             [run.metrics.get(f"{metric}_{end}", np.nan) for run in line] for end in ("low", "high")
@@ -77,7 +86,10 @@ def _profile(axes: Axes, runs: list[Run], metric: str, name: str, others: list[s
             at, middle, spread, fmt="o-", ms=4, lw=1, elinewidth=0.7, color=color, label=label
         )
         named.add(key)
-    axes.set_xticks(list(places.values()), list(map(plain, places)))
+    axes.set_xticks(range(len(values)), list(values.values()))
+    if sum(map(len, values.values())) > LETTERS:
+        for tick in axes.get_xticklabels():
+            tick.set(rotation=25, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.5, len(places) - 0.5)
     if hue:  # above, where it hides no point
         look = {"frameon": False, "fontsize": 8, "title_fontsize": 8, "handlelength": 1.2}
@@ -90,14 +102,15 @@ def plain(text: str) -> str:
 
 
 def heat_map(board: Board) -> Figure:
-    """Jaccard index of each two runs' neighbors, runs best first."""
+    """Jaccard index of each two runs' neighbors, runs best first; below, the names of the runs."""
     count = len(board.runs)
-    side = 2.2 + 0.42 * max(count, 4)
-    figure = Figure(figsize=(side + 2.2, side), dpi=110, layout="constrained")
-    axes = figure.subplots()
     names, shared = [plain(label) for label in board.labels], board.overlap
+    side, beside = 0.42 * max(count, 4), LETTER * max(map(len, names))
+    below = LETTER * max(map(len, board.names))
+    figure = Figure(figsize=(side + beside + 2, side + below + 0.6), dpi=110, layout="constrained")
+    axes = figure.subplots()
     image = axes.imshow(shared, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xticks(range(count), names, rotation=90, fontsize=8)
+    axes.set_xticks(range(count), list(map(plain, board.names)), rotation=90, fontsize=8)
     axes.set_yticks(range(count), names, fontsize=8)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

@@ -58,3 +58,11 @@ def test_the_main_metrics_are_those_of_labels_and_those_that_differ(tmp_path: Pa
     assert board.metrics() == ["artist/map_at_10", "hubness"]  # inter is the same in both
     alone = compare(read([tmp_path / "1"]), None)
     assert alone.metrics() == ["artist/map_at_10", "inter"]
+
+
+def test_what_changes_no_result_is_no_setting(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for number, word in enumerate("ab"):
+        more = {"outputs": word, "tracking": {"wandb": word}, "seed": number}
+        a_run(tmp_path / word, draw.random(N), lists(draw), **more)
+    assert compare(read([tmp_path]), None).settings == ["seed"]
