@@ -230,6 +230,8 @@ def help_page() -> str:
             "  python -m src.run                                         the National Gallery",
             "  python -m src.download                                    its images only",
             "  python -m src.run -m similarity.top_k=5,10,20             a sweep",
+            "  python -m src.leaderboard                                 its runs compared",
+            "  python -m src.dashboard                                   all runs in TensorBoard",
             "",
             "Groups (group=choice), files in configs/:",
             *groups,
