@@ -18,7 +18,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from src.board import Board, compare
 from src.checks import UserError
-from src.runs import read
+from src.runs import below, read
 
 # The only files that say which columns HPARAMS has: TensorBoard takes those of any one of them.
 SUFFIX = ".columns"
@@ -52,7 +52,8 @@ def write_columns(board: Board, folder: Path) -> int:
 
     Returns how many runs it has.
     """
-    for path in folder.rglob(f"events.out.tfevents.*{SUFFIX}"):
+    name = f"events.out.tfevents.*{SUFFIX}"
+    for path in {*folder.glob(name), *below(folder, name)}:
         path.unlink()
     told = [settings for run in board.runs if (settings := told_settings(run.folder))]
     columns = []

@@ -101,13 +101,20 @@ def read(folders: list[Path]) -> list[Run]:
     """
     runs: dict[Path, Run] = {}
     for folder in folders:
-        begun = {path.parent.parent for path in folder.rglob(".hydra/config.yaml")}
+        begun = {path.parent.parent for path in below(folder, ".hydra/config.yaml")}
         found = [_read(each) for each in begun if not (each / "download.log").exists()]
-        found += [job for path in folder.rglob("multirun.yaml") for job in _not_started(path)]
+        found += [job for path in below(folder, "multirun.yaml") for job in _not_started(path)]
         if not found:
             raise UserError(f"there are no runs in {folder}")
         runs |= {run.folder: run for run in found}
     return [runs[folder] for folder in sorted(runs, key=order)]
+
+
+def below(folder: Path, pattern: str) -> Iterator[Path]:
+    """Files of runs anywhere below a folder; of outputs, not among all the images."""
+    parts = [folder / name for name in ("runs", "sweeps") if (folder / name).is_dir()]
+    for part in parts or [folder]:
+        yield from part.rglob(pattern)
 
 
 def order(folder: Path) -> tuple[Path, int, str]:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from src.csls import csls_penalty
 from src.similarity import top_k, write_matrix
 
 K = 10
@@ -60,6 +61,11 @@ def first_version(rows: Tensor) -> None:
         np.argsort(-similar[0].numpy())[1 : K + 1]
 
 
+def csls(rows: Tensor) -> None:
+    """Ten neighbors in the order of csls: those by cosine first."""
+    top_k(rows, K, penalty=csls_penalty(top_k(rows, K).score))
+
+
 def faiss_search(rows: Tensor) -> None:
     """faiss's exact search by inner product, which returns each row itself too."""
     import faiss  # type: ignore[import-not-found]
@@ -94,6 +100,7 @@ def works(rows: Tensor, folder: Path) -> dict[str, tuple[Callable[[], None], flo
         "top_k": (lambda: top_k(rows, K) and None, 1),
         "top_k of half": (lambda: top_k(rows[: n // 2], K) and None, 1),
         "top_k of 100": (lambda: top_k(rows, 100) and None, 1),
+        "csls": (lambda: csls(rows), 1),
         "faiss": (lambda: faiss_search(rows), 1),
         "first version": (lambda: first_version(rows), n / LOOPED),
         "disk": (lambda: disk(4 * n**2, folder), 1),
