@@ -26,7 +26,7 @@ from src.sources import Folder
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = (
     *("seconds/", "peak_", "images_per_second", "waiting_", "reused_", "device", "compile"),
-    *("embed", "copied_", "resumed_", "idle_gpu"),
+    *("embed", "copied_", "resumed_", "idle_gpu", "matrix_mb"),
 )
 
 
@@ -65,7 +65,9 @@ def test_neighbors_read_by_numpy_alone(cfg: Config, tmp_path: Path) -> None:
 def test_both_storage_modes_agree(cfg: Config, tmp_path: Path) -> None:
     few = outcome(cfg, tmp_path / "topk")
     full = replace(cfg, similarity=replace(cfg.similarity, storage=Storage.full))
-    assert results(outcome(full, tmp_path / "full")) == results(few)
+    whole = outcome(full, tmp_path / "full")
+    assert results(whole) == results(few)
+    assert (few["matrix_mb"], whole["matrix_mb"]) == (0, (128 + 12 * 12 * 4) / 1e6)
     with (
         np.load(tmp_path / "topk/neighbors.npz") as a,
         np.load(tmp_path / "full/neighbors.npz") as b,
