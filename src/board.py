@@ -34,6 +34,11 @@ class Board:
     without: list[Run]  # that ended, but lack it
     failed: list[Run]
 
+    @property
+    def title(self) -> str:
+        """How many runs there are, and what they are sorted by."""
+        return f"{len(self.runs)} run{'' if len(self.runs) == 1 else 's'} by {self.metric}"
+
     @cached_property
     def names(self) -> list[str]:
         """Of runs: their folders' names, with more of the path where those are not unique."""

@@ -56,7 +56,7 @@ def write(board: Board, folder: Path) -> None:
 def _text(board: Board) -> str:
     parts = []
     if board.runs:
-        parts += [f"{len(board.runs)} runs by {board.metric}, best first", _short(board)]
+        parts += [f"{board.title}, best first", _short(board)]
     if len(board.runs) > 1:
         shared = board.overlap.round(2).tolist()
         lines = [[name, *map(str, row)] for name, row in zip(board.names, shared, strict=True)]

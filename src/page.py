@@ -47,7 +47,7 @@ def page(board: Board, folder: Path) -> str:
     facts = f"{best.metrics['images']} images of {best.images()[0]}, in {folder.name}. Best:"
     several = len(board.runs) > 1
     return made.get_template("leaderboard.jinja").render(
-        title=f"{len(board.runs)} runs by {metric}",
+        title=board.title,
         facts=f"{facts} {board.labels[0]}, with {best.metrics[metric]:.3f}.",
         metric=metric,
         heads=["run", *heads],
