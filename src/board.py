@@ -20,7 +20,7 @@ LOWER = {  # better when lower, and so are seconds/... and .../fewer_than_10
     *("inter", "hubness", "orphans", "unproven_rows", "skipped", "missing"),
     *("waiting_for_data", "peak_memory_gb", "matrix_mb", "near_duplicates"),
 }
-MEANS = {"outputs", "backbone.layers"}  # do not change what a run finds; nor does tracking
+ASIDE = {"outputs", "backbone.layers"}  # do not change what a run finds; nor does tracking
 MAIN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")  # beside those of labels
 
 
@@ -119,7 +119,7 @@ def differing(runs: list[Run]) -> list[str]:
         name
         for name in names
         if len({str(each.get(name)) for each in begun}) > 1
-        and name not in MEANS
+        and name not in ASIDE
         and not name.startswith("tracking.")
     ]
 

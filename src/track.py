@@ -1,6 +1,5 @@
 """Experiment tracking: wandb and TensorBoard. What goes to them goes through this file."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,8 +24,6 @@ from src.pictures import thumbnail
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
-
-log = logging.getLogger(__name__)
 
 
 class Tracker:
@@ -79,7 +76,12 @@ class Tracker:
 
     def hubs(self, gallery: Gallery) -> None:
         """hubs.csv as a table; wandb's has the images."""
-        hubs = pd.read_csv(self.folder / "hubs.csv", encoding_errors="surrogateescape")
+        hubs = pd.read_csv(
+            self.folder / "hubs.csv",
+            dtype={"file": str},
+            keep_default_na=False,  # a file may be called NA
+            encoding_errors="surrogateescape",
+        )
         if self.wandb_run:
             images = [wandb.Image(thumbnail(gallery.root / file, 128)) for file in hubs["file"]]
             shown = wandb.Table(["image", "file", "neighbor_of"])

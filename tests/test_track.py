@@ -96,15 +96,16 @@ def test_runs_of_a_sweep_are_a_group_with_their_leaderboard(cfg: Config, tmp_pat
 def test_hubs_are_a_table_with_their_images(cfg: Config, gallery: Gallery, tmp_path: Path) -> None:
     odd = b"n\xe9.png".decode("utf-8", "surrogateescape")
     (gallery.root / "ada" / "0.png").rename(gallery.root / odd)
+    (gallery.root / "ada" / "1.png").rename(gallery.root / "NA")
     with (tmp_path / "hubs.csv").open("w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(f"file,neighbor_of\nbea/2.png,7\n{odd},5\n")
+        file.write(f"file,neighbor_of\nbea/2.png,7\n{odd},5\nNA,5\n")
     with tracking(replace(cfg, tracking=Tracking()), tmp_path) as tracker:
         tracker.hubs(gallery)
     (shown,) = tmp_path.glob("wandb/offline-run-*/files/media/table/hubs*.json")
     found = json.loads(shown.read_text())
-    assert [line[1:] for line in found["data"]] == [["bea/2.png", 7], ["n\ufffd.png", 5]]
+    assert [line[1:] for line in found["data"]] == [["bea/2.png", 7], ["n\ufffd.png", 5], ["NA", 5]]
     waiting = [path.read_bytes()[:4] for path in tmp_path.glob("wandb/data/artifacts/staging/*")]
-    assert waiting.count(b"\x89PNG") == 2  # to be sent with the table
+    assert waiting.count(b"\x89PNG") == 3  # to be sent with the table
     assert not (tmp_path / ".local").exists()  # of the user's home
     text = EventAccumulator(str(tmp_path)).Reload().Tensors("hubs/text_summary")[0]
     assert b"|bea/2.png|7|" in text.tensor_proto.string_val[0]
