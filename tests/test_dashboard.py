@@ -48,8 +48,10 @@ def test_columns_are_the_settings_that_differ(cfg: Config, tmp_path: Path) -> No
     a_told_run(cfg, tmp_path / "sweep" / "1", "layer2", top_k=5, whiten_dim=None)
     draw = np.random.default_rng(0)
     a_run(tmp_path / "untold", draw.random(N), lists(draw), backbone={"layer": "layer1"})
-    path = tmp_path / "sweep" / "1" / "metrics.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"hubness": 1.5}))
+    more = ({"hubness": 2.5}, {"hubness": 1.5, "style/map_at_10": 0.5}, {"hubness": 0.5})
+    for folder, metrics in zip(("sweep/0", "sweep/1", "untold"), more, strict=True):
+        path = tmp_path / folder / "metrics.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | metrics))
     board = compare(read([tmp_path]), "inter")
     assert write_columns(board, tmp_path) == 2
     settings, metrics = columns(tmp_path)
@@ -58,7 +60,8 @@ def test_columns_are_the_settings_that_differ(cfg: Config, tmp_path: Path) -> No
         "similarity.top_k": [5, 20],
         "similarity.whiten_dim": ["64", "None"],
     }
-    assert metrics == ["inter", "artist/map_at_10", "hubness"]  # not all runs have the last
+    # not all runs have the last
+    assert metrics == ["inter", "artist/map_at_10", "hubness", "style/map_at_10"]
 
 
 def test_only_the_folder_that_is_looked_at_has_columns(cfg: Config, tmp_path: Path) -> None:

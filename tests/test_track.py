@@ -80,11 +80,11 @@ def test_runs_of_a_sweep_are_a_group_with_their_leaderboard(cfg: Config, tmp_pat
         {"run": ["0", "1"], "similarity.whiten_dim": [64, None], "behind": [np.nan, 0.1]}
     )
     track_sweep(table, options, sweep)
-    group = b"2026-11-25/10-00-00"
+    group = b"\x132026-11-25/10-00-00"  # with its length before it, unlike a part of a path
     assert_wandb_has(sweep / "0", group)
     assert_wandb_has(sweep, group, b"leaderboard")
     (alone,) = (tmp_path / "alone" / "0" / "wandb").glob("offline-run-*/*.wandb")
-    assert b"2026-11-25" not in alone.read_bytes()
+    assert group not in alone.read_bytes()
     (shown,) = sweep.glob("wandb/offline-run-*/files/media/table/*.json")
     found = json.loads(shown.read_text())
     assert found["columns"] == list(table)
