@@ -15,9 +15,10 @@ from src import config
 from src.checks import UserError
 from src.choices import Pooling
 from src.compiled import Compiled, compiled
-from src.data import Batch, Transform
+from src.data import Batch
 from src.layers import cut
 from src.network import load_network
+from src.transforms import Transform
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ folders appear whole, and until then their rows are kept in a folder .part to go
 
 import hashlib
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,11 @@ from src.files import alone
 from src.gallery import Gallery
 from src.launch import check_accelerator
 from src.layers import joined_layers, written_layers
-from src.network import transform, weights_id
-from src.one_pass import OnePass
+from src.presets import cached_preset, weights_id
 from src.reuse import NAMES, OPTIONS, SKIPPED, join_layers
-from src.rows import FEATURES
 from src.spread import ALONE, World
+from src.transforms import Transform, transform
+from src.unfinished import FEATURES
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,22 @@ def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
     Several processes share out the images; all of them get all rows.
     """
     check_accelerator(cfg.trainer)
-    options = _options(gallery, cfg)
+    preset = cached_preset(cfg.backbone, Path(cfg.outputs, "embeddings", "presets"))
+    layers, written = joined_layers(cfg.backbone, preset), written_layers(cfg.backbone, preset)
+    prepare = transform(preset, cfg.data)
+    options = _options(gallery, cfg, prepare)
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
     parent = Path(cfg.outputs, "embeddings", gallery.name, name)
-    folder = parent / "+".join(joined_layers(cfg.backbone))
+    folder = parent / "+".join(layers)
+
+    def extract(missing: list[str]) -> dict[str, Any]:
+        from src.one_pass import OnePass  # and Lightning: a run whose rows are cached needs neither
+
+        return OnePass(gallery, cfg, prepare, options, parent, world).make(missing)
+
     there = world.from_first(folder.is_dir)
-    facts = {} if there else _make(folder, gallery, cfg, options, world)
+    facts = {} if there else _make(folder, layers, written, options, extract, world)
     embeddings = _read(folder, gallery, options | {"layer": folder.name})
     left_out = len(gallery) - len(embeddings.gallery)
     if not facts:
@@ -76,19 +86,24 @@ def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
 
 
 def _make(
-    folder: Path, gallery: Gallery, cfg: Config, options: dict[str, Any], world: World
+    folder: Path,
+    layers: list[str],
+    written: list[str],
+    options: dict[str, Any],
+    extract: Callable[[list[str]], dict[str, Any]],
+    world: World,
 ) -> dict[str, Any]:
-    """The layer's folder, and those of the others of the same pass; nothing if made meanwhile."""
-    parent, layers = folder.parent, joined_layers(cfg.backbone)
-    facts: dict[str, Any] = {}
+    """Leave folder, of these layers joined, and those of all that are written in the same pass.
+
+    Returns the facts of the pass, none where another process has made the layers meanwhile.
+    """
+    parent, facts = folder.parent, dict[str, Any]()
     with ExitStack() as lock:
         if world.first:
             lock.enter_context(alone(parent))
-        missing = world.from_first(
-            lambda: [a for a in written_layers(cfg.backbone) if not (parent / a).is_dir()]
-        )
+        missing = world.from_first(lambda: [a for a in written if not (parent / a).is_dir()])
         if set(missing) & set(layers):
-            facts = OnePass(gallery, cfg, options, parent, world).make(missing)
+            facts = extract(missing)
         world.from_first(lambda: _join(folder, [parent / layer for layer in layers], options))
     return facts
 
@@ -98,7 +113,7 @@ def _join(folder: Path, layers: list[Path], options: dict[str, Any]) -> None:
         join_layers(layers, folder, options | {"layer": folder.name})
 
 
-def _options(gallery: Gallery, cfg: Config) -> dict[str, Any]:
+def _options(gallery: Gallery, cfg: Config, prepare: Transform) -> dict[str, Any]:
     """What the rows depend on: the images in order, and all that makes numbers of them."""
     images = hashlib.sha256()
     for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
@@ -107,7 +122,7 @@ def _options(gallery: Gallery, cfg: Config) -> dict[str, Any]:
     return {
         "backbone": cfg.backbone.name,
         "weights": weights_id(cfg.backbone, cfg.seed),
-        "transform": repr(transform(cfg.backbone, cfg.data)),
+        "transform": repr(prepare),
         "max_pixels": cfg.data.max_pixels,
         "pooling": f"gem {cfg.backbone.gem_p}" if pooling == "gem" else pooling,
         "precision": cfg.trainer.precision.name,

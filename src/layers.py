@@ -1,16 +1,18 @@
 """The names of layers: which are asked for, and where a network is cut for them."""
 
-from torch import nn
-from torchvision.models import feature_extraction
+from typing import TYPE_CHECKING
 
-from src import config
 from src.checks import UserError, near
-from src.network import is_resnet
+from src.config import Backbone
+from src.presets import Preset
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def joined_layers(backbone: config.Backbone) -> list[str]:
+def joined_layers(backbone: Backbone, preset: Preset) -> list[str]:
     """The layers whose rows, joined, are the embedding; mostly one. Raises UserError."""
-    parts = [_known_as(part, backbone) for part in backbone.layer.split("+")]
+    parts = [_known_as(part, preset) for part in backbone.layer.split("+")]
     if len(set(parts)) < len(parts):
         raise UserError(f"backbone.layer={backbone.layer} names a layer twice")
     if "" in parts:
@@ -18,23 +20,22 @@ def joined_layers(backbone: config.Backbone) -> list[str]:
     return parts
 
 
-def written_layers(backbone: config.Backbone) -> list[str]:
+def written_layers(backbone: Backbone, preset: Preset) -> list[str]:
     """The layers that one pass writes, those of backbone.layer among them."""
-    every = backbone.layers
-    if every is None:
-        every = ["layer1", "layer2", "layer3", "layer4"] if is_resnet(backbone) else []
-    return list(
-        dict.fromkeys([*(_known_as(layer, backbone) for layer in every), *joined_layers(backbone)])
-    )
+    every = preset.stages if backbone.layers is None else backbone.layers
+    asked = [_known_as(layer, preset) for layer in every]
+    return list(dict.fromkeys([*asked, *joined_layers(backbone, preset)]))
 
 
-def _known_as(layer: str, backbone: config.Backbone) -> str:
+def _known_as(layer: str, preset: Preset) -> str:
     # avgpool is a ResNet's last layer before its classifier; pooled here, by backbone.pooling
-    return "layer4" if layer == "avgpool" and is_resnet(backbone) else layer
+    return preset.stages[-1] if layer == "avgpool" and preset.stages else layer
 
 
-def cut(network: nn.Module, layers: list[str]) -> tuple[nn.Module, dict[str, str]]:
+def cut(network: "nn.Module", layers: list[str]) -> "tuple[nn.Module, dict[str, str]]":
     """The network up to these layers, giving a dict; and the node of it that each layer ends at."""
+    from torchvision.models import feature_extraction  # seconds: a cached run goes without
+
     training, evaluating = feature_extraction.get_graph_node_names(
         network, suppress_diff_warning=True
     )
@@ -50,7 +51,7 @@ def cut(network: nn.Module, layers: list[str]) -> tuple[nn.Module, dict[str, str
     return trunk, nodes
 
 
-def _last(names: list[str], layer: str, network: nn.Module) -> str:
+def _last(names: list[str], layer: str, network: "nn.Module") -> str:
     """The last node of a layer. Raises UserError when the network has no such layer."""
     own = [name for name in names if f"{name}.".startswith(f"{layer}.")]
     if own and layer:

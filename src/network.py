@@ -2,7 +2,7 @@
 
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -11,17 +11,8 @@ from torchvision.models import WeightsEnum
 
 from src import config
 from src.checks import UserError, near
-from src.data import Transform
 from src.files import sha256
-from src.sources import Data
-
-
-def is_resnet(backbone: config.Backbone) -> bool:
-    """Whether it is one of torchvision's ResNets, ResNeXts or Wide ResNets."""
-    if backbone.in_timm:
-        return False
-    builder = models.get_model_builder(backbone.name)
-    return bool(builder.__module__ == models.resnet.__name__)
+from src.presets import Preset
 
 
 def pretrained(backbone: config.Backbone) -> WeightsEnum:
@@ -41,26 +32,25 @@ def pretrained(backbone: config.Backbone) -> WeightsEnum:
     )
 
 
-def transform(backbone: config.Backbone, data: Data) -> Transform:
-    """What the weights expect of an image: size, mean, standard deviation, interpolation."""
-    expected = _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
-    return Transform(
-        resize=data.resize, longer_side=data.longer_side, decode=data.decode, **expected
+def preset_of(backbone: config.Backbone) -> Preset:
+    """What the weights expect of an image, by the library that has them. Raises UserError."""
+    return _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
+
+
+def _of_torchvision(backbone: config.Backbone) -> Preset:
+    preset = pretrained(backbone).transforms()
+    resnet = models.get_model_builder(backbone.name).__module__ == models.resnet.__name__
+    return Preset(
+        size=preset.crop_size[0],
+        crop_from=preset.resize_size[0],
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        interpolation=preset.interpolation.value,
+        stages=("layer1", "layer2", "layer3", "layer4") if resnet else (),
     )
 
 
-def _of_torchvision(backbone: config.Backbone) -> dict[str, Any]:
-    preset = pretrained(backbone).transforms()
-    return {
-        "size": preset.crop_size[0],
-        "crop_from": preset.resize_size[0],
-        "mean": tuple(preset.mean),
-        "std": tuple(preset.std),
-        "interpolation": preset.interpolation.value,
-    }
-
-
-def _of_timm(backbone: config.Backbone) -> dict[str, Any]:
+def _of_timm(backbone: config.Backbone) -> Preset:
     import timm
 
     try:
@@ -69,13 +59,13 @@ def _of_timm(backbone: config.Backbone) -> dict[str, Any]:
         raise UserError(f"backbone.name={backbone.name}: {error}") from error
     assert preset is not None  # where there is no tag, that of the model without one
     size = preset.input_size[-1]
-    return {
-        "size": size,
-        "crop_from": round(size / preset.crop_pct),
-        "mean": tuple(preset.mean),
-        "std": tuple(preset.std),
-        "interpolation": preset.interpolation,
-    }
+    return Preset(
+        size=size,
+        crop_from=round(size / preset.crop_pct),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        interpolation=preset.interpolation,
+    )
 
 
 def _timm_name(backbone: config.Backbone) -> str:
@@ -159,12 +149,3 @@ def _timm_pretrained(backbone: config.Backbone) -> nn.Module:
             f"backbone.weights=pretrained of {backbone.name} could not be fetched ({reason}): set"
             " backbone.weights=<path of a state dict>, or backbone.weights=random"
         ) from error
-
-
-def weights_id(backbone: config.Backbone, seed: int) -> str:
-    """What tells these weights from any others: a name, a seed or a checksum."""
-    if backbone.weights == "random":
-        return f"random (seed {seed})"
-    if backbone.path:
-        return f"{backbone.path.name} (sha256 {sha256(backbone.path)[:16]})"
-    return backbone.weights

@@ -21,14 +21,15 @@ from src.backbone import Backbone, load_backbone
 from src.checks import UserError
 from src.choices import Compile
 from src.config import Config
-from src.data import GalleryDataModule, PaintingsDataset, Transform
+from src.data import GalleryDataModule, PaintingsDataset
 from src.gallery import Gallery
 from src.launch import OVER_GLOO, placement
-from src.network import transform
 from src.resume import begin, read_record
 from src.reuse import NAMES, SKIPPED, copy_rows, describe
-from src.rows import DONE, FEATURES, Finished, RowWriter, create_rows, keep_rows
+from src.rows import RowWriter
 from src.spread import World
+from src.transforms import Transform
+from src.unfinished import DONE, FEATURES, Finished, create_rows, keep_rows
 
 log = logging.getLogger(__name__)
 
@@ -53,23 +54,23 @@ class OnePass:
 
     gallery: Gallery
     cfg: Config
+    prepare: Transform
     options: dict[str, Any]  # all that the rows depend on
     parent: Path
     world: World
 
     def make(self, layers: list[str]) -> dict[str, Any]:
         """Leave parent/<layer> for each layer; how it went, for metrics.json. Raises UserError."""
-        prepare = transform(self.cfg.backbone, self.cfg.data)
         part, made = self.world.from_first(lambda: self._begun(layers))
         # the first fetches the weights
         backbone = self.world.in_turn(
-            lambda: load_backbone(self.cfg.backbone, made.layers, prepare, self.cfg.seed)
+            lambda: load_backbone(self.cfg.backbone, made.layers, self.prepare, self.cfg.seed)
         )
         if self.cfg.backbone.weights == "random":
             log.warning("the network has random weights: it has learned nothing")
         facts, rows = self.world.from_first(lambda: self._todo(part, backbone))
         if rows:
-            images = self._served(rows, made, prepare)
+            images = self._served(rows, made)
             facts |= self._rates(len(rows), self._predict(backbone, images, part, made))
         self.world.barrier()
         self.world.from_first(lambda: self._finish(part, made.layers))
@@ -126,7 +127,7 @@ class OnePass:
             finished.add(copied, [])
         return facts, [row for row in range(len(works)) if row not in finished.rows]
 
-    def _served(self, rows: list[int], made: Made, prepare: Transform) -> GalleryDataModule:
+    def _served(self, rows: list[int], made: Made) -> GalleryDataModule:
         """This process's share in whole batches, which are the same for any number of processes."""
         batch = made.batch
         batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
@@ -134,7 +135,7 @@ class OnePass:
         workers = self.cfg.data.workers
         if workers is None:
             workers = machine.worker_count(self.cfg.trainer.devices)
-        images = PaintingsDataset(self.gallery, prepare, self.cfg.data.max_pixels)
+        images = PaintingsDataset(self.gallery, self.prepare, self.cfg.data.max_pixels)
         pinned = machine.is_cuda(self.cfg.trainer.accelerator, self.world.device)
         share = [row for each in own for row in each]
         return GalleryDataModule(images, share, batch, workers, pinned)

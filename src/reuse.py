@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from src.checks import UserError
 from src.files import create_npy, part_of, replacing
 from src.gallery import Gallery
-from src.rows import FEATURES, Finished
+from src.unfinished import FEATURES, Finished
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,5 @@
-"""Experiment tracking: wandb and TensorBoard. What goes to them goes through this file."""
+"""Experiment tracking: wandb and TensorBoard. What goes to them goes through this file, which
+imports them where they are on: each takes a second."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
-import wandb
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,6 +22,7 @@ from src.gallery import Gallery
 from src.pictures import thumbnail
 
 if TYPE_CHECKING:
+    import wandb
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
 
@@ -60,6 +61,8 @@ class Tracker:
     def pictures(self, files: dict[str, Path]) -> None:
         """Pictures that the run has written, by name."""
         if self.wandb_run:
+            import wandb
+
             self.wandb_run.log({name: wandb.Image(str(path)) for name, path in files.items()})
         if self.board:
             for name, path in files.items():
@@ -69,6 +72,8 @@ class Tracker:
     def distributions(self, values: dict[str, NDArray[Any]]) -> None:
         """Histograms."""
         if self.wandb_run:
+            import wandb
+
             self.wandb_run.log({k: wandb.Histogram(v.tolist()) for k, v in values.items()})
         if self.board:
             for name, scores in values.items():
@@ -83,6 +88,8 @@ class Tracker:
             encoding_errors="surrogateescape",
         )
         if self.wandb_run:
+            import wandb
+
             images = [wandb.Image(thumbnail(gallery.root / file, 128)) for file in hubs["file"]]
             shown = wandb.Table(["image", "file", "neighbor_of"])
             for image, line in zip(images, hubs.to_numpy().tolist(), strict=True):
@@ -123,6 +130,8 @@ def track_sweep(table: pd.DataFrame, options: Tracking, folder: Path) -> None:
     """A sweep's leaderboard as a table of wandb's, in a run of its own in the sweep's group."""
     with _wandb_run(options, folder, {}, folder) as run:
         if run:
+            import wandb
+
             shown = table.astype(object).where(table.notna(), None)
             run.log({"leaderboard": wandb.Table(dataframe=shown, allow_mixed_types=True)})
 
@@ -153,6 +162,8 @@ def _wandb_run(
 def _start_wandb(
     options: Tracking, folder: Path, settings: dict[str, Any], sweep: Path | None
 ) -> "wandb.Run":
+    import wandb
+
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, init_timeout=60)
     try:
         return wandb.init(

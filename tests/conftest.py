@@ -80,13 +80,12 @@ def cfg(paintings: Path, tmp_path: Path) -> Config:
 @pytest.fixture
 def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images of 32 pixels instead of 224 for the network, for speed."""
-    from src import embed, one_pass
+    from src import embed
 
     full = embed.transform
-    for stage in (embed, one_pass):
-        monkeypatch.setattr(
-            stage, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
-        )
+    monkeypatch.setattr(
+        embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
+    )
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from src.backbone import load_backbone as load
 from src.checks import UserError, model_names
 from src.choices import Pooling, Resize
 from src.config import Backbone as Options
-from src.data import Batch, Transform
+from src.data import Batch
 from src.layers import joined_layers
-from src.network import transform
+from src.network import preset_of
 from src.sources import Data
+from src.transforms import Transform, transform
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -56,7 +57,7 @@ def images(side: int) -> Tensor:
 
 def load_backbone(options: Options, side: int, seed: int) -> Backbone:
     prepare = Transform(Resize.squash, side, side, None, MEAN, STD)
-    return load(options, joined_layers(options), prepare, seed)
+    return load(options, joined_layers(options, preset_of(options)), prepare, seed)
 
 
 def rows_of(backbone: Backbone, side: int) -> Tensor:
@@ -226,12 +227,12 @@ def test_token_pooling_needs_tokens() -> None:
 
 
 def test_the_transform_is_what_the_weights_expect() -> None:
-    made = transform(Options(name="resnet50"), Data(resize=Resize.pad, image_size="300"))
+    made = transform(preset_of(Options(name="resnet50")), Data(resize=Resize.pad, image_size="300"))
     assert (made.resize, made.size, made.crop_from, made.longer_side) == (Resize.pad, 224, 232, 300)
     assert (made.mean, made.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert made.interpolation == "bilinear"
-    assert transform(untrained("features", "swin_t"), Data()).interpolation == "bicubic"
-    assert transform(untrained("layer1"), Data()).crop_from == 256
+    assert preset_of(untrained("features", "swin_t")).interpolation == "bicubic"
+    assert preset_of(untrained("layer1")).crop_from == 256
 
 
 def test_model_names_are_torchvisions() -> None:

@@ -8,10 +8,11 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode, v2
 
 from src.choices import Decode, Resize
-from src.data import GalleryDataModule, PaintingsDataset, Transform, collate
+from src.data import GalleryDataModule, PaintingsDataset, collate
 from src.folder import folder_gallery
 from src.gallery import Gallery
 from src.images import load_rgb
+from src.transforms import Transform
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SQUASH = Transform(Resize.squash, 32, 40, None, MEAN, STD)

@@ -22,7 +22,8 @@ from src.data import Batch, GalleryDataModule, collate
 from src.embed import embed
 from src.folder import folder_gallery
 from src.gallery import Gallery
-from src.rows import Finished, RowWriter, create_rows
+from src.rows import RowWriter
+from src.unfinished import Finished, create_rows
 from tests.options import changed
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

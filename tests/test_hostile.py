@@ -27,12 +27,13 @@ from torchvision import transforms
 
 from src.choices import Accelerator, Resize
 from src.config import Backbone, Config, Trainer
-from src.data import CHANGED, PaintingsDataset, Transform
+from src.data import CHANGED, PaintingsDataset
 from src.embed import Embeddings, embed
 from src.folder import folder_gallery
 from src.gallery import Gallery
 from src.images import MAX_SCANS, METADATA, Unreadable, check_whole, load_rgb
 from src.sources import Folder
+from src.transforms import Transform
 from tests.bench.similarity import memory
 from tests.test_embed import MEAN, STD, trunk
 from tests.test_images import STORED, huge

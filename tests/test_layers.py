@@ -17,6 +17,7 @@ from src.embed import Embeddings, embed
 from src.folder import folder_gallery
 from src.gallery import Gallery
 from src.layers import joined_layers, written_layers
+from src.network import preset_of
 from src.reuse import join_layers
 from src.sources import Folder
 from tests.options import changed
@@ -85,8 +86,10 @@ def test_only_what_is_missing_is_made(cfg, gallery):
     ],
 )
 def test_which_layers_are_written(options, joined, written):
-    backbone = Backbone(**options)
-    assert (joined_layers(backbone), written_layers(backbone)) == (joined, written)
+    backbone = Backbone(weights="random", **options)
+    preset = preset_of(backbone)
+    found = joined_layers(backbone, preset), written_layers(backbone, preset)
+    assert found == (joined, written)
 
 
 @pytest.mark.parametrize("parts", [["layer3", "avgpool"], ["layer2", "layer1", "layer4"]])

@@ -14,8 +14,7 @@ from src.checks import UserError
 from src.config import Backbone, Config
 from src.embed import embed
 from src.folder import folder_gallery
-from src.network import load_network, pretrained, transform
-from src.sources import Data
+from src.network import load_network, preset_of, pretrained
 
 # side of the square, pixels before a crop, interpolation, width of a row: what their authors say
 EXPECTED = {
@@ -54,7 +53,7 @@ def test_a_backbone_runs_as_its_weights_expect(name, paintings, tmp_path):
     gallery = folder_gallery(paintings, None, 3, 0, Path(cfg.outputs))
     made = embed(gallery, cfg)
     size, crop_from, interpolation, width = EXPECTED[name]
-    prepare = transform(weights, cfg.data)
+    prepare = preset_of(weights)
     assert (prepare.size, prepare.crop_from) == (size, crop_from)
     assert prepare.interpolation == interpolation
     assert made.features.shape == (3, width)
@@ -82,7 +81,7 @@ def test_timm_weights_from_a_file(tmp_path):
 )
 def test_what_timm_does_not_know_is_refused(name, message):
     with pytest.raises(UserError, match=message):
-        transform(Backbone(name=name, weights="pretrained"), Data())
+        preset_of(Backbone(name=name, weights="pretrained"))
 
 
 def test_timm_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):

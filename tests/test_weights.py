@@ -18,7 +18,8 @@ from torchvision import models
 
 from src.checks import UserError
 from src.config import Backbone
-from src.network import load_network, weights_id
+from src.network import load_network
+from src.presets import weights_id
 
 FILE = "squeezenet1_1-b8a52dc0.pth"  # torchvision's
 PUBLISHED = Backbone(name="squeezenet1_1", weights="IMAGENET1K_V1", layer="features")

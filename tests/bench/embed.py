@@ -28,8 +28,9 @@ from src.data import PaintingsDataset
 from src.embed import embed
 from src.folder import folder_gallery
 from src.gallery import Gallery
-from src.network import transform
+from src.network import preset_of
 from src.sources import Folder
+from src.transforms import transform
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -73,7 +74,7 @@ def this_version(gallery: Gallery, cfg: Config) -> tuple[float, dict[str, float]
 
 def network_alone(cfg: Config, n: int, device: torch.device) -> float:
     """Images a second of the compiled network, on random pixels that are there."""
-    prepare = transform(cfg.backbone, cfg.data)
+    prepare = transform(preset_of(cfg.backbone), cfg.data)
     backbone = load_backbone(cfg.backbone, ["layer4"], prepare, 0).to(device)
     size = cfg.data.batch_size or machine.batch_size(device)
     pixels = torch.randint(0, 256, (size, 224, 224, 3), dtype=torch.uint8, device=device)
@@ -111,7 +112,9 @@ def plain_decoding(gallery: Gallery) -> float:
 
 def decoding_alone(gallery: Gallery, cfg: Config) -> float:
     """Images a second through decoding and resizing, in this thread."""
-    images = PaintingsDataset(gallery, transform(cfg.backbone, cfg.data), cfg.data.max_pixels)
+    images = PaintingsDataset(
+        gallery, transform(preset_of(cfg.backbone), cfg.data), cfg.data.max_pixels
+    )
     began = time.perf_counter()
     for row in range(len(images)):
         assert not isinstance(images[row][1], str)
