@@ -1,7 +1,8 @@
 """What options are checked with. Nothing heavy is imported here."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
@@ -13,6 +14,17 @@ class UserError(Exception):
     """What a user can mend: shown as one line, with the value, the bound and the way out."""
 
     code = 2  # the program's exit code
+    at_work = False  # whether work had begun, whose log is worth keeping
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Mark a UserError of this block as one that ends work: the run's folder and log are kept."""
+    try:
+        yield
+    except UserError as error:
+        error.at_work = True
+        raise
 
 
 def near(word: str, known: Iterable[str]) -> str:

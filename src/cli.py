@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.checks import UserError, near
 from src.config import Config
 from src.launch import is_first, started
+from src.refused import discard_run_folder
 from src.sources import Demo, Folder, Nga
 from src.sweep import Sweep
 
@@ -78,6 +79,10 @@ def refusals() -> Iterator[None]:
         text, alone = one_line(error), HydraConfig.get().mode is RunMode.RUN
         if text is None and alone:
             raise
+        # what the file system refuses comes at any time, all other errors tell
+        at_work = error.at_work if isinstance(error, UserError) else isinstance(error, OSError)
+        if text is not None and not at_work:
+            discard_run_folder()
         log.error("error: %s", text or f"{type(error).__name__}: {error}")
         if alone:
             raise _Refused from error

@@ -54,6 +54,7 @@ class ManyMissing(UserError):
     """More images are missing than download.max_failed admits."""
 
     code = 1
+    at_work = True
 
 
 @hydra.main(version_base="1.3", config_path=str(cli.CONFIGS), config_name="run")

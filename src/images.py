@@ -3,6 +3,7 @@
 import errno
 import io
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,14 +23,42 @@ MEASURABLE = 2**27  # pixels that a file may have room for, where only its size 
 MAX_SCANS = 100  # of a JPEG; encoders make about 10
 MAX_PIECES = 2**18  # strips or tiles; as many as 65,535 lines in four planes
 NOT_THE_FILES = (errno.EMFILE, errno.ENFILE, errno.ESTALE)  # faults that pass
-warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd EXIF and the like
-Image.MAX_IMAGE_PIXELS = None  # data.max_pixels is the limit, held before an image is decoded
 
 Needed = Callable[[int, int], tuple[int, int]]  # width and height of the file -> least of use
 
 
 class Unreadable(Exception):
     """An image that is left out; the message is the reason that skipped.csv gives."""
+
+
+class _PillowSettings:
+    """Pillow's limit on pixels and its warnings of odd metadata, both off while any thread reads.
+
+    They are settings of the whole process, so they are put back when the last reader leaves.
+    data.max_pixels is the limit here, held before an image is decoded.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._readers = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._readers:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+                self._warnings = warnings.catch_warnings()
+                self._warnings.__enter__()
+                warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+            self._readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                Image.MAX_IMAGE_PIXELS = self._limit
+                self._warnings.__exit__(None, None, None)
+
+
+_SETTINGS = _PillowSettings()
 
 
 def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image.Image:
@@ -40,7 +69,7 @@ def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image
     pixel takes up to 16 bytes, in WebP 20, in JPEG 2000 25.
     """
     try:
-        with _opened(path, max_pixels) as image:
+        with _SETTINGS, _opened(path, max_pixels) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
@@ -142,7 +171,7 @@ def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
     Raises Unreadable for what is no raster image, is cut off, or has more than max_pixels.
     """
     try:
-        with Image.open(io.BytesIO(body), formats=FETCHED) as image:
+        with _SETTINGS, Image.open(io.BytesIO(body), formats=FETCHED) as image:
             width, height = _upright(image)
             if width * height > max_pixels:
                 raise Unreadable(f"{width * height} pixels, more than data.max_pixels={max_pixels}")
@@ -159,7 +188,7 @@ def check_whole(body: bytes, max_pixels: int) -> tuple[int, int]:
 def pixel_size(path: Path) -> tuple[int, int] | None:
     """Width and height of the upright picture by the file's header, None where it has none."""
     try:
-        with _opened(path, MEASURABLE) as image:
+        with _SETTINGS, _opened(path, MEASURABLE) as image:
             return _upright(image)
     except Exception:  # whatever a parser met; load_rgb gives the reason
         return None

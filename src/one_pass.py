@@ -18,7 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from src import machine
 from src.backbone import Backbone, load_backbone
-from src.checks import UserError
+from src.checks import UserError, at_work
 from src.choices import Compile
 from src.config import Config
 from src.data import GalleryDataModule, PaintingsDataset
@@ -73,7 +73,8 @@ class OnePass:
             images = self._served(rows, made)
             facts |= self._rates(len(rows), self._predict(backbone, images, part, made))
         self.world.barrier()
-        self.world.from_first(lambda: self._finish(part, made.layers))
+        with at_work():
+            self.world.from_first(lambda: self._finish(part, made.layers))
         return facts
 
     def _begun(self, layers: list[str]) -> tuple[Path, Made]:
@@ -155,7 +156,8 @@ class OnePass:
             start = time.perf_counter()
             if made.compiler:
                 backbone.compile_for(made.batch, self.cfg.trainer.compile is Compile.always)
-            _run(trainer, backbone, images)
+            with at_work():
+                _run(trainer, backbone, images)
             seconds = time.perf_counter() - start - backbone.compile_seconds
         return {
             "embed_seconds": seconds,

@@ -18,6 +18,7 @@ from src.csls import NEAREST, csls_penalty
 from src.embed import Embeddings
 from src.files import replacing
 from src.gallery import most
+from src.machine import device_of
 from src.postprocess import fit_center, fit_whiten
 from src.progress import progress
 from src.resume import hash_of
@@ -26,8 +27,6 @@ from src.spread import ALONE, World
 from src.tiles import row_norms
 
 log = logging.getLogger(__name__)
-
-DEVICES = {Accelerator.auto: "auto", Accelerator.gpu: "cuda"}  # float64 needs one of these or cpu
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class Ranking:
     top: Neighbors  # top_k of each image, which are saved
     deep: Neighbors  # evaluation.depth of each image, for the metrics
     matrix: Path | None  # of storage=full
+    device: str  # that compared: cpu or cuda
 
 
 def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE) -> Ranking:
@@ -53,12 +53,13 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
     if matrix and matrix.exists():
         log.info("similarity: the matrix is already in %s", matrix)
     world.from_first(lambda: check_finite(features, embeddings.gallery.files))
+    device = comparison_device(cfg.trainer.accelerator, world)
     search = partial(
         top_k,
         features,
         block_size=options.block,
         precision=options.precision.value,
-        device=world.device or DEVICES.get(cfg.trainer.accelerator, "cpu"),
+        device=device,
         groups=groups,
         matrix=matrix,
         dtype=options.dtype.value,
@@ -77,7 +78,19 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.unproven)
     if world.first:
         save(top, embeddings.gallery.files, folder)
-    return Ranking(features, top, deep, matrix)
+    return Ranking(features, top, deep, matrix, torch.device(device).type)
+
+
+def comparison_device(accelerator: Accelerator, world: World = ALONE) -> str:
+    """The device that multiplies: the one that embeds, but the CPU in place of Apple's MPS.
+
+    MPS has no float64, which the offsets of the fast pass need. That is said in the log.
+    """
+    device = device_of(accelerator, world.device)
+    if device.type == "mps":
+        log.info("similarity: compared on the CPU, since MPS has no float64")
+        return "cpu"
+    return str(device)
 
 
 def local_scaling(

@@ -49,12 +49,15 @@ class RowWriter(BasePredictionWriter):
         for file in self._files if self.world.size > 1 else []:
             # without, an NFS client writes whole pages, with what it takes for others' rows
             fcntl.flock(file, fcntl.LOCK_SH)
+        self._before = signal.getsignal(signal.SIGTERM)
         self._bar = progress(None, "embedding", self.todo, " images", shown=self.world.first)
         self._flushed = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._before)
         self._flush()
         for file in self._files:
             file.close()

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import cli
+from src.checks import at_work
 from src.config import Config
 from src.launch import launch
 from src.progress import Clock
@@ -44,14 +45,14 @@ def run(cfg: Config, folder: Path) -> None:
     with tracking(cfg, folder) if world.first else nullcontext() as tracker:
         with clock("embed"):
             embeddings = embed(gallery, cfg, world)
-        with clock("rank"):
+        with at_work(), clock("rank"):
             ranking = rank(embeddings, cfg, folder, world)
         world.close()
         if tracker is None:
             return  # the first process does the rest
         with clock("evaluate"):
             metrics = measure(ranking, embeddings.gallery, cfg, folder)
-        metrics["missing"] = gallery.missing
+        metrics |= {"missing": gallery.missing, "comparison_device": ranking.device}
         metrics |= embeddings.facts | clock.seconds | machine.peak_memory()
         images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)
         tracker.metrics(metrics)

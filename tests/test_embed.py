@@ -2,6 +2,8 @@ import csv
 import os
 import re
 import shutil
+import signal
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -236,3 +238,31 @@ def test_the_log_says_what_is_done_and_nothing_else_speaks(
     out, err = capfd.readouterr()
     assert out == ""
     assert all(line.startswith("embedding") for line in err.replace("\r", "\n").split())
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_sigterm_is_handled_as_before_after_embedding(cfg, gallery, error, monkeypatch):
+    def handler(*_: object) -> None: ...
+
+    def fail(*_: object) -> None:
+        assert signal.getsignal(signal.SIGTERM) is not handler
+        raise error
+
+    if error:
+        monkeypatch.setattr(RowWriter, "write_on_batch_end", fail)
+    original = signal.signal(signal.SIGTERM, handler)
+    try:
+        with pytest.raises(error) if error else nullcontext():
+            embed(gallery, cfg)
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, original)
+
+
+def test_the_writer_itself_puts_the_handler_back(tmp_path):
+    create_rows(tmp_path, 4, {"a": 2})
+    original = signal.getsignal(signal.SIGTERM)
+    with RowWriter(tmp_path, ["a"], list("abcd"), 4) as writer:
+        writer.on_predict_start()
+        assert signal.getsignal(signal.SIGTERM) is not original
+    assert signal.getsignal(signal.SIGTERM) is original

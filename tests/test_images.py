@@ -1,5 +1,7 @@
 import os
 import struct
+import threading
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -182,3 +184,30 @@ def test_the_size_is_that_of_the_upright_picture(
     Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
     assert pixel_size(tmp_path / "a.jpg") == size
     assert load_rgb(tmp_path / "a.jpg", 10_000).size == size
+
+
+def test_settings_of_the_process_are_as_before_and_off_while_any_thread_reads(tmp_path):
+    path = save(tmp_path / "a.png", UPRIGHT)
+    before = Image.MAX_IMAGE_PIXELS, warnings.filters[:]
+    assert before[0] is not None
+    inside, done, seen = threading.Event(), threading.Event(), []
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        """Stay inside of load_rgb while others come and go."""
+        inside.set()
+        assert done.wait(60)
+        seen.append(Image.MAX_IMAGE_PIXELS)
+        return width, height
+
+    slow = threading.Thread(target=load_rgb, args=(path, LIMIT, needed))
+    slow.start()
+    assert inside.wait(60)
+    load(path)
+    (tmp_path / "none.png").write_text("no image")
+    with pytest.raises(Unreadable):
+        load(tmp_path / "none.png")
+    assert Image.MAX_IMAGE_PIXELS is None
+    done.set()
+    slow.join()
+    assert seen == [None]
+    assert (Image.MAX_IMAGE_PIXELS, warnings.filters[:]) == before

@@ -35,7 +35,7 @@ def measured(gallery: Gallery, cfg: Config, folder: Path) -> dict:
     deep = top_k(FEATURES, K, groups=gallery.groups(cfg.similarity))
     k = cfg.similarity.top_k
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], 0)
-    return measure(Ranking(torch.tensor(FEATURES), top, deep, None), gallery, cfg, folder)
+    return measure(Ranking(torch.tensor(FEATURES), top, deep, None, "cpu"), gallery, cfg, folder)
 
 
 def names(metrics: dict) -> set[str]:

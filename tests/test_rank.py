@@ -1,17 +1,11 @@
-from pathlib import Path
+import logging
 
 import pytest
 import torch
 
 from src.checks import UserError
-from src.choices import Postprocess
-from src.config import Backbone, Config, Similarity
-from src.embed import embed
-from src.folder import folder_gallery
-from src.rank import check_finite, postprocess
-from src.retrieval import retrieval
-from src.similarity import top_k
-from src.sources import Folder
+from src.choices import Accelerator
+from src.rank import check_finite, comparison_device
 
 
 def test_rows_that_are_not_finite_are_refused_by_the_image_name() -> None:
@@ -22,20 +16,18 @@ def test_rows_that_are_not_finite_are_refused_by_the_image_name() -> None:
         check_finite(features, ["a", "b", "c", "d"])
 
 
-def test_whitening_finds_more_of_the_same_artist(shared_data: Path, tmp_path: Path) -> None:
-    images, labels = shared_data / "paintings", shared_data / "paintings" / "manifest.csv"
-    weights = str(shared_data / "weights" / "squeezenet1_1.pth")
-    cfg = Config(
-        data=Folder(images=str(images), labels=str(labels)),
-        backbone=Backbone("squeezenet1_1", weights, "features.7"),
-        outputs=str(tmp_path),
-    )
-    embeddings = embed(folder_gallery(images, labels, None, 0, tmp_path), cfg)
-    artists = embeddings.gallery.labels("artist")
-    groups = embeddings.gallery.groups(cfg.similarity)
-    precision = {}
-    for kind in Postprocess:
-        features = postprocess(embeddings, Similarity(postprocess=kind), tmp_path)
-        metrics, _ = retrieval("artist", artists, top_k(features, 1).index, groups)
-        precision[kind] = metrics["artist/precision_at_1"]
-    assert precision[Postprocess.whiten] >= precision[Postprocess.none] + 0.05
+@pytest.mark.parametrize("accelerator", [Accelerator.mps, Accelerator.auto])
+def test_apples_gpu_does_not_compare_and_the_log_says_so(accelerator, monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with caplog.at_level(logging.INFO):
+        assert comparison_device(accelerator) == "cpu"
+    assert "compared on the CPU, since MPS has no float64" in caplog.text
+
+
+def test_other_devices_compare_where_they_embed(monkeypatch, caplog):
+    assert comparison_device(Accelerator.cpu) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert comparison_device(Accelerator.gpu) == "cuda:0"
+    assert comparison_device(Accelerator.auto) == "cuda:0"
+    assert not caplog.text

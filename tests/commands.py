@@ -1,0 +1,70 @@
+"""The project's commands in this process, as a process of their own would run them."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from unittest import mock
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+# what runs import when they need it, here so that no test's own time has it
+import src.embed
+import src.measure
+import src.rank
+import src.report
+import src.track  # noqa: F401
+from src import cli
+from src.sweep import Sweep
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command leaves to whoever called it; named as in subprocess.CompletedProcess."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(module: str, *words: str) -> Ended:
+    """Run python -m module, a Hydra command, with these words; a bug's exception is raised."""
+    out, err = StringIO(), StringIO()
+    with ExitStack() as stack:
+        stack.enter_context(undone())
+        stack.enter_context(mock.patch.object(sys, "argv", [module, *words]))
+        stack.enter_context(chdir(ROOT))
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        try:
+            code = cli.command(import_module(module).main)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what a command sets for its whole process: logging, the environment, Hydra, Sweep."""
+    root, raising = logging.getLogger(), logging.raiseExceptions
+    handlers, level = root.handlers[:], root.level
+    hydra, running = HydraConfig.instance().cfg, GlobalHydra.instance().hydra
+    root.handlers = []
+    with mock.patch.dict(os.environ), mock.patch.object(Sweep, "folder", None):
+        GlobalHydra.instance().clear()
+        try:
+            yield
+        finally:
+            for handler in root.handlers:
+                handler.close()
+            root.handlers, logging.raiseExceptions = handlers, raising
+            root.setLevel(level)
+            HydraConfig.instance().cfg, GlobalHydra.instance().hydra = hydra, running
