@@ -1,42 +1,71 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run test check format dashboard clean
+.PHONY: help setup lock run test test-slow test-all check format dashboard clean
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# CPU=1: torch without CUDA, 1 GB instead of 6
+UV := $(VENV)/bin/uv
+# CPU=1: torch without CUDA, 1 GB instead of 6. torch and torchvision go unchecked: the lock lacks these builds' hashes
 CPU ?=
-NO_CUDA := $(if $(CPU),grep -vE '^(nvidia-|cuda-|triton)',cat)
-BACKEND := $(if $(CPU),--torch-backend cpu)
+TORCH := (torch|torchvision)==
+CUDA := (nvidia-|cuda-|triton==)
+# Test files that run side by side
+JOBS ?= 2
+PYTEST := $(PY) -m pytest -n $(JOBS) --dist loadfile
+# Requirements of the lock by their first line, which is not indented as the lines of hashes after it are
+pick = awk '/^[^ ]/ { picked = $$0 $(1) } picked' requirements.lock
+# What the commands import: setup does so once, so that bytecode is there for those that may not write it
+COMMANDS := src.run, src.download, src.show, src.report, src.embed, src.one_pass, src.measure, src.rank, src.track, \
+	torch.utils.tensorboard, openvino, wandb
+# Where it is set, as in containers and CI, every process would compile torch, Lightning and sympy again: 10 s each
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(VENV)/.complete ## Make .venv from requirements.lock (CPU=1: without CUDA)
 
-# The stamp comes last, so that an install that was cut off is done again.
-$(VENV)/.complete: requirements.lock
+$(UV): requirements.lock
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
-	$(NO_CUDA) requirements.lock > $(VENV)/wanted.txt
-	$(VENV)/bin/uv pip sync --python $(PY) $(BACKEND) $(VENV)/wanted.txt
+	$(call pick,~ /^uv==/) > $(VENV)/uv.txt
+	$(PY) -m pip install --quiet --require-hashes -r $(VENV)/uv.txt
 	touch $@
 
-lock: ## Pin the newest versions that pyproject.toml admits
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet uv
-	$(VENV)/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 \
-		--all-extras --group dev --no-annotate --no-header pyproject.toml -o requirements.lock
+# The stamp comes last, so that an install that was cut off is done again.
+$(VENV)/.complete: $(UV)
+	$(call pick,$(if $(CPU),!~ /^($(TORCH)|$(CUDA))/,~ /./)) > $(VENV)/wanted.txt
+	$(UV) pip sync --python $(PY) --require-hashes --build-constraints requirements.lock $(VENV)/wanted.txt
+	$(if $(CPU),$(UV) pip install --python $(PY) --no-deps --torch-backend cpu \
+		$$($(call pick,~ /^$(TORCH)/) | sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p'))
+	$(PY) -c "import $(COMMANDS)"
+	touch $@
+
+lock: $(UV) ## Pin the newest versions that pyproject.toml admits and that are a week old
+	$(UV) pip compile --quiet --universal --upgrade --exclude-newer "1 week" --python-version 3.11 --all-extras \
+		--group dev --generate-hashes --no-annotate --no-header pyproject.toml -o requirements.lock
 
 run: setup ## Draw the demo gallery and find every painting's neighbors
 	$(PY) -m src.run experiment=demo
 
-test: setup ## Run the tests
-	$(PY) -m pytest
+test: setup ## Run the quick tests (JOBS=2 files side by side)
+	$(PYTEST) -m "not slow"
 
-check: setup ## Lint, formatting, types
+test-slow: setup ## Run the tests that make test leaves out
+	$(PYTEST) -m slow
+
+test-all: setup ## Run all tests
+	$(PYTEST)
+
+# pip-audit ends with 1 where it finds something and where nobody answers; only the latter is an exception of requests
+AUDIT = pip-audit --no-deps --disable-pip -r requirements.lock -s osv --timeout 5 --progress-spinner off
+
+check: setup ## Lint, formatting, types, known vulnerabilities of what the lock pins
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	@if $(VENV)/bin/$(AUDIT) 2> $(VENV)/audit.txt; then tail -n 1 $(VENV)/audit.txt; \
+	elif grep -q '^requests\.exceptions' $(VENV)/audit.txt; then \
+		echo "Known vulnerabilities: not checked, OSV does not answer from here"; \
+	else cat $(VENV)/audit.txt; exit 1; fi
 
 format: setup ## Format the code
 	$(VENV)/bin/ruff check --fix .

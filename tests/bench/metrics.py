@@ -42,7 +42,7 @@ def invented(n: int, d: int, depth: int, k: int) -> tuple[Ranking, Gallery]:
         works[column] = np.where(draw.random(n) < 0.1, "", mixed.astype(str))
     top = Neighbors(index[:, :k], score[:, :k], 0)
     frame = pd.DataFrame({name: np.asarray(values).astype(str) for name, values in works.items()})
-    return Ranking(features, top, deep, None), Gallery("invented", Path(), frame)
+    return Ranking(features, top, deep, None, "cpu"), Gallery("invented", Path(), frame)
 
 
 def watched(peak: list[int], done: threading.Event) -> None:
