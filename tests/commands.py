@@ -10,6 +10,7 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from unittest import mock
+from weakref import WeakValueDictionary
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 # what runs import when they need it, here so that no test's own time has it
 import src.embed
 import src.measure
+import src.one_pass
 import src.rank
 import src.report
 import src.track  # noqa: F401
@@ -55,16 +57,21 @@ def command(module: str, *words: str) -> Ended:
 def undone() -> Iterator[None]:
     """Undo what a command sets for its whole process: logging, the environment, Hydra, Sweep."""
     root, raising = logging.getLogger(), logging.raiseExceptions
-    handlers, level = root.handlers[:], root.level
+    handlers, level, root.handlers = root.handlers, root.level, []
     hydra, running = HydraConfig.instance().cfg, GlobalHydra.instance().hydra
-    root.handlers = []
-    with mock.patch.dict(os.environ), mock.patch.object(Sweep, "folder", None):
-        GlobalHydra.instance().clear()
+    GlobalHydra.instance().clear()
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ))
+        stack.enter_context(mock.patch.object(Sweep, "folder", None))
+        # Hydra has logging close all handlers that it knows of, pytest's and absl's among them
+        stack.enter_context(mock.patch.object(logging, "_handlers", WeakValueDictionary()))
+        stack.enter_context(mock.patch.object(logging, "_handlerList", []))
         try:
             yield
         finally:
             for handler in root.handlers:
-                handler.close()
+                if isinstance(handler, logging.FileHandler):
+                    handler.close()
             root.handlers, logging.raiseExceptions = handlers, raising
             root.setLevel(level)
             HydraConfig.instance().cfg, GlobalHydra.instance().hydra = hydra, running

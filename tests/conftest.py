@@ -1,6 +1,7 @@
 import faulthandler
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
+from hypothesis import settings
 from PIL import Image
 
-from src.choices import Accelerator, WandbMode
-from src.config import Backbone, Config, Similarity, Tracking, Trainer
-from src.sources import Folder
+from src.collection import draw_collection
+from src.config import Config
+from src.files import alone
+from src.folder import folder_gallery
+from tests import budget
+from tests.options import small
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -21,7 +26,18 @@ if TYPE_CHECKING:
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--use-angle=swiftshader"]
 FLAGS += ["--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("repeatable")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that takes long and is not marked slow."""
+    if item.get_closest_marker("slow"):
+        return (yield)
+    with budget.budget(budget.SECONDS):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +62,9 @@ def paintings(tmp_path: Path) -> Path:
     return drawn(tmp_path / "paintings")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kept_paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, for all tests of a file."""
+    """The same for all tests, to read only."""
     return drawn(tmp_path_factory.mktemp("kept") / "paintings")
 
 
@@ -67,25 +83,65 @@ def drawn(folder: Path) -> Path:
 @pytest.fixture
 def cfg(paintings: Path, tmp_path: Path) -> Config:
     """A run over the small paintings, with a small network and no trackers."""
-    return Config(
-        data=Folder(images=str(paintings)),
-        backbone=Backbone(name="resnet18", weights="random", layer="layer1", layers=[]),
-        similarity=Similarity(top_k=3),
-        tracking=Tracking(wandb=WandbMode.off, tensorboard=False),
-        trainer=Trainer(accelerator=Accelerator.cpu),
-        outputs=str(tmp_path / "outputs"),
-    )
+    return small(paintings, tmp_path / "outputs")
+
+
+@pytest.fixture(scope="session")
+def finished_run(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the kept paintings, to read only; outputs is parents[2]."""
+    from src.run import run
+
+    outputs = tmp_path_factory.mktemp("finished") / "outputs"
+    folder = outputs / "runs" / "2026-01-01" / "12-00-00-000000"
+    folder.mkdir(parents=True)
+    run(small(kept_paintings, outputs), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is outputs/demo after the collection was drawn, to read only; one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "outputs" / "demo"
+    with alone(folder):
+        draw_collection(folder / "seed-0")
+    return folder
 
 
 @pytest.fixture
 def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images of 32 pixels instead of 224 for the network, for speed."""
+    make_squares_small(monkeypatch)
+
+
+def make_squares_small(replaced: pytest.MonkeyPatch) -> None:
+    """Let the network have images of 32 pixels."""
     from src import embed
 
     full = embed.transform
-    monkeypatch.setattr(
+    replaced.setattr(
         embed, "transform", lambda *options: replace(full(*options), size=32, crop_from=36)
     )
+
+
+@pytest.fixture(scope="session")
+def embedded_once(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Outputs with the rows of the kept paintings' small squares, to read only."""
+    from src.embed import embed
+
+    cfg = small(kept_paintings, tmp_path_factory.mktemp("embedded") / "outputs")
+    with pytest.MonkeyPatch.context() as replaced:
+        make_squares_small(replaced)
+        embed(folder_gallery(kept_paintings, None, None, 0, Path(cfg.outputs)), cfg)
+    return Path(cfg.outputs)
+
+
+@pytest.fixture
+def embedded(
+    embedded_once: Path, kept_paintings: Path, small_squares: None, tmp_path: Path
+) -> Config:
+    """A configuration whose rows are there; the paintings are to be read only."""
+    return small(kept_paintings, shutil.copytree(embedded_once, tmp_path / "outputs"))
 
 
 @pytest.fixture

@@ -61,10 +61,12 @@ QUICK = Patience(attempts=4, first_wait=0.01, connect=2, silence=1, body=1.5)
 LIMITS = Limits(bytes=60_000, pixels=10**6)
 
 
-def download_all(museum: Museum, folder: Path, **options: Any) -> Fetched:
-    """One download of all that the museum has, at full speed but for the options."""
+def download_all(
+    museum: Museum, folder: Path, patience: Patience = QUICK, **options: Any
+) -> Fetched:
+    """Download all that the museum has once, at full speed but for the options."""
     chosen = Download(**({"requests_per_second": 0} | options))
-    web = Web(chosen.requests_per_second, chosen.workers, chosen.contact, QUICK)
+    web = Web(chosen.requests_per_second, chosen.workers, chosen.contact, patience)
     return fetch_missing(catalog_of(museum), folder, chosen, LIMITS, web)
 
 

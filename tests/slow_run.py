@@ -1,13 +1,15 @@
-"""src.run slowed down, and what is finished saved at once: for tests that kill it.
+"""src.run as a command whose process of rank HELD stops before a piece of work until it is killed;
+for tests of launchers.
 
-Each tile that is computed is a line of the file that TILES names, and each batch that is embedded
-one of BATCHES; each takes SLOW milliseconds where its file is named.
+That is tile number TILE of its own, or batch number BATCH. It writes its process id to the file
+TOLD. All that is finished is saved at once, and the others notice at once.
 """
 
 import os
+import signal
 import sys
-import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +17,27 @@ from src import cli, matrix, resume, rows, spread
 from src.run import main
 from src.tiles import Centered
 
-spread.BEAT, resume.SECONDS, matrix.SECONDS, rows.SECONDS = 0.5, 0.2, 0.2, 0.2
+spread.BEAT = rows.SECONDS = matrix.SECONDS = resume.SECONDS = resume.SLOWER = 0
 
 
-def slowed(work: Callable[..., Any], name: str) -> Callable[..., Any]:
-    def slowly(*arguments: Any) -> Any:
-        if name in os.environ:
-            time.sleep(float(os.environ["SLOW"]) / 1000)
-            with Path(os.environ[name]).open("a") as file:
-                file.write("one\n")
+def held(work: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return what does the work, but for the one piece that the variable names."""
+    pieces = count()
+
+    def work_or_stop(*arguments: Any) -> Any:
+        """Stop where it is said."""
+        own = os.environ.get("LOCAL_RANK", "0") == os.environ["HELD"]
+        if own and next(pieces) == int(os.environ.get(name, "-1")):
+            Path(os.environ["TOLD"]).write_text(f"{os.getpid()}\n")
+            while True:
+                signal.pause()
         return work(*arguments)
 
-    return slowly
+    return work_or_stop
 
 
-Centered.tile = slowed(Centered.tile, "TILES")  # type: ignore[method-assign]
-write = slowed(rows.RowWriter.write_on_batch_end, "BATCHES")
+Centered.tile = held(Centered.tile, "TILE")  # type: ignore[method-assign]
+write = held(rows.RowWriter.write_on_batch_end, "BATCH")
 rows.RowWriter.write_on_batch_end = write  # type: ignore[method-assign]
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,12 +15,14 @@ KEYS = "image_id file object_id title artist date classification school style me
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+def folder(drawn_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn collection, to write into."""
+    return shutil.copytree(drawn_demo / "seed-0", tmp_path_factory.mktemp("demo") / "seed-0")
 
 
 @pytest.fixture(scope="module")
 def works(folder: Path) -> Records:
+    """What describes them."""
     return draw_collection(folder)
 
 

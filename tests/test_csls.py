@@ -1,5 +1,6 @@
 import contextlib
 import logging
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -22,7 +23,6 @@ from tests.brute_force import BASE, FEATURES, assert_same, brute_force
 from tests.options import changed
 
 kinds = pytest.mark.parametrize("kind", FEATURES)
-DRAW = np.random.default_rng(0)
 
 
 def penalty_of(kind: str) -> np.ndarray:
@@ -72,8 +72,10 @@ few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
 penalties = st.sampled_from([-1e6, -1.5, -0.25, 0, 0, 0.1, 0.25, 1, 7.3])
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
-@given(st.data(), st.integers(2, 12), st.integers(1, 4), st.integers(1, 13), st.integers(0, 3))
+ANY = given(st.data(), st.integers(2, 12), st.integers(1, 4), st.integers(1, 13), st.integers(0, 3))
+
+
+@ANY
 def test_any_penalty(data, n, width, block_size, margin):
     features = data.draw(arrays(np.float32, (n, width), elements=few_values))
     penalty = data.draw(arrays(np.float64, n, elements=penalties))
@@ -84,10 +86,15 @@ def test_any_penalty(data, n, width, block_size, margin):
     assert_same(found, brute_force(features, k, groups, penalty))
 
 
+test_any_penalty_thoroughly = pytest.mark.slow(
+    settings(max_examples=300)(ANY(test_any_penalty.hypothesis.inner_test))
+)
+
+
 @pytest.mark.parametrize("size", [10.0, 1e3, 1e5])
 def test_a_penalty_in_which_scores_drown_is_rounded_as_it_is_said(size, monkeypatch):
     monkeypatch.setattr(similarity, "MARGIN", 1)
-    penalty = size + 0.01 * DRAW.random(40)
+    penalty = size + 0.01 * np.random.default_rng(0).random(40)
     assert_same(top_k(BASE, 5, penalty=penalty), brute_force(BASE, 5, penalty=penalty))
 
 
@@ -111,7 +118,7 @@ def test_a_stopped_search_goes_on_with_its_own_penalty_alone(tmp_path, monkeypat
 
     monkeypatch.setattr(resume, "SECONDS", -1)
     monkeypatch.setattr(resume, "SLOWER", 0)
-    penalty, other = DRAW.random((2, 40))
+    penalty, other = np.random.default_rng(0).random((2, 40))
     with contextlib.suppress(KeyboardInterrupt):
         top_k(BASE, 4, block_size=7, resume=tmp_path, watch=stopping, penalty=penalty)
     for mine, left in ((None, 21), (other, 21), (penalty, 16)):
@@ -147,13 +154,13 @@ def test_it_is_found_once_for_the_same_rows_and_groups(tmp_path):
     assert searched[-1] == 2 and len(few) == 40
 
 
-@pytest.mark.usefixtures("small_squares")
-def test_a_run_ranked_by_csls(cfg, paintings, tmp_path, caplog):
+def test_a_run_ranked_by_csls(embedded, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    gallery = folder_gallery(paintings, None, None, 0, tmp_path)
-    embeddings = embed(gallery, cfg)
+    outputs = Path(embedded.outputs)
+    gallery = folder_gallery(Path(embedded.data.images), None, None, 0, outputs)
+    embeddings = embed(gallery, embedded)
     for kind in (Postprocess.none, Postprocess.whiten):
-        options = changed(cfg, "similarity", ranking=RankedBy.csls, postprocess=kind)
+        options = changed(embedded, "similarity", ranking=RankedBy.csls, postprocess=kind)
         found = rank(embeddings, options, tmp_path / kind.name)
         near = brute_force(found.features, 10).score.astype("f8").mean(1)
         assert_same(found.top, brute_force(found.features, 3, penalty=near / 2))

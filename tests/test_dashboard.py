@@ -18,10 +18,9 @@ from src.config import Config
 from src.dashboard import SUFFIX, main, write_columns
 from src.runs import read
 from src.track import tracking
+from tests.commands import ROOT, command
 from tests.made_runs import N, a_run, lists
 from tests.options import changed
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def columns(folder: Path) -> tuple[dict[str, list], list[str]]:
@@ -79,14 +78,14 @@ def test_a_folder_without_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.fixture(scope="module")
-def sweep(kept_paintings: Path) -> Path:
+def sweep(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four runs, by the command that users give."""
-    outputs = kept_paintings.parent / "outputs"
+    outputs = tmp_path_factory.mktemp("swept") / "outputs"
     words = ["-m", "backbone.layer=layer1,layer2", "similarity.top_k=2,3", "data=folder"]
     words += [f"data.images={kept_paintings}", f"outputs={outputs}"]
     words += ["backbone.name=resnet18", "backbone.weights=random", "trainer.accelerator=cpu"]
     words += ["evaluation.resamples=20"]
-    subprocess.run([sys.executable, "-m", "src.run", *words], cwd=ROOT, check=True)
+    assert command("src.run", *words).returncode == 0
     (folder,) = (outputs / "sweeps").glob("*/*")
     return folder
 
@@ -107,6 +106,7 @@ def address(sweep: Path) -> Iterator[str]:
         server.terminate()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_every_run_is_in_tensorboard(sweep: Path, address: str, browser) -> None:
     browser.goto(f"{address}#hparams")
@@ -130,6 +130,7 @@ def test_every_run_is_in_tensorboard(sweep: Path, address: str, browser) -> None
     assert lines.count() == 4 and all(line.get_attribute("d") for line in lines.all())
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_pictures_and_points_are_in_tensorboard(sweep: Path, address: str, browser) -> None:
     browser.goto(f"{address}#images")

@@ -3,9 +3,6 @@
 import logging
 import random
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +21,9 @@ from src.run import run
 from src.sources import Demo, Nga
 from src.sources import Download as Options
 from src.web import Patience, Web
+from tests.commands import Ended, command
 from tests.hosts import BadMuseum, Fault, draw_small
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.processes import Fork, Moment, Point, forked_children, started_server  # noqa: F401  (fixtures)
 
 
 @pytest.fixture
@@ -154,7 +151,11 @@ def test_tables_may_lie_in_a_folder(museum: BadMuseum, tmp_path: Path) -> None:
     assert len(museum_gallery(cfg)) == 40
 
 
-def test_the_demo_is_fetched_from_its_own_museum(cfg: Config, tmp_path: Path) -> None:
+def test_the_demo_is_fetched_from_its_own_museum(
+    cfg: Config, drawn_demo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "demo").symlink_to(drawn_demo)
     cfg = replace(cfg, data=Demo(limit=12), download=Options(requests_per_second=0))
     first = museum_gallery(cfg)
     assert (len(first), first.root.name, first.missing) == (12, "256", 0)
@@ -173,12 +174,8 @@ def test_a_run_goes_from_tables_to_neighbors(
     assert '"missing": 0' in (tmp_path / "metrics.json").read_text()
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "src.download", "download.requests_per_second=0", *words]
-
-
-def ended(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), cwd=ROOT, capture_output=True, text=True, timeout=60)
+def ended(*words: str) -> Ended:
+    return command("src.download", "download.requests_per_second=0", *words)
 
 
 def test_the_command_ends_with_its_outcomes(museum: BadMuseum, tmp_path: Path) -> None:
@@ -203,37 +200,57 @@ def test_a_folder_needs_no_download(tmp_path: Path) -> None:
     assert "nothing to download" in done.stderr
 
 
-def killed(words: list[str], museum: BadMuseum, draw: random.Random, outputs: Path) -> None:
-    """Start a download, and kill it at some moment of its images, or of what comes before them."""
-    enough = len(museum.moments) + draw.randrange(30)
-    end = time.monotonic() + 60
-    if draw.random() < 0.25:
-        shutil.rmtree(outputs / "tables", ignore_errors=True)
-        enough, end = sys.maxsize, time.monotonic() + draw.uniform(0.8, 2.5)
-    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
-        while len(museum.moments) < enough and time.monotonic() < end and process.poll() is None:
-            time.sleep(0.001)
-        time.sleep(draw.uniform(0, 0.02))
-        process.kill()
+def download_to_be_killed(cfg: Config, point: Point) -> None:
+    """Download, as the body of a child, up to the point."""
+    point.arm()
+    museum_gallery(cfg)
 
 
-def test_twenty_kills_lose_only_what_was_in_flight(museum: BadMuseum, tmp_path: Path) -> None:
-    records = draw_small(tmp_path / "more", 1000, seed=1)
+def points(kills: int) -> list[Point]:
+    """Draw where a process is killed: every fourth at its tables, the others at an image, its name
+    or its line of the journal.
+    """
+    draw, made = random.Random(0), []
+    moments: tuple[Moment, ...] = ("before", "half", "after")
+    for number in range(kills):
+        when = draw.choice(moments)
+        if number % 4 == 1:
+            made.append(Point("replace", draw.randrange(5), when, ".csv"))
+        elif draw.random() < 0.5:
+            made.append(Point("replace", draw.randrange(20), when, ".jpg"))
+        else:
+            made.append(Point("pwrite", draw.randrange(1, 20), when))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kills", "images"), [(6, 150), pytest.param(20, 500, marks=pytest.mark.slow)]
+)
+def test_kills_lose_only_what_was_in_flight(
+    kills: int,
+    images: int,
+    museum: BadMuseum,
+    tmp_path: Path,
+    fork: Fork,
+) -> None:
+    records = draw_small(tmp_path / "more", images, seed=1)
     museum.files = {r["image_id"]: tmp_path / "more" / r["file"] for r in records}
     museum.tables = tables(records, museum.address)
-    words = [f"data.tables={museum.address}/data", "download.workers=8"]
     one, other = tmp_path / "whole", tmp_path / "killed"
-    assert ended(*words, f"outputs={one}").returncode == 0
+    asking = Options(requests_per_second=0, workers=8)
+    cfg = Config(data=Nga(tables=f"{museum.address}/data"), download=asking, outputs=str(other))
+    museum_gallery(replace(cfg, outputs=str(one)))
     museum.moments.clear()
-    museum.delay = 0.05
-    draw = random.Random(0)
-    for _ in range(20):
-        killed(command(*words, f"outputs={other}"), museum, draw, other)
-    assert 20 < len(list(other.glob("images/nga/256/*/*.jpg"))) < 1000
+    museum.delay = 0.02
+    for point in points(kills):
+        if point.name == ".csv":
+            shutil.rmtree(other / "tables", ignore_errors=True)
+        fork(download_to_be_killed, cfg, point).killed()
+    assert kills < len(list(other.glob("images/nga/256/*/*.jpg"))) < images
     museum.delay = 0
-    assert ended(*words, f"outputs={other}").returncode == 0
-    assert len(museum.moments) <= 1000 + 20 * 8
-    for pattern, count in (("images/nga/256/*/*", 1000), ("galleries/*/works.csv", 1)):
+    museum_gallery(cfg)
+    assert len(museum.moments) <= images + kills * 8
+    for pattern, count in (("images/nga/256/*/*", images), ("galleries/*/works.csv", 1)):
         files = [
             {path.relative_to(top): path.read_bytes() for path in top.glob(pattern)}
             for top in (one, other)

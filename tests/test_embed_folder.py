@@ -108,13 +108,12 @@ def test_another_image_makes_another_folder(cfg: Config, gallery: Gallery) -> No
     assert (first.features != second.features).any(1).nonzero()[0].tolist() == [1]
 
 
-def test_labels_and_batches_do_not_count(
-    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = embed(gallery, cfg).folder
+def test_labels_and_batches_do_not_count(embedded: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     forbid_embedding(monkeypatch)
+    gallery = listed(embedded)
+    folder = embed(gallery, embedded).folder
     labeled = replace(gallery, works=gallery.works.assign(artist="other", style="new"))
-    made = embed(labeled, changed(cfg, "data", batch_size=5))
+    made = embed(labeled, changed(embedded, "data", batch_size=5))
     assert made.folder == folder
     assert set(made.gallery.works["style"]) == {"new"}
 
@@ -128,30 +127,28 @@ def test_labels_and_batches_do_not_count(
         (lambda made: None, "made with .*=None, wanted is"),
     ],
 )
-def test_options_edited_by_hand_are_refused(
-    cfg: Config, gallery: Gallery, edit: Any, message: str
-) -> None:
-    path = embed(gallery, cfg).folder / "options.yaml"
+def test_options_edited_by_hand_are_refused(embedded: Config, edit: Any, message: str) -> None:
+    path = embed(listed(embedded), embedded).folder / "options.yaml"
     path.write_text(yaml.safe_dump(edit(yaml.safe_load(path.read_text()))))
     with pytest.raises(UserError, match=message):
-        embed(gallery, cfg)
+        embed(listed(embedded), embedded)
 
 
-def test_a_folder_without_options_is_refused(cfg: Config, gallery: Gallery) -> None:
-    (embed(gallery, cfg).folder / "options.yaml").unlink()
+def test_a_folder_without_options_is_refused(embedded: Config) -> None:
+    (embed(listed(embedded), embedded).folder / "options.yaml").unlink()
     with pytest.raises(UserError, match="has no options.yaml: is backbone.layer right"):
-        embed(gallery, cfg)
+        embed(listed(embedded), embedded)
 
 
-def test_rows_without_names_are_refused(cfg: Config, gallery: Gallery) -> None:
-    names = embed(gallery, cfg).folder / "image_names.npy"
+def test_rows_without_names_are_refused(embedded: Config) -> None:
+    names = embed(listed(embedded), embedded).folder / "image_names.npy"
     np.save(names, np.load(names)[1:])
     with pytest.raises(UserError, match="holds 12 rows for 11 images: delete that folder"):
-        embed(gallery, cfg)
+        embed(listed(embedded), embedded)
 
 
-def test_a_folder_says_what_made_it(cfg: Config, gallery: Gallery) -> None:
-    made = embed(gallery, cfg)
+def test_a_folder_says_what_made_it(embedded: Config) -> None:
+    made = embed(listed(embedded), embedded)
     options = yaml.safe_load((made.folder / "options.yaml").read_text())
     images = options.pop("images")
     assert len(images) == 64
@@ -186,9 +183,12 @@ def test_no_other_file_is_written(
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, UserError, KeyboardInterrupt])
 def test_what_was_stopped_in_the_middle_goes_on(
-    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+    cfg: Config,
+    gallery: Gallery,
+    embedded_once: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
 ) -> None:
-    whole = embed(gallery, replace(cfg, outputs=f"{cfg.outputs}-whole"))
     with monkeypatch.context() as broken, pytest.raises((error, SystemExit)):
         broken.setattr(signal, "signal", lambda *_: None)  # else Ctrl-C is ignored from then on
         fail_at_row_5(broken, error)
@@ -198,7 +198,8 @@ def test_what_was_stopped_in_the_middle_goes_on(
     made = embed(gallery, cfg)
     assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (5, 7)
     assert folders(cfg) == ["layer1"]
-    np.testing.assert_array_equal(made.features.view("i4"), whole.features.view("i4"))
+    (whole,) = embedded_once.glob("embeddings/*/*/layer1/features.npy")
+    np.testing.assert_array_equal(made.features.view("i4"), np.load(whole).view("i4"))
 
 
 def test_an_unreadable_gallery_leaves_nothing(cfg: Config, gallery: Gallery) -> None:

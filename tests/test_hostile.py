@@ -1,7 +1,6 @@
 """Hostile and odd files: each is embedded as its picture or skipped with a reason."""
 
 import csv
-import faulthandler
 import io
 import os
 import random
@@ -10,7 +9,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -51,19 +49,13 @@ UNREADABLE_EXIF = {
 }
 
 pytestmark = [
+    # a thread ends what hangs in C as well, and says where; a signal waits for Python
+    pytest.mark.timeout(300, method="thread"),
     # src.images ignores what PIL warns of, but pytest's filters come first; see the plain run
     pytest.mark.filterwarnings("ignore::UserWarning"),
     # Python 3.12 warns of any fork of a process that has threads
     pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def time_limit() -> Iterator[None]:
-    """Whatever hangs, in C as well, ends here and says where."""
-    faulthandler.dump_traceback_later(600, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 def noise(name: str) -> Image.Image:
@@ -589,7 +581,7 @@ def test_mutated_jpegs_are_pixels_or_a_reason(tmp_path: Path) -> None:
     gallery = Gallery("mutated", tmp_path, pd.DataFrame({"file": ["a.jpg"], "sha256": [""]}))
     square = Transform(Resize.squash, 32, 36, None, MEAN, STD)
     images = PaintingsDataset(gallery, square, max_pixels=1_000_000)
-    found, began, before = Counter[str](), time.perf_counter(), memory("VmHWM")
+    found, before = Counter[str](), memory("VmHWM")
     for body in mutations(2000, seed=0):
         (tmp_path / "a.jpg").write_bytes(body)
         _, result = images[0]
@@ -600,7 +592,6 @@ def test_mutated_jpegs_are_pixels_or_a_reason(tmp_path: Path) -> None:
         found[type(result).__name__] += 1
     assert found.total() == 2000
     assert min(found["str"], found["ndarray"]) > 400
-    assert time.perf_counter() - began < 120  # a few seconds, where nobody else computes
     assert memory("VmHWM") - before < 0.1  # GB
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,8 @@ from src.postprocess import fit_whiten
 from src.run import run
 from src.similarity import top_k
 from src.tiles import Centered
+from tests.processes import ROOT, Child, Fork, as_command, forked_children, started_server, wait_for  # noqa: F401  (fixtures)
 
-ROOT = Path(__file__).resolve().parent.parent
 SLURM = {
     "SLURM_JOB_ID": "4711",
     "SLURM_STEP_ID": "0",
@@ -33,6 +35,7 @@ SLURM = {
     "SLURM_NODEID": "0",
     "SLURM_NNODES": "1",
 }
+COMMANDS: list["subprocess.Popen[str]"] = []
 THEIRS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "MASTER_", "SLURM_")
 
 
@@ -54,8 +57,25 @@ def options(paintings: Path, outputs: Path, processes: int) -> list[str]:
     ]
 
 
+Started = subprocess.Popen[str] | Child
+
+
+@pytest.fixture(autouse=True)
+def none_left() -> Iterator[None]:
+    """End what start has started, and what that has, however a test ends."""
+    yield
+    for process in COMMANDS:
+        if process.poll() is None:
+            for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            process.communicate()
+    COMMANDS.clear()
+
+
 def start(command: list[str], **environment: Any) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    """Start python with these words."""
+    process = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
         env=os.environ | {name: str(value) for name, value in environment.items()},
@@ -63,19 +83,23 @@ def start(command: list[str], **environment: Any) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
+    COMMANDS.append(process)
+    return process
 
 
-def by_lightning(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
+def by_lightning(fork: Fork, module: str, size: int, asked: list[str], **env: Any) -> list[Started]:
+    """Start the first process, which starts the others."""
     return [start(["-m", module, *asked], **env)]
 
 
-def by_torchrun(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
+def by_torchrun(fork: Fork, module: str, size: int, asked: list[str], **env: Any) -> list[Started]:
+    """Start torchrun, which starts all processes."""
     how = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}", "-m"]
     return [start([*how, module, *asked], **env)]
 
 
-def by_two_nodes(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
-    """torchrun on each of two machines, which are both this one."""
+def by_two_nodes(fork: Fork, module: str, size: int, asked: list[str], **env: Any) -> list[Started]:
+    """Start torchrun on each of two machines, which are both this one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -86,20 +110,22 @@ def by_two_nodes(module: str, size: int, asked: list[str], **env: Any) -> list[A
     return [start([*how, "-m", module, *here], **env) for _ in range(2)]
 
 
-def by_srun(module: str, size: int, asked: list[str], **env: Any) -> list[Any]:
-    """What srun gives its tasks; the configuration takes the numbers from there."""
+def by_srun(fork: Fork, module: str, size: int, asked: list[str], **env: Any) -> list[Started]:
+    """Start what srun would, with what it gives its tasks; the configuration has numbers of it."""
     plain = [option for option in asked if not option.startswith("trainer.")]
+    words = [*plain, "trainer=slurm", "trainer.accelerator=cpu"]
     counts = dict.fromkeys(("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_NUM_TASKS"), size)
+    environments = [
+        SLURM | counts | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank} | env for rank in range(size)
+    ]
     return [
-        start(
-            ["-m", module, *plain, "trainer=slurm", "trainer.accelerator=cpu"],
-            **SLURM | counts | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank} | env,
-        )
-        for rank in range(size)
+        fork(as_command, module, words, os.environ | {k: str(v) for k, v in each.items()})
+        for each in environments
     ]
 
 
-def finished(processes: list["subprocess.Popen[str]"]) -> str:
+def finished(processes: list[Started]) -> str:
+    """Wait until all have ended well; return what they printed."""
     printed = "".join(process.communicate(timeout=240)[0] for process in processes)
     assert [process.returncode for process in processes] == [0] * len(processes), printed
     return printed
@@ -130,12 +156,25 @@ def assert_neighbors(folder: Path, rows: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("launcher", "size"), [(by_lightning, 2), (by_torchrun, 3), (by_two_nodes, 2), (by_srun, 2)]
+    ("launcher", "size"),
+    [
+        pytest.param(by_lightning, 2, marks=pytest.mark.slow),
+        pytest.param(by_torchrun, 3, marks=pytest.mark.slow),
+        pytest.param(by_two_nodes, 2, marks=pytest.mark.slow),
+        (by_srun, 2),
+    ],
 )
-def test_several_processes_make_one_run(launcher, size, cfg, paintings, tmp_path):
+def test_several_processes_make_one_run(
+    launcher,
+    size,
+    cfg,
+    paintings,
+    fork,
+    tmp_path,
+):
     outputs = tmp_path / "many"
     asked = options(paintings, outputs, size)
-    printed = finished(launcher("src.run", size, [*asked, "similarity=full"]))
+    printed = finished(launcher(fork, "src.run", size, [*asked, "similarity=full"]))
     assert printed.count("files in ") == 1
     assert {path.name for path in outputs.iterdir()} == {"runs", "embeddings", "galleries"}
     assert not list(outputs.rglob("*.part"))
@@ -155,37 +194,36 @@ def test_several_processes_make_one_run(launcher, size, cfg, paintings, tmp_path
     np.testing.assert_allclose(features_of(tmp_path / "one"), rows, rtol=1e-6, atol=1e-6)
 
 
-def process_of(process: "subprocess.Popen[str]", rank: int) -> psutil.Process:
-    """The one of that rank: one below what was started, or for Lightning's first that itself."""
-    below = psutil.Process(process.pid).children(recursive=True)
-    return next(one for one in below if one.environ().get("LOCAL_RANK") == str(rank))
-
-
-def killed_run(started: list["subprocess.Popen[str]"], rank: int, told: Path, lines: int) -> str:
-    """What it printed: its process of that rank is killed once so many pieces of work are done."""
-    (process,) = started
-    began = time.monotonic()
-    while not told.exists() or len(told.read_text().splitlines()) < lines:
-        assert process.poll() is None and time.monotonic() - began < 180
-        time.sleep(0.05)
-    process_of(process, rank).kill()
-    began = time.monotonic()
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode != 0 and time.monotonic() - began < 60, printed
+def killed_run(processes: list[Started], told: Path) -> str:
+    """Kill the process that is held, once it is; return what the run printed until all ended."""
+    (command,) = processes
+    held = int(wait_for(told, lambda: command.poll() is None))
+    os.kill(held, signal.SIGKILL)
+    printed, _ = command.communicate(timeout=60)
+    assert command.returncode != 0, printed
     return printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "size", "killed", "storage"),
     [(by_lightning, 2, 1, Storage.full), (by_torchrun, 3, 0, Storage.topk)],
 )
 def test_a_run_ends_with_a_killed_process_and_the_next_goes_on(
-    launcher, size, killed, storage, cfg, paintings, tmp_path, monkeypatch
+    launcher,
+    size,
+    killed,
+    storage,
+    cfg,
+    paintings,
+    tmp_path,
+    fork,
+    monkeypatch,
 ):
-    outputs, tiles = tmp_path / "o", tmp_path / "tiles"
+    outputs, told = tmp_path / "o", tmp_path / "told"
     asked = [*options(paintings, outputs, size), f"similarity={storage.name}"]
-    started = launcher("tests.slow_run", size, asked, TILES=tiles, SLOW=1000)
-    printed = killed_run(started, killed, tiles, 4 * size)
+    held = {"HELD": killed, "TILE": 5, "TOLD": told}  # of 7 or 10
+    printed = killed_run(launcher(fork, "tests.slow_run", size, asked, **held), told)
     assert not list(outputs.glob("runs/*/*/neighbors.npz"))
     tile, computed = Centered.tile, []
     monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
@@ -214,16 +252,23 @@ def test_the_first_process_is_known_by_its_environment(environment, first, monke
     assert is_first() == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "size", "killed"), [(by_lightning, 2, 1), (by_torchrun, 2, 0)]
 )
 def test_embedding_ends_with_a_killed_process_and_the_next_goes_on(
-    launcher, size, killed, cfg, paintings, tmp_path
+    launcher,
+    size,
+    killed,
+    cfg,
+    paintings,
+    fork,
+    tmp_path,
 ):
-    outputs, batches = tmp_path / "o", tmp_path / "batches"
-    asked = options(paintings, outputs, size)
-    started = launcher("tests.slow_run", size, asked, BATCHES=batches, SLOW=1000)
-    killed_run(started, killed, batches, 3 * size)
+    outputs, told = tmp_path / "o", tmp_path / "told"
+    held = {"HELD": killed, "BATCH": 3, "TOLD": told}  # of 6
+    started = launcher(fork, "tests.slow_run", size, options(paintings, outputs, size), **held)
+    killed_run(started, told)
     folder = alone(cfg, outputs)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert size <= metrics["resumed_rows"] < 12

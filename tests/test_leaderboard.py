@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,9 @@ import yaml
 from src.board import compare
 from src.leaderboard import main
 from src.runs import read
+from tests.commands import ROOT, Ended, command
+from tests.conftest import make_squares_small
 from tests.made_runs import N, a_multirun, a_run, lists
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -166,44 +167,68 @@ def test_it_starts_without_torch(sweep):
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
-LAUNCHERS = {
-    "basic": [],
-    "joblib": ["hydra.launcher.n_jobs=1", "tracking=local"],  # one worker for all jobs
-    "submitit_local": [],
-}
+JOBLIB = ["hydra.launcher.n_jobs=1", "tracking=local"]  # one worker for all jobs
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(launcher, paintings, tmp_path):
-    words = ["-m", f"hydra/launcher={launcher}"]
-    words += ["backbone.layer=layer1,layr9,layer2", "backbone.layers=[layer1,layer2]"]
-    words += ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'outputs'}"]
-    words += ["backbone.name=resnet18", "backbone.weights=random", "tracking=off"]
-    words += ["similarity.top_k=3", "evaluation.resamples=20", "trainer.accelerator=cpu"]
-    words += LAUNCHERS[launcher]
-    ended = subprocess.run(
-        [sys.executable, "-m", "src.run", *words], cwd=ROOT, capture_output=True, text=True
-    )
+def assert_compared(ended: Any, outputs: Path) -> Path:
+    """Check how a sweep ended whose second job of three has failed; return its folder."""
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
-    (sweep,) = (tmp_path / "outputs" / "sweeps").glob("*/*")
+    (sweep,) = (outputs / "sweeps").glob("*/*")
     found = pd.read_csv(sweep / "leaderboard.csv")
     assert set(found["run"]) == {0, 2} and set(found["backbone.layer"]) == {"layer1", "layer2"}
     assert found["artist/map_at_10"].is_monotonic_decreasing
+    text = (sweep / "leaderboard.md").read_text()
+    assert text in ended.stdout
+    assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
+    return sweep
+
+
+def words(paintings: Path, outputs: Path) -> list[str]:
+    """Ask for a sweep of three jobs, the second of which fails."""
+    words = ["-m", "backbone.layer=layer1,layr9,layer2", "backbone.layers=[layer1,layer2]"]
+    words += ["data=folder", f"data.images={paintings}", f"outputs={outputs}"]
+    words += ["backbone.name=resnet18", "backbone.weights=random", "tracking=off"]
+    return [*words, "similarity.top_k=3", "evaluation.resamples=20", "trainer.accelerator=cpu"]
+
+
+@pytest.fixture(scope="module")
+def swept(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
+    """How the sweep has ended, and its outputs."""
+    outputs = tmp_path_factory.mktemp("swept") / "outputs"
+    with pytest.MonkeyPatch.context() as replaced:
+        make_squares_small(replaced)
+        return command("src.run", *words(kept_paintings, outputs)), outputs
+
+
+def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(swept):
+    assert_compared(*swept)
+
+
+@pytest.mark.usefixtures("small_squares")
+def test_a_failed_job_runs_again_by_the_command_that_is_told(swept):
+    ended, outputs = swept
+    (sweep,) = (outputs / "sweeps").glob("*/*")
+    (line,) = (line.strip() for line in ended.stdout.splitlines() if line.startswith("    python "))
+    _, _, module, *again = shlex.split(line)
+    assert "backbone.layer=layr9" in again
+    mended = [word.replace("layr9", "layer1+layer2") for word in again]
+    assert command(module, *mended).returncode == 0
+    assert main([str(sweep)]) == 0
+    found = pd.read_csv(sweep / "leaderboard.csv")
+    assert set(found["backbone.layer"]) == {"layer1", "layer2", "layer1+layer2"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_so_does_one_of_several_processes(launcher, paintings, tmp_path):
+    asked = [*words(paintings, tmp_path / "outputs"), f"hydra/launcher={launcher}"]
+    asked += JOBLIB if launcher == "joblib" else []
+    ended = subprocess.run(
+        [sys.executable, "-m", "src.run", *asked], cwd=ROOT, capture_output=True, text=True
+    )
+    sweep = assert_compared(ended, tmp_path / "outputs")
     if launcher == "joblib":  # trackers are closed after each job, else the second one joins them
         for job in ("0", "2"):
             assert len(list((sweep / job).glob("wandb/offline-run-*"))) == 1
             assert len(list((sweep / job).glob("events.out.tfevents.*"))) == 1
-    text = (sweep / "leaderboard.md").read_text()
-    assert text in ended.stdout
-    assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
-    if launcher != "basic":
-        return
-    (command,) = (line.strip() for line in text.splitlines() if line.startswith("    python "))
-    _, *again = shlex.split(command)
-    assert "backbone.layer=layr9" in again
-    mended = [word.replace("layr9", "layer1+layer2") for word in again]
-    subprocess.run([sys.executable, *mended], cwd=ROOT, check=True, capture_output=True)
-    assert main([str(sweep)]) == 0
-    found = pd.read_csv(sweep / "leaderboard.csv")
-    assert set(found["backbone.layer"]) == {"layer1", "layer2", "layer1+layer2"}

@@ -27,6 +27,7 @@ EXPECTED = {
     "squeezenet1_1": (224, 256, "bilinear", 384),
     "dinov2": (518, 518, "bicubic", 384),
 }
+QUICK = ["resnet50", "squeezenet1_1"]
 
 
 def composed(*overrides: str) -> Config:
@@ -41,7 +42,10 @@ def test_every_backbone_of_configs_is_expected_here():
     assert {path.stem for path in cli.CONFIGS.glob("backbone/*.yaml")} == EXPECTED.keys()
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXPECTED],
+)
 def test_a_backbone_runs_as_its_weights_expect(name, paintings, tmp_path):
     weights = composed(f"backbone={name}").backbone
     if weights.in_timm:

@@ -11,7 +11,6 @@ from src.folder import folder_gallery
 from src.leaderboard import main
 from tests.made_runs import a_run
 
-DRAW = np.random.default_rng(3)
 TITLE = "<script>alert('é')</script> & \"quoted\""
 
 
@@ -26,9 +25,10 @@ def sweep(paintings: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "outputs" / "sweeps" / "2026-11-25" / "10-00-00 a#b"
     np.save(tmp_path / "outputs" / "image_names.npy", np.array(gallery.files))
     paths = {"gallery": f"../../../../galleries/{gallery.name}", "embeddings": "../../../.."}
+    draw = np.random.default_rng(3)
     for number, layer in enumerate(["layer2", "layer3", "layer4"]):
-        index = np.array([DRAW.permutation(np.delete(np.arange(12), row))[:4] for row in range(12)])
-        right = np.append(0.1 + 0.2 * number + 0.1 * DRAW.random(8), [np.nan] * 4)
+        index = np.array([draw.permutation(np.delete(np.arange(12), row))[:4] for row in range(12)])
+        right = np.append(0.1 + 0.2 * number + 0.1 * draw.random(8), [np.nan] * 4)
         settings = {"backbone": {"layer": layer}}
         a_run(folder / str(number), right, index.astype(np.int32), paths, **settings)
         (folder / str(number) / "neighbors.jpg").touch()

@@ -1,36 +1,67 @@
-"""What the whole is for: a sweep over real paintings says which settings are better."""
+"""What the whole is for: real paintings, a sweep that says which settings are better, and what a
+computation without this project finds."""
 
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import torchvision
 import yaml
+from PIL import Image
 from sklearn.metrics import average_precision_score
+from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
+from torchvision.transforms import v2
 
+from src.choices import Postprocess, Storage
+from src.config import Backbone, Config, Evaluation, Similarity
+from src.embed import embed
+from src.folder import folder_gallery
 from src.leaderboard import main
+from src.rank import postprocess
+from src.retrieval import retrieval
+from src.similarity import top_k
+from tests.commands import command
+from tests.options import changed, small
+from tests.test_run import outcome, results
 
-ROOT = Path(__file__).resolve().parent.parent
+LAYERS = "features.7,features.10,features.12"
+pytestmark = pytest.mark.timeout(900)  # with the sweep and the run before the first test
 SWEPT = ["backbone.layer", "similarity.postprocess", "similarity.ranking"]
 
 
 @pytest.fixture(scope="module")
-def found(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all tests of this file keep their rows, so that each image is embedded once."""
+    return tmp_path_factory.mktemp("real") / "outputs"
+
+
+@pytest.fixture(scope="module")
+def chosen(shared_data: Path, outputs: Path) -> Config:
+    """SqueezeNet's features.10 of the real paintings."""
+    images, weights = shared_data / "paintings", shared_data / "weights" / "squeezenet1_1.pth"
+    cfg = changed(small(images, outputs), "data", labels=str(images / "manifest.csv"))
+    cfg = changed(cfg, "similarity", top_k=10)
+    backbone = Backbone(
+        "squeezenet1_1", str(weights), layer="features.10", layers=LAYERS.split(",")
+    )
+    return replace(cfg, backbone=backbone, evaluation=Evaluation(labels=["artist", "style"]))
+
+
+@pytest.fixture(scope="module")
+def found(chosen: Config, outputs: Path) -> pd.DataFrame:
     """The leaderboard of the sweep and of a ResNet50 with random weights; run is a folder."""
-    images, outputs = shared_data / "paintings", tmp_path_factory.mktemp("real")
-    same = ["data=folder", f"data.images={images}", f"data.labels={images / 'manifest.csv'}"]
+    same = ["data=folder", f"data.images={chosen.data.images}", f"data.labels={chosen.data.labels}"]
     same += ["evaluation.labels=[artist,style]", "tracking=off", f"outputs={outputs}"]
-    small = ["backbone.name=squeezenet1_1"]
-    small += [f"backbone.weights={shared_data / 'weights' / 'squeezenet1_1.pth'}"]
-    layers = ["backbone.layer=features.7,features.10,features.12"]
-    layers += ["backbone.layers=[features.7,features.10,features.12]"]
-    ways = ["similarity.postprocess=none,center,whiten", "similarity.ranking=cosine,csls"]
-    start = [sys.executable, "-m", "src.run"]
-    subprocess.run([*start, "-m", *same, *small, *layers, *ways], cwd=ROOT, check=True)
-    subprocess.run([*start, *same, "backbone.weights=random"], cwd=ROOT, check=True)
+    same += ["trainer.accelerator=cpu"]
+    swept = ["backbone.name=squeezenet1_1", f"backbone.weights={chosen.backbone.weights}"]
+    swept += [f"backbone.layer={LAYERS}", f"backbone.layers=[{LAYERS}]"]
+    swept += ["similarity.postprocess=none,center,whiten", "similarity.ranking=cosine,csls"]
+    assert command("src.run", "-m", *same, *swept).returncode == 0
+    assert command("src.run", *same, "backbone.weights=random").returncode == 0
     (sweep,), (random,) = outputs.glob("sweeps/*/*"), outputs.glob("runs/*/*")
     assert main([str(sweep), str(random)]) == 0
     table = pd.read_csv(sweep / "leaderboard.csv", keep_default_na=False, na_values=[""])
@@ -38,6 +69,7 @@ def found(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.Dat
     return table.assign(run=table["run"].map(folders))
 
 
+@pytest.mark.slow
 def test_the_best_is_ahead_of_the_plain_one_beyond_chance(found: pd.DataFrame) -> None:
     assert len(found) == 19
     plain = found[
@@ -48,6 +80,7 @@ def test_the_best_is_ahead_of_the_plain_one_beyond_chance(found: pd.DataFrame) -
     assert plain["behind_low"] > 0
 
 
+@pytest.mark.slow
 def test_random_weights_are_last_and_far_behind(found: pd.DataFrame) -> None:
     random = found["backbone.weights"] == "random"
     assert random.sum() == 1
@@ -57,6 +90,7 @@ def test_random_weights_are_last_and_far_behind(found: pd.DataFrame) -> None:
     assert found["intra"][random].item() == found["intra"].max()
 
 
+@pytest.mark.slow
 def test_scikit_learn_agrees_about_the_best(found: pd.DataFrame, shared_data: Path) -> None:
     best = found.iloc[0]
     assert list(best[SWEPT]) == ["features.10", "center", "cosine"]
@@ -80,3 +114,74 @@ def test_scikit_learn_agrees_about_the_best(found: pd.DataFrame, shared_data: Pa
         for right, far, possible in zip(hit, distance[others > 0], others[others > 0], strict=True)
     ]
     assert np.mean(each) == pytest.approx(best["artist/map_at_10"], abs=1e-6)
+
+
+@pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.slow)])
+def test_neighbors_and_metrics_are_those_computed_without_this_project(
+    limit: int | None, chosen: Config, tmp_path: Path
+) -> None:
+    chosen = changed(chosen, "data", limit=limit)
+    metrics = outcome(chosen, tmp_path / "topk")
+    full = changed(chosen, "similarity", storage=Storage.full)
+    assert results(outcome(full, tmp_path / "full")) == results(metrics)
+    with np.load(tmp_path / "full" / "neighbors.npz") as found:
+        index, score = found["index"], found["score"]
+
+    images, works = Path(chosen.data.images), pd.read_csv(chosen.data.labels, keep_default_na=False)
+    if limit:
+        paths = yaml.safe_load((tmp_path / "full" / "paths.yaml").read_text())
+        embeddings = tmp_path / "full" / paths["embeddings"]
+        works = works[works["file"].isin(np.load(embeddings / "image_names.npy"))]
+        assert len(works) == limit
+    works = works.sort_values("file", ignore_index=True)
+    cosine = cosine_similarity(plain_features(images, works["file"], chosen.backbone.weights))
+    np.fill_diagonal(cosine, -1)
+    order = np.argsort(-cosine, axis=1, kind="stable")[:, :10]
+    best = np.take_along_axis(cosine, order, 1)
+    np.testing.assert_allclose(score, best, atol=1e-5)
+    # where two images score the same to 1e-5, either may come first
+    np.testing.assert_allclose(np.take_along_axis(cosine, index, 1), best, atol=1e-5)
+    assert (index == order).mean() > 0.99
+    for label in ("artist", "style"):
+        values = works[label].to_numpy()
+        asked = (values != "") & (works[label].map(works[label].value_counts()) > 1).to_numpy()
+        right = values[order] == values[:, None]
+        assert metrics[f"{label}/queries"] == asked.sum()
+        assert metrics[f"{label}/precision_at_1"] == pytest.approx(right[asked, 0].mean())
+        assert metrics[f"{label}/precision_at_10"] == pytest.approx(right[asked].mean())
+
+
+def plain_features(images: Path, files: pd.Series, weights: str) -> np.ndarray:
+    """SqueezeNet's features.10, averaged, with Pillow and torchvision alone: (n, 384)."""
+    network = torchvision.models.squeezenet1_1()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    network = network.features[:11].eval()
+    prepare = v2.Compose(
+        [
+            v2.Resize((224, 224)),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    rows = []
+    with torch.inference_mode():
+        for file in files:
+            image = prepare(Image.open(images / file).convert("RGB"))
+            rows.append(network(image[None]).mean((2, 3))[0].numpy())
+    return np.stack(rows)
+
+
+@pytest.mark.slow
+def test_whitening_finds_more_of_the_same_artist(chosen: Config, tmp_path: Path) -> None:
+    images, labels = Path(chosen.data.images), Path(chosen.data.labels)
+    chosen = changed(chosen, "backbone", layer="features.7")
+    embeddings = embed(folder_gallery(images, labels, None, 0, Path(chosen.outputs)), chosen)
+    artists = embeddings.gallery.labels("artist")
+    groups = embeddings.gallery.groups(chosen.similarity)
+    precision = {}
+    for kind in Postprocess:
+        features = postprocess(embeddings, Similarity(postprocess=kind), tmp_path)
+        metrics, _ = retrieval("artist", artists, top_k(features, 1).index, groups)
+        precision[kind] = metrics["artist/precision_at_1"]
+    assert precision[Postprocess.whiten] >= precision[Postprocess.none] + 0.05

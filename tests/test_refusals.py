@@ -135,12 +135,13 @@ def test_a_host_that_asks_for_hours_is_asked_another_day(museum: BadMuseum, tmp_
 
 
 def test_the_rate_holds_in_every_second(museum: BadMuseum, tmp_path: Path) -> None:
+    museum.files = dict(list(museum.files.items())[:60])
     for image_id in list(museum.files)[::5]:
         museum.faults[image_id] = Fault("503", times=2)
     rate = 40
-    assert len(fetched(museum, tmp_path / "images", requests_per_second=rate).here) == 120
+    assert len(fetched(museum, tmp_path / "images", requests_per_second=rate).here) == 60
     moments = sorted(museum.moments)
-    assert len(moments) == 120 + 2 * 24
+    assert len(moments) == 60 + 2 * 12
     most = max(sum(start <= other < start + 1 for other in moments) for start in moments)
     assert rate * 0.8 <= most <= rate + WORKERS
 

@@ -59,9 +59,8 @@ def test_peak_memory_is_that_of_a_process_with_torch() -> None:
     assert 0.1 < peak_memory()["peak_memory_gb"] < 20
 
 
-def test_metrics_have_the_names_of_the_design(cfg: Config, tmp_path: Path) -> None:
-    run(cfg, tmp_path)
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+def test_metrics_have_the_names_of_the_design(finished_run: Path) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
     named = {"intra", "intra_at_1", "inter", "inter_std", "gap", "separation", "inter_stored_only"}
     named |= {"images", "skipped", "images_per_second", "waiting_for_data", "peak_memory_gb"}
     named |= {"device", "weights", "unproven_rows", "seconds/embed", "artist/precision_at_10"}
@@ -74,10 +73,9 @@ def test_metrics_have_the_names_of_the_design(cfg: Config, tmp_path: Path) -> No
     assert metrics["artist/precision_at_1_chance"] == pytest.approx(3 / 11)
 
 
-def test_metrics_of_each_query_average_to_the_metric(cfg: Config, tmp_path: Path) -> None:
-    run(cfg, tmp_path)
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    with np.load(tmp_path / "queries.npz") as queries:
+def test_metrics_of_each_query_average_to_the_metric(finished_run: Path) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    with np.load(finished_run / "queries.npz") as queries:
         assert queries["intra"].shape == (12,)
         assert queries["intra"].mean() == pytest.approx(metrics["intra"])
         each = queries["artist/precision_at_5"]

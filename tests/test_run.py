@@ -1,4 +1,4 @@
-"""Whole runs: on small paintings, and on real ones against an independent computation."""
+"""Whole runs on small paintings."""
 
 import json
 import logging
@@ -11,15 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-import torchvision
-from PIL import Image
-from sklearn.metrics.pairwise import cosine_similarity
-from torchvision.transforms import v2
 
 from src.checks import UserError
 from src.choices import Exclude, Storage
-from src.config import Backbone, Config, Evaluation, Similarity
+from src.config import Config, Evaluation
 from src.run import run
 from src.sources import Folder
 
@@ -43,19 +38,18 @@ def results(metrics: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if not name.startswith(COSTS)}
 
 
-def test_a_run_leaves_its_files(cfg: Config, tmp_path: Path) -> None:
-    outcome(cfg, tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+def test_a_run_leaves_its_files(finished_run: Path) -> None:
+    assert {path.name for path in finished_run.iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
         *("neighbors.jpg", "scores.png", "hubs.csv", "near_duplicates.csv"),
     }
 
 
-def test_neighbors_read_by_numpy_alone(cfg: Config, tmp_path: Path) -> None:
-    outcome(cfg, tmp_path / "run")
-    named = np.load(tmp_path / "run" / "top_3_similar.npy")
-    names = np.load(next(Path(cfg.outputs).glob("embeddings/*/*/layer1/image_names.npy")))
-    with np.load(tmp_path / "run" / "neighbors.npz") as found:
+def test_neighbors_read_by_numpy_alone(finished_run: Path) -> None:
+    named = np.load(finished_run / "top_3_similar.npy")
+    (path,) = finished_run.parents[2].glob("embeddings/*/*/layer1/image_names.npy")
+    names = np.load(path)
+    with np.load(finished_run / "neighbors.npz") as found:
         assert (found["index"].dtype, found["score"].dtype) == (np.int32, np.float32)
         np.testing.assert_array_equal(names[found["index"]], named["name"])
         np.testing.assert_array_equal(found["score"], named["score"])
@@ -130,60 +124,3 @@ def test_views_of_one_object_are_no_neighbors(cfg: Config, paintings: Path, tmp_
     named = np.load(tmp_path / "run" / "top_3_similar.npy")["name"]
     own = np.array(objects)[:, None]
     assert (np.char.partition(named, "/")[..., 0] != own).all()
-
-
-def test_real_paintings_as_computed_without_this_project(
-    shared_data: Path, cfg: Config, tmp_path: Path
-) -> None:
-    images, table = shared_data / "paintings", shared_data / "paintings" / "manifest.csv"
-    weights = shared_data / "weights" / "squeezenet1_1.pth"
-    chosen = replace(
-        cfg,
-        data=Folder(images=str(images), labels=str(table)),
-        backbone=Backbone(name="squeezenet1_1", weights=str(weights), layer="features.10"),
-        similarity=Similarity(top_k=10),
-        evaluation=Evaluation(labels=["artist", "style"]),
-    )
-    metrics = outcome(chosen, tmp_path / "topk")
-    full = replace(chosen, similarity=Similarity(top_k=10, storage=Storage.full))
-    assert results(outcome(full, tmp_path / "full")) == results(metrics)
-    with np.load(tmp_path / "full" / "neighbors.npz") as found:
-        index, score = found["index"], found["score"]
-
-    works = pd.read_csv(table, keep_default_na=False).sort_values("file", ignore_index=True)
-    cosine = cosine_similarity(plain_features(images, works["file"], weights))
-    np.fill_diagonal(cosine, -1)
-    order = np.argsort(-cosine, axis=1, kind="stable")[:, :10]
-    best = np.take_along_axis(cosine, order, 1)
-    np.testing.assert_allclose(score, best, atol=1e-5)
-    # where two images score the same to 1e-5, either may come first
-    np.testing.assert_allclose(np.take_along_axis(cosine, index, 1), best, atol=1e-5)
-    assert (index == order).mean() > 0.99
-    for label in ("artist", "style"):
-        values = works[label].to_numpy()
-        asked = values != ""
-        right = values[order] == values[:, None]
-        assert metrics[f"{label}/queries"] == asked.sum()
-        assert metrics[f"{label}/precision_at_1"] == pytest.approx(right[asked, 0].mean())
-        assert metrics[f"{label}/precision_at_10"] == pytest.approx(right[asked].mean())
-
-
-def plain_features(images: Path, files: pd.Series, weights: Path) -> np.ndarray:
-    """SqueezeNet's features.10, averaged, with Pillow and torchvision alone: (n, 384)."""
-    network = torchvision.models.squeezenet1_1()
-    network.load_state_dict(torch.load(weights, weights_only=True))
-    network = network.features[:11].eval()
-    prepare = v2.Compose(
-        [
-            v2.Resize((224, 224)),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        ]
-    )
-    rows = []
-    with torch.inference_mode():
-        for file in files:
-            image = prepare(Image.open(images / file).convert("RGB"))
-            rows.append(network(image[None]).mean((2, 3))[0].numpy())
-    return np.stack(rows)

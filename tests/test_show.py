@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,15 @@ from src.runs import gallery_of
 
 
 @pytest.fixture
-def finished(cfg: Config) -> Path:
-    """The folder of a finished run; outputs is its third parent."""
-    folder = Path(cfg.outputs, "runs", "2026-01-01", "12-00-00-000000")
+def finished(finished_run: Path, tmp_path: Path) -> Path:
+    """A finished run's folder to write into; outputs is parents[2]."""
+    outputs = shutil.copytree(finished_run.parents[2], tmp_path / "outputs")
+    return outputs / finished_run.relative_to(finished_run.parents[2])
+
+
+def ended(cfg: Config, day: str) -> Path:
+    """Return the folder of a run of that day."""
+    folder = Path(cfg.outputs, "runs", day, "12-00-00-000000")
     folder.mkdir(parents=True)
     run(cfg, folder)
     return folder
@@ -72,13 +79,11 @@ def test_without_a_run_it_says_how_to_start_one(
     assert "is not a finished run" in capsys.readouterr().err
 
 
-def test_a_run_outlives_changes_of_its_gallery(
-    finished: Path, cfg: Config, paintings: Path
-) -> None:
+@pytest.mark.usefixtures("small_squares")
+def test_a_run_outlives_changes_of_its_gallery(cfg: Config, paintings: Path) -> None:
+    finished = ended(cfg, "2026-01-01")
     (paintings / "ada" / "0.png").unlink()
-    later = Path(cfg.outputs, "runs", "2026-01-02", "12-00-00-000000")
-    later.mkdir(parents=True)
-    run(cfg, later)
+    ended(cfg, "2026-01-02")
     gallery = gallery_of(finished)
     index = np.load(finished / "neighbors.npz")["index"]
     assert (len(gallery), len(index)) == (12, 12)
@@ -86,9 +91,12 @@ def test_a_run_outlives_changes_of_its_gallery(
     assert ask(finished, "0", "--run", str(finished)) == 0
 
 
+@pytest.mark.usefixtures("small_squares")
 def test_a_gallery_is_counted_and_checked(
-    finished: Path, paintings: Path, capsys: pytest.CaptureFixture
+    cfg: Config, paintings: Path, capsys: pytest.CaptureFixture
 ) -> None:
+    finished = ended(cfg, "2026-01-01")
+    capsys.readouterr()
     (paintings / "cleo" / "3.png").write_bytes((paintings / "cleo/3.png").read_bytes()[:200])
     assert ask(finished, "gallery") == 0
     printed = capsys.readouterr().out

@@ -21,7 +21,7 @@ from src.matrix import Matrix
 from src.settle import exact_scores
 from src.similarity import Neighbors, top_k, write_matrix
 from src.tiles import Centered, center, row_norms
-from tests.brute_force import BASE, DRAW, FEATURES, WIDE, assert_same, brute_force
+from tests.brute_force import BASE, FEATURES, WIDE, assert_same, brute_force
 
 kinds = pytest.mark.parametrize("kind", FEATURES)
 
@@ -67,8 +67,9 @@ def test_margin_changes_no_bit(kind, margin, monkeypatch):
 
 
 def test_neighbors_of_many_rows_in_clusters():
-    centers = DRAW.random((20, 64))
-    rows = (centers[DRAW.integers(20, size=700)] + 0.01 * DRAW.random((700, 64))).astype("f4")
+    draw = np.random.default_rng(0)
+    centers = draw.random((20, 64))
+    rows = (centers[draw.integers(20, size=700)] + 0.01 * draw.random((700, 64))).astype("f4")
     assert_same(top_k(rows, 10, block_size=256), brute_force(rows, 10))
 
 
@@ -84,13 +85,14 @@ def test_looking_at_the_largest_of_each_run_first_changes_no_bit(kind, run, marg
 @pytest.mark.parametrize("block_size", [1024, 2048])
 @pytest.mark.parametrize("order", ["random", "rising", "clusters", "duplicates"])
 def test_neighbors_by_large_tiles(order, block_size):
-    rows = DRAW.random((2304, 12)) ** 3
+    draw = np.random.default_rng(0)
+    rows = draw.random((2304, 12)) ** 3
     if order == "rising":  # every tile is better than those before it
         rows = np.linspace(1, 0, 2304)[:, None] * rows + 1
     if order == "clusters":
-        rows = rows[np.sort(DRAW.integers(30, size=2304))] + 0.01 * rows
+        rows = rows[np.sort(draw.integers(30, size=2304))] + 0.01 * rows
     if order == "duplicates":
-        rows = rows[DRAW.integers(100, size=2304)]
+        rows = rows[draw.integers(100, size=2304)]
     rows = rows.astype("f4")
     assert_same(top_k(rows, 10, block_size=block_size), brute_force(rows, 10))
 
@@ -99,8 +101,7 @@ def test_neighbors_by_large_tiles(order, block_size):
 few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
-@given(
+ANY = given(
     st.data(),
     st.integers(2, 12),
     st.integers(1, 4),
@@ -108,6 +109,9 @@ few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
     st.integers(0, 3),
     st.sampled_from(["float32", "tf32", "float16"]),
 )
+
+
+@ANY
 def test_ties_and_zeros(data, n, width, block_size, margin, precision):
     features = data.draw(arrays(np.float32, (n, width), elements=few_values))
     groups = data.draw(arrays(np.int64, n, elements=st.integers(0, 2)).filter(np.ptp))
@@ -117,6 +121,11 @@ def test_ties_and_zeros(data, n, width, block_size, margin, precision):
         assert_same(top_k(features, k, **how), brute_force(features, k))
         found = top_k(features, k, groups=groups, **how)
     assert_same(found, brute_force(features, k, groups))
+
+
+test_ties_and_zeros_thoroughly = pytest.mark.slow(
+    settings(max_examples=300)(ANY(test_ties_and_zeros.hypothesis.inner_test))
+)
 
 
 @kinds
@@ -528,8 +537,9 @@ def test_no_precision_of_a_gpu_changes_a_bit(kind, precision, stays, monkeypatch
 @on_gpu
 @pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
 def test_a_gpu_finds_what_the_cpu_finds_among_many(precision):
-    centers = DRAW.random((100, 512))
-    rows = centers[DRAW.integers(100, size=5000)] + 0.1 * DRAW.random((5000, 512))
+    draw = np.random.default_rng(0)
+    centers = draw.random((100, 512))
+    rows = centers[draw.integers(100, size=5000)] + 0.1 * draw.random((5000, 512))
     found = top_k(rows.astype("f4"), 10, device="cuda", precision=precision)
     assert_same(found, top_k(rows.astype("f4"), 10, device="cpu"))
     assert found.unproven < 0.5

@@ -1,0 +1,49 @@
+"""What commands import, and how their idle threads wait: in real processes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import ROOT, command
+
+SMALL = ("backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1")
+HEAVY = {"torchvision", "lightning", "torchmetrics", "scipy", "wandb", "timm", "openvino"}
+
+
+def python(*words: str, **environment: str) -> str:
+    """Run Python with these words, and return what it prints to stderr."""
+    ended = subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+@pytest.mark.slow
+def test_a_run_whose_rows_are_cached_imports_what_it_needs(paintings: Path, tmp_path: Path) -> None:
+    source = ("data=folder", f"data.images={paintings}", f"outputs={tmp_path}", "tracking=off")
+    words = (*source, *SMALL, "similarity.top_k=3")
+    assert command("src.run", *words).returncode == 0
+    printed = python("-X", "importtime", "-m", "src.run", *words)
+    imported = set(re.findall(r"import time: .* \| +(\w+)$", printed, re.MULTILINE))
+    assert {"torch", "pandas", "hydra"} <= imported
+    assert not imported & HEAVY
+
+
+@pytest.mark.parametrize(("asked", "policy"), [("", "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_idle_threads_sleep_unless_the_user_says_otherwise(asked: str, policy: str) -> None:
+    """OpenMP prints the settings that it has read, when torch loads it."""
+    forget = "import os; os.environ.pop('OMP_WAIT_POLICY', None)"  # this process has set it
+    ask = f"import os; os.environ['OMP_WAIT_POLICY'] = '{asked}'"
+    start = ask if asked else forget
+    printed = python("-c", f"{start}; import src.similarity", OMP_DISPLAY_ENV="true")
+    assert f"OMP_WAIT_POLICY = '{policy}'" in printed
