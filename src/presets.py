@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from src.config import Backbone
-from src.files import replacing, sha256
+from src.files import alone, replacing, sha256
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,15 @@ class Preset:
 def cached_preset(backbone: Backbone, folder: Path) -> Preset:
     """The preset of these weights, read from folder; computed and kept there when it is not."""
     path = folder / f"{_key(backbone)}.json"
-    preset = _read(path)
-    if preset is None:
-        from src.network import preset_of
+    return _read(path) or _compute(backbone, path)
 
-        preset = preset_of(backbone)
-        with replacing(path) as part:
-            part.write_text(json.dumps(asdict(preset), indent=2) + "\n")
+
+def _compute(backbone: Backbone, path: Path) -> Preset:
+    from src.network import preset_of
+
+    preset = preset_of(backbone)
+    with alone(path.parent), replacing(path) as part:
+        part.write_text(json.dumps(asdict(preset), indent=2) + "\n")
     return preset
 
 
