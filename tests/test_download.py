@@ -23,7 +23,13 @@ from src.sources import Download as Options
 from src.web import Patience, Web
 from tests.commands import Ended, command
 from tests.hosts import BadMuseum, Fault, draw_small
-from tests.processes import Fork, Moment, Point, forked_children, started_server  # noqa: F401  (fixtures)
+from tests.processes import (  # noqa: F401
+    Fork,
+    Moment,
+    Point,
+    forked_children,
+    started_server,
+)
 
 
 @pytest.fixture

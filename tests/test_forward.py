@@ -1,25 +1,31 @@
 """How batches go through the network: compiled, in less memory than there should be, on a GPU."""
 
+import gc
 import logging
+import signal
 import subprocess
-import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import src.backbone
 import src.machine
 from src.backbone import Extractor
 from src.checks import UserError
 from src.choices import Accelerator, Compile, Precision
+from src.compiled import OpenVino
 from src.config import Config
 from src.embed import embed
 from src.folder import folder_gallery
 from src.gallery import Gallery
 from tests.options import changed
+from tests.processes import forked_children, started_server  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 LAYERS = ["layer1", "layer2", "layer3", "layer4"]
@@ -46,7 +52,7 @@ def assert_close(made: dict[str, np.ndarray], expected: dict[str, np.ndarray], t
 
 
 @pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
-@pytest.mark.parametrize("by", ["openvino", "torch.compile"])
+@pytest.mark.parametrize("by", ["openvino", pytest.param("torch.compile", marks=pytest.mark.slow)])
 def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
     """With whole batches, a batch less one that cannot be read, and a last one that is not full."""
     caplog.set_level(logging.INFO)
@@ -152,26 +158,28 @@ def test_a_gpu_gives_the_same_rows(cfg, precision, compiled, to):
     assert_close(made, plain, to=to)
 
 
-def test_networks_that_are_compiled_and_dropped_leave_signals_to_be_handled():
-    pytest.importorskip("openvino", reason="the extra openvino is not installed")
-    program = """
-import gc, signal, subprocess, torch
-from torch import nn
-from src.compiled import OpenVino
+class Mean(nn.Module):
+    """A network of one layer: an image's mean color."""
 
-class Small(nn.Module):
     dims = {"all": 3}
-    def forward(self, images):
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return (b, 3) for images (b, size, size, 3)."""
         return [images.float().mean((1, 2))]
 
-first, second = (OpenVino(Small().eval(), 32) for _ in range(2))
-del first
-gc.collect()
-del second
-gc.collect()
-signal.signal(signal.SIGCHLD, lambda *_: None)
-subprocess.run(["true"])
-"""
-    root = Path(__file__).resolve().parent.parent
-    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=root)
-    assert ended.returncode == 0
+
+def compile_and_drop() -> None:
+    """Compile two networks, as the body of a child, drop them in that order, and take a signal."""
+    warnings.simplefilter("ignore")  # of what OpenVINO loads
+    first, second = (OpenVino(cast(Extractor, Mean().eval()), 32) for _ in range(2))
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    subprocess.run(["true"])
+
+
+def test_networks_that_are_compiled_and_dropped_leave_signals_to_be_handled(fork):
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    fork(compile_and_drop).succeeded()

@@ -26,7 +26,15 @@ from src.postprocess import fit_whiten
 from src.run import run
 from src.similarity import top_k
 from src.tiles import Centered
-from tests.processes import ROOT, Child, Fork, as_command, forked_children, started_server, wait_for  # noqa: F401  (fixtures)
+from tests.processes import (  # noqa: F401
+    ROOT,
+    Child,
+    Fork,
+    as_command,
+    forked_children,
+    started_server,
+    wait_for,
+)
 
 SLURM = {
     "SLURM_JOB_ID": "4711",
@@ -51,7 +59,7 @@ def options(paintings: Path, outputs: Path, processes: int) -> list[str]:
     return [
         *("data=folder", f"data.images={paintings}", f"outputs={outputs}", "tracking=off"),
         *("backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1"),
-        *("backbone.layers=[]", "data.batch_size=1"),
+        *("backbone.layers=[]", "data.batch_size=1", "data.workers=0"),
         *("similarity.top_k=3", "similarity.block_size=2", "similarity.postprocess=whiten"),
         *(f"trainer.devices={processes}", "trainer.strategy=ddp", "trainer.accelerator=cpu"),
     ]

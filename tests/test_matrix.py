@@ -13,7 +13,12 @@ import pytest
 from src import matrix, tiles
 from src.resume import LOGS
 from src.similarity import write_matrix
-from tests.processes import Fork, Point, forked_children, started_server  # noqa: F401  (fixtures)
+from tests.processes import (  # noqa: F401
+    Fork,
+    Point,
+    forked_children,
+    started_server,
+)
 
 ROWS = np.random.default_rng(0).random((300, 24), dtype="f4")
 TILES = 190  # of 19 blocks

@@ -13,7 +13,14 @@ from src import matrix, resume, spread
 from src.csls import csls_penalty
 from src.similarity import top_k
 from src.tiles import Centered, Watch
-from tests.processes import Child, Fork, Point, announce, forked_children, started_server  # noqa: F401  (fixtures)
+from tests.processes import (  # noqa: F401
+    Child,
+    Fork,
+    Point,
+    announce,
+    forked_children,
+    started_server,
+)
 
 TILES = 91  # of 200 rows: 13 blocks of at most 16
 HELD = 8  # tiles of the process that is killed

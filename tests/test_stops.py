@@ -22,7 +22,14 @@ from src.embed import Embeddings, embed
 from src.folder import folder_gallery
 from src.unfinished import FEATURES, Finished
 from tests.options import changed
-from tests.processes import Fork, Point, announce, as_command, forked_children, started_server  # noqa: F401  (fixtures)
+from tests.processes import (  # noqa: F401
+    Fork,
+    Point,
+    announce,
+    as_command,
+    forked_children,
+    started_server,
+)
 
 IMAGES, BATCH, FLUSH = 60, 2, 3  # a flush after every third batch
 LAYERS = ["layer1", "layer2"]
