@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from src.checks import UserError
-from src.files import alone, create_npy, readable, write_all
+from src.files import alone, create_npy, readable, replacing, write_all
 from src.resume import LOGS, OWN, RECORD, DoneLog, Record, begin
 from src.spread import World
 from src.tiles import Centered, tile_pairs
@@ -142,8 +142,11 @@ def matrix_file(
             matrix.close(failed)
         world.barrier()
         if not there and world.first:
-            os.replace(folder / RECORD, path.with_suffix(".json"))
+            # a copy: one that is killed before the matrix has its place goes on from the folder
+            with replacing(path.with_suffix(".json")) as part:
+                shutil.copy(folder / RECORD, part)
             os.replace(place, path)
+        if world.first and folder.is_dir():  # or left by one that was killed just before this
             shutil.rmtree(folder)
         world.barrier()
 

@@ -5,7 +5,7 @@ import random
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -98,3 +98,18 @@ def test_after_kills_a_matrix_has_the_bytes_of_an_undisturbed_one(
     each = (tmp_path / "computed").read_text().splitlines()
     assert len(set(before)) == len(before)  # what is finished is not computed again
     assert TILES == len(set(each)) <= len(each) <= TILES + 5 * AT_MOST
+
+
+@pytest.mark.parametrize(
+    ("when", "name"), [("after", "matrix.json"), ("before", "matrix.npy"), ("after", "matrix.npy")]
+)
+def test_a_kill_at_the_end_computes_no_tile_again_and_leaves_no_folder(
+    when: Literal["before", "after"], name: str, tmp_path: Path, fork: Fork
+) -> None:
+    np.save(tmp_path / "rows.npy", ROWS)
+    fork(write, tmp_path, "float32", Point("replace", 0, when, name)).killed()
+    fork(write, tmp_path, "float32").succeeded()
+    assert len((tmp_path / "computed").read_text().splitlines()) == TILES
+    assert not (tmp_path / "matrix.npy.part").exists()
+    write_matrix(ROWS, tmp_path / "whole.npy", "float32", block_size=16)
+    assert (tmp_path / "matrix.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
