@@ -43,7 +43,7 @@ class Embeddings:
 
 
 def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
-    """The gallery's embeddings: those on disk of the same images and options, else made now.
+    """Return the gallery's embeddings: those on disk of the same images and options, or new ones.
 
     Whoever else wants rows of the same images and options waits meanwhile, and finds them made.
     Several processes share out the images; all of them get all rows.
@@ -53,12 +53,11 @@ def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
     layers, written = joined_layers(cfg.backbone, preset), written_layers(cfg.backbone, preset)
     prepare = transform(preset, cfg.data)
     options = _options(gallery, cfg, prepare)
-    digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
-    parent = Path(cfg.outputs, "embeddings", gallery.name, name)
+    parent = Path(cfg.outputs, "embeddings", gallery.name, _name(cfg, options))
     folder = parent / "+".join(layers)
 
     def extract(missing: list[str]) -> dict[str, Any]:
+        """Embed the missing layers in one pass; return how it went."""
         from src.one_pass import OnePass  # and Lightning: a run whose rows are cached needs neither
 
         return OnePass(gallery, cfg, prepare, options, parent, world).make(missing)
@@ -83,6 +82,12 @@ def embed(gallery: Gallery, cfg: Config, world: World = ALONE) -> Embeddings:
         | facts
     )
     return embeddings
+
+
+def _name(cfg: Config, options: dict[str, Any]) -> str:
+    """Return the name of the folder of all layers: the backbone, and a hash of the options."""
+    digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return f"{cfg.backbone.name.replace('/', '-')}-{digest}"
 
 
 def _make(
@@ -114,7 +119,7 @@ def _join(folder: Path, layers: list[Path], options: dict[str, Any]) -> None:
 
 
 def _options(gallery: Gallery, cfg: Config, prepare: Transform) -> dict[str, Any]:
-    """What the rows depend on: the images in order, and all that makes numbers of them."""
+    """Return what the rows depend on: the images in order, and all that makes numbers of them."""
     images = hashlib.sha256()
     for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
         images.update(f"{image}\0{checksum}\0".encode("utf-8", "surrogateescape"))

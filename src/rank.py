@@ -82,7 +82,7 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
 
 
 def comparison_device(accelerator: Accelerator, world: World = ALONE) -> str:
-    """The device that multiplies: the one that embeds, but the CPU in place of Apple's MPS.
+    """Return the device that multiplies: the one that embeds, but the CPU in place of Apple's MPS.
 
     MPS has no float64, which the offsets of the fast pass need. That is said in the log.
     """

@@ -57,7 +57,7 @@ class RowWriter(BasePredictionWriter):
     def __exit__(self, *_: object) -> None:
         self._bar.close()
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._before)
+            signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
         self._flush()
         for file in self._files:
             file.close()

@@ -182,4 +182,6 @@ def compile_and_drop() -> None:
 
 def test_networks_that_are_compiled_and_dropped_leave_signals_to_be_handled(fork):
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
-    fork(compile_and_drop).succeeded()
+    child = fork(compile_and_drop)
+    printed, _ = child.communicate()
+    assert child.returncode == 0, printed  # -11 where the stack of a dropped core is still in use
