@@ -27,7 +27,7 @@ class Preset:
 
 
 def cached_preset(backbone: Backbone, folder: Path) -> Preset:
-    """Return the preset of these weights, read from folder; computed and kept there when it is not."""
+    """Return the preset of these weights; it is computed once, and kept in folder."""
     path = folder / f"{_key(backbone)}.json"
     return _read(path) or _compute(backbone, path)
 
