@@ -1,6 +1,7 @@
 """The command line around Hydra: the schema registered, --help, and errors of one line."""
 
 import errno
+import gc
 import logging
 import os
 import re
@@ -36,6 +37,9 @@ PLACES = {
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO, errno.ENOLCK, errno.ENOSYS),
 }
+# When to look for garbage. Imports make some 300,000 objects that stay; looking through them after
+# every 700 new ones, as Python does, takes 0.4 s of a cached run's 4.8
+COLLECT = (20_000, 50, 50)
 LOOK_IT_UP = "python -m src.run --help lists the options"
 # The processes of a run but the first have no folder and no log of their own.
 FOLLOWER = ["hydra.run.dir=${outputs}", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
@@ -93,6 +97,7 @@ def command(main: Callable[[], None]) -> int:
     """Run a Hydra main; the exit code. No traceback for what a user can mend."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here instead of being printed
     logging.raiseExceptions = False  # a run.log that cannot be written says so once, below
+    gc.set_threshold(*COLLECT)
     if not is_first():
         sys.argv += FOLLOWER
     try:

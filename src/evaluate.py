@@ -8,14 +8,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from src.postprocess import unit
 from src.retrieval import Metrics, label_pairs
 from src.settle import exact_scores
 from src.similarity import Neighbors, as_tensor
-from src.tiles import CHUNK, row_norms
+from src.tiles import CHUNK, doubles, row_norms, side_by_side
 
-TOGETHER = 8  # chunks that are multiplied at once
+TOGETHER = 16 * CHUNK  # rows that are multiplied at once
 STRIPE = 512  # columns
+PAIRS = 512  # scored at once, near the cache
 EXACTLY = 10_000  # rows; fewer are multiplied in float64, which then takes no time
 
 
@@ -46,19 +46,33 @@ def all_pairs(features: Tensor) -> tuple[float, float]:
     float32 products, which leaves the deviation right to 1e-6 of itself.
     """
     n, d = features.shape
-    chunks = features.split(CHUNK)
-    total = sum((unit(chunk).sum(0) for chunk in chunks), torch.zeros(d, dtype=torch.float64))
+    norms = row_norms(features)
+    scale, nonzero = torch.where(norms == 0, 1, norms)[:, None], int((norms > 0).sum())
+
+    def sum_units(part: slice) -> Tensor:
+        units = (block.div_(scale[part][at]) for at, block in doubles(features[part]))
+        return torch.stack([block.sum(0) for block in units]).sum(0)
+
+    total = torch.stack(side_by_side(sum_units, n, 16 * CHUNK)).sum(0)
     mean = total / n
-    kind = torch.float32 if n >= EXACTLY else torch.float64
-    gram, along, nonzero = torch.zeros(d, d, dtype=torch.float64), 0.0, 0
-    for at in range(0, len(chunks), TOGETHER):
-        parts = []
-        for chunk in chunks[at : at + TOGETHER]:
-            rows = unit(chunk) - mean
-            along += float((rows @ mean).square().sum())
-            nonzero += int(chunk.any(dim=1).sum())
-            parts.append(rows.to(kind))
-        part = torch.cat(parts)
+    centered = torch.empty(
+        min(n, TOGETHER), d, dtype=torch.float32 if n >= EXACTLY else total.dtype
+    )
+    gram, along = torch.zeros(d, d, dtype=torch.float64), 0.0
+    for first in range(0, n, TOGETHER):
+
+        def center(part: slice, first: int = first) -> float:
+            """Fill these rows of centered; the sum of their a_i^2."""
+            squares = 0.0
+            rows = slice(first + part.start, first + part.stop)
+            for at, block in doubles(features[rows]):
+                centered[part][at] = block.div_(scale[rows][at]).sub_(mean)
+                squares += float((block @ mean).square().sum())
+            return squares
+
+        count = min(TOGETHER, n - first)
+        along += sum(side_by_side(center, count, 4 * CHUNK))
+        part = centered[:count]
         for start in range(0, d, STRIPE):  # what is left of the diagonal is there already
             stripe = slice(start, start + STRIPE)
             gram[stripe, start:] += part[:, stripe].T @ part[:, start:]
@@ -101,12 +115,8 @@ def random_pairs(features: ArrayLike | Tensor, count: int, seed: int) -> NDArray
     first = draw.integers(len(rows), size=count)
     second = (first + draw.integers(1, len(rows), size=count)) % len(rows)
     norms = row_norms(rows)
-    parts = [
-        exact_scores(rows, norms, i, j[:, None])
-        for i, j in zip(
-            torch.tensor(first).split(512), torch.tensor(second).split(512), strict=True
-        )
-    ]
+    i, j = torch.from_numpy(first), torch.from_numpy(second)[:, None]
+    parts = side_by_side(lambda at: exact_scores(rows, norms, i[at], j[at]), count, 16 * PAIRS)
     return torch.cat(parts)[:, 0].numpy()
 
 
@@ -123,15 +133,22 @@ def label_auc(
         return float("nan")
     rows = as_tensor(features)
     norms = row_norms(rows).clamp(min=torch.finfo(torch.float64).tiny)
-    same, different = (
-        torch.cat([_scores(rows, norms, part) for part in torch.tensor(kind).split(512)]).numpy()
-        for kind in pairs
-    )
+    same, different = (_scores(rows, norms, torch.from_numpy(kind)).numpy() for kind in pairs)
     return float(auc(same, different).mean())
 
 
 def _scores(rows: Tensor, norms: Tensor, pairs: Tensor) -> Tensor:
-    """Cosines of pairs (b, 2) to 1e-6, several times as fast as to the bit."""
+    """Return the cosines (p,) of pairs (p, 2), to 1e-6, several times as fast as to the bit."""
     first, second = pairs.T
-    dots: Tensor = torch.linalg.vecdot(rows[first], rows[second])
+    dots = torch.empty(len(pairs), dtype=rows.dtype)
+
+    def fill(part: slice) -> None:
+        # the same memory for all: new memory would take longer than the arithmetic
+        left, right = torch.empty(2, PAIRS, rows.shape[1], dtype=rows.dtype)
+        for i, j, out in zip(*(x[part].split(PAIRS) for x in (first, second, dots)), strict=True):
+            torch.index_select(rows, 0, i, out=left[: len(i)])
+            torch.index_select(rows, 0, j, out=right[: len(j)])
+            torch.linalg.vecdot(left[: len(i)], right[: len(j)], out=out)
+
+    side_by_side(fill, len(pairs), 16 * PAIRS)
     return dots.double() / (norms[first] * norms[second])

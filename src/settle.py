@@ -9,7 +9,7 @@ from torch import Tensor
 from src.candidates import Candidates
 from src.memory import block_rows
 from src.spread import ALONE, World
-from src.tiles import Centered, exact_products, exact_sum, row_norms
+from src.tiles import Centered, exact_products, exact_sum, row_norms, side_by_side
 
 EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
@@ -65,7 +65,8 @@ def _scored(
     # of float32 more, because rounded scores may tie.
     possible = key.double() >= (key[:, k - 1].double() - 2 * bound - 2.0**-23)[:, None]
     need = possible.sum(1).clamp(min=k)  # the first ones: keys descend
-    for at in (slice(start, start + EXACT) for start in range(0, b, EXACT)):
+
+    def score_part(at: slice) -> None:
         some = candidates[at, : int(need[at].max())]
         exact = exact_scores(rows, norms, number[at], some)
         exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
@@ -73,6 +74,8 @@ def _scored(
         place = best_places(value, some, k)
         index[at], score[at] = some.gather(1, place), exact.gather(1, place)
         worth[at] = value.gather(1, place)
+
+    side_by_side(score_part, b, EXACT)
     return index, score, worth
 
 

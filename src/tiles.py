@@ -4,9 +4,10 @@ n = images, d = width of a row, w = width of a centered row, b = rows of a block
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from src.spread import ALONE, World
 
 CHUNK = 256  # rows handled at once in float64, near the cache
 PIECE = 16384  # numbers summed at once
+T = TypeVar("T")
 Pair = tuple[slice, slice]
 Watch = Callable[[Sequence[int]], Iterable[int]]  # tqdm, say
 Precision = Literal["float32", "tf32", "float16"]
@@ -100,13 +102,13 @@ def center(rows: Tensor, device: torch.device, precision: Precision = "float32")
     norms = row_norms(rows)
     zero, scale = norms == 0, torch.where(norms == 0, 1, norms)[:, None]
     mean = torch.zeros(d, dtype=torch.float64)
-    for at, block in _doubles(rows):
+    for at, block in doubles(rows):
         mean += block.div_(scale[at]).sum(0) / n
     half = precision == "float16" and device.type == "cuda"  # the CPU multiplies halves slowly
     centered = torch.zeros(n, -(-(d + 4) // 8) * 8, dtype=torch.float16 if half else torch.float32)
     centered[:, -2:] = 1
     length, lost, along, left = torch.empty(4, n, dtype=torch.float64)
-    for at, block in _doubles(rows):
+    for at, block in doubles(rows):
         moved = block.div_(scale[at]).sub_(mean)
         length[at], along[at] = moved.norm(dim=1), moved @ mean
         centered[at, :d] = rounded(moved, precision)
@@ -144,12 +146,16 @@ def rounded(values: Tensor, precision: Precision) -> Tensor:
 def row_norms(rows: Tensor) -> Tensor:
     """(n,) float64 lengths, each equal to the bit whatever rows stand around it."""
     norms = torch.empty(len(rows), dtype=torch.float64)
-    for at, block in _doubles(rows):
-        norms[at] = exact_sum(block.square_()).sqrt()
+
+    def fill(part: slice) -> None:
+        for at, block in doubles(rows[part]):
+            norms[part][at] = exact_sum(block.square_()).sqrt()
+
+    side_by_side(fill, len(rows), 16 * CHUNK)
     return norms
 
 
-def _doubles(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def doubles(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Some rows after the others in float64, always in the same memory: new memory for each would
     take ten times as long as the arithmetic."""
     memory = torch.empty(min(CHUNK, len(rows)), rows.shape[1], dtype=torch.float64)
@@ -230,6 +236,22 @@ def exact_products(precision: Precision = "float32") -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(before)
         matmul.allow_fp16_reduced_precision_reduction = reduced
+
+
+def side_by_side(work: Callable[[slice], T], n: int, step: int) -> list[T]:
+    """Return work(part) for slices of step out of n, in order, from as many threads as torch has.
+
+    For work of many small operations, each of which then runs on one thread: an operation that
+    torch spreads over its threads ends with the slowest of them, and beside other programs that
+    is one that waits for a core.
+    """
+    parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
+    count = min(torch.get_num_threads(), len(parts))
+    with threads(1):
+        if count < 2:
+            return [work(part) for part in parts]
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(work, parts))
 
 
 @contextmanager

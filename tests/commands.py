@@ -1,5 +1,6 @@
 """The project's commands in this process, as a process of their own would run them."""
 
+import gc
 import logging
 import os
 import sys
@@ -56,7 +57,7 @@ def command(module: str, *words: str) -> Ended:
 @contextmanager
 def undone() -> Iterator[None]:
     """Undo what a command sets for its whole process: logging, the environment, Hydra, Sweep."""
-    root, raising = logging.getLogger(), logging.raiseExceptions
+    root, raising, collect = logging.getLogger(), logging.raiseExceptions, gc.get_threshold()
     handlers, level, root.handlers = root.handlers, root.level, []
     hydra, running = HydraConfig.instance().cfg, GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -73,5 +74,6 @@ def undone() -> Iterator[None]:
                 if isinstance(handler, logging.FileHandler):
                     handler.close()
             root.handlers, logging.raiseExceptions = handlers, raising
+            gc.set_threshold(*collect)
             root.setLevel(level)
             HydraConfig.instance().cfg, GlobalHydra.instance().hydra = hydra, running
