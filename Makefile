@@ -14,8 +14,8 @@ PYTEST := $(PY) -m pytest -n $(JOBS) --dist loadfile
 # Requirements of the lock by their first line, which is not indented as the lines of hashes after it are
 pick = awk '/^[^ ]/ { picked = $$0 $(1) } picked' requirements.lock
 # What the commands import: setup does so once, so that bytecode is there for those that may not write it
-COMMANDS := src.run, src.download, src.show, src.report, src.embed, src.one_pass, src.measure, src.rank, src.track, \
-	torch.utils.tensorboard, openvino, wandb
+COMMANDS := src.run, src.download, src.show, src.pipeline.report, src.pipeline.evaluate, src.embedding.extraction, \
+	src.reporting.tracking, torch.utils.tensorboard, openvino, wandb
 # Where it is set, as in containers and CI, every process would compile torch, Lightning and sympy again: 10 s each
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -58,10 +58,11 @@ test-all: setup ## Run all tests
 # pip-audit ends with 1 where it finds something and where nobody answers; only the latter is an exception of requests
 AUDIT = pip-audit --no-deps --disable-pip -r requirements.lock -s osv --timeout 5 --progress-spinner off
 
-check: setup ## Lint, formatting, types, known vulnerabilities of what the lock pins
+check: setup ## Lint, formatting, types, layers of imports, known vulnerabilities of what the lock pins
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	@if $(VENV)/bin/$(AUDIT) 2> $(VENV)/audit.txt; then tail -n 1 $(VENV)/audit.txt; \
 	elif grep -q '^requests\.exceptions' $(VENV)/audit.txt; then \
 		echo "Known vulnerabilities: not checked, OSV does not answer from here"; \

@@ -17,14 +17,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from src import pictures
-from src.checks import UserError, near
-from src.files import replacing
-from src.folder import list_images
-from src.gallery import Gallery, measure, read_gallery
-from src.images import Unreadable, load_rgb
-from src.progress import progress
-from src.runs import gallery_of
+from src.errors import UserError, did_you_mean
+from src.gallery import Gallery, read_gallery
+from src.gallery.folder import list_images
+from src.gallery.gallery import with_file_facts
+from src.io.files import atomic_write
+from src.io.images import Unreadable, load_rgb
+from src.reporting import contact_sheets
+from src.reporting.run_folder import gallery_of
+from src.runtime.progress import progress
 
 THUMBNAILS = 60  # on a gallery's contact sheet
 
@@ -96,10 +97,12 @@ def show_painting(options: argparse.Namespace) -> Path:
         print(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
     nearest = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
     for rank, (other, value) in enumerate(nearest, 1):
-        print(f"{rank:>4}  {value:.4f}  row {other:<7} {gallery.called(other)}")
-    header = [f"Row {row} of {len(gallery)}: {gallery.called(row)}", f"run {run}"]
-    cards = [pictures.card(gallery, other, f"{value:.4f}") for other, value in nearest]
-    page = pictures.neighbors_page(pictures.card(gallery, row, "query", True), cards, header)
+        print(f"{rank:>4}  {value:.4f}  row {other:<7} {gallery.caption(other)}")
+    header = [f"Row {row} of {len(gallery)}: {gallery.caption(row)}", f"run {run}"]
+    cards = [contact_sheets.card(gallery, other, f"{value:.4f}") for other, value in nearest]
+    page = contact_sheets.neighbors_page(
+        contact_sheets.card(gallery, row, "query", True), cards, header
+    )
     return saved(page, options.out or run / f"neighbors-{row}.jpg")
 
 
@@ -120,9 +123,9 @@ def find_row(gallery: Gallery, text: str) -> int:
         return rows[0]
     if not rows:
         raise UserError(
-            f"no painting's file or title has {text!r} in it{near(text, gallery.files)}"
+            f"no painting's file or title has {text!r} in it{did_you_mean(text, gallery.files)}"
         )
-    some = "; ".join(f"{row}: {gallery.called(row)}" for row in rows[:5])
+    some = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
     raise UserError(f"{len(rows)} paintings have {text!r} in file or title; by row: {some}")
 
 
@@ -140,8 +143,8 @@ def show_gallery(options: argparse.Namespace) -> Path:
     rows = sorted(draw.choice(good, min(THUMBNAILS, len(good)), replace=False).tolist())
     works = gallery.works
     sizes = [f"{works['width'][row]} x {works['height'][row]}" for row in rows]
-    cards = [pictures.card(gallery, row, size) for row, size in zip(rows, sizes, strict=True)]
-    page = pictures.sheet(cards, 10, 130, lines)
+    cards = [contact_sheets.card(gallery, row, size) for row, size in zip(rows, sizes, strict=True)]
+    page = contact_sheets.sheet(cards, 10, 130, lines)
     default = Path(folder if (folder / "works.csv").exists() else options.outputs, "gallery.jpg")
     return saved(page, options.out or default)
 
@@ -154,7 +157,7 @@ def open_gallery(folder: Path) -> Gallery:
     if not files:
         raise UserError(f"{folder} is neither a gallery nor a folder with images in it")
     works = pd.DataFrame({"image_id": files, "file": files}, dtype=object)
-    return Gallery(folder.name, folder, measure(works, folder))
+    return Gallery(folder.name, folder, with_file_facts(works, folder))
 
 
 def facts(gallery: Gallery) -> list[str]:
@@ -184,7 +187,7 @@ def unreadable(gallery: Gallery) -> dict[str, str]:
 def why_unreadable(path: Path) -> str:
     """The reason that a file cannot be decoded, "" for one that can."""
     try:
-        load_rgb(path, pictures.MAX_PIXELS)
+        load_rgb(path, contact_sheets.MAX_PIXELS)
     except Unreadable as reason:
         return str(reason)
     return ""
@@ -194,7 +197,7 @@ def saved(page: Image.Image, path: Path) -> Path:
     """Write a picture whole."""
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise UserError(f"--out {path} must end in .jpg or .png")
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         page.save(part, "PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
     return path
 

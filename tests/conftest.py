@@ -12,12 +12,12 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 from PIL import Image
 
-from src.collection import draw_collection
 from src.config import Config
-from src.files import alone
-from src.folder import folder_gallery
-from tests import budget
-from tests.options import small
+from src.demo.collection import draw_collection
+from src.gallery.folder import folder_gallery
+from src.io.files import folder_lock
+from tests.support import budget
+from tests.support.options import small
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -103,7 +103,7 @@ def drawn_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is outputs/demo after the collection was drawn, to read only; one for all workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "outputs" / "demo"
-    with alone(folder):
+    with folder_lock(folder):
         draw_collection(folder / "seed-0")
     return folder
 
@@ -116,7 +116,7 @@ def small_squares(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_squares_small(replaced: pytest.MonkeyPatch) -> None:
     """Let the network have images of 32 pixels."""
-    from src import embed
+    from src.pipeline import embed
 
     full = embed.transform
     replaced.setattr(
@@ -127,7 +127,7 @@ def make_squares_small(replaced: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def embedded_once(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Outputs with the rows of the kept paintings' small squares, to read only."""
-    from src.embed import embed
+    from src.pipeline.embed import embed
 
     cfg = small(kept_paintings, tmp_path_factory.mktemp("embedded") / "outputs")
     with pytest.MonkeyPatch.context() as replaced:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests import budget
+from tests.support import budget
 
 pytest_plugins = "pytester"
 
 HOOK = """
 import pytest
-from tests import budget
+from tests.support import budget
 from tests.conftest import pytest_runtest_call
 budget.SECONDS = 0.2
 def pytest_configure(config):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, command
+from tests.support.commands import ROOT, command
 
 SMALL = ("backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1")
 HEAVY = {"torchvision", "lightning", "torchmetrics", "scipy", "wandb", "timm", "openvino"}
@@ -45,5 +45,5 @@ def test_idle_threads_sleep_unless_the_user_says_otherwise(asked: str, policy: s
     forget = "import os; os.environ.pop('OMP_WAIT_POLICY', None)"  # this process has set it
     ask = f"import os; os.environ['OMP_WAIT_POLICY'] = '{asked}'"
     start = ask if asked else forget
-    printed = python("-c", f"{start}; import src.similarity", OMP_DISPLAY_ENV="true")
+    printed = python("-c", f"{start}; import src.similarity.search", OMP_DISPLAY_ENV="true")
     assert f"OMP_WAIT_POLICY = '{policy}'" in printed

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -16,16 +16,16 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 from torchvision.transforms import v2
 
-from src.choices import Postprocess, Storage
 from src.config import Backbone, Config, Evaluation, Similarity
-from src.embed import embed
-from src.folder import folder_gallery
-from src.leaderboard import main
-from src.rank import postprocess
-from src.retrieval import retrieval
+from src.config.enums import Postprocess, Storage
+from src.evaluation.retrieval import retrieval
+from src.gallery.folder import folder_gallery
+from src.leaderboard.__main__ import main
+from src.pipeline.embed import embed
+from src.pipeline.rank import postprocess
 from src.similarity import top_k
-from tests.commands import command
-from tests.options import changed, small
+from tests.support.commands import command
+from tests.support.options import changed, small
 from tests.test_run import outcome, results
 
 LAYERS = "features.7,features.10,features.12"
@@ -178,7 +178,7 @@ def test_whitening_finds_more_of_the_same_artist(chosen: Config, tmp_path: Path)
     chosen = changed(chosen, "backbone", layer="features.7")
     embeddings = embed(folder_gallery(images, labels, None, 0, Path(chosen.outputs)), chosen)
     artists = embeddings.gallery.labels("artist")
-    groups = embeddings.gallery.groups(chosen.similarity)
+    groups = embeddings.gallery.exclusion_groups(chosen.similarity)
     precision = {}
     for kind in Postprocess:
         features = postprocess(embeddings, Similarity(postprocess=kind), tmp_path)

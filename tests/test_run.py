@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.checks import UserError
-from src.choices import Exclude, Storage
 from src.config import Config, Evaluation
+from src.config.data import Folder
+from src.config.enums import Exclude, Storage
+from src.errors import UserError
 from src.run import run
-from src.sources import Folder
 
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = (
@@ -102,7 +102,10 @@ def test_top_k_is_refused_as_soon_as_the_gallery_is_listed(paintings: Path, tmp_
 
 
 def test_an_unknown_label_is_refused(cfg: Config, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="evaluation.labels: works.csv has no column artits; near"):
+    with pytest.raises(
+        UserError,
+        match="evaluation.labels: works.csv has no column artits, .*; did you mean artist?",
+    ):
         run(replace(cfg, evaluation=Evaluation(labels=["artits"])), tmp_path)
 
 

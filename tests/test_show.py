@@ -7,8 +7,8 @@ from PIL import Image
 
 from src import show
 from src.config import Config
+from src.reporting.run_folder import gallery_of
 from src.run import run
-from src.runs import gallery_of
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Runs that are refused before any work leave nothing behind."""
+"""Removal of the folder of a run that was refused before any work was done."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from src.launch import is_first
+from src.runtime.launch import is_first
 
 NAME = re.compile(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}")  # of configs/run.yaml, date and time
 

@@ -25,13 +25,13 @@ class Sweep(Callback):
     def compare(cls) -> None:
         """Print the leaderboard of the sweep that there was, if any."""
         if cls.folder is not None and any(cls.folder.glob("*/.hydra/config.yaml")):
-            from src.board import compare
-            from src.leaderboard import write
-            from src.runs import read
+            from src.leaderboard.comparison import compare
+            from src.leaderboard.export import write_leaderboard
+            from src.leaderboard.runs import read_runs
 
-            board = compare(read([cls.folder]), None)
-            write(board, cls.folder)
+            board = compare(read_runs([cls.folder]), None)
+            write_leaderboard(board, cls.folder)
             if board.runs:
-                from src.track import track_sweep
+                from src.reporting.tracking import track_sweep
 
                 track_sweep(board.table, cls.tracking, cls.folder)

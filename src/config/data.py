@@ -10,8 +10,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from src.checks import UserError, at_least, between, folder, is_address
-from src.choices import Decode, Resize, View
+from src.config.enums import Decode, Resize, View
+from src.config.validation import at_least, between, folder, is_address
+from src.errors import UserError
 
 
 def option(default: Any, text: str) -> Any:

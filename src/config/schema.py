@@ -12,8 +12,8 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from src.checks import UserError, at_least, between, model_names, near
-from src.choices import (
+from src.config.data import Data, Download, option
+from src.config.enums import (
     Accelerator,
     Compile,
     Dtype,
@@ -27,7 +27,8 @@ from src.choices import (
     Strategy,
     WandbMode,
 )
-from src.sources import Data, Download, option
+from src.config.validation import at_least, between, model_names
+from src.errors import UserError, did_you_mean
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Backbone:
         elif self.name not in model_names():
             raise UserError(
                 f"backbone.name={self.name} is not a torchvision classification model"
-                f"{near(self.name, model_names())}"
+                f"{did_you_mean(self.name, model_names())}"
             )
         known = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
         if not re.fullmatch(f"random|{known}", self.weights) and not self.path:

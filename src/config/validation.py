@@ -1,36 +1,12 @@
 """What options are checked with. Nothing heavy is imported here."""
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-
-class UserError(Exception):
-    """What a user can mend: shown as one line, with the value, the bound and the way out."""
-
-    code = 2  # the program's exit code
-    at_work = False  # whether work had begun, whose log is worth keeping
-
-
-@contextmanager
-def at_work() -> Iterator[None]:
-    """Mark a UserError of this block as one that ends work: the run's folder and log are kept."""
-    try:
-        yield
-    except UserError as error:
-        error.at_work = True
-        raise
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown word: "; near it: a, b", or nothing."""
-    matches = get_close_matches(word, list(known), n=5, cutoff=0.5)
-    return f"; near it: {', '.join(matches)}" if matches else ""
+from src.errors import UserError
 
 
 def is_address(text: str) -> bool:

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import numpy as np
 
-from src import manners
-from src.canvas import Canvas, Floats
-from src.files import replacing
+from src.demo import styles
+from src.demo.canvas import Canvas, Floats
+from src.io.files import atomic_write
 
 WORKS = 7  # a painter
-HABITS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works
+COARSENESS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works
 SCHOOLS = ("Harbor School", "Circle of Nine", "Velm Academy", "Salt Row Group", "Northern Workshop")
 MEDIA = ("oil on canvas", "acrylic on canvas", "oil on panel", "tempera on panel")
 WORDS = {
@@ -24,18 +24,18 @@ WORDS = {
 }
 
 TITLES: dict[Callable[[Canvas], None], str] = {
-    manners.grid: "Grid No. {n}",
-    manners.color_field: "Field No. {n}, {time}",
-    manners.landscape: "Hills near {place}, {time}",
-    manners.pointillism: "{time} at {place}",
-    manners.waves: "Swell No. {n}",
-    manners.gesture: "Untitled (No. {n})",
-    manners.still_life: "Bowl with {fruit}",
-    manners.rings: "Rings No. {n}",
-    manners.op_art: "Interference {n}",
-    manners.night_city: "{place} by Night",
-    manners.shards: "Facets of {place}",
-    manners.hatching: "{time} over {place}",
+    styles.grid: "Grid No. {n}",
+    styles.color_field: "Field No. {n}, {time}",
+    styles.landscape: "Hills near {place}, {time}",
+    styles.pointillism: "{time} at {place}",
+    styles.waves: "Swell No. {n}",
+    styles.gesture: "Untitled (No. {n})",
+    styles.still_life: "Bowl with {fruit}",
+    styles.rings: "Rings No. {n}",
+    styles.op_art: "Interference {n}",
+    styles.night_city: "{place} by Night",
+    styles.shards: "Facets of {place}",
+    styles.hatching: "{time} over {place}",
 }
 
 # A line for each manner above: its painters, each with a palette of five colors in short hex.
@@ -68,7 +68,7 @@ def _describe(rng: np.random.Generator, manner: int, painter: int, work: int) ->
     return {
         "image_id": image_id,
         "file": f"{image_id[:2]}/{image_id}.jpg",
-        "object_id": str(20001 + (manner * len(HABITS) + painter) * WORKS + work),
+        "object_id": str(20001 + (manner * len(COARSENESS) + painter) * WORKS + work),
         "title": TITLES[draw].format(n=work + 1, **words),
         "artist": _painter(manner, painter)[0],
         "date": str(1860 + (37 * manner + 23 * painter) % 95 + rng.integers(35)),
@@ -86,13 +86,13 @@ def draw_collection(folder: Path, seed: int = 0) -> list[dict[str, str]]:
     The bytes of a painting depend on the seed and its own number alone, never on the others.
     """
     records = []
-    for numbers in product(range(len(TITLES)), range(len(HABITS)), range(WORKS)):
+    for numbers in product(range(len(TITLES)), range(len(COARSENESS)), range(WORKS)):
         rng, (manner, painter, _) = np.random.default_rng([seed, *numbers]), numbers
         record = _describe(rng, *numbers)
         if not (folder / record["file"]).exists():
-            canvas = Canvas(rng, _painter(manner, painter)[1], HABITS[painter])
+            canvas = Canvas(rng, _painter(manner, painter)[1], COARSENESS[painter])
             list(TITLES)[manner](canvas)
-            with replacing(folder / record["file"]) as part:
+            with atomic_write(folder / record["file"]) as part:
                 canvas.finish().save(part, "JPEG", quality=90)
         records.append(record)
     return sorted(records, key=lambda record: record["file"])

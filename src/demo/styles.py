@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
-from src.canvas import Canvas
+from src.demo.canvas import Canvas
 
 
 def grid(c: Canvas) -> None:

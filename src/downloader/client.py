@@ -17,10 +17,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from src import __version__
-from src.checks import UserError, is_address
-from src.failure import Failure, Outcome, no_address, of_status, why
-from src.pace import LONGEST_PAUSE, Pace, Stopped
-from src.robots import Robots
+from src.config.validation import is_address
+from src.downloader.errors import Failure, Outcome, from_status, invalid_url, why
+from src.downloader.rate_limiter import LONGEST_PAUSE, RateLimiter, Stopped
+from src.downloader.robots import Robots
+from src.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,13 @@ AGENT = "painting-similarity"
 REDIRECTS = 5
 MOVED = (301, 302, 303, 307, 308)
 CHUNK = 65_536
-NOTICED = 5.0  # seconds; a longer pause is logged
+LOGGED_WAIT = 5.0  # seconds; a longer pause is logged
 LOCAL = ("127.0.0.1", "localhost", "::1")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often and how long a host is waited for; seconds."""
 
     attempts: int = 5  # for one thing
@@ -45,7 +46,7 @@ class Patience:
     body: float = 600.0  # for the whole of it
 
 
-class Web:
+class PoliteClient:
     """A client for many threads, done with once its pace is stopped.
 
     requests' adapter stands in for its sessions, which are not made for threads, keep cookies, and
@@ -57,9 +58,9 @@ class Web:
         requests_per_second: float = 0,
         workers: int = 1,
         contact: str | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
-        self.pace, self.patience = Pace(requests_per_second), patience or Patience()
+        self.pace, self.patience = RateLimiter(requests_per_second), patience or RetryPolicy()
         about = f" ({contact})" if contact else ""
         name = f"{AGENT}/{__version__}{about} python-requests/{requests.__version__}"
         self._headers = {"User-Agent": name, "Connection": "keep-alive", "Accept": "*/*"}
@@ -67,7 +68,7 @@ class Web:
         self._settings: dict[str, dict[str, Any]] = {}
         self._robots = Robots(AGENT, self.pace, self._beginning)
 
-    def patiently(self, ask: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
+    def with_retries(self, ask: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
         """What ask returns, and after how many attempts; raises its last Failure.
 
         Passing failures are asked again after a wait that doubles, drawn at random around its mean
@@ -99,7 +100,7 @@ class Web:
         status = None
         for _ in range(REDIRECTS + 1):
             if not is_address(address):
-                raise no_address(address, status)
+                raise invalid_url(address, status)
             if robots:
                 self._robots.check(address)
             self.pace.turn()
@@ -145,7 +146,7 @@ class Web:
         try:
             request.prepare("GET", address, headers=self._headers | headers)
         except (ValueError, UnicodeError, urllib3.exceptions.LocationParseError) as error:
-            raise no_address(address) from error
+            raise invalid_url(address) from error
         times = (self.patience.connect, self.patience.silence)
         try:
             settings = self._environment(address)
@@ -165,11 +166,11 @@ class Web:
                 return urljoin(address, requests.utils.requote_uri(sent))
             except (ValueError, requests.exceptions.InvalidURL) as error:
                 raise Failure(Outcome.permanent, "redirected to no address", status) from error
-        failure = of_status(status, response.headers.get("Retry-After", ""))
+        failure = from_status(status, response.headers.get("Retry-After", ""))
         if (wait := failure.retry_after) is not None:
             failure.once = wait > LONGEST_PAUSE
             self.pace.pause(0 if failure.once else wait)
-            if wait > NOTICED and not failure.once:
+            if wait > LOGGED_WAIT and not failure.once:
                 log.info("%s: asked to wait %.0f seconds", failure.reason, wait)
         raise failure
 

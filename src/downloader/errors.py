@@ -42,7 +42,7 @@ def _printable(text: str) -> str:
     return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
-def of_status(status: int, retry_after: str = "") -> Failure:
+def from_status(status: int, retry_after: str = "") -> Failure:
     """The failure that an HTTP status other than 200 is."""
     if status in PASSING or 500 <= status <= 599 or status < 200:
         failure = Failure(Outcome.transient, _phrase(status), status)
@@ -51,7 +51,7 @@ def of_status(status: int, retry_after: str = "") -> Failure:
     return Failure(Outcome.bad if status < 300 else Outcome.permanent, _phrase(status), status)
 
 
-def no_address(text: str, status: int | None = None) -> Failure:
+def invalid_url(text: str, status: int | None = None) -> Failure:
     """The failure that asking for it is; status is that of the answer that led there."""
     return Failure(Outcome.permanent, f"not an http(s) address: {text}", status)
 

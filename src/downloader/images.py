@@ -14,11 +14,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.failure import Failure, Outcome
-from src.images import Unreadable, check_whole
-from src.journal import Journal, Record, failed
-from src.pace import LONGEST_PAUSE, Stopped
-from src.web import Web
+from src.downloader.client import PoliteClient
+from src.downloader.errors import Failure, Outcome
+from src.downloader.journal import DownloadRecord, Journal, failed
+from src.downloader.rate_limiter import LONGEST_PAUSE, Stopped
+from src.io.images import Unreadable, check_whole
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ JOIN_SECONDS = 5.0
 NOBODY = (None, 401, 403, 429)  # statuses of a host that does not serve us; None: no answer
 
 
-class HostRefuses(Exception):
+class HostUnavailable(Exception):
     """Asking on makes no sense; the message says what was seen."""
 
-    def __init__(self, seen: str, answered: bool = True) -> None:
+    def __init__(self, seen: str, host_answered: bool = True) -> None:
         super().__init__(seen)
-        self.answered = answered  # by HTTP; else there may be no network
+        self.host_answered = host_answered  # by HTTP; else there may be no network
 
 
 @dataclass(frozen=True)
@@ -50,36 +50,36 @@ def path_of(folder: Path, image_id: str) -> Path:
     return folder / image_id[:2] / f"{image_id}.jpg"
 
 
-def present(folder: Path) -> dict[str, int]:
+def sizes_on_disk(folder: Path) -> dict[str, int]:
     """The bytes of each image that is there, by id."""
     shelves = folder.glob("[0-9a-f][0-9a-f]")
     files = (entry for shelf in shelves for entry in os.scandir(shelf) if entry.is_file())
     return {file.name[:-4]: file.stat().st_size for file in files if file.name.endswith(".jpg")}
 
 
-def remove_halves(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Remove what killed processes left; to be called while no other process fetches."""
     for part in folder.glob("[0-9a-f][0-9a-f]/*.part"):
         part.unlink()
 
 
-class Crew:
+class ImageDownloader:
     """Threads that fetch images into a folder and journal each one. Good for one fetch, and so is
     its client."""
 
-    def __init__(self, folder: Path, journal: Journal, web: Web, limits: Limits) -> None:
+    def __init__(self, folder: Path, journal: Journal, web: PoliteClient, limits: Limits) -> None:
         self._folder, self._journal, self._web, self._limits = folder, journal, web, limits
-        self._refusals = _Refusals()
+        self._refusals = _CircuitBreaker()
         self._decoders = threading.Semaphore(os.cpu_count() or 1)  # a large image takes a GB
         self._waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Record | Exception] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[DownloadRecord | Exception] = queue.SimpleQueue()
 
     def fetch(
         self, images: Sequence[tuple[str, str]], workers: int
-    ) -> Generator[Record, None, None]:
+    ) -> Generator[DownloadRecord, None, None]:
         """The outcome of each (id, address), in the order in which they come.
 
-        Raises HostRefuses, and OSError when the disk does not take an image. However it ends, no
+        Raises HostUnavailable, and OSError when an image cannot be written. However it ends, no
         thread asks on.
         """
         for image in images:
@@ -105,11 +105,11 @@ class Crew:
         for thread in crew:
             thread.join(max(0.0, end - time.monotonic()))
 
-    def _late(self) -> Iterator[Record]:
+    def _late(self) -> Iterator[DownloadRecord]:
         """What was journaled while an error was on its way to the main thread."""
         while not self._done.empty():
             outcome = self._done.get()
-            if isinstance(outcome, Record):
+            if isinstance(outcome, DownloadRecord):
                 yield outcome
 
     def _work(self) -> None:
@@ -122,9 +122,9 @@ class Crew:
             self._web.pace.stop()  # nobody asks on while the main thread hears of it
             self._done.put(error)
 
-    def _one(self, image_id: str, address: str) -> Record:
+    def _one(self, image_id: str, address: str) -> DownloadRecord:
         try:
-            (body, width, height), attempts = self._web.patiently(lambda: self._ask(address))
+            (body, width, height), attempts = self._web.with_retries(lambda: self._ask(address))
         except Failure as failure:
             record = failed(image_id, address, failure)
             self._journal.add(record)
@@ -133,7 +133,7 @@ class Crew:
         if self._web.pace.stopped:  # whoever called may have let another process in
             raise Stopped
         self._save(image_id, body)
-        record = Record(
+        record = DownloadRecord(
             image_id,
             Outcome.ok.value,
             status="200",
@@ -172,7 +172,7 @@ class Crew:
         os.replace(part, path)
 
 
-class _Refusals:
+class _CircuitBreaker:
     """Watches for a host, or a network, that gives nothing any more.
 
     Counted are requests that say so on their own, and images that failed in any other way but for
@@ -193,20 +193,20 @@ class _Refusals:
             self._images.clear()
 
     def request_failed(self, failure: Failure) -> None:
-        """Raises HostRefuses when these are too many."""
+        """Raises HostUnavailable when these are too many."""
         if failure.retry_after is not None and failure.retry_after > LONGEST_PAUSE:
             hours = failure.retry_after / 3600
-            raise HostRefuses(f"the host asks to be left alone for {hours:.1f} hours")
+            raise HostUnavailable(f"the host asks to be left alone for {hours:.1f} hours")
         if failure.status in NOBODY:
             self._count(self._requests, failure, "requests")
 
     def image_failed(self, failure: Failure) -> None:
-        """Raises HostRefuses when these are too many."""
+        """Raises HostUnavailable when these are too many."""
         if failure.outcome is not Outcome.permanent:
             self._count(self._images, failure, "images")
 
     def end(self) -> None:
-        """All have been asked for. Raises HostRefuses when not one of some came."""
+        """All have been asked for. Raises HostUnavailable when not one of some came."""
         for seen, what in ((self._requests, "requests"), (self._images, "images")):
             if not self._came and seen.total() >= OF_ALL:
                 self._refuse("all", seen, what)
@@ -221,4 +221,4 @@ class _Refusals:
     def _refuse(self, which: str, seen: Counter[str], what: str) -> None:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in seen.most_common(3))
         words = f"{which} {seen.total()} {what} brought nothing: {reasons}"
-        raise HostRefuses(words, self._answered)
+        raise HostUnavailable(words, self._answered)

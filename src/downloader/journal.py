@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.failure import Failure, Outcome
+from src.downloader.errors import Failure, Outcome
 
 
 def now() -> str:
@@ -21,7 +21,7 @@ def now() -> str:
 
 
 @dataclass(frozen=True)
-class Record:
+class DownloadRecord:
     """One image's outcome. Texts, as they stand in the file; empty where unknown."""
 
     image_id: str
@@ -47,12 +47,12 @@ class Record:
         return self.outcome == Outcome.permanent.value and self.status != ""
 
 
-COLUMNS = [column.name for column in fields(Record)]
+COLUMNS = [column.name for column in fields(DownloadRecord)]
 
 
-def failed(image_id: str, url: str, failure: Failure) -> Record:
+def failed(image_id: str, url: str, failure: Failure) -> DownloadRecord:
     """The record of an image that was not had."""
-    return Record(
+    return DownloadRecord(
         image_id,
         failure.outcome.value,
         failure.reason,
@@ -62,14 +62,14 @@ def failed(image_id: str, url: str, failure: Failure) -> Record:
     )
 
 
-def read(path: Path) -> dict[str, Record]:
+def read_journal(path: Path) -> dict[str, DownloadRecord]:
     """The last record of each image; a half line at the end is none."""
     if not path.exists():
         return {}
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = filter(None, (_fields(line) for line in file if line.endswith("\n")))
         next(rows, None)
-        return {row[0]: Record(*row) for row in rows}
+        return {row[0]: DownloadRecord(*row) for row in rows}
 
 
 def _fields(line: str) -> list[str]:
@@ -92,7 +92,7 @@ class Journal:
         if not self._end:
             self._add(COLUMNS)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: DownloadRecord) -> None:
         """Add a line; it is with the system when this returns. Raises OSError on a full disk."""
         with self._lock:
             self._add(" ".join(value.split()) for value in astuple(record))

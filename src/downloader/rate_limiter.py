@@ -10,7 +10,7 @@ class Stopped(Exception):
     """The work was called off while a thread waited its turn."""
 
 
-class Pace:
+class RateLimiter:
     """Turns, evenly spaced, shared by all threads; 0 a second is no limit.
 
     Spaced turns rather than a bucket of tokens: no second ever holds more than the limit, however
@@ -43,7 +43,7 @@ class Pace:
         with self._lock:
             self._resume = max(self._resume, time.monotonic() + seconds)
 
-    def slow_down(self, seconds: float) -> bool:
+    def set_min_interval(self, seconds: float) -> bool:
         """At least so long between two turns from now on; whether that is slower than before."""
         slower, self._step = seconds > self._step, max(self._step, seconds)
         return slower

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from src.failure import Failure, Outcome
-from src.pace import LONGEST_PAUSE, Pace
+from src.downloader.errors import Failure, Outcome
+from src.downloader.rate_limiter import LONGEST_PAUSE, RateLimiter
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ MOST_BYTES = 512_000  # 2.5: at least 500 kiB are read
 class Robots:
     """The rules of every host met, each read once by read(address, most bytes)."""
 
-    def __init__(self, agent: str, pace: Pace, read: Callable[[str, int], bytes]) -> None:
+    def __init__(self, agent: str, pace: RateLimiter, read: Callable[[str, int], bytes]) -> None:
         self._agent, self._pace, self._read = agent, pace, read
         self._rules: dict[str, Protego | None] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -63,5 +63,5 @@ class Robots:
             failure = Failure(Outcome.transient, "robots.txt asks for a very slow pace", once=True)
             failure.retry_after = delay
             raise failure
-        if delay > 0 and self._pace.slow_down(delay):
+        if delay > 0 and self._pace.set_min_interval(delay):
             log.warning("%s/robots.txt asks for %.3g seconds between requests", origin, delay)

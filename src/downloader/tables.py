@@ -10,12 +10,12 @@ from pathlib import Path
 
 import requests
 
-from src.checks import UserError
-from src.failure import Failure, Outcome
-from src.files import part_of
-from src.progress import progress
-from src.tables import check_header
-from src.web import Web, length
+from src.downloader.client import PoliteClient, length
+from src.downloader.errors import Failure, Outcome
+from src.errors import UserError
+from src.io.files import temporary_name
+from src.io.tables import check_header
+from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,11 @@ ELSEWHERE = "start with experiment=demo, or with images of your own: data=folder
 
 
 def fetch_tables(
-    address: str, schema: Mapping[str, Sequence[str]], folder: Path, refresh: bool, web: Web
+    address: str,
+    schema: Mapping[str, Sequence[str]],
+    folder: Path,
+    refresh: bool,
+    web: PoliteClient,
 ) -> None:
     """The tables below an address into folder, where they are not there yet.
 
@@ -38,7 +42,7 @@ def fetch_tables(
         return
     log.info("tables: from %s", address)
     folder.mkdir(parents=True, exist_ok=True)
-    new = part_of(folder)
+    new = temporary_name(folder)
     new.mkdir()
     try:
         for name in wanted:
@@ -51,11 +55,11 @@ def fetch_tables(
         shutil.rmtree(new)
 
 
-def _fetch(address: str, there: Path, part: Path, web: Web) -> None:
+def _fetch(address: str, there: Path, part: Path, web: PoliteClient) -> None:
     known = _known(there)
     headers = {"Accept-Encoding": "gzip"} | ({"If-None-Match": known} if known else {})
     try:
-        web.patiently(lambda: _save(address, headers, part, web), ATTEMPTS)
+        web.with_retries(lambda: _save(address, headers, part, web), ATTEMPTS)
     except Failure as failure:
         way_out = WITHOUT if there.exists() else ELSEWHERE
         raise UserError(f"{address}: {failure.reason}; {way_out}") from failure
@@ -68,7 +72,7 @@ def _known(table: Path) -> str:
     return text if text.isascii() and text.isprintable() else ""
 
 
-def _save(address: str, headers: dict[str, str], part: Path, web: Web) -> None:
+def _save(address: str, headers: dict[str, str], part: Path, web: PoliteClient) -> None:
     """One request; part and its ETag, or nothing where the table has not changed.
 
     No robots.txt here: it is for those who follow links, and these are files that the user named.

@@ -1,8 +1,10 @@
 """Rows that no network has to make: from folders of other galleries, and from joined layers."""
 
+import hashlib
 import logging
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from src.checks import UserError
-from src.files import create_npy, part_of, replacing
+from src.config import Config
+from src.embedding.presets import weights_id
+from src.embedding.transforms import Transform
+from src.embedding.unfinished import FEATURES, DoneRows
+from src.errors import UserError
 from src.gallery import Gallery
-from src.unfinished import FEATURES, Finished
+from src.io.files import atomic_write, create_npy, temporary_name
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +58,7 @@ def describe(folder: Path, options: dict[str, Any], checksums: list[str]) -> Non
         (CHECKSUMS, lambda file: np.save(file, np.array(checksums))),
         (OPTIONS, lambda file: file.write(yaml.safe_dump(options, sort_keys=False).encode())),
     ):
-        with replacing(folder / name) as part, part.open("wb") as file:
+        with atomic_write(folder / name) as part, part.open("wb") as file:
             save(file)
 
 
@@ -70,7 +75,7 @@ def _places(folder: Path) -> dict[str, int]:
     checksums: list[str] = np.load(folder / CHECKSUMS).tolist()
     rows = set(range(len(checksums)))
     if folder.parent.suffix == ".part":
-        finished = Finished(folder.parent)
+        finished = DoneRows(folder.parent)
         rows &= finished.rows - finished.unreadable.keys()
     return {checksums[row]: row for row in rows if checksums[row]}
 
@@ -93,7 +98,7 @@ def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> No
     for other in layers[1:]:
         if (other / NAMES).read_bytes() != (layers[0] / NAMES).read_bytes():
             raise UserError(f"{other} and {layers[0]} hold different images: delete both folders")
-    made = part_of(folder)
+    made = temporary_name(folder)
     made.mkdir(parents=True)
     try:
         with (made / FEATURES).open("w+b") as file:
@@ -117,3 +122,51 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     norms[norms == 0] = 1
     wide /= norms
     return wide
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Row i of features is image i of gallery, which has only the images that could be read."""
+
+    folder: Path
+    gallery: Gallery
+    features: NDArray[np.float32]  # (n, d), a memory map
+    facts: dict[str, Any]  # for metrics.json
+
+
+def fingerprint_options(gallery: Gallery, cfg: Config, prepare: Transform) -> dict[str, Any]:
+    """Return what the rows depend on: the images in order, and all that makes numbers of them."""
+    images = hashlib.sha256()
+    for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
+        images.update(f"{image}\0{checksum}\0".encode("utf-8", "surrogateescape"))
+    pooling = cfg.backbone.pooling.name
+    return {
+        "backbone": cfg.backbone.name,
+        "weights": weights_id(cfg.backbone, cfg.seed),
+        "transform": repr(prepare),
+        "max_pixels": cfg.data.max_pixels,
+        "pooling": f"gem {cfg.backbone.gem_p}" if pooling == "gem" else pooling,
+        "precision": cfg.trainer.precision.name,
+        "images": images.hexdigest(),
+    }
+
+
+def read_embeddings(folder: Path, gallery: Gallery, options: dict[str, Any]) -> Embeddings:
+    """Open a folder of embeddings. Raises UserError when it was made with other options."""
+    if not (folder / OPTIONS).is_file():
+        raise UserError(f"{folder} has no options.yaml: is backbone.layer right? Or delete it")
+    made = yaml.safe_load((folder / OPTIONS).read_text()) or {}
+    for name in made.keys() | options.keys():
+        if made.get(name) != options.get(name):
+            raise UserError(
+                f"{folder} was made with {name}={made.get(name)}, wanted is {options.get(name)}:"
+                " delete that folder"
+            )
+    features = np.load(folder / FEATURES, mmap_mode="c")
+    row_of = {file: row for row, file in enumerate(gallery.files)}
+    rows = np.array([row_of[file] for file in np.load(folder / NAMES)])
+    if len(rows) != len(features):
+        raise UserError(
+            f"{folder} holds {len(features)} rows for {len(rows)} images: delete that folder"
+        )
+    return Embeddings(folder, gallery.subset(rows), features, {})

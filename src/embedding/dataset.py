@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from src.files import sha256
+from src.embedding.transforms import Pixels, Transform
 from src.gallery import Gallery
-from src.images import Unreadable, load_rgb
-from src.transforms import Pixels, Transform
+from src.io.files import sha256
+from src.io.images import Unreadable, load_rgb
 
 CHANGED = "the file has changed since it was listed: start again"
 
@@ -38,7 +38,7 @@ class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
     def __getitem__(self, row: int) -> tuple[int, Pixels | str]:
         path = self.root / self.files[row]
         try:
-            image = load_rgb(path, self.max_pixels, self.transform.needed)
+            image = load_rgb(path, self.max_pixels, self.transform.min_decode_size)
             # the row would be taken for that of the image that was listed, in other galleries too
             if self.checksums[row] not in ("", sha256(path)):
                 return row, CHANGED

@@ -16,26 +16,27 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from src import machine
-from src.backbone import Backbone, load_backbone
-from src.checks import UserError, at_work
-from src.choices import Compile
 from src.config import Config
-from src.data import GalleryDataModule, PaintingsDataset
+from src.config.enums import Compile
+from src.embedding.backbone import BackboneModule, load_backbone
+from src.embedding.cache import NAMES, SKIPPED, copy_rows, describe
+from src.embedding.compilation import chosen_compiler
+from src.embedding.dataset import GalleryDataModule, PaintingsDataset
+from src.embedding.transforms import Transform
+from src.embedding.unfinished import DONE, FEATURES, DoneRows, create_rows, keep_rows
+from src.embedding.writer import RowWriter
+from src.errors import UserError, at_work
 from src.gallery import Gallery
-from src.launch import OVER_GLOO, placement
-from src.resume import begin, read_record
-from src.reuse import NAMES, SKIPPED, copy_rows, describe
-from src.rows import RowWriter
-from src.spread import World
-from src.transforms import Transform
-from src.unfinished import DONE, FEATURES, Finished, create_rows, keep_rows
+from src.runtime import devices
+from src.runtime.launch import OVER_GLOO, placement
+from src.runtime.processes import ProcessGroup
+from src.runtime.resume import begin, read_record
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Made:
+class PassRecord:
     """What a pass was begun with: it goes on with the same, so that its rows have the same bits."""
 
     layers: list[str]
@@ -46,7 +47,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class OnePass:
+class ExtractionPass:
     """A pass into a folder parent/<...>.part, which a process that is stopped leaves to the next.
 
     Of several processes, the first prepares and finishes; all share out the images.
@@ -57,41 +58,43 @@ class OnePass:
     prepare: Transform
     options: dict[str, Any]  # all that the rows depend on
     parent: Path
-    world: World
+    processes: ProcessGroup
 
     def make(self, layers: list[str]) -> dict[str, Any]:
         """Leave parent/<layer> for each layer; how it went, for metrics.json. Raises UserError."""
-        part, made = self.world.from_first(lambda: self._begun(layers))
+        part, made = self.processes.broadcast_from_rank_zero(lambda: self._open_or_resume(layers))
         # the first fetches the weights
-        backbone = self.world.in_turn(
+        backbone = self.processes.rank_zero_first(
             lambda: load_backbone(self.cfg.backbone, made.layers, self.prepare, self.cfg.seed)
         )
         if self.cfg.backbone.weights == "random":
             log.warning("the network has random weights: it has learned nothing")
-        facts, rows = self.world.from_first(lambda: self._todo(part, backbone))
+        facts, rows = self.processes.broadcast_from_rank_zero(
+            lambda: self._prepare_rows(part, backbone)
+        )
         if rows:
-            images = self._served(rows, made)
-            facts |= self._rates(len(rows), self._predict(backbone, images, part, made))
-        self.world.barrier()
+            images = self._datamodule(rows, made)
+            facts |= self._log_throughput(len(rows), self._predict(backbone, images, part, made))
+        self.processes.barrier()
         with at_work():
-            self.world.from_first(lambda: self._finish(part, made.layers))
+            self.processes.broadcast_from_rank_zero(lambda: self._finish(part, made.layers))
         return facts
 
-    def _begun(self, layers: list[str]) -> tuple[Path, Made]:
+    def _open_or_resume(self, layers: list[str]) -> tuple[Path, PassRecord]:
         """The folder of a pass over these layers: one that was stopped, or a new one."""
-        device = machine.device_of(self.cfg.trainer.accelerator, self.world.device)
+        device = devices.device_of(self.cfg.trainer.accelerator, self.processes.device)
         n = len(self.gallery)
-        wanted = Made(
+        wanted = PassRecord(
             layers=layers,
-            batch=min(self.cfg.data.batch_size or machine.batch_size(device), n),
-            compiler=machine.chosen_compiler(self.cfg.trainer, n, device),
-            device=machine.name_of(device),
+            batch=min(self.cfg.data.batch_size or devices.batch_size(device), n),
+            compiler=chosen_compiler(self.cfg.trainer, n, device),
+            device=devices.name_of(device),
             torch=torch.__version__,
         )
         begun = [
-            (len(Finished(part).rows), part, earlier)
+            (len(DoneRows(part).rows), part, earlier)
             for part in self.parent.glob("*.part")
-            if (earlier := read_record(part, wanted, self._free()))
+            if (earlier := read_record(part, wanted, self._fields_free_to_differ()))
             and set(layers) <= set(earlier.layers)
         ]
         if begun and (furthest := max(begun, key=lambda each: each[0]))[0]:
@@ -101,11 +104,13 @@ class OnePass:
         shutil.rmtree(part, ignore_errors=True)
         return part, begin(part, wanted)
 
-    def _free(self) -> list[str]:
+    def _fields_free_to_differ(self) -> list[str]:
         """What a pass that was stopped may have otherwise than is wanted now."""
         return ["layers"] if self.cfg.data.batch_size else ["layers", "batch"]
 
-    def _todo(self, part: Path, backbone: Backbone) -> tuple[dict[str, Any], list[int]]:
+    def _prepare_rows(
+        self, part: Path, backbone: BackboneModule
+    ) -> tuple[dict[str, Any], list[int]]:
         """How many rows are there, and which are not, nor in other folders."""
         dims, works = backbone.extractor.dims, self.gallery.works
         missing = {a: dim for a, dim in dims.items() if not (self.parent / a).exists()}
@@ -114,7 +119,7 @@ class OnePass:
                 path.unlink()
         for layer in missing:  # for other passes to copy from
             describe(part / layer, self.options | {"layer": layer}, list(works["sha256"]))
-        finished, copied = Finished(part), []
+        finished, copied = DoneRows(part), []
         if finished.rows:
             log.info("embedding: %d of %d rows are there already", len(finished.rows), len(works))
         else:
@@ -128,34 +133,36 @@ class OnePass:
             finished.add(copied, [])
         return facts, [row for row in range(len(works)) if row not in finished.rows]
 
-    def _served(self, rows: list[int], made: Made) -> GalleryDataModule:
+    def _datamodule(self, rows: list[int], made: PassRecord) -> GalleryDataModule:
         """This process's share in whole batches, which are the same for any number of processes."""
         batch = made.batch
         batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
-        own = batches[self.world.rank :: self.world.size] or batches[-1:]  # none would be refused
+        own = (
+            batches[self.processes.rank :: self.processes.size] or batches[-1:]
+        )  # none would be refused
         workers = self.cfg.data.workers
         if workers is None:
-            workers = machine.worker_count(self.cfg.trainer.devices)
+            workers = devices.worker_count(self.cfg.trainer.devices)
         images = PaintingsDataset(self.gallery, self.prepare, self.cfg.data.max_pixels)
-        pinned = machine.is_cuda(self.cfg.trainer.accelerator, self.world.device)
+        pinned = devices.is_cuda(self.cfg.trainer.accelerator, self.processes.device)
         share = [row for each in own for row in each]
         return GalleryDataModule(images, share, batch, workers, pinned)
 
     def _predict(
-        self, backbone: Backbone, images: GalleryDataModule, part: Path, made: Made
+        self, backbone: BackboneModule, images: GalleryDataModule, part: Path, made: PassRecord
     ) -> dict[str, Any]:
         """How long it took, and where."""
         layers, todo = backbone.extractor.layers, len(images.rows)
-        with RowWriter(part, layers, self.gallery.files, todo, self.world) as writer:
+        with RowWriter(part, layers, self.gallery.files, todo, self.processes) as writer:
             trainer = self._trainer(writer)
             device = trainer.strategy.root_device
             log.info("embedding: %d images on %s, layers %s", todo, device, ", ".join(layers))
-            if advice := machine.idle_gpu(device):
+            if advice := devices.idle_gpu(device):
                 bar = "=" * 80
                 log.warning("%s\nTHIS MACHINE'S GPU IS NOT USED: %s\n%s", bar, advice, bar)
             start = time.perf_counter()
             if made.compiler:
-                backbone.compile_for(made.batch, self.cfg.trainer.compile is Compile.always)
+                backbone.request_compile(made.batch, self.cfg.trainer.compile is Compile.always)
             with at_work():
                 _run(trainer, backbone, images)
             seconds = time.perf_counter() - start - backbone.compile_seconds
@@ -168,9 +175,9 @@ class OnePass:
             "idle_gpu": advice is not None,
         }
 
-    def _rates(self, n: int, took: dict[str, Any]) -> dict[str, Any]:
+    def _log_throughput(self, n: int, took: dict[str, Any]) -> dict[str, Any]:
         """What is known of the pass, with the speed of all processes together."""
-        rate, memory = n / took["embed_seconds"], machine.peak_memory()["peak_memory_gb"]
+        rate, memory = n / took["embed_seconds"], devices.peak_memory()["peak_memory_gb"]
         log.info(
             "embedding: %.1f images/s, %.0f%% of the time waiting for data; %s, %s, %s, %.1f GB",
             *(rate, 100 * took["waiting_for_data"], took["device"], self.options["precision"]),
@@ -180,7 +187,7 @@ class OnePass:
 
     def _trainer(self, writer: RowWriter) -> L.Trainer:
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-        alone = self.world.size == 1
+        alone = self.processes.size == 1
         return L.Trainer(
             **placement(self.cfg.trainer),
             strategy="auto" if alone else DDPStrategy(**OVER_GLOO),
@@ -198,7 +205,7 @@ class OnePass:
 
     def _finish(self, part: Path, layers: list[str]) -> None:
         """Drop the rows of unreadable images, list them, say how it was made, move the folders."""
-        finished, files = Finished(part), self.gallery.files
+        finished, files = DoneRows(part), self.gallery.files
         if len(finished.rows) != len(files):
             raise UserError(f"{part} lacks rows that other processes have made: start again")
         unreadable = finished.unreadable
@@ -225,9 +232,9 @@ class OnePass:
         for layer in missing:
             (part / layer).rename(self.parent / layer)
         shutil.rmtree(part)
-        self._remove_needless()
+        self._remove_superseded()
 
-    def _remove_needless(self) -> None:
+    def _remove_superseded(self) -> None:
         """Unfinished passes, over layers that are all there now."""
         for part in self.parent.glob("*.part"):
             layers = [path.parent.name for path in part.glob(f"*/{FEATURES}")]
@@ -235,7 +242,7 @@ class OnePass:
                 shutil.rmtree(part)
 
 
-def _run(trainer: L.Trainer, backbone: Backbone, images: GalleryDataModule) -> None:
+def _run(trainer: L.Trainer, backbone: BackboneModule, images: GalleryDataModule) -> None:
     with warnings.catch_warnings():
         # data.workers is chosen for the machine; Lightning would always have more of them
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from src.checks import UserError, near
 from src.config import Backbone
-from src.presets import Preset
+from src.embedding.transforms import Preset
+from src.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,7 +58,7 @@ def _last(names: list[str], layer: str, network: "nn.Module") -> str:
         return own[-1]
     known = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
     shallow = [name for name in names if name.count(".") < 2][-5:]
-    hint = near(layer, known) or f"; its last ones: {', '.join(shallow)}"
+    hint = did_you_mean(layer, known) or f"; its last ones: {', '.join(shallow)}"
     raise UserError(
         f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}{hint}"
     )

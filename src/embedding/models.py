@@ -9,13 +9,13 @@ from torch import nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from src import config
-from src.checks import UserError, near
-from src.files import sha256
-from src.presets import Preset
+from src.config import schema
+from src.embedding.transforms import Preset
+from src.errors import UserError, did_you_mean
+from src.io.files import sha256
 
 
-def pretrained(backbone: config.Backbone) -> WeightsEnum:
+def pretrained(backbone: schema.Backbone) -> WeightsEnum:
     """torchvision's entry for the weights; for random ones or a file, the model's first entry.
 
     Raises UserError when the model has no such weights.
@@ -32,12 +32,12 @@ def pretrained(backbone: config.Backbone) -> WeightsEnum:
     )
 
 
-def preset_of(backbone: config.Backbone) -> Preset:
+def preset_of(backbone: schema.Backbone) -> Preset:
     """What the weights expect of an image, by the library that has them. Raises UserError."""
     return _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
 
 
-def _of_torchvision(backbone: config.Backbone) -> Preset:
+def _of_torchvision(backbone: schema.Backbone) -> Preset:
     preset = pretrained(backbone).transforms()
     resnet = models.get_model_builder(backbone.name).__module__ == models.resnet.__name__
     return Preset(
@@ -50,7 +50,7 @@ def _of_torchvision(backbone: config.Backbone) -> Preset:
     )
 
 
-def _of_timm(backbone: config.Backbone) -> Preset:
+def _of_timm(backbone: schema.Backbone) -> Preset:
     import timm
 
     try:
@@ -68,7 +68,7 @@ def _of_timm(backbone: config.Backbone) -> Preset:
     )
 
 
-def _timm_name(backbone: config.Backbone) -> str:
+def _timm_name(backbone: schema.Backbone) -> str:
     """The model's name within timm. Raises UserError when there is none."""
     import timm
 
@@ -76,12 +76,12 @@ def _timm_name(backbone: config.Backbone) -> str:
     if not timm.is_model(name):
         raise UserError(
             f"backbone.name={backbone.name} is no model of timm {timm.__version__}"
-            f"{near(name, timm.list_models())}"
+            f"{did_you_mean(name, timm.list_models())}"
         )
     return name
 
 
-def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
+def load_network(backbone: schema.Backbone, seed: int) -> nn.Module:
     """The network with its weights, on the CPU. Raises UserError."""
     if backbone.weights == "random":
         with torch.random.fork_rng(devices=[]):
@@ -94,7 +94,7 @@ def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
     return _timm_pretrained(backbone) if backbone.in_timm else _torchvision_pretrained(backbone)
 
 
-def _build(backbone: config.Backbone) -> nn.Module:
+def _build(backbone: schema.Backbone) -> nn.Module:
     if not backbone.in_timm:
         return cast(nn.Module, models.get_model(backbone.name, weights=None))
     import timm
@@ -120,7 +120,7 @@ def _load_file(network: nn.Module, path: Path) -> None:
             )
 
 
-def _torchvision_pretrained(backbone: config.Backbone) -> nn.Module:
+def _torchvision_pretrained(backbone: schema.Backbone) -> nn.Module:
     """torchvision's own weights, fetched once; the checksum stands in the file's name."""
     entry = pretrained(backbone)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
@@ -136,7 +136,7 @@ def _torchvision_pretrained(backbone: config.Backbone) -> nn.Module:
         ) from error
 
 
-def _timm_pretrained(backbone: config.Backbone) -> nn.Module:
+def _timm_pretrained(backbone: schema.Backbone) -> nn.Module:
     """timm's own weights, fetched once from the Hugging Face hub or the address timm knows."""
     import timm
 

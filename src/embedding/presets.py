@@ -6,24 +6,13 @@ embeddings, and a run whose rows are cached imports neither.
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from src.config import Backbone
-from src.files import alone, replacing, sha256
-
-
-@dataclass(frozen=True)
-class Preset:
-    """The preprocessing that the weights were trained with, and the network's stages."""
-
-    size: int  # pixels, the side of the network's square input
-    crop_from: int  # pixels that the shorter side has before a center crop
-    mean: tuple[float, ...]  # of each channel, of values from 0 to 1
-    std: tuple[float, ...]
-    interpolation: str  # as PIL and torchvision call it, in lower case
-    stages: tuple[str, ...] = ()  # layer1 to layer4 of torchvision's ResNets, else none
+from src.embedding.transforms import Preset
+from src.io.files import atomic_write, folder_lock, sha256
 
 
 def cached_preset(backbone: Backbone, folder: Path) -> Preset:
@@ -33,10 +22,10 @@ def cached_preset(backbone: Backbone, folder: Path) -> Preset:
 
 
 def _compute(backbone: Backbone, path: Path) -> Preset:
-    from src.network import preset_of
+    from src.embedding.models import preset_of
 
     preset = preset_of(backbone)
-    with alone(path.parent), replacing(path) as part:
+    with folder_lock(path.parent), atomic_write(path) as part:
         part.write_text(json.dumps(asdict(preset), indent=2) + "\n")
     return preset
 

@@ -8,12 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from src.choices import Decode, Resize
-from src.presets import Preset
-from src.sources import Data
+from src.config.data import Data
+from src.config.enums import Decode, Resize
 
 Pixels = NDArray[np.uint8]
-SPARE = 2  # times the pixels that are kept: a JPEG decoded smaller still looks the same
+DECODE_OVERSAMPLING = (
+    2  # times the pixels that are kept: a JPEG decoded smaller still looks the same
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The preprocessing that the weights were trained with, and the network's stages."""
+
+    size: int  # pixels, the side of the network's square input
+    crop_from: int  # pixels that the shorter side has before a center crop
+    mean: tuple[float, ...]  # of each channel, of values from 0 to 1
+    std: tuple[float, ...]
+    interpolation: str  # as PIL and torchvision call it, in lower case
+    stages: tuple[str, ...] = ()  # layer1 to layer4 of torchvision's ResNets, else none
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class Transform:
             image.thumbnail((self.longer_side, self.longer_side))
         return np.asarray(self._square(image))
 
-    def needed(self, width: int, height: int) -> tuple[int, int]:
+    def min_decode_size(self, width: int, height: int) -> tuple[int, int]:
         """The fewest pixels of a file of width x height that the square is still made of well."""
         if self.decode is Decode.full:
             return width, height
@@ -49,7 +62,9 @@ class Transform:
         }[self.resize]
         if self.longer_side is not None:
             kept = max(kept, self.longer_side / max(width, height))
-        return max(1, round(width * kept * SPARE)), max(1, round(height * kept * SPARE))
+        return max(1, round(width * kept * DECODE_OVERSAMPLING)), max(
+            1, round(height * kept * DECODE_OVERSAMPLING)
+        )
 
     def _square(self, image: Image.Image) -> Image.Image:
         method = Image.Resampling[self.interpolation.upper()]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.files import create_npy, replacing
+from src.io.files import atomic_write, create_npy
 
 FEATURES, DONE = "features.npy", "done-*.jsonl"
 
@@ -21,12 +21,12 @@ def create_rows(folder: Path, n: int, dims: dict[str, int]) -> bool:
     """
     missing = {path: dim for a, dim in dims.items() if not (path := folder / a / FEATURES).exists()}
     for path, dim in missing.items():
-        with replacing(path) as part, part.open("w+b") as file:
+        with atomic_write(path) as part, part.open("w+b") as file:
             create_npy(file, (n, dim), np.float32)
     return bool(missing)
 
 
-class Finished:
+class DoneRows:
     """The rows that are on the disk, and those that cannot be had: lines of JSON.
 
     A line that was cut off does not count. Each process adds to a file of its own.
@@ -60,7 +60,7 @@ def keep_rows(path: Path, kept: list[int]) -> None:
     rows = np.load(path, mmap_mode="r")
     if len(rows) == len(kept):
         return
-    with replacing(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         start = create_npy(file, (len(kept), rows.shape[1]), rows.dtype)
         file.seek(start)
         for at in range(0, len(kept), 1024):

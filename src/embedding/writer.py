@@ -17,14 +17,14 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.checks import UserError
-from src.data import Batch
-from src.files import write_all
-from src.progress import progress
-from src.spread import ALONE, World
-from src.unfinished import FEATURES, Finished
+from src.embedding.dataset import Batch
+from src.embedding.unfinished import FEATURES, DoneRows
+from src.errors import UserError
+from src.io.files import pwrite_all
+from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.runtime.progress import progress
 
-SECONDS = 5.0  # between two flushes: as much work is lost at most
+FLUSH_SECONDS = 5.0  # between two flushes: as much work is lost at most
 
 
 class RowWriter(BasePredictionWriter):
@@ -34,23 +34,30 @@ class RowWriter(BasePredictionWriter):
     """
 
     def __init__(
-        self, folder: Path, layers: list[str], files: list[str], todo: int, world: World = ALONE
+        self,
+        folder: Path,
+        layers: list[str],
+        files: list[str],
+        todo: int,
+        processes: ProcessGroup = SINGLE_PROCESS,
     ):
         super().__init__("batch")
         self.paths = [folder / layer / FEATURES for layer in layers]
-        self.finished = Finished(folder, world.rank)
-        self.files, self.todo, self.world = files, todo, world
+        self.finished = DoneRows(folder, processes.rank)
+        self.files, self.todo, self.processes = files, todo, processes
         self.waited = 0.0  # seconds
         self._done: tuple[list[int], list[tuple[int, str]]] = ([], [])
 
     def __enter__(self) -> "RowWriter":
         self._starts = [np.load(path, mmap_mode="r").offset for path in self.paths]
         self._files: list[BinaryIO] = [path.open("r+b") for path in self.paths]
-        for file in self._files if self.world.size > 1 else []:
+        for file in self._files if self.processes.size > 1 else []:
             # without, an NFS client writes whole pages, with what it takes for others' rows
             fcntl.flock(file, fcntl.LOCK_SH)
         self._before = signal.getsignal(signal.SIGTERM)
-        self._bar = progress(None, "embedding", self.todo, " images", shown=self.world.first)
+        self._bar = progress(
+            None, "embedding", self.todo, " images", shown=self.processes.is_rank_zero
+        )
         self._flushed = time.monotonic()
         return self
 
@@ -91,9 +98,9 @@ class RowWriter(BasePredictionWriter):
         # in one step, whatever signal comes
         self._done = (self._done[0] + batch.rows, self._done[1] + batch.unreadable)
         self._bar.update(len(batch.rows) + len(batch.unreadable))
-        if time.monotonic() - self._flushed > SECONDS:
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self._flush()
-        self.world.meet()
+        self.processes.heartbeat()
         self._idle_since = time.perf_counter()
 
     def _put(
@@ -108,7 +115,7 @@ class RowWriter(BasePredictionWriter):
         gaps = [i for i, (a, b) in enumerate(pairwise(rows), 1) if b != a + 1]
         for first, end in pairwise([0, *gaps, len(rows)]):
             at = start + rows[first] * values[0].nbytes if rows else start
-            write_all(file.fileno(), values[first:end].tobytes(), at)
+            pwrite_all(file.fileno(), values[first:end].tobytes(), at)
 
     def _flush(self) -> None:
         """What is written so far need not be done again."""
@@ -123,4 +130,4 @@ class RowWriter(BasePredictionWriter):
     def on_predict_end(self, *_: object) -> None:
         """The others may have batches left."""
         self._flush()
-        self.world.meet(finished=True)
+        self.processes.heartbeat(finished=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from src.retrieval import Metrics, Queries
+from src.evaluation.retrieval import Metrics, Queries
 
 RESAMPLES = 50  # drawn at once
 

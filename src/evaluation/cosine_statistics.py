@@ -8,10 +8,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from src.retrieval import Metrics, label_pairs
-from src.settle import exact_scores
-from src.similarity import Neighbors, as_tensor
-from src.tiles import CHUNK, doubles, row_norms, side_by_side
+from src.evaluation.retrieval import Metrics, label_pairs
+from src.similarity import Neighbors
+from src.similarity.numerics import CHUNK, as_tensor, doubles, exact_scores, row_norms, side_by_side
 
 TOGETHER = 16 * CHUNK  # rows that are multiplied at once
 STRIPE = 512  # columns

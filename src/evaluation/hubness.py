@@ -6,16 +6,16 @@ n = images, k = neighbors of each. Pure functions of neighbors.
 import numpy as np
 from numpy.typing import NDArray
 
-from src.retrieval import Metrics
+from src.evaluation.retrieval import Metrics
 from src.similarity import Neighbors
 
 
-def occurrences(index: NDArray[np.int32]) -> NDArray[np.int64]:
+def k_occurrence(index: NDArray[np.int32]) -> NDArray[np.int64]:
     """(n,) in how many lists of index (n, k) each image is."""
     return np.bincount(index.ravel(), minlength=len(index))
 
 
-def health(index: NDArray[np.int32]) -> Metrics:
+def neighborhood_metrics(index: NDArray[np.int32]) -> Metrics:
     """How evenly the images are one another's neighbors, of index (n, k).
 
     hubness: the skewness of occurrences, E(x - m)^3 / s^3 (Radovanovic, Nanopoulos and Ivanovic,
@@ -23,7 +23,7 @@ def health(index: NDArray[np.int32]) -> Metrics:
     the share of neighbors j of i that have i among theirs.
     """
     n, k = index.shape
-    counts = occurrences(index).astype(np.float64)
+    counts = k_occurrence(index).astype(np.float64)
     apart, std = counts - counts.mean(), counts.std()
     own = np.repeat(np.arange(n, dtype=np.int64), k)
     pairs, other = np.sort(own * n + index.ravel()), index.ravel() * np.int64(n) + own

@@ -20,7 +20,7 @@ Queries = dict[str, Floats]  # a metric of each query; NaN where it is left out
 
 
 def retrieval(
-    column: str, labels: Ints, index: NDArray[np.int32], *apart: Ints
+    column: str, labels: Ints, index: NDArray[np.int32], *excluded: Ints
 ) -> tuple[Metrics, Queries]:
     """Metrics of a label (n,), -1 where unknown, over the neighbors index (n, k), best first.
 
@@ -34,7 +34,7 @@ def retrieval(
     share of queries with so few left. Depths beyond k are left out.
     Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, chapter 8.
     """
-    own = [_numbered(groups) for groups in apart]
+    own = [_numbered(groups) for groups in excluded]
     others, right = _counts(_numbered(labels), own)
     known = labels >= 0
     asked = known & (right > 0)
@@ -60,7 +60,7 @@ def retrieval(
     return metrics, queries
 
 
-def views(objects: Ints, index: NDArray[np.int32], k: int) -> tuple[Metrics, Queries]:
+def instance_recall(objects: Ints, index: NDArray[np.int32], k: int) -> tuple[Metrics, Queries]:
     """Whether the other images of a query's object, a number (n,), are found.
 
     recall_at_1 and recall_at_k: the share of them among the first 1 and k neighbors, as a mean over
@@ -108,7 +108,7 @@ def _share(weights: Ints) -> Floats:
 
 
 def _measured(
-    labels: Ints, index: NDArray[np.int32], apart: list[Ints], rows: Ints, right: Ints
+    labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints, right: Ints
 ) -> tuple[dict[str, Floats], Ints]:
     """Each metric of these queries (q,), and how many neighbors they are left with."""
     depths = [depth for depth in DEPTHS if depth <= index.shape[1]]
@@ -117,7 +117,7 @@ def _measured(
         names += [f"recall_at_{DEEP}", f"map_at_{DEEP}"]
     each = {name: np.empty(len(rows)) for name in [*names, "r_precision"]}
     left = np.empty(len(rows), dtype=np.int64)
-    for at, rank, hit in _lists(labels, index, apart, rows):
+    for at, rank, hit in _lists(labels, index, excluded, rows):
         least, left[at] = right[at], rank[:, -1]
         for depth in depths:
             each[f"precision_at_{depth}"][at] = (hit & (rank <= depth)).sum(axis=1) / depth
@@ -133,13 +133,13 @@ def _measured(
 
 
 def _lists(
-    labels: Ints, index: NDArray[np.int32], apart: list[Ints], rows: Ints
+    labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints
 ) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.bool_]]]:
     """Of a part of the queries, each neighbor's rank (b, k), and whether it is a hit (b, k).
 
     One that is taken out has the rank of the last before it and is no hit.
     """
-    small, taken = labels.astype(np.int32), [groups.astype(np.int32) for groups in apart]
+    small, taken = labels.astype(np.int32), [groups.astype(np.int32) for groups in excluded]
     for start in range(0, len(rows), BLOCK):
         at = slice(start, start + BLOCK)
         own, near = rows[at, None], index[rows[at]]
@@ -177,11 +177,11 @@ def _means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
     }
 
 
-def _counts(labels: Ints, apart: list[Ints]) -> tuple[Ints, Ints]:
+def _counts(labels: Ints, excluded: list[Ints]) -> tuple[Ints, Ints]:
     """N and R of each image: those of no group of its own, and how many of them have its label."""
     others, right = np.full(len(labels), len(labels)), _frequency(labels)
-    for size in range(1, len(apart) + 1):  # inclusion and exclusion over who is in several
-        for some in combinations(apart, size):
+    for size in range(1, len(excluded) + 1):  # inclusion and exclusion over who is in several
+        for some in combinations(excluded, size):
             joint = _joint(some)
             others += (-1) ** size * _frequency(joint)
             right += (-1) ** size * _frequency(_joint((labels, joint)))

@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from src.checks import UserError
-from src.gallery import MEASURED, Gallery, measure, read_table, sample, write_gallery
+from src.errors import UserError
+from src.gallery import Gallery, write_gallery
+from src.gallery.gallery import FILE_FACT_COLUMNS, sample, with_file_facts
+from src.io.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,9 @@ def folder_gallery(
         "limit": limit,
         "seed": seed if limit else None,
     }
-    return write_gallery("folder", images.resolve(), measure(works, images), selection, outputs)
+    return write_gallery(
+        "folder", images.resolve(), with_file_facts(works, images), selection, outputs
+    )
 
 
 def list_images(folder: Path) -> Iterator[str]:
@@ -77,7 +81,7 @@ def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
         )
     if missing := len(works) - matched:
         log.warning("labels: %d of %d images have no line in %s", missing, len(works), path)
-    own = table[["file"] + [column for column in table if column not in MEASURED]]
+    own = table[["file"] + [column for column in table if column not in FILE_FACT_COLUMNS]]
     rest = works[[column for column in works if column == "file" or column not in own]]
     return rest.merge(own, how="left", on="file").fillna("")
 

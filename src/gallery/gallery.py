@@ -17,12 +17,13 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from src.checks import UserError, near
-from src.choices import Exclude
 from src.config import Similarity
-from src.files import replacing, sha256
-from src.images import pixel_size
-from src.progress import progress
+from src.config.enums import Exclude
+from src.errors import UserError, did_you_mean
+from src.io.files import atomic_write, sha256
+from src.io.images import pixel_size
+from src.io.tables import read_table
+from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,15 @@ COLUMNS = [
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
     *("width", "height", "url", "sha256"),
 ]
-MEASURED = ["image_id", "file", "width", "height", "sha256"]  # never taken from a user's CSV
-NOT_LABELS = {
-    *(*MEASURED, "object_id", "title", "title_slug", "date", "view", "url"),
+FILE_FACT_COLUMNS = [
+    "image_id",
+    "file",
+    "width",
+    "height",
+    "sha256",
+]  # never taken from a user's CSV
+NON_LABEL_COLUMNS = {
+    *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view", "url"),
     *("schools", "styles", "themes", "techniques"),  # lists of the museum's, the first is a label
 }
 
@@ -60,7 +67,7 @@ class Gallery:
         names = "\n".join(self.works["file"] + "\t" + self.works["sha256"])
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-    def called(self, row: int) -> str:
+    def caption(self, row: int) -> str:
         """What to call an image: title and artist where they are known, else its file."""
         title, artist = (self.works[c][row] if c in self.works else "" for c in ("title", "artist"))
         return ", ".join(filter(None, (title, artist))) if title else self.files[row]
@@ -71,9 +78,10 @@ class Gallery:
         Raises UserError, naming the option that asked, when there is no such column.
         """
         if column not in self.works:
+            similar = did_you_mean(column, map(str, self.works))
             raise UserError(
-                f"{option}: works.csv has no column {column}"
-                f"{near(column, map(str, self.works))}; it has {', '.join(self.label_columns())}"
+                f"{option}: works.csv has no column {column}, only"
+                f" {', '.join(self.label_columns())}{similar}"
             )
         values = self.works[column]
         return pd.factorize(values.where(values != ""))[0].astype(np.int64)
@@ -83,36 +91,37 @@ class Gallery:
         counts = {
             column: self.works.loc[self.works[column] != "", column].value_counts()
             for column in self.works.columns
-            if column not in NOT_LABELS
+            if column not in NON_LABEL_COLUMNS
         }
         return [c for c, count in counts.items() if len(count) > 1 and count.iloc[0] > 1]
 
-    def alike(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
+    def label_ids(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
         """(n,) as labels, but an image without a value is alike to no other."""
         labels = self.labels(column, option)
         return np.where(labels < 0, len(self) + np.arange(len(self)), labels)
 
-    def groups(self, options: Similarity) -> NDArray[np.int64]:
+    def exclusion_groups(self, options: Similarity) -> NDArray[np.int64]:
         """(n,) a number for each set of images that are no neighbors of one another.
 
         Raises UserError when that leaves an image fewer than top_k others.
         """
         groups = np.arange(len(self))
         if options.exclude is Exclude.same_object:
-            groups = self.alike("object_id", "similarity.exclude=same_object")
-        if options.top_k > most(groups):
+            groups = self.label_ids("object_id", "similarity.exclude=same_object")
+        most = max_neighbors(groups)
+        if options.top_k > most:
             raise UserError(
-                f"similarity.top_k must be between 1 and {most(groups)} for {len(self)} images,"
+                f"similarity.top_k must be between 1 and {most} for {len(self)} images,"
                 f" got {options.top_k}"
             )
         return groups
 
-    def narrowed(self, rows: NDArray[np.int64]) -> "Gallery":
+    def subset(self, rows: NDArray[np.int64]) -> "Gallery":
         """The gallery of these rows alone."""
         return replace(self, works=self.works.iloc[rows].reset_index(drop=True))
 
 
-def most(groups: NDArray[np.int64]) -> int:
+def max_neighbors(groups: NDArray[np.int64]) -> int:
     """How many neighbors every image can have: those outside the largest group."""
     return len(groups) - int(np.unique(groups, return_counts=True)[1].max())
 
@@ -126,10 +135,10 @@ def write_gallery(
     folder = outputs / "galleries" / name
     known = [column for column in COLUMNS if column in works]
     works = works[known + [column for column in works if column not in known]]
-    with replacing(folder / "works.csv") as part:
+    with atomic_write(folder / "works.csv") as part:
         # Lines end in \r\n so that a lone \r in a field is quoted too
         works.to_csv(part, index=False, errors="surrogateescape", lineterminator="\r\n")
-    with replacing(folder / "gallery.yaml") as part:
+    with atomic_write(folder / "gallery.yaml") as part:
         facts = {"source": source, "root": str(root), "selection": selection}
         part.write_text(yaml.safe_dump(facts, sort_keys=False))
     return Gallery(name, root, works)
@@ -139,28 +148,6 @@ def read_gallery(folder: Path) -> Gallery:
     """The gallery of a folder that write_gallery wrote."""
     facts = yaml.safe_load((folder / "gallery.yaml").read_bytes())
     return Gallery(folder.name, Path(facts["root"]), read_table(folder / "works.csv"))
-
-
-def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """A CSV of strings: nothing is guessed, so an artist called NA stays one.
-
-    Raises UserError for what is no CSV.
-    """
-    try:
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            encoding=encoding,
-            encoding_errors="surrogateescape",
-            dtype=object,
-            keep_default_na=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        why = " ".join(str(error).split())
-        raise UserError(f"{path} is not a table of comma-separated values: {why}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
-        raise UserError(f"{path}: its lines have more fields than its header has names")
-    return table.fillna("")
 
 
 def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
@@ -177,7 +164,7 @@ def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     return [name for name in names if name in chosen]
 
 
-def measure(works: pd.DataFrame, root: Path) -> pd.DataFrame:
+def with_file_facts(works: pd.DataFrame, root: Path) -> pd.DataFrame:
     """works with sha256, width and height of every file; empty where it cannot be read."""
     paths = [root / file for file in works["file"]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

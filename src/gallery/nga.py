@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.checks import UserError, is_address, near
-from src.choices import View
-from src.gallery import sample
-from src.sources import Nga
-from src.tables import read_columns
+from src.config.data import Nga
+from src.config.enums import View
+from src.config.validation import is_address
+from src.errors import UserError, did_you_mean
+from src.gallery.gallery import sample
+from src.io.tables import read_columns
 
 log = logging.getLogger(__name__)
 
@@ -211,9 +212,8 @@ def _by_artist(works: pd.DataFrame, artists: list[str]) -> pd.DataFrame:
     known = {name.casefold(): name for name in works["artist"] if name}
     for artist in artists:
         if artist.casefold() not in known:
-            raise UserError(
-                f"data.artists: the selection has no artist {artist}{near(artist, known.values())}"
-            )
+            similar = did_you_mean(artist, known.values())
+            raise UserError(f"data.artists: the selection has no artist {artist}{similar}")
     chosen = {artist.casefold() for artist in artists}
     return works[works["artist"].str.casefold().isin(chosen)] if chosen else works
 

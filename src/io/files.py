@@ -16,12 +16,12 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
-from src.checks import UserError
+from src.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
-def part_of(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
     """The name under which this process writes path, free of what killed processes left there."""
     host = socket.gethostname()
     for part in path.parent.glob(f"{glob.escape(path.name)}.{glob.escape(host)}-*.part"):
@@ -42,10 +42,10 @@ def _alive(process: int) -> bool:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name to write beside path; it takes path's place once the block has ended without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(path)
+    part = temporary_name(path)
     try:
         yield part
         os.replace(part, path)
@@ -54,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Only one process at a time is inside, for each folder; others wait, and say so."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
@@ -72,7 +72,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_all(file: int, data: memoryview | bytes, place: int) -> None:
+def pwrite_all(file: int, data: memoryview | bytes, place: int) -> None:
     """All bytes to their place in an open file."""
     rest = memoryview(data)
     while rest:  # a nearly full disk takes a part of it
@@ -80,7 +80,7 @@ def write_all(file: int, data: memoryview | bytes, place: int) -> None:
         rest, place = rest[written:], place + written
 
 
-def readable(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Bytes in the unit that suits them."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if size >= unit:
@@ -108,8 +108,8 @@ def create_npy(
     free = shutil.disk_usage(Path(file.name).parent).free
     if size > free:
         raise UserError(
-            f"{Path(file.name).parent} has {readable(free)} free, but {readable(size)} are needed:"
-            f" {advice}"
+            f"{Path(file.name).parent} has {format_bytes(free)} free, but {format_bytes(size)}"
+            f" are needed: {advice}"
         )
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(file.fileno(), start, size)

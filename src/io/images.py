@@ -61,7 +61,7 @@ class _PillowSettings:
 _SETTINGS = _PillowSettings()
 
 
-def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image.Image:
+def load_rgb(path: Path, max_pixels: int, min_decode_size: Needed | None = None) -> Image.Image:
     """An image file as RGB, upright, transparency over white. Raises Unreadable with the reason.
 
     With needed, which gives the smallest width and height of use for those of the file, a JPEG is
@@ -74,8 +74,8 @@ def load_rgb(path: Path, max_pixels: int, needed: Needed | None = None) -> Image
             if pixels > max_pixels:
                 raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
             _check_effort(image, max_pixels)
-            if needed is not None:
-                image.draft(None, needed(*image.size))  # for JPEGs alone
+            if min_decode_size is not None:
+                image.draft(None, min_decode_size(*image.size))  # for JPEGs alone
             image.load()
             _orientation(image)  # what is broken fails at the first reading alone
             for copy in ("exif", "Raw profile type exif"):  # would be written anew, or fail to

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import pandas as pd
 
-from src.checks import UserError
+from src.errors import UserError
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
@@ -91,3 +91,25 @@ class _Rows:
         for line in self._file:
             self._record.append(line)
             yield line
+
+
+def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
+    """A CSV of strings: nothing is guessed, so an artist called NA stays one.
+
+    Raises UserError for what is no CSV.
+    """
+    try:
+        table = pd.read_csv(
+            path,
+            sep=separator,
+            encoding=encoding,
+            encoding_errors="surrogateescape",
+            dtype=object,
+            keep_default_na=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"{path} is not a table of comma-separated values: {why}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
+        raise UserError(f"{path}: its lines have more fields than its header has names")
+    return table.fillna("")

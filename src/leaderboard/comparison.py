@@ -11,21 +11,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from src.checks import UserError, near
-from src.intervals import intervals
-from src.runs import Run
+from src.errors import UserError, did_you_mean
+from src.evaluation.bootstrap import intervals
+from src.reporting.run_folder import Run
 
 RESAMPLES = 1000
-LOWER = {  # better when lower, and so are seconds/... and .../fewer_than_10
+LOWER_IS_BETTER = {  # better when lower, and so are seconds/... and .../fewer_than_10
     *("inter", "hubness", "orphans", "unproven_rows", "skipped", "missing"),
     *("waiting_for_data", "peak_memory_gb", "matrix_mb", "near_duplicates"),
 }
-ASIDE = {"outputs", "backbone.layers"}  # do not change what a run finds; nor does tracking
+IRRELEVANT_SETTINGS = {
+    "outputs",
+    "backbone.layers",
+}  # do not change what a run finds; nor does tracking
 MAIN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")  # beside those of labels
 
 
 @dataclass(frozen=True)
-class Board:
+class Comparison:
     """Runs by a metric, best first."""
 
     metric: str
@@ -77,7 +80,7 @@ class Board:
         lines = [
             {"run": name}
             | {setting: run.settings.get(setting) for setting in self.settings}
-            | _behind(self.runs[0], run, self.metric)
+            | _gap_to_best(self.runs[0], run, self.metric)
             | run.metrics
             for name, run in zip(self.names, self.runs, strict=True)
         ]
@@ -98,11 +101,11 @@ class Board:
         return found
 
 
-def compare(runs: list[Run], sort: str | None) -> Board:
+def compare(runs: list[Run], sort: str | None) -> Comparison:
     """The runs by the metric to sort by, or by a label's. Raises UserError where none has it."""
     metric = metric_of(runs, sort)
     ended = [run for run in runs if not run.error]
-    return Board(
+    return Comparison(
         metric,
         differing(runs),
         sorted((run for run in ended if metric in run.metrics), key=lambda run: _rank(run, metric)),
@@ -119,7 +122,7 @@ def differing(runs: list[Run]) -> list[str]:
         name
         for name in names
         if len({str(each.get(name)) for each in begun}) > 1
-        and name not in ASIDE
+        and name not in IRRELEVANT_SETTINGS
         and not name.startswith("tracking.")
     ]
 
@@ -139,13 +142,19 @@ def metric_of(runs: list[Run], wanted: str | None) -> str:
         labels = [n for n in known if n.endswith("/map_at_10") and "-no_same" not in n]
         return next(iter(sorted(labels, key=lambda name: not name.startswith("artist/"))), "intra")
     if wanted not in known:
-        raise UserError(f"--sort {wanted}: no run has that metric{near(wanted, set(known))}")
+        raise UserError(
+            f"--sort {wanted}: no run has that metric{did_you_mean(wanted, set(known))}"
+        )
     return wanted
 
 
 def _sign(metric: str) -> int:
     """1 where higher is better, -1 where lower is."""
-    lower = metric in LOWER or metric.startswith("seconds/") or metric.endswith("/fewer_than_10")
+    lower = (
+        metric in LOWER_IS_BETTER
+        or metric.startswith("seconds/")
+        or metric.endswith("/fewer_than_10")
+    )
     return -1 if lower else 1
 
 
@@ -153,7 +162,7 @@ def _rank(run: Run, metric: str) -> float:
     return -_sign(metric) * float(run.metrics[metric])
 
 
-def _behind(best: Run, run: Run, metric: str) -> dict[str, float]:
+def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
     """By how much the best is better, in the metric's own unit."""
     if run is best:
         return {"behind": np.nan}

@@ -5,55 +5,33 @@ leaderboard.csv, .md and .html beside the runs: only the settings that differ, t
 their intervals, best first; then the runs that failed, with the command that runs them again.
 """
 
-import argparse
 import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.board import Board, compare
-from src.checks import UserError
-from src.files import replacing
-from src.page import page
-from src.runs import newest_sweep, read
+from src.io.files import atomic_write
+from src.leaderboard.comparison import Comparison
+from src.leaderboard.html import page
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table and where it was written; the exit code, 1 where a run has failed."""
-    parser = argparse.ArgumentParser("python -m src.leaderboard", description="Compare runs.")
-    parser.add_argument("folders", nargs="*", type=Path, help="runs, or folders of runs")
-    parser.add_argument("--sort", help="a metric of metrics.json; default: a label's map_at_10")
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where sweeps are")
-    options = parser.parse_args(arguments)
-    try:
-        folders = options.folders or [newest_sweep(options.outputs)]
-        runs = read(folders)
-        write(compare(runs, options.sort), folders[0])
-    except (UserError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return int(any(run.error for run in runs))
-
-
-def write(board: Board, folder: Path) -> None:
+def write_leaderboard(board: Comparison, folder: Path) -> None:
     """Print the table, and write leaderboard.csv, .md and .html into folder."""
     text = _text(board)
     print(text)
-    with replacing(folder / "leaderboard.md") as part:
+    with atomic_write(folder / "leaderboard.md") as part:
         part.write_text(text, "utf-8", "surrogateescape")
     if board.runs:
-        with replacing(folder / "leaderboard.csv") as part:
+        with atomic_write(folder / "leaderboard.csv") as part:
             board.table.to_csv(part, index=False)
-        with replacing(folder / "leaderboard.html") as part:
+        with atomic_write(folder / "leaderboard.html") as part:
             part.write_text(page(board, folder), "utf-8", "surrogateescape")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
     print(f"files in {os.path.relpath(folder)}: {files}")
 
 
-def _text(board: Board) -> str:
+def _text(board: Comparison) -> str:
     parts = []
     if board.runs:
         parts += [f"{board.title}, best first", _short(board)]
@@ -70,7 +48,7 @@ def _text(board: Board) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _short(board: Board) -> str:
+def _short(board: Comparison) -> str:
     """The settings and the main metrics."""
     first, *others = (n for n in board.metrics() if "-no_same" not in n or n == board.metric)
     columns = [first, *(["behind"] if len(board.runs) > 1 else []), *others]
@@ -92,7 +70,7 @@ def _number(line: dict[Any, Any], name: str, whole: bool) -> str:
     return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if whole and np.isfinite(low) else "")
 
 
-def _failures(board: Board) -> str:
+def _failures(board: Comparison) -> str:
     count = len(board.runs) + len(board.without) + len(board.failed)
     return "\n".join(
         [
@@ -116,7 +94,3 @@ def _markdown(heads: list[str], lines: list[list[str]]) -> str:
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
         for row in rows
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,12 +16,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from src.board import Board
-from src.checks import UserError
+from src.errors import UserError
 from src.gallery import Gallery
-from src.pictures import card, thumbnail
-from src.plots import heat_map, setting_plot
-from src.runs import gallery_of
+from src.leaderboard.comparison import Comparison
+from src.leaderboard.plots import heat_map, setting_plot
+from src.reporting.contact_sheets import card, thumbnail
+from src.reporting.run_folder import gallery_of
 
 QUERIES, SHOWN = 5, 10  # paintings drawn, and neighbors of each
 SMALL, LARGE = 96, 320  # pixels of a thumbnail, and of a query
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     link: str = ""
 
 
-def page(board: Board, folder: Path) -> str:
+def page(board: Comparison, folder: Path) -> str:
     """HTML, to be written into folder, which links are relative to."""
     templates = FileSystemLoader(Path(__file__).parent)
     made = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
@@ -60,7 +60,7 @@ def page(board: Board, folder: Path) -> str:
     )
 
 
-def _lines(board: Board, folder: Path) -> list[list[Cell]]:
+def _lines(board: Comparison, folder: Path) -> list[list[Cell]]:
     """The cells of each run."""
     metric, lines = board.metric, []
     shown = [metric, "behind", *board.metrics()[1:]]
@@ -103,7 +103,7 @@ def _svg(figure: Figure) -> str:
     return base64.b64encode(into.getvalue()).decode()
 
 
-def _neighbors(board: Board) -> dict[str, Any]:
+def _neighbors(board: Comparison) -> dict[str, Any]:
     """For the template: the same queries under each run over the best one's images, thumbnails."""
     best = board.runs[0]
     lists = [
@@ -148,7 +148,7 @@ def _query(
         others = [
             {
                 "row": other,
-                "title": f"{value:.3f}  {gallery.called(other)}",
+                "title": f"{value:.3f}  {gallery.caption(other)}",
                 "same": labels[row] >= 0 and labels[row] == labels[other],
             }
             for other, value in nearest

@@ -11,20 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.checks import UserError
-from src.choices import Accelerator, Postprocess, RankedBy, Storage
 from src.config import Config, Similarity
-from src.csls import NEAREST, csls_penalty
-from src.embed import Embeddings
-from src.files import replacing
-from src.gallery import most
-from src.machine import device_of
-from src.postprocess import fit_center, fit_whiten
-from src.progress import progress
-from src.resume import hash_of
+from src.config.enums import Accelerator, Postprocess, RankedBy, Storage
+from src.embedding.cache import Embeddings
+from src.errors import UserError
+from src.gallery.gallery import max_neighbors
+from src.io.files import atomic_write
+from src.runtime.devices import device_of
+from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.runtime.progress import progress
 from src.similarity import Neighbors, top_k
-from src.spread import ALONE, World
-from src.tiles import row_norms
+from src.similarity.checkpoint import hash_of
+from src.similarity.csls import NEAREST, csls_penalty
+from src.similarity.numerics import row_norms
+from src.similarity.postprocess import fit_center, fit_whiten
 
 log = logging.getLogger(__name__)
 
@@ -34,26 +34,28 @@ class Ranking:
     """What was compared, and what came of it."""
 
     features: Tensor  # (n, m), after post-processing
-    top: Neighbors  # top_k of each image, which are saved
-    deep: Neighbors  # evaluation.depth of each image, for the metrics
+    saved: Neighbors  # top_k of each image, which are saved
+    for_metrics: Neighbors  # evaluation.depth of each image, for the metrics
     matrix: Path | None  # of storage=full
     device: str  # that compared: cpu or cuda
 
 
-def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE) -> Ranking:
+def rank(
+    embeddings: Embeddings, cfg: Config, folder: Path, processes: ProcessGroup = SINGLE_PROCESS
+) -> Ranking:
     """The neighbors of every image, written to folder; with storage=full the matrix as well.
 
     Several processes share out the pairs; all of them get the result, the first one writes it.
 
     Raises UserError when top_k is more than there are, or the disk too small for the matrix.
     """
-    options, groups = cfg.similarity, embeddings.gallery.groups(cfg.similarity)
-    features = postprocess(embeddings, options, folder, world)
+    options, groups = cfg.similarity, embeddings.gallery.exclusion_groups(cfg.similarity)
+    features = postprocess(embeddings, options, folder, processes)
     matrix = matrix_path(embeddings, options)
     if matrix and matrix.exists():
         log.info("similarity: the matrix is already in %s", matrix)
-    world.from_first(lambda: check_finite(features, embeddings.gallery.files))
-    device = comparison_device(cfg.trainer.accelerator, world)
+    processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
+    device = comparison_device(cfg.trainer.accelerator, processes)
     search = partial(
         top_k,
         features,
@@ -63,55 +65,57 @@ def rank(embeddings: Embeddings, cfg: Config, folder: Path, world: World = ALONE
         groups=groups,
         matrix=matrix,
         dtype=options.dtype.value,
-        watch=lambda tiles: progress(tiles, "comparing", len(tiles), " tiles", world.first),
-        world=world,
+        watch=lambda tiles: progress(
+            tiles, "comparing", len(tiles), " tiles", processes.is_rank_zero
+        ),
+        processes=processes,
         resume=embeddings.folder,
     )
     penalty = None
     if options.ranking is RankedBy.csls:
-        penalty = local_scaling(features, groups, search, embeddings.folder, world)
-    depth = min(max(options.top_k, cfg.evaluation.depth), most(groups))
+        penalty = csls_penalties(features, groups, search, embeddings.folder, processes)
+    depth = min(max(options.top_k, cfg.evaluation.depth), max_neighbors(groups))
     deep = search(depth, penalty=penalty)
-    if deep.unproven:
-        log.info("similarity: %.2f%% of rows searched again", 100 * deep.unproven)
+    if deep.fallback_share:
+        log.info("similarity: %.2f%% of rows searched again", 100 * deep.fallback_share)
     k = options.top_k
-    top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.unproven)
-    if world.first:
+    top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.fallback_share)
+    if processes.is_rank_zero:
         save(top, embeddings.gallery.files, folder)
     return Ranking(features, top, deep, matrix, torch.device(device).type)
 
 
-def comparison_device(accelerator: Accelerator, world: World = ALONE) -> str:
+def comparison_device(accelerator: Accelerator, processes: ProcessGroup = SINGLE_PROCESS) -> str:
     """Return the device that multiplies: the one that embeds, but the CPU in place of Apple's MPS.
 
     MPS has no float64, which the offsets of the fast pass need. That is said in the log.
     """
-    device = device_of(accelerator, world.device)
+    device = device_of(accelerator, processes.device)
     if device.type == "mps":
         log.info("similarity: compared on the CPU, since MPS has no float64")
         return "cpu"
     return str(device)
 
 
-def local_scaling(
+def csls_penalties(
     features: Tensor,
     groups: NDArray[np.int64],
     search: Callable[[int], Neighbors],
     folder: Path,
-    world: World = ALONE,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Tensor:
     """(n,) what csls takes from each image's scores; kept in folder for other runs of these rows.
 
     The neighbors that it is made of cost as much again as those that are ranked by it.
     """
     path = folder / f"csls-{NEAREST}-{hash_of(features)}-{hash_of(torch.from_numpy(groups))}.npy"
-    kept = world.from_first(lambda: np.load(path) if path.exists() else None)
+    kept = processes.broadcast_from_rank_zero(lambda: np.load(path) if path.exists() else None)
     if kept is not None:
         return torch.from_numpy(kept)
     log.info("similarity: the scores of each image's %d nearest first, for csls", NEAREST)
-    penalty = csls_penalty(search(min(NEAREST, most(groups))).score)
-    if world.first:
-        with replacing(path) as part, part.open("wb") as file:
+    penalty = csls_penalty(search(min(NEAREST, max_neighbors(groups))).score)
+    if processes.is_rank_zero:
+        with atomic_write(path) as part, part.open("wb") as file:
             np.save(file, penalty.numpy())
     return penalty
 
@@ -127,7 +131,10 @@ def check_finite(features: Tensor, files: list[str]) -> None:
 
 
 def postprocess(
-    embeddings: Embeddings, options: Similarity, folder: Path, world: World = ALONE
+    embeddings: Embeddings,
+    options: Similarity,
+    folder: Path,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Tensor:
     """The features that are compared; what was fitted is saved for queries with new images.
 
@@ -136,7 +143,7 @@ def postprocess(
     features = torch.from_numpy(embeddings.features)
     if options.postprocess is Postprocess.none:
         return features
-    return world.tensor_from_first(lambda: _postprocessed(features, options, folder))
+    return processes.broadcast_tensor(lambda: _postprocessed(features, options, folder))
 
 
 def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tensor:
@@ -147,7 +154,7 @@ def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tenso
     arrays = {"mean": fitted.mean.numpy()}
     if fitted.axes is not None:
         arrays["axes"] = fitted.axes.numpy()
-    with replacing(folder / "postprocess.npz") as part, part.open("wb") as file:
+    with atomic_write(folder / "postprocess.npz") as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     return fitted(features)
 
@@ -169,10 +176,13 @@ def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
 def save(neighbors: Neighbors, files: list[str], folder: Path) -> None:
     """neighbors.npz (index and score) and top_<k>_similar.npy (name and score), each (n, k)."""
     index, score = neighbors.index, neighbors.score
-    with replacing(folder / "neighbors.npz") as part, part.open("wb") as file:
+    with atomic_write(folder / "neighbors.npz") as part, part.open("wb") as file:
         np.savez(file, index=index, score=score)
     names = np.array(files)[index]  # (n, k)
     named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
     named["name"], named["score"] = names, score
-    with replacing(folder / f"top_{index.shape[1]}_similar.npy") as part, part.open("wb") as file:
+    with (
+        atomic_write(folder / f"top_{index.shape[1]}_similar.npy") as part,
+        part.open("wb") as file,
+    ):
         np.save(file, named)

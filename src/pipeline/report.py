@@ -11,26 +11,29 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from src import evaluate, pictures, plots
-from src.embed import Embeddings
-from src.files import replacing
+from src.embedding.cache import Embeddings
+from src.evaluation import cosine_statistics
 from src.gallery import Gallery
-from src.rank import Ranking
+from src.io.files import atomic_write
+from src.pipeline.rank import Ranking
+from src.reporting import contact_sheets, plots
 
 RANDOM_PAIRS = 100_000
 SHOWN = 8  # queries on the overview
 
 
-def write(metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path) -> None:
+def write_report(
+    metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path
+) -> None:
     """paths.yaml: where gallery, embeddings and matrix are, from folder, and a hash of the images;
     then metrics.json, whose being there says that the run has ended."""
     gallery = embeddings.folder.parents[3] / "galleries" / embeddings.gallery.name
     paths = {"gallery": gallery, "embeddings": embeddings.folder, "matrix": ranking.matrix}
     found = {name: os.path.relpath(path, folder) for name, path in paths.items() if path}
     found["images"] = embeddings.gallery.fingerprint()
-    with replacing(folder / "paths.yaml") as part:
+    with atomic_write(folder / "paths.yaml") as part:
         part.write_text(yaml.safe_dump(found, sort_keys=False))
-    with replacing(folder / "metrics.json") as part:
+    with atomic_write(folder / "metrics.json") as part:
         part.write_text(json.dumps(metrics, indent=2) + "\n")
 
 
@@ -40,9 +43,9 @@ def illustrate(
     """neighbors.jpg, some queries with their neighbors, and scores.png, how scores are spread."""
     draw = np.random.default_rng(seed)
     rows = sorted(draw.choice(len(gallery), min(SHOWN, len(gallery)), replace=False).tolist())
-    sheet = pictures.overview(gallery, ranking.top.index, ranking.top.score, rows)
-    random = evaluate.random_pairs(ranking.features, RANDOM_PAIRS, seed)
-    plot = plots.score_plot(ranking.top.score, random, metrics["intra"], metrics["inter"])
+    sheet = contact_sheets.overview(gallery, ranking.saved.index, ranking.saved.score, rows)
+    random = cosine_statistics.random_pairs(ranking.features, RANDOM_PAIRS, seed)
+    plot = plots.score_plot(ranking.saved.score, random, metrics["intra"], metrics["inter"])
     files = {"neighbors": folder / "neighbors.jpg", "scores": folder / "scores.png"}
     sheet.save(files["neighbors"], quality=88)
     plot.savefig(files["scores"])

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from src.config.data import Data
 from src.gallery import Gallery
-from src.images import Unreadable, load_rgb
-from src.sources import Data
+from src.io.images import Unreadable, load_rgb
 
 GAP = 14  # pixels between cells
 INK, FAINT, ACCENT, BLANK = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8"

@@ -15,16 +15,19 @@ from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch import Tensor
 
-from src.files import replacing
-from src.gallery import NOT_LABELS, Gallery
-from src.pictures import thumbnail
+from src.gallery import Gallery
+from src.gallery.gallery import NON_LABEL_COLUMNS
+from src.io.files import atomic_write
+from src.reporting.contact_sheets import thumbnail
 
 SAMPLE = 5000  # images at most: more than that the page cannot turn smoothly
 WIDTH = 100  # numbers a point; the page itself starts from no more than 200
 SIDE = 48  # pixels of a thumbnail; all of them make one image, of 8,192 pixels at most
 
 
-def write(features: Tensor, gallery: Gallery, seed: int, folder: Path, name: str) -> None:
+def write_projection(
+    features: Tensor, gallery: Gallery, seed: int, folder: Path, name: str
+) -> None:
     """A seeded sample of the rows (n, d), their thumbnails and labels, where TensorBoard looks.
 
     The points are the rows at unit length, turned so that WIDTH numbers keep the most of them.
@@ -35,7 +38,7 @@ def write(features: Tensor, gallery: Gallery, seed: int, folder: Path, name: str
     data = folder / "projector"
     data.mkdir(exist_ok=True)
     np.savetxt(data / "points.tsv", reduced(features[rows], WIDTH), fmt="%.5g", delimiter="\t")
-    columns = ["title", *(c for c in gallery.works if c not in NOT_LABELS), "file"]
+    columns = ["title", *(c for c in gallery.works if c not in NON_LABEL_COLUMNS), "file"]
     works = gallery.works.reindex(columns=columns, fill_value="").iloc[rows]
     lines = [columns, *works.to_numpy().tolist()]
     with (data / "works.tsv").open("w", encoding="utf-8", errors="replace") as file:
@@ -46,7 +49,7 @@ def write(features: Tensor, gallery: Gallery, seed: int, folder: Path, name: str
     points.metadata_path = "projector/works.tsv"
     points.sprite.image_path = "projector/thumbnails.jpg"
     points.sprite.single_image_dim.extend([SIDE, SIDE])
-    with replacing(folder / "projector_config.pbtxt") as part:
+    with atomic_write(folder / "projector_config.pbtxt") as part:
         part.write_text(text_format.MessageToString(config))
 
 

@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from src.checks import UserError
-from src.choices import WandbMode
 from src.config import Config, Tracking
+from src.config.enums import WandbMode
+from src.errors import UserError
 from src.gallery import Gallery
-from src.pictures import thumbnail
+from src.reporting.contact_sheets import thumbnail
 
 if TYPE_CHECKING:
     import wandb
@@ -103,9 +103,9 @@ class Tracker:
     def points(self, features: "Tensor", gallery: Gallery) -> None:
         """A sample of the features (n, d) for TensorBoard's Embedding Projector."""
         if self.board:
-            from src.projector import write
+            from src.reporting.projector import write_projection
 
-            write(features, gallery, self.cfg.seed, self.folder, self.cfg.backbone.layer)
+            write_projection(features, gallery, self.cfg.seed, self.folder, self.cfg.backbone.layer)
 
 
 @contextmanager

@@ -9,16 +9,10 @@ from pathlib import Path
 
 import torch
 
-from src.checks import UserError
-from src.choices import Accelerator, Compile
-from src.compiled import compiler
-from src.config import Trainer
+from src.config.enums import Accelerator
 
 log = logging.getLogger(__name__)
 
-# Images per core (CPU) or in all (GPU) from which compiling is repaid. Measured on two cores: 1 to
-# 20 s, for a ResNet50 2.4 s, and then 0.03 s less an image. No GPU was at hand.
-REPAID = {"cpu": 100, "cuda": 200_000}
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
@@ -58,32 +52,6 @@ def worker_count(sharing: int = 1) -> int:
 def batch_size(device: torch.device) -> int:
     """Images that go through the network at once: enough to keep it busy, no more."""
     return 256 if device.type == "cuda" else 16
-
-
-def chosen_compiler(options: Trainer, n: int, device: torch.device) -> str | None:
-    """What compiles the network of a run over n images, None for nothing. Raises UserError.
-
-    n is that of the whole gallery, so that a run that was stopped goes on as it began.
-    """
-    least = REPAID.get(device.type, float("inf"))
-    if device.type == "cpu":
-        least *= max(1, cores(options.devices))
-    wanted = options.compile is Compile.always or (options.compile is Compile.auto and n >= least)
-    if not wanted:
-        return None
-    found = compiler(device)
-    reason = None
-    if found is None and device.type != "cpu":
-        reason = f"there is none for {device.type}"
-    elif found is None:
-        reason = f"for {device.type} that takes the extra openvino: pip install -e .[openvino]"
-    elif device.type == "cpu" and options.precision.name != "32-true":
-        reason = f"on a CPU that is for trainer.precision=32-true, not {options.precision.name}"
-    if reason and options.compile is Compile.always:
-        raise UserError(f"trainer.compile=always: {reason}; auto goes without")
-    if reason:
-        log.info("embedding: the network is not compiled; %s", reason)
-    return None if reason else found
 
 
 def name_of(device: torch.device) -> str:

@@ -5,17 +5,17 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from src.checks import UserError
-from src.choices import Accelerator
 from src.config import Trainer
-from src.spread import ALONE, World
+from src.config.enums import Accelerator
+from src.errors import UserError
+from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 
 # Of Lightning's DDPStrategy. The others wait while the first fetches images, for hours; that a
 # process has died is noticed by its closed connection, not by the time that it takes.
 OVER_GLOO: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(days=30)}
 
 
-def launch(options: Trainer) -> World:
+def launch(options: Trainer) -> ProcessGroup:
     """This process among those that the options ask for, all of which go on from here.
 
     Where neither torchrun nor srun has started the others, Lightning starts the same command for
@@ -24,7 +24,7 @@ def launch(options: Trainer) -> World:
     """
     check_started(options)
     if options.processes == 1:
-        return ALONE
+        return SINGLE_PROCESS
     check_accelerator(options)
     from lightning.fabric import Fabric
     from lightning.fabric.strategies.ddp import DDPStrategy
@@ -35,14 +35,18 @@ def launch(options: Trainer) -> World:
         logging.getLogger().setLevel(logging.ERROR)  # all of them would say the same
     for name in ("lightning.fabric.utilities", "lightning.pytorch.utilities"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a banner of how many there are
-    refusals = (MisconfigurationException, ValueError, RuntimeError)  # what Lightning may raise
+    report_user_errors = (
+        MisconfigurationException,
+        ValueError,
+        RuntimeError,
+    )  # what Lightning may raise
     asked = f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}"
     try:
         fabric = Fabric(strategy=DDPStrategy(**OVER_GLOO), **placement(options))
         fabric.launch()
-    except refusals as error:
+    except report_user_errors as error:
         raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
-    return World(fabric.global_rank, fabric.world_size, str(fabric.device))
+    return ProcessGroup(fabric.global_rank, fabric.world_size, str(fabric.device))
 
 
 def check_accelerator(options: Trainer) -> None:

@@ -11,17 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from src.checks import UserError
+from src.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
-BEAT = 10.0  # seconds between two meetings
+HEARTBEAT_SECONDS = 10.0  # seconds between two meetings
 
 
 @contextmanager
-def _heard() -> Iterator[None]:
+def _translate_peer_errors() -> Iterator[None]:
     """Around what needs the other processes."""
     try:
         yield
@@ -34,20 +34,20 @@ def _heard() -> Iterator[None]:
 
 
 @dataclass
-class World:
+class ProcessGroup:
     """The processes of a run as one of them sees them: its own number, and how many there are."""
 
     rank: int = 0
     size: int = 1
     device: str | None = None  # that this one computes on, cuda:1 say; None: as the options say
-    _met: float = field(default_factory=time.monotonic)
+    _last_heartbeat: float = field(default_factory=time.monotonic)
 
     @property
-    def first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this process is the one that prepares what the others use."""
         return self.rank == 0
 
-    def part(self, n: int) -> slice:
+    def own_slice(self, n: int) -> slice:
         """This process's own of n things: as many as the others have, one after the other."""
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
@@ -56,10 +56,10 @@ class World:
         if self.size > 1:
             import torch.distributed as dist
 
-            with _heard():
+            with _translate_peer_errors():
                 dist.barrier()
 
-    def from_first(self, make: Callable[[], T]) -> T:
+    def broadcast_from_rank_zero(self, make: Callable[[], T]) -> T:
         """What the first process makes, in all of them; where it fails, the others end too."""
         if self.size == 1:
             return make()
@@ -67,13 +67,13 @@ class World:
 
         told: list[Any] = [None, False]
         try:
-            if self.first:
+            if self.is_rank_zero:
                 told = [make(), True]
         except BaseException:
             with suppress(RuntimeError):  # that others are gone too is not what went wrong
                 dist.broadcast_object_list(told, 0)
             raise
-        with _heard():
+        with _translate_peer_errors():
             dist.broadcast_object_list(told, 0)
         if not told[1]:
             # The first process says why and gives the code. Another code than 0 here, and Lightning
@@ -81,14 +81,14 @@ class World:
             raise SystemExit(0)
         return told[0]  # type: ignore[no-any-return]
 
-    def in_turn(self, make: Callable[[], T]) -> T:
+    def rank_zero_first(self, make: Callable[[], T]) -> T:
         """Each process's own; the first makes its before the others begin, so that what it leaves
         on the disk is there for them."""
         own: list[T] = []
-        self.from_first(lambda: own.append(make()))
+        self.broadcast_from_rank_zero(lambda: own.append(make()))
         return own[0] if own else make()
 
-    def tensor_from_first(self, make: "Callable[[], Tensor]") -> "Tensor":
+    def broadcast_tensor(self, make: "Callable[[], Tensor]") -> "Tensor":
         """What the first process makes, to the bit, in all of them."""
         own: list[Tensor] = []
 
@@ -97,29 +97,29 @@ class World:
             own.append(make().contiguous())
             return own[0].shape, own[0].dtype
 
-        form = self.from_first(shape)
+        form = self.broadcast_from_rank_zero(shape)
         if self.size == 1:
             return own[0]
         import torch
         import torch.distributed as dist
 
         tensor = own[0] if own else torch.empty(form[0], dtype=form[1])
-        with _heard():
+        with _translate_peer_errors():
             dist.broadcast(tensor, 0)
         return tensor
 
-    def gathered(self, own: T) -> list[T]:
+    def all_gather_objects(self, own: T) -> list[T]:
         """What each process has, in their order."""
         if self.size == 1:
             return [own]
         import torch.distributed as dist
 
         everyones: list[Any] = [None] * self.size
-        with _heard():
+        with _translate_peer_errors():
             dist.all_gather_object(everyones, own)
         return everyones
 
-    def exchange(self, rows: "Tensor") -> list["Tensor"]:
+    def all_to_all_rows(self, rows: "Tensor") -> list["Tensor"]:
         """What every process has of this one's part of the rows (n, ...): a tensor from each."""
         if self.size == 1:
             return [rows]
@@ -128,14 +128,14 @@ class World:
 
         mine: list[Tensor] = []
         for rank in range(self.size):
-            own = rows[World(rank, self.size).part(len(rows))].contiguous()
+            own = rows[ProcessGroup(rank, self.size).own_slice(len(rows))].contiguous()
             into = [torch.empty_like(own) for _ in range(self.size)] if rank == self.rank else None
-            with _heard():
+            with _translate_peer_errors():
                 dist.gather(own, into, rank)
             mine = into or mine
         return mine
 
-    def joined(self, own: "Tensor", n: int) -> "Tensor":
+    def all_gather_rows(self, own: "Tensor", n: int) -> "Tensor":
         """All rows (n, ...) where each process has its own part of them."""
         if self.size == 1:
             return own
@@ -144,27 +144,29 @@ class World:
 
         parts = []
         for rank in range(self.size):
-            at = World(rank, self.size).part(n)
+            at = ProcessGroup(rank, self.size).own_slice(n)
             size = (at.stop - at.start, *own.shape[1:])
             parts.append(own if rank == self.rank else torch.empty(size, dtype=own.dtype))
-            with _heard():
+            with _translate_peer_errors():
                 dist.broadcast(parts[-1], rank)
         return torch.cat(parts)
 
-    def meet(self, finished: bool = False) -> None:
+    def heartbeat(self, finished: bool = False) -> None:
         """Called after every piece of work, and once with finished at its end.
 
         Every few seconds all processes come together here. So one whose neighbor has died ends
         within seconds, instead of working on for hours that nobody will use. Raises UserError.
         """
-        while self.size > 1 and (finished or time.monotonic() - self._met > BEAT):
+        while self.size > 1 and (
+            finished or time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS
+        ):
             import torch
             import torch.distributed as dist
 
             count = torch.tensor(int(finished))
-            with _heard():
+            with _translate_peer_errors():
                 dist.all_reduce(count)
-            self._met = time.monotonic()
+            self._last_heartbeat = time.monotonic()
             if not finished or count == self.size:
                 return
 
@@ -177,4 +179,4 @@ class World:
             dist.destroy_process_group()
 
 
-ALONE = World()
+SINGLE_PROCESS = ProcessGroup()

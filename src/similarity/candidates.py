@@ -6,7 +6,7 @@ n = images, c = candidates of a row, b = rows of a block, m = columns of a tile.
 import torch
 from torch import Tensor
 
-from src.tiles import Centered
+from src.similarity.centering import Centered
 
 RUN = 32  # numbers of a tile whose largest is compared first
 

@@ -20,14 +20,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.checks import UserError
-from src.files import alone, create_npy, readable, replacing, write_all
-from src.resume import LOGS, OWN, RECORD, DoneLog, Record, begin
-from src.spread import World
-from src.tiles import Centered, tile_pairs
+from src.errors import UserError
+from src.io.files import atomic_write, create_npy, folder_lock, format_bytes, pwrite_all
+from src.runtime.processes import ProcessGroup
+from src.runtime.resume import LOGS, RECORD, DoneTiles, begin
+from src.similarity.centering import Centered
+from src.similarity.checkpoint import OWN, SearchRecord
+from src.similarity.tiles import tile_pairs
 
 AHEAD = 3  # tiles that wait to be written while the next is computed
-SECONDS = 10.0  # between two moments at which the disk is known to have what was written
+SYNC_SECONDS = 10.0  # between two moments at which the disk is known to have what was written
 # A stored value is rounded when m.m is added and once more when it is taken away; for float16 the
 # largest step of its grid below 1 is 2^-11.
 ROUNDING = {"float32": 2.0**-22, "float16": 2.0**-12 + 2.0**-22}
@@ -36,7 +38,7 @@ ROUNDING = {"float32": 2.0**-22, "float16": 2.0**-12 + 2.0**-22}
 class Matrix:
     """An (n, n) array in a file that takes tiles with their mirror images, and gives them back."""
 
-    def __init__(self, path: Path, centered: Centered, record: Record, log: DoneLog | None):
+    def __init__(self, path: Path, centered: Centered, record: SearchRecord, log: DoneTiles | None):
         self.array: NDArray[Any] = np.load(path, mmap_mode="r")
         self.record, self.log = record, log
         tiles = len(tile_pairs(len(self.array), record.block))
@@ -80,9 +82,9 @@ class Matrix:
                 arrived.synchronize()
             place = self._start + (rows.start * n + columns.start) * size
             for row, line in enumerate(values.numpy()):
-                write_all(self._file, line.view(np.uint8).data, place + row * n * size)
+                pwrite_all(self._file, line.view(np.uint8).data, place + row * n * size)
         self._written.append(number)
-        if self._syncing.done() and time.monotonic() - self._synced > SECONDS:
+        if self._syncing.done() and time.monotonic() - self._synced > SYNC_SECONDS:
             self._syncing.result()
             self._syncing = self._syncer.submit(self._sync, self._written)
             self._written, self._synced = [], time.monotonic()
@@ -119,7 +121,7 @@ def _on_host(values: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
 
 @contextmanager
 def matrix_file(
-    path: Path, centered: Centered, dtype: str, wanted: Record, world: World
+    path: Path, centered: Centered, dtype: str, wanted: SearchRecord, processes: ProcessGroup
 ) -> Iterator[Matrix]:
     """The matrix at path: a finished one to read, or one that appears there once all is written.
 
@@ -129,35 +131,41 @@ def matrix_file(
     """
     wanted = replace(wanted, groups="")  # left out of neighbors, never of the matrix
     n, folder = len(centered.rows), path.with_name(path.name + ".part")
-    with alone(path.parent) if world.first else nullcontext():
-        there = world.from_first(lambda: is_finished(path, n, dtype, wanted))
-        record = wanted if there else world.from_first(lambda: _begin(folder, n, dtype, wanted))
+    with folder_lock(path.parent) if processes.is_rank_zero else nullcontext():
+        there = processes.broadcast_from_rank_zero(lambda: is_finished(path, n, dtype, wanted))
+        record = (
+            wanted
+            if there
+            else processes.broadcast_from_rank_zero(lambda: _begin(folder, n, dtype, wanted))
+        )
         place = path if there else folder / "matrix.npy"
-        matrix = Matrix(place, centered, record, None if there else DoneLog(folder, world))
+        matrix = Matrix(place, centered, record, None if there else DoneTiles(folder, processes))
         failed = True
         try:
             yield matrix
             failed = False
         finally:
             matrix.close(failed)
-        world.barrier()
-        if not there and world.first:
+        processes.barrier()
+        if not there and processes.is_rank_zero:
             # a copy: one that is killed before the matrix has its place goes on from the folder
-            with replacing(path.with_suffix(".json")) as part:
+            with atomic_write(path.with_suffix(".json")) as part:
                 shutil.copy(folder / RECORD, part)
             os.replace(place, path)
-        if world.first and folder.is_dir():  # or left by one that was killed just before this
+        if (
+            processes.is_rank_zero and folder.is_dir()
+        ):  # or left by one that was killed just before this
             shutil.rmtree(folder)
-        world.barrier()
+        processes.barrier()
 
 
-def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
+def _begin(folder: Path, n: int, dtype: str, wanted: SearchRecord) -> SearchRecord:
     record = begin(folder, wanted, OWN)
     if not (folder / "matrix.npy").exists():
         for log in folder.glob(LOGS):  # of one that somebody has deleted
             log.unlink()
         item = np.dtype(dtype).itemsize
-        hint = f"similarity.dtype=float16 needs {readable(2 * n * n)}, " if item == 4 else ""
+        hint = f"similarity.dtype=float16 needs {format_bytes(2 * n * n)}, " if item == 4 else ""
         new = folder / "matrix.npy.new"
         with new.open("w+b") as file:
             advice = f"{hint}similarity=topk next to nothing; or put outputs= on another disk"
@@ -166,7 +174,7 @@ def _begin(folder: Path, n: int, dtype: str, wanted: Record) -> Record:
     return record
 
 
-def is_finished(path: Path, n: int, dtype: str, wanted: Record) -> bool:
+def is_finished(path: Path, n: int, dtype: str, wanted: SearchRecord) -> bool:
     """Whether the matrix is there. Raises UserError where something else is."""
     if not path.exists():
         return False

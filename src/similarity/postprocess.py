@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.checks import UserError
-from src.tiles import CHUNK, row_norms, threads
+from src.errors import UserError
+from src.similarity.numerics import CHUNK, threads, unit
 
 SMALLEST = 1e-10  # principal axes with less than this share of the largest variance are noise
 
 
 @dataclass(frozen=True)
-class Postprocess:
+class FittedPostprocess:
     """Fitted on a gallery; applied to its rows and to those of any query."""
 
     mean: Tensor  # (d,) float64, of the gallery's unit rows
@@ -31,18 +31,12 @@ class Postprocess:
         return unit(moved if self.axes is None else moved @ self.axes).float()
 
 
-def unit(rows: Tensor) -> Tensor:
-    """Rows of length 1 in float64; a row of zeros stays one."""
-    norms = row_norms(rows)[:, None]
-    return rows.double() / torch.where(norms == 0, 1, norms)
-
-
-def fit_center(features: Tensor) -> Postprocess:
+def fit_center(features: Tensor) -> FittedPostprocess:
     """Subtract the mean of the unit rows."""
-    return Postprocess(_mean(features))
+    return FittedPostprocess(_mean(features))
 
 
-def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> Postprocess:
+def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> FittedPostprocess:
     """Subtract the mean, rotate to the principal axes, divide each by its variance^(power / 2).
 
     power 0 rotates only, 1 is full whitening (Jegou and Chum, 2012). Axes with less than 1e-10 of
@@ -68,7 +62,7 @@ def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> 
     values, axes = values[: dim or kept], axes[:, : dim or kept]
     # an axis has no sign of its own: its largest entry becomes positive
     strongest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-    return Postprocess(mean, axes * strongest.sign() * values ** (-power / 2))
+    return FittedPostprocess(mean, axes * strongest.sign() * values ** (-power / 2))
 
 
 def _mean(features: Tensor) -> Tensor:

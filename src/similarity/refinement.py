@@ -6,21 +6,26 @@ n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b =
 import torch
 from torch import Tensor
 
-from src.candidates import Candidates
-from src.memory import block_rows
-from src.spread import ALONE, World
-from src.tiles import Centered, exact_products, exact_sum, row_norms, side_by_side
+from src.runtime.memory import block_rows
+from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.similarity.candidates import Candidates
+from src.similarity.centering import Centered
+from src.similarity.numerics import (
+    EXACT,
+    exact_products,
+    exact_scores,
+    row_norms,
+    side_by_side,
+)
 
-EXACT = 256  # pairs scored at once in float64: (256, d) products stay near the cache
 
-
-def settle(
+def refine(
     rows: Tensor,
     centered: Centered,
     found: Candidates,
     k: int,
     slack: float = 0,
-    world: World = ALONE,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Tensor, Tensor, float]:
     """Index and score (n, k) of the best, and the share of rows that were searched again.
 
@@ -29,25 +34,28 @@ def settle(
     its own part of the rows, from what all of them found.
     """
     n, slack = len(rows), slack + found.slack
-    own = world.part(n)
-    keys, indices = world.exchange(found.key.cpu()), world.exchange(found.index.cpu())
+    own = processes.own_slice(n)
+    keys, indices = (
+        processes.all_to_all_rows(found.key.cpu()),
+        processes.all_to_all_rows(found.index.cpu()),
+    )
     key, best = torch.cat(keys, dim=1).topk(found.c, dim=1)  # (b, c)
     candidates = torch.cat(indices, dim=1).gather(1, best).long()
     number, bound, norms = torch.arange(n)[own], centered.bound[own] + slack, row_norms(rows)
-    index, score, worth = _scored(rows, norms, number, key, candidates, bound, found.penalty, k)
+    index, score, worth = _rescore(rows, norms, number, key, candidates, bound, found.penalty, k)
     # A row left out of the candidates is worth at most this. It must lose, not merely tie.
     rest = key[:, -1] if found.c < n - 1 else torch.full((len(key),), -torch.inf)
     limit = (rest.double() + centered.offset + bound).float()
     unproven = (limit >= worth[:, -1]).nonzero().flatten()
     for some in unproven.split(256) if len(unproven) else ():
-        index[some], score[some] = search_again(
+        index[some], score[some] = search_exhaustively(
             rows, norms, centered, found, number[some], worth[some, -1], k
         )
-    share = sum(world.gathered(len(unproven))) / n
-    return world.joined(index.int(), n), world.joined(score, n), share
+    share = sum(processes.all_gather_objects(len(unproven))) / n
+    return processes.all_gather_rows(index.int(), n), processes.all_gather_rows(score, n), share
 
 
-def _scored(
+def _rescore(
     rows: Tensor,
     norms: Tensor,
     number: Tensor,
@@ -79,7 +87,7 @@ def _scored(
     return index, score, worth
 
 
-def search_again(
+def search_exhaustively(
     rows: Tensor,
     norms: Tensor,
     centered: Centered,
@@ -114,28 +122,6 @@ def search_again(
         place = best_places(worths(exact, possible, penalty), possible, k)
         index[at], score[at] = possible.gather(1, place)[0], exact.gather(1, place)[0]
     return index, score
-
-
-def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -> Tensor:
-    """(q, c) float32: the cosine of each query (q,) with its others (q, c), from float64.
-
-    An elementwise product and a sum, because products of matrices, in float64 too, change their
-    last bits with the shape of the batch.
-    """
-    (q, c), d = others.shape, rows.shape[1]
-    step = max(1, EXACT // c)
-    # the same memory for every step: new memory would take longer than the arithmetic
-    near, left = torch.empty(step * c, d, dtype=rows.dtype), torch.empty(step, d).double()
-    right, dots = torch.empty(step * c, d).double(), torch.empty(q, c).double()
-    for start in range(0, q, step):
-        some = others[start : start + step]
-        b, pairs = len(some), some.numel()
-        torch.index_select(rows, 0, some.flatten(), out=near[:pairs])
-        products = right[:pairs].copy_(near[:pairs]).view(b, c, d)
-        products *= left[:b].copy_(rows[queries[start : start + step]])[:, None]
-        dots[start : start + b] = exact_sum(products)
-    scale = norms[queries][:, None] * norms[others]
-    return torch.where(scale == 0, 0, dots / scale).float()
 
 
 def worths(score: Tensor, others: Tensor, penalty: Tensor | None) -> Tensor:

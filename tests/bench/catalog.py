@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from src.choices import View
-from src.nga import read_catalog
-from src.sources import Nga
+from src.config.data import Nga
+from src.config.enums import View
+from src.gallery.nga import read_catalog
 
 
 def main() -> None:

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import requests
 
-from src.demo import Museum
-from src.download import fetch_missing
-from src.fetch import Limits
-from src.fetch_tables import fetch_tables
-from src.nga import SCHEMA, read_catalog
-from src.sources import Download, Nga
-from src.web import Web
-from tests.hosts import draw_small
+from src.config.data import Download, Nga
+from src.demo.server import Museum
+from src.downloader.client import PoliteClient
+from src.downloader.images import Limits
+from src.downloader.tables import fetch_tables
+from src.gallery.museum import fetch_missing
+from src.gallery.nga import SCHEMA, read_catalog
+from tests.support.hosts import draw_small
 
 
 def host(folder: Path, images: int, pipe: Connection) -> None:
@@ -56,13 +56,13 @@ def bare(addresses: list[str], folder: Path, workers: int) -> float:
 
 def polite(address: str, folder: Path, workers: int) -> tuple[float, list[str]]:
     """Seconds of src.download, and the addresses asked for."""
-    web = Web(workers=workers)
+    web = PoliteClient(workers=workers)
     fetch_tables(f"{address}/data", SCHEMA, folder / "tables", False, web)
     catalog = read_catalog(folder / "tables", Nga(), 0)
     began = time.perf_counter()
     options = Download(workers=workers, requests_per_second=0)
     fetched = fetch_missing(catalog, folder / "images", options, Limits(10**7, 10**8), web)
-    assert len(fetched.here) == len(catalog.works), "not every image came"
+    assert len(fetched.present) == len(catalog.works), "not every image came"
     return time.perf_counter() - began, list(catalog.works["url"])
 
 

@@ -19,18 +19,18 @@ from torch import nn
 from torchvision import models, transforms
 from tqdm import tqdm
 
-from src import machine
-from src.backbone import load_backbone
-from src.choices import Accelerator, Compile, Decode, Precision
-from src.compiled import compiled
 from src.config import Backbone, Config, Trainer
-from src.data import PaintingsDataset
-from src.embed import embed
-from src.folder import folder_gallery
+from src.config.data import Folder
+from src.config.enums import Accelerator, Compile, Decode, Precision
+from src.embedding.backbone import load_backbone
+from src.embedding.compilation import compiled
+from src.embedding.dataset import PaintingsDataset
+from src.embedding.models import preset_of
+from src.embedding.transforms import transform
 from src.gallery import Gallery
-from src.network import preset_of
-from src.sources import Folder
-from src.transforms import transform
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+from src.runtime import devices
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -76,10 +76,10 @@ def network_alone(cfg: Config, n: int, device: torch.device) -> float:
     """Images a second of the compiled network, on random pixels that are there."""
     prepare = transform(preset_of(cfg.backbone), cfg.data)
     backbone = load_backbone(cfg.backbone, ["layer4"], prepare, 0).to(device)
-    size = cfg.data.batch_size or machine.batch_size(device)
+    size = cfg.data.batch_size or devices.batch_size(device)
     pixels = torch.randint(0, 256, (size, 224, 224, 3), dtype=torch.uint8, device=device)
     if cfg.trainer.compile is not Compile.never:
-        backbone.at_once, backbone.compiled = size, compiled(backbone.extractor, 224, device)
+        backbone.max_batch, backbone.compiled = size, compiled(backbone.extractor, 224, device)
     low = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(cfg.trainer.precision.name)
     autocast = torch.autocast(device.type, low, enabled=low is not None)
     with torch.inference_mode(), autocast:
@@ -148,7 +148,7 @@ def main() -> None:
 
 def small(folder: Path, options: argparse.Namespace) -> None:
     """Files of 256 pixels: all lines in turn, so that a noisy minute hits all."""
-    device = machine.device_of(Accelerator.auto)
+    device = devices.device_of(Accelerator.auto)
     precision = "bf16-mixed" if device.type == "cuda" else "32-true"
     draw(folder / "small", options.images, 256)
     cfg = Config(
@@ -180,7 +180,7 @@ def small(folder: Path, options: argparse.Namespace) -> None:
     whole = folder_gallery(folder / "small", None, None, 0, folder / "outputs")
     seconds: dict[str, list[float]] = {line: [] for line in lines}
     for number in tqdm(range(options.rounds), leave=False):
-        part = whole.narrowed(np.arange(number, len(whole), options.rounds))
+        part = whole.subset(np.arange(number, len(whole), options.rounds))
         for line, work in lines.items():
             seconds[line].append(len(part) / work(part))
     print(f"{options.images} JPEGs of 256 pixels, ResNet50, {device}, {precision},")

@@ -17,11 +17,11 @@ import psutil
 import torch
 
 from src.config import Config
+from src.config.data import Folder
 from src.gallery import Gallery
-from src.measure import measure
-from src.rank import Ranking
+from src.pipeline.evaluate import evaluate
+from src.pipeline.rank import Ranking
 from src.similarity import Neighbors
-from src.sources import Folder
 
 CLASSES = {"artist": 8000, "style": 60, "school": 25, "medium": 900, "decade": 55, "genre": 12}
 
@@ -68,7 +68,7 @@ def main() -> None:
         began = time.perf_counter()
         if options.profile:
             profile.enable()
-        metrics = measure(ranking, gallery, Config(data=Folder(images=".")), Path(folder))
+        metrics = evaluate(ranking, gallery, Config(data=Folder(images=".")), Path(folder))
         profile.disable()
         seconds = time.perf_counter() - began
     done.set()

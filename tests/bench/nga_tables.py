@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
-from src.demo import HEADERS
+from src.demo.server import HEADERS
 
 IMAGES = 122_477  # rows of published_images.csv in March 2025
 KINDS = {"Print": 60, "Drawing": 20, "Photograph": 12, "Painting": 3.2, "Sculpture": 4}

@@ -11,14 +11,15 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from src.choices import Postprocess
 from src.config import Backbone, Config, Similarity
-from src.embed import Embeddings, embed
-from src.folder import folder_gallery
-from src.rank import postprocess
-from src.retrieval import retrieval
+from src.config.data import Folder
+from src.config.enums import Postprocess
+from src.embedding.cache import Embeddings
+from src.evaluation.retrieval import retrieval
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+from src.pipeline.rank import postprocess
 from src.similarity import top_k
-from src.sources import Folder
 
 
 def compared(embeddings: Embeddings, label: str) -> list[list[float]]:
@@ -29,7 +30,9 @@ def compared(embeddings: Embeddings, label: str) -> list[list[float]]:
         with TemporaryDirectory() as folder:
             features = postprocess(embeddings, options, Path(folder))
         index = top_k(features, 10).index
-        metrics, _ = retrieval(label, gallery.labels(label), index, gallery.groups(options))
+        metrics, _ = retrieval(
+            label, gallery.labels(label), index, gallery.exclusion_groups(options)
+        )
         found.append([metrics[f"{label}/precision_at_{depth}"] for depth in (1, 10)])
     return found
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from src.csls import csls_penalty
 from src.similarity import top_k, write_matrix
+from src.similarity.csls import csls_penalty
 
 K = 10
 ROWS = 4096  # made at once

@@ -1,0 +1,4 @@
+"""The command line around Hydra: schema, --help, error messages, exit codes, the end of a sweep.
+
+Imports leaderboard (to compare a sweep's runs) and everything below. Imported by the commands only.
+"""

@@ -1,0 +1,8 @@
+"""Every option: its type, default, bounds and help text, as dataclasses.
+
+Imports only errors, OmegaConf and the standard library. Imported by everything above.
+"""
+
+from src.config.schema import Backbone, Config, Evaluation, Similarity, Tracking, Trainer
+
+__all__ = ["Backbone", "Config", "Evaluation", "Similarity", "Tracking", "Trainer"]

@@ -1,0 +1,32 @@
+"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10]"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.errors import UserError
+from src.leaderboard.comparison import compare
+from src.leaderboard.export import write_leaderboard
+from src.leaderboard.runs import newest_sweep, read_runs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table and where it was written; the exit code, 1 where a run has failed."""
+    parser = argparse.ArgumentParser("python -m src.leaderboard", description="Compare runs.")
+    parser.add_argument("folders", nargs="*", type=Path, help="runs, or folders of runs")
+    parser.add_argument("--sort", help="a metric of metrics.json; default: a label's map_at_10")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where sweeps are")
+    options = parser.parse_args(arguments)
+    try:
+        folders = options.folders or [newest_sweep(options.outputs)]
+        runs = read_runs(folders)
+        write_leaderboard(compare(runs, options.sort), folders[0])
+    except (UserError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return int(any(run.error for run in runs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

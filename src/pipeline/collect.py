@@ -1,0 +1,25 @@
+"""The first stage: list the images that the options select."""
+
+from pathlib import Path
+
+from src.config import Config
+from src.config.data import Folder
+from src.gallery import Gallery
+
+
+def collect(cfg: Config) -> Gallery:
+    """The gallery that the options ask for; what only it can tell is refused here."""
+    if isinstance(cfg.data, Folder):
+        from src.gallery.folder import folder_gallery
+
+        labels = Path(cfg.data.labels) if cfg.data.labels else None
+        images, outputs = Path(cfg.data.images), Path(cfg.outputs)
+        gallery = folder_gallery(images, labels, cfg.data.limit, cfg.seed, outputs)
+    else:
+        from src.gallery.museum import museum_gallery
+
+        gallery = museum_gallery(cfg)
+    gallery.exclusion_groups(cfg.similarity)
+    for column in cfg.evaluation.labels or []:
+        gallery.labels(column)
+    return gallery

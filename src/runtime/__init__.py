@@ -1,0 +1,4 @@
+"""Processes, devices, memory, resumable work and progress bars.
+
+Imports config, io and errors. Imported by everything above.
+"""

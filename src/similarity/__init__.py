@@ -1,0 +1,9 @@
+"""Exact cosine similarity of every image with every other: `top_k`, `write_matrix`.
+
+Takes arrays and tensors, never the configuration. Imports runtime and below. Imported by
+evaluation, reporting, pipeline and notebooks.
+"""
+
+from src.similarity.search import Neighbors, top_k, write_matrix
+
+__all__ = ["Neighbors", "top_k", "write_matrix"]

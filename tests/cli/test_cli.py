@@ -1,0 +1,225 @@
+"""The command line as a user meets it: real configs, and a real process where that matters."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from src.cli import app, help, messages
+from src.config import Config
+from src.config.data import Demo, Nga
+from src.config.enums import Storage, WandbMode
+from src.downloader.client import PoliteClient
+from src.gallery import museum
+from tests.support.commands import ROOT, Ended, command
+from tests.support.hosts import QUICK
+
+
+def start(*words: str) -> Ended:
+    return command("src.run", *words)
+
+
+def started(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the same in a process of its own."""
+    line = [sys.executable, "-m", "src.run", *words]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def computed() -> float:
+    """Return the seconds that processes of ours which have ended have computed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def composed(*overrides: str) -> Config:
+    app.register()
+    with initialize_config_dir(str(help.CONFIGS), version_base="1.3"):
+        made = OmegaConf.to_object(compose("run", list(overrides)))
+    assert isinstance(made, Config)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["similarity.top_k=ten"], "similarity.top_k: Value 'ten' of type 'str'"),
+        (["similarity.storage=disk"], "expected one of [topk, full]"),
+        (
+            ["similarity.topk=3"],
+            "no option similarity.topk; did you mean similarity.top_k?",
+        ),
+        (
+            ["similrity.top_k=3"],
+            "no option similrity.top_k; did you mean similarity.top_k?",
+        ),
+        (["similarity.top_k=0"], "similarity.top_k must be at least 1, got 0"),
+        (["data=museum"], "data=museum: choose one of demo, folder, nga"),
+        (["experiment=demmo"], "experiment=demmo: choose one of demo, layers, postprocess, seed"),
+        (["data=folder"], "data.images is required"),
+        (["data=folder", "data.images=no/such"], "data.images=no/such does not exist"),
+        (["data.images=x"], "data.images is an option of data=folder: add data=folder"),
+        (["evaluation.labels=artist"], "evaluation.labels takes a list: evaluation.labels=[a,b]"),
+        (["data.tables=no/such"], "data.tables=no/such is neither a folder nor an http(s) address"),
+        (["data.classification=''"], "data.classification must be a kind of object, or all"),
+        (["download.workers=0"], "download.workers must be between 1 and 64, got 0"),
+        (["download.requests_per_second=-1"], "must be between 0.001 and 10000, got -1"),
+        (["download.max_failed=5"], "download.max_failed must be between 0 and 1, got 5"),
+        (['download.contact="é"'], "download.contact must be plain ASCII"),
+        (["backbone.name=resnet5"], "backbone.name=resnet5 is not a torchvision classification"),
+        (["trainer.precision=33"], "expected one of [32-true, 16-mixed, bf16-mixed]"),
+        (["+extra=1"], "+extra=1: options are changed by name=value"),
+        (["~seed"], "~seed: options are changed by name=value"),
+        (["nonsense"], "cannot read nonsense: write name=value"),
+        (["data.images=a=b"], "quoted like this: 'data.images=\"a=b\"'"),
+        (["data.images=a,b"], "quoted like this: 'data.images=\"a,b\"'"),
+        (["data.images=Künstler"], "quoted like this: 'data.images=\"Künstler\"'"),
+        (["data=folder", 'data.images="Künstler (1), 2=3"'], "=Künstler (1), 2=3 does not exist"),
+    ],
+)
+def test_a_wrong_option_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:
+    ended = start(*words, f"outputs={tmp_path}")
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert (ended.stdout, ended.stderr.count("\n")) == ("", 1)
+
+
+def test_a_wrong_option_ends_the_process_at_once(tmp_path: Path) -> None:
+    before = computed()
+    ended = started("similarity.topk=3", f"outputs={tmp_path}")
+    assert computed() - before < 2  # not what other processes keep it waiting
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.startswith("error: there is no option similarity.topk; did you mean ")
+
+
+def test_a_wrong_option_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    words = ["-X", "importtime", "-m", "src.run", "data=folder", f"outputs={tmp_path}"]
+    ended = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "error: data.images is required" in ended.stderr
+    assert " torch\n" not in ended.stderr and " hydra\n" in ended.stderr
+
+
+def test_a_sweep_names_the_job_that_is_refused(tmp_path: Path) -> None:
+    ended = start(
+        "-m", "similarity.top_k=0,1", "data=folder", "data.images=x", f"outputs={tmp_path}"
+    )
+    assert ended.returncode != 0
+    assert "data.images=x does not exist" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_the_museum_the_default_job_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        museum, "PoliteClient", lambda *options: PoliteClient(*options, patience=QUICK)
+    )
+    ended = start("data.tables=http://museum.invalid/data", f"outputs={tmp_path}")
+    assert ended.returncode == 2
+    assert "http://museum.invalid/data/published_images.csv: " in ended.stderr
+    assert "experiment=demo" in ended.stderr
+    assert "data=folder data.images=..." in ended.stderr
+    assert ended.stderr.splitlines()[0] == "tables: from http://museum.invalid/data"
+    assert ended.stderr.count("\n") == 2
+
+
+def test_help_lists_every_option() -> None:
+    page = started("--help").stdout
+    assert "similarity.top_k = 10    [int]\n      neighbors kept of each image" in page
+    assert "data.images = required    [str]\n      data=folder: the folder" in page
+    assert all(f"  {name} = " in page for name, *_ in help.options(Config))
+    assert all(f"  {name} = " in page for _, name, *_ in help.source_options())
+
+
+def test_cfg_job_prints_the_options_in_force() -> None:
+    page = start("--cfg", "job", "similarity.top_k=7").stdout
+    assert "similarity:\n  storage: topk\n  top_k: 7\n" in page
+
+
+def test_a_launcher_for_slurm_is_at_hand() -> None:
+    page = start("hydra/launcher=slurm", "--cfg", "hydra", "--package", "hydra.launcher").stdout
+    assert ".SlurmLauncher\n" in page and "gpus_per_node: 1\n" in page
+
+
+def test_no_option_lacks_its_text() -> None:
+    assert [name for name, _, _, text in help.options(Config) if not text] == []
+    assert [name for _, name, _, _, text in help.source_options() if not text] == []
+
+
+def test_defaults_are_the_national_gallery_by_resnet50() -> None:
+    cfg = composed()
+    assert isinstance(cfg.data, Nga)
+    backbone = cfg.backbone
+    assert (backbone.name, backbone.weights[:10], backbone.layer) == (
+        "resnet50",
+        "IMAGENET1K",
+        "avgpool",
+    )
+    assert (cfg.similarity.top_k, cfg.similarity.storage) == (10, Storage.topk)
+    assert (cfg.tracking.wandb, cfg.tracking.tensorboard) == (WandbMode.offline, True)
+
+
+def test_experiment_seed_is_what_the_first_version_did() -> None:
+    cfg = composed("experiment=seed")
+    assert (cfg.data.longer_side, cfg.data.resize.name) == (200, "squash")
+    assert (cfg.backbone.weights, cfg.backbone.layer) == ("IMAGENET1K_V1", "avgpool")
+    assert cfg.similarity.storage is Storage.full
+    assert (cfg.similarity.dtype.name, cfg.similarity.top_k) == ("float32", 10)
+
+
+@pytest.mark.parametrize("path", sorted(help.CONFIGS.glob("*/*.yaml")), ids=str)
+def test_every_config_file_composes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    choice = f"{path.parent.name}={path.stem}"
+    extra = ["data.images=tests"] if choice == "data=folder" else []
+    assert composed(choice, *extra).similarity.top_k >= 1
+
+
+def test_slurm_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    trainer = composed("trainer=slurm").trainer
+    assert (trainer.devices, trainer.num_nodes, trainer.processes) == (4, 2, 8)
+
+
+def test_experiment_demo_takes_random_weights() -> None:
+    cfg = composed("experiment=demo")
+    assert isinstance(cfg.data, Demo)
+    assert cfg.backbone.weights == "random"
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    assert messages.user_message(ZeroDivisionError("bug")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "start"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (OSError("240 requested and 76 written"), "the disk is full"),  # numpy's own words
+        (OSError(30, "Read-only file system", "runs/x"), "cannot write runs/x (Read-only file"),
+        (NotADirectoryError(20, "Not a directory", "x"), "cannot write x (Not a directory)"),
+    ],
+)
+def test_what_the_disk_refuses_is_one_line(error: OSError, start: str) -> None:
+    text = messages.user_message(error)
+    assert text is not None
+    assert text.startswith(start)
+
+
+def test_a_file_that_should_be_there_is_a_bug() -> None:
+    assert messages.user_message(FileNotFoundError(2, "No such file")) is None
+
+
+def test_outputs_below_a_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = start("data=folder", "data.images=tests", f"outputs={tmp_path}/file")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "choose another outputs=<folder>" in ended.stderr

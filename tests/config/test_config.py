@@ -1,0 +1,75 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from src.config import Backbone, Config, Similarity, Trainer
+from src.config.data import Data, Folder
+from src.config.validation import model_names
+from src.errors import UserError, did_you_mean
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Similarity(top_k=0), "similarity.top_k must be at least 1, got 0"),
+        (lambda: Similarity(block_size="0"), "similarity.block_size must be at least 1, got 0"),
+        (lambda: Similarity(block_size="big"), "auto or at least 1, got big"),
+        (lambda: Similarity(whiten_dim=0), "similarity.whiten_dim must be at least 1, got 0"),
+        (lambda: Similarity(whiten_power=-1), "whiten_power must be between 0 and 2, got -1"),
+        (lambda: Similarity(whiten_power=float("inf")), "between 0 and 2, got inf"),
+        (lambda: Backbone(gem_p=float("nan")), "between 1 and 100, got nan"),
+        (lambda: Config(data=Data(), seed=2**70), "seed must be between 0 and"),
+        (lambda: Config(data=Data(), outputs=""), "outputs must be the path of a folder"),
+        (lambda: Folder(images=""), "needs data.images="),
+        (lambda: Data(batch_size=0), "data.batch_size must be at least 1, got 0"),
+        (lambda: Data(workers=-1), "data.workers must be at least 0, got -1"),
+        (lambda: Data(limit=1), "data.limit must be at least 2, got 1"),
+        (lambda: Data(max_pixels=0), "data.max_pixels must be at least 1, got 0"),
+        (lambda: Data(image_size="8"), "data.image_size must be at least 16, got 8"),
+        (lambda: Data(image_size="thumbs"), "pixels, thumb or null, got thumbs"),
+        (lambda: Folder(images="nowhere"), "data.images=nowhere does not exist"),
+        (lambda: Folder(images=__file__), "is not a folder"),
+        (lambda: Folder(images="tests", labels="none.csv"), "data.labels=none.csv is not a file"),
+        (lambda: Folder(), "needs data.images="),
+        (lambda: Backbone(name="resnet5"), "did you mean resnet50"),
+        (lambda: Backbone(weights="x.pth"), "backbone.weights=x.pth is neither"),
+        (lambda: Backbone(gem_p=0.5), "backbone.gem_p must be between 1 and 100, got 0.5"),
+        (lambda: Trainer(devices=0), "trainer.devices must be at least 1, got 0"),
+        (lambda: Trainer(num_nodes=0), "trainer.num_nodes must be at least 1, got 0"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_its_bound(make, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        make()
+
+
+@pytest.mark.parametrize(("size", "pixels"), [(None, None), ("thumb", 200), ("256", 256)])
+def test_image_size_in_pixels(size: str | None, pixels: int | None) -> None:
+    assert Data(image_size=size).longer_side == pixels
+
+
+def test_block_size_auto_is_none() -> None:
+    assert Similarity().block is None
+    assert Similarity(block_size="7").block == 7
+
+
+def test_weights_may_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.touch()
+    assert Backbone(weights=str(path)).path == path
+    assert Backbone(weights="random").path is None
+
+
+def test_near_lists_the_closest_words_or_nothing() -> None:
+    assert (
+        did_you_mean("layer5", ["layer1", "layer4", "conv"]) == "; did you mean layer1 or layer4?"
+    )
+    assert did_you_mean("zzz", ["layer1"]) == ""
+
+
+def test_models_are_known_without_importing_torchvision() -> None:
+    assert {"resnet50", "squeezenet1_1", "vit_b_16", "swin_t", "convnext_tiny"} <= set(
+        model_names()
+    )
+    assert "fasterrcnn_resnet50_fpn" not in model_names()

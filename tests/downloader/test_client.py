@@ -1,0 +1,258 @@
+"""How a host is asked: its name for us, its robots.txt, its pace, its Retry-After."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from src import __version__
+from src.demo.server import served
+from src.downloader import errors
+from src.downloader.client import PoliteClient, RetryPolicy
+from src.downloader.errors import Failure, Outcome
+from src.downloader.rate_limiter import RateLimiter, Stopped
+from src.downloader.robots import Robots
+from src.errors import UserError
+from tests.support.hosts import BadMuseum, Fault, draw_small
+
+
+@pytest.fixture
+def museum(tmp_path: Path) -> Iterator[BadMuseum]:
+    """One image."""
+    bad = BadMuseum(draw_small(tmp_path, 1), tmp_path)
+    with served(bad):
+        yield bad
+
+
+def address(museum: BadMuseum) -> str:
+    return f"{museum.address}/iiif/{next(iter(museum.files))}/full/!99,99/0/default.jpg"
+
+
+def get(client: PoliteClient, url: str) -> bytes:
+    with client.answer(url) as response:
+        return b"".join(client.chunks(response, 10**6))
+
+
+@pytest.mark.parametrize(("contact", "about"), [(None, ""), ("a@b.org", " (a@b.org)")])
+def test_the_host_is_told_who_asks(museum: BadMuseum, contact: str | None, about: str) -> None:
+    get(PoliteClient(contact=contact), address(museum))
+    name = f"painting-similarity/{__version__}{about} python-requests/{requests.__version__}"
+    assert museum.headers[0]["User-Agent"] == name
+    assert "Cookie" not in museum.headers[0]
+
+
+@pytest.mark.parametrize(
+    ("robots", "allowed"),
+    [
+        ("User-agent: *\nDisallow: /iiif/", False),
+        ("User-agent: *\nDisallow: /\nAllow: /iiif/*.jpg$", True),
+        ("User-agent: painting-similarity\nDisallow: /*/full/", False),
+        ("User-agent: GreedyBot\nDisallow: /", True),
+        ("\ufeffUser-agent: *\nDisallow: /", False),
+        ("User-agent: *\nDisallow: /\n" + "# more\n" * 100_000, False),
+        ("<html>no rules</html>", True),
+    ],
+)
+def test_robots_txt_is_obeyed(museum: BadMuseum, robots: str, allowed: bool) -> None:
+    museum.robots = (200, robots.encode())
+    if allowed:
+        get(PoliteClient(), address(museum))
+    else:
+        with pytest.raises(Failure, match="robots.txt of 127.0.0.1:.* asks to leave it alone"):
+            get(PoliteClient(), address(museum))
+    assert len(museum.moments) == allowed
+
+
+@pytest.mark.parametrize("status", [404, 403, 410])
+def test_without_a_robots_txt_all_is_allowed(museum: BadMuseum, status: int) -> None:
+    museum.robots = (status, b"")
+    assert get(PoliteClient(), address(museum))
+
+
+def test_while_robots_txt_is_not_known_nothing_is_asked_for(museum: BadMuseum) -> None:
+    museum.robots, client = (503, b""), PoliteClient()
+    with pytest.raises(Failure, match="robots.txt: 503 Service Unavailable") as caught:
+        get(client, address(museum))
+    assert (caught.value.outcome, museum.moments) == (Outcome.transient, [])
+    museum.robots = (200, b"")
+    assert get(client, address(museum))
+
+
+@pytest.mark.parametrize("rule", ["Crawl-delay: 0.2", "Request-rate: 5/1"])
+def test_a_pace_in_robots_txt_is_kept(museum: BadMuseum, rule: str) -> None:
+    museum.robots, client = (200, f"User-agent: *\n{rule}".encode()), PoliteClient(1000)
+    for _ in range(4):
+        get(client, address(museum))
+    assert museum.moments[-1] - museum.moments[0] > 0.55
+
+
+def test_a_redirect_is_followed_to_another_host_by_its_rules(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
+    other = BadMuseum(draw_small(tmp_path / "other", 1), tmp_path / "other")
+    with served(other):
+        museum.redirect = address(other)
+        museum.every = Fault("moved elsewhere")
+        assert get(PoliteClient(), address(museum)) == next(iter(other.files.values())).read_bytes()
+        other.robots = (200, b"User-agent: *\nDisallow: /")
+        with pytest.raises(Failure, match="asks to leave it alone"):
+            get(PoliteClient(), address(museum))
+
+
+def test_between_local_programs_no_proxy_is_used(
+    museum: BadMuseum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert get(PoliteClient(), address(museum))
+    with pytest.raises(Failure, match="no answer from the proxy"):
+        get(PoliteClient(), "http://museum.invalid/x.jpg")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:1/x.jpg", "robots.txt: connection refused"),
+        ("http://museum.invalid/x.jpg", "robots.txt: host name not found"),
+        ("file:///etc/hostname", "not an http\\(s\\) address"),
+        ("http:///x.jpg", "not an http\\(s\\) address"),
+        ("http://127.0.0.1:99999/", "not an http\\(s\\) address"),
+        ("http://xn--/x", "not an address|host name not found"),
+    ],
+)
+def test_no_answer_has_its_reason(url: str, reason: str) -> None:
+    with pytest.raises(Failure, match=reason) as caught:
+        get(PoliteClient(patience=RetryPolicy(connect=1)), url)
+    assert caught.value.status is None
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    assert errors.seconds("7") == 7
+    assert errors.seconds("0") == 0
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert 88 <= (errors.seconds(later) or 0) <= 90
+    assert errors.seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    far = "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"
+    for text in ("", "soon", "-3", "1.5", "²", far):
+        assert errors.seconds(text) is None
+
+
+@pytest.mark.parametrize("status", [203, 206, 500])
+def test_rules_that_did_not_arrive_are_not_known(museum: BadMuseum, status: int) -> None:
+    museum.robots = (status, b"User-agent: *\nDisallow: /")
+    with pytest.raises(Failure, match="robots.txt: "):
+        get(PoliteClient(), address(museum))
+    assert museum.moments == []
+
+
+@pytest.mark.parametrize("rule", ["Crawl-delay: 99999999999", "Request-rate: 1/99999999999999999"])
+def test_a_host_that_wants_a_request_a_day_is_left_alone(museum: BadMuseum, rule: str) -> None:
+    museum.robots = (200, f"User-agent: *\n{rule}".encode())
+    with pytest.raises(Failure, match="a very slow pace") as caught:
+        get(PoliteClient(), address(museum))
+    assert (caught.value.retry_after or 0) > 3600
+
+
+def test_threads_that_wait_for_the_same_rules_ask_for_them_once(museum: BadMuseum) -> None:
+    asked = list[str]()
+
+    def read(url: str, most: int) -> bytes:
+        asked.append(url)
+        time.sleep(0.2)
+        raise Failure(Outcome.transient, "time-out")
+
+    robots = Robots("me", RateLimiter(0), read)
+    reasons = list[str]()
+
+    def check() -> None:
+        with pytest.raises(Failure) as caught:
+            robots.check(address(museum))
+        reasons.append(str(caught.value))
+
+    threads = [threading.Thread(target=check) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (reasons, len(asked)) == (["robots.txt: time-out"] * 8, 1)
+
+
+@pytest.mark.parametrize("target", ["/a b.jpg", "/k\u00f6.jpg", "/k%C3%B6.jpg", "//{host}/x?a=[1]"])
+def test_a_redirect_may_be_written_carelessly(museum: BadMuseum, target: str) -> None:
+    museum.every, museum.redirect = Fault("moved elsewhere"), target
+    museum.redirect = target.format(host=museum.address.removeprefix("http://"))
+    with pytest.raises(Failure, match="404 Not Found"):
+        get(PoliteClient(), address(museum))
+
+
+def test_waits_double_and_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, waits = PoliteClient(patience=RetryPolicy(attempts=6, longest_wait=12)), list[float]()
+    monkeypatch.setattr(client.pace, "sleep", waits.append)
+
+    def fail() -> None:
+        raise Failure(Outcome.transient, "no")
+
+    for _ in range(40):
+        with pytest.raises(Failure) as caught:
+            client.with_retries(fail)
+        assert caught.value.attempts == 6
+    for step, mean in enumerate((1, 2, 4, 8)):
+        drawn = waits[step::5]
+        assert 0.5 * mean <= min(drawn) < 0.8 * mean
+        assert 1.2 * mean < max(drawn) <= 1.5 * mean
+    assert max(waits) == 12
+
+
+def test_the_certificates_that_are_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+    with pytest.raises(UserError, match="invalid path: /no/such/file"):
+        get(PoliteClient(), "https://museum.invalid/x.jpg")
+
+
+def test_turns_are_spaced_however_many_threads_ask() -> None:
+    pace, moments = RateLimiter(100), list[float]()
+
+    def ask() -> None:
+        for _ in range(5):
+            pace.turn()
+            moments.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(moments) == 40
+    assert 0.38 < max(moments) - began < 10
+
+
+def test_a_pause_holds_back_those_who_already_wait() -> None:
+    pace, moments = RateLimiter(10), list[float]()
+    threads = [
+        threading.Thread(target=lambda: (pace.turn(), moments.append(time.monotonic())))
+        for _ in range(3)
+    ]
+    pace.turn()
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    pace.pause(0.6)
+    for thread in threads:
+        thread.join()
+    assert min(moments) - began > 0.59
+
+
+def test_who_waits_is_told_that_the_work_is_called_off() -> None:
+    pace = RateLimiter(0)
+    pace.pause(60)
+    timer = threading.Timer(0.1, pace.stop)
+    timer.start()
+    with pytest.raises(Stopped):
+        pace.turn()
+    with pytest.raises(Stopped):
+        pace.turn()

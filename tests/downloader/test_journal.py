@@ -1,0 +1,127 @@
+import errno
+import os
+import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from src.downloader import journal
+from src.downloader.errors import Failure, Outcome
+from src.downloader.journal import DownloadRecord, Journal, failed
+from src.io.files import folder_lock
+
+
+def record(image_id: str, reason: str = "404 Not Found") -> DownloadRecord:
+    return failed(image_id, "http://a/b,c", Failure(Outcome.permanent, reason, 404))
+
+
+def filled(path: Path, *records: DownloadRecord) -> Path:
+    with closing(Journal(path)) as book:
+        for each in records:
+            book.add(each)
+    return path
+
+
+def test_the_last_line_of_an_image_counts(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j.csv", record("a"), record("b"), record("a", "410 Gone"))
+    assert journal.read_journal(path) == {"a": record("a", "410 Gone"), "b": record("b")}
+    assert path.read_text().count("\n") == 4
+
+
+def test_pandas_opens_it(tmp_path: Path) -> None:
+    table = pd.read_csv(filled(tmp_path / "j.csv", record("a")))
+    assert list(table) == journal.COLUMNS
+    assert table.loc[0, ["image_id", "outcome", "status"]].tolist() == ["a", "permanent", 404]
+
+
+def test_there_may_be_none(tmp_path: Path) -> None:
+    assert journal.read_journal(tmp_path / "j.csv") == {}
+
+
+@pytest.mark.parametrize("lost", range(1, 60, 7))
+def test_a_half_line_is_none_and_is_written_over(tmp_path: Path, lost: int) -> None:
+    path = filled(tmp_path / "j.csv", record("a"), record("b"))
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert journal.read_journal(path) == {"a": record("a")}
+    assert journal.read_journal(filled(path, record("c"))) == {"a": record("a"), "c": record("c")}
+
+
+@pytest.mark.parametrize("size", [0, 1, 20])
+def test_a_half_header_is_written_over(tmp_path: Path, size: int) -> None:
+    path = filled(tmp_path / "j.csv")
+    path.write_bytes(path.read_bytes()[:size])
+    assert journal.read_journal(filled(path, record("a"))) == {"a": record("a")}
+
+
+@pytest.mark.parametrize("odd", [b'"', b'"' + b"x" * 200_000, b"\0\xff\r", b",,,", b""])
+def test_an_odd_line_costs_only_itself(tmp_path: Path, odd: bytes) -> None:
+    path = filled(tmp_path / "j.csv", record("a"))
+    path.write_bytes(path.read_bytes() + odd + b"\n")
+    assert journal.read_journal(filled(path, record("b"))) == {"a": record("a"), "b": record("b")}
+
+
+def test_it_is_a_plain_file(tmp_path: Path) -> None:
+    assert not filled(tmp_path / "j.csv").stat().st_mode & 0o111
+
+
+def test_a_reason_of_many_lines_stays_one_line(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j.csv", record("a", 'odd\n"reason",\r\nof a host\x00'))
+    assert path.read_bytes().count(b"\n") == 2
+    assert journal.read_journal(path)["a"].reason == 'odd "reason", of a host'
+
+
+def test_threads_write_whole_lines(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j.csv")) as book:
+
+        def add(start: int) -> None:
+            for number in range(start, start + 100):
+                book.add(record(str(number)))
+
+        threads = [threading.Thread(target=add, args=(100 * n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert journal.read_journal(tmp_path / "j.csv").keys() == {str(number) for number in range(800)}
+
+
+def test_a_line_that_the_disk_does_not_take_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = filled(tmp_path / "j.csv", record("a"))
+    before, write = path.read_bytes(), os.pwrite
+    with closing(Journal(path)) as book:
+        monkeypatch.setattr(os, "pwrite", lambda file, text, at: write(file, text[:9], at))
+        with pytest.raises(OSError, match="No space left") as caught:
+            book.add(record("b"))
+        assert (caught.value.errno, path.read_bytes()) == (errno.ENOSPC, before)
+        monkeypatch.undo()
+        book.add(record("c"))
+    assert list(journal.read_journal(path)) == ["a", "c"]
+
+
+def test_final_is_what_the_host_said_for_good() -> None:
+    assert record("a").final
+    assert not replace(record("a"), outcome="transient").final
+    assert not failed("a", "x", Failure(Outcome.permanent, "robots.txt")).final
+
+
+def test_only_one_process_at_a_time_is_inside(tmp_path: Path) -> None:
+    inside, order = threading.Event(), list[str]()
+
+    def second() -> None:
+        inside.wait()
+        with folder_lock(tmp_path):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    other.start()
+    with folder_lock(tmp_path):
+        inside.set()
+        other.join(0.2)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]

@@ -1,0 +1,189 @@
+"""How batches go through the network: compiled, in less memory than there should be, on a GPU."""
+
+import gc
+import logging
+import signal
+import subprocess
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import src.embedding.backbone
+import src.embedding.compilation
+from src.config import Config
+from src.config.enums import Accelerator, Compile, Precision
+from src.embedding.compilation import OpenVino
+from src.embedding.extractor import Extractor
+from src.errors import UserError
+from src.gallery import Gallery
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+from tests.support.options import changed
+from tests.support.processes import forked_children, started_server  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("small_squares")
+LAYERS = ["layer1", "layer2", "layer3", "layer4"]
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def listed(cfg: Config) -> Gallery:
+    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
+
+
+def every_layer(cfg: Config) -> dict[str, np.ndarray]:
+    cfg = changed(cfg, "backbone", layers=LAYERS)
+    return {
+        layer: np.array(embed(listed(cfg), changed(cfg, "backbone", layer=layer)).features)
+        for layer in LAYERS
+    }
+
+
+def assert_close(made: dict[str, np.ndarray], expected: dict[str, np.ndarray], to: float) -> None:
+    """Each row by its own length."""
+    for layer in LAYERS:
+        error = np.linalg.norm(made[layer] - expected[layer], axis=1)
+        assert (error <= to * np.linalg.norm(expected[layer], axis=1)).all(), layer
+
+
+@pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
+@pytest.mark.parametrize("by", ["openvino", pytest.param("torch.compile", marks=pytest.mark.slow)])
+def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
+    """With whole batches, a batch less one that cannot be read, and a last one that is not full."""
+    caplog.set_level(logging.INFO)
+    Path(cfg.data.images, "bea/1.png").write_text("no image")
+    plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
+    batches = changed(cfg, "data", batch_size=5)
+    compiled = changed(batches, "trainer", compile=Compile.always)
+    if by == "torch.compile":  # as on a GPU, but for the name
+        by_torch = torch.compile(dynamic=False, options={"freezing": True})
+        monkeypatch.setattr(
+            src.embedding.backbone, "compiled", lambda extractor, *_: by_torch(extractor)
+        )
+    facts = embed(listed(cfg), changed(compiled, "backbone", layers=LAYERS)).facts
+    assert facts["compiler"].startswith("openvino ") and facts["compile_seconds"] > 0
+    assert "the network is compiled, " in caplog.text
+    assert_close(every_layer(compiled), plain, to=1e-4)
+
+
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such operation\nand more")
+
+    monkeypatch.setattr(src.embedding.backbone, "compiled", fail)
+
+
+def test_a_network_that_cannot_be_compiled_goes_without(cfg, monkeypatch, caplog):
+    broken(monkeypatch)
+    monkeypatch.setitem(src.embedding.compilation.REPAID, "cpu", 0)
+    facts = embed(listed(cfg), cfg).facts
+    assert facts["compiler"] is None
+    assert "cannot be compiled and goes without: no such operation" in caplog.text
+
+
+def test_a_network_that_must_be_compiled_is_refused(cfg, monkeypatch):
+    broken(monkeypatch)
+    with pytest.raises(UserError, match="compile=always: no such operation; auto goes without"):
+        embed(listed(cfg), changed(cfg, "trainer", compile=Compile.always))
+
+
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Exception) -> list[int]:
+    """No more images at once than that, else the error; how many there were at once."""
+    forward, tried = Extractor.forward, []
+
+    def tight(self: Extractor, images: torch.Tensor) -> list[torch.Tensor]:
+        tried.append(len(images))
+        if len(images) > at_most:
+            raise error
+        return forward(self, images)
+
+    monkeypatch.setattr(Extractor, "forward", tight)
+    return tried
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_out_of_memory_halves_the_batch(cfg, monkeypatch, caplog, error):
+    plain = embed(listed(cfg), replace(cfg, outputs=f"{cfg.outputs}-plain")).features
+    tried = short_of_memory(monkeypatch, 3, error)
+    made = embed(listed(cfg), changed(cfg, "data", batch_size=10))
+    np.testing.assert_allclose(made.features, plain, rtol=1e-5, atol=1e-6)
+    assert tried == [10, 5, 2, 2, 2, 2, 2, 2]
+    assert "cpu is out of memory: from here on 5 images at once" in caplog.text
+    assert "from here on 2 images at once" in caplog.text
+
+
+def test_no_memory_for_one_image_is_said(cfg, monkeypatch):
+    short_of_memory(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(UserError, match="too little memory for a single image: take a smaller"):
+        embed(listed(cfg), cfg)
+
+
+def test_other_errors_of_the_network_are_not_hidden(cfg, monkeypatch):
+    short_of_memory(monkeypatch, 0, RuntimeError("shapes"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        embed(listed(cfg), cfg)
+
+
+def test_half_precision_gives_float32_rows_near_the_others(cfg):
+    half = changed(cfg, "trainer", precision=Precision["bf16-mixed"])
+    assert_close(every_layer(half), every_layer(cfg), to=0.05)
+
+
+@pytest.mark.gpu
+@GPU
+@pytest.mark.parametrize(
+    ("precision", "compiled", "to"),
+    [
+        ("32-true", Compile.never, 1e-3),
+        ("32-true", Compile.always, 1e-3),
+        ("bf16-mixed", Compile.never, 0.05),
+        ("16-mixed", Compile.always, 0.02),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
+def test_a_gpu_gives_the_same_rows(cfg, precision, compiled, to):
+    plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
+    options = {"accelerator": Accelerator.gpu, "precision": Precision[precision]}
+    made = every_layer(changed(cfg, "trainer", **options, compile=compiled))
+    assert_close(made, plain, to=to)
+
+
+class Mean(nn.Module):
+    """A network of one layer: an image's mean color."""
+
+    dims = {"all": 3}
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return (b, 3) for images (b, size, size, 3)."""
+        return [images.float().mean((1, 2))]
+
+
+def compile_and_drop() -> None:
+    """Compile two networks, as the body of a child, drop them in that order, and take a signal."""
+    warnings.simplefilter("ignore")  # of what OpenVINO loads
+    first, second = (OpenVino(cast(Extractor, Mean().eval()), 32) for _ in range(2))
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    subprocess.run(["true"])
+
+
+def test_networks_that_are_compiled_and_dropped_leave_signals_to_be_handled(fork):
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    child = fork(compile_and_drop)
+    printed, _ = child.communicate()
+    assert child.returncode == 0, printed  # -11 where the stack of a dropped core is still in use

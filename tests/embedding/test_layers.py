@@ -1,0 +1,266 @@
+"""Several layers in one pass, joined layers, and rows taken over from other galleries."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from src.config import Backbone, Config
+from src.config.data import Folder
+from src.config.enums import Compile, Pooling
+from src.embedding.cache import Embeddings, join_layers
+from src.embedding.layers import joined_layers, written_layers
+from src.embedding.models import preset_of
+from src.errors import UserError
+from src.gallery import Gallery
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+from tests.support.options import changed
+
+pytestmark = pytest.mark.usefixtures("small_squares")
+EVERY = ["layer1", "layer2", "layer3", "layer4"]
+
+
+def listed(cfg: Config, limit: int | None = None) -> Gallery:
+    return folder_gallery(Path(cfg.data.images), None, limit, 0, Path(cfg.outputs))
+
+
+@pytest.fixture
+def gallery(cfg: Config) -> Gallery:
+    return listed(cfg)
+
+
+def layer(cfg: Config, name: str, **options: Any) -> Config:
+    return changed(cfg, "backbone", layer=name, **({"layers": None} | options))
+
+
+def forbid_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: pytest.fail("embedded again"))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows.astype("f8"), axis=1, keepdims=True)
+
+
+def test_one_pass_writes_every_layer(cfg, gallery, monkeypatch):
+    alone = {
+        name: embed(
+            gallery, replace(layer(cfg, name, layers=[]), outputs=f"{cfg.outputs}-{name}")
+        ).features
+        for name in EVERY
+    }
+    made = embed(gallery, layer(cfg, "layer2"))
+    assert sorted(path.name for path in made.folder.parent.iterdir() if path.is_dir()) == EVERY
+    forbid_embedding(monkeypatch)
+    for name in [*EVERY, "avgpool"]:
+        found = embed(gallery, layer(cfg, name))
+        assert found.facts["reused_embeddings"]
+        expected = alone["layer4" if name == "avgpool" else name]
+        np.testing.assert_array_equal(found.features, expected)
+
+
+def test_only_what_is_missing_is_made(cfg, gallery):
+    embed(gallery, layer(cfg, "layer1", layers=[]))
+    before = {path.stat().st_ino for path in Path(cfg.outputs).rglob("features.npy")}
+    embed(gallery, layer(cfg, "layer3", layers=["layer1", "layer4"]))
+    after = {path.stat().st_ino for path in Path(cfg.outputs).rglob("features.npy")}
+    assert len(after) == 3 and before < after
+
+
+@pytest.mark.parametrize(
+    ("options", "joined", "written"),
+    [
+        ({"layer": "avgpool"}, ["layer4"], EVERY),
+        ({"layer": "layer2"}, ["layer2"], EVERY),
+        ({"layer": "layer2.1.conv1"}, ["layer2.1.conv1"], [*EVERY, "layer2.1.conv1"]),
+        ({"layer": "layer3+avgpool"}, ["layer3", "layer4"], EVERY),
+        ({"layer": "avgpool", "layers": []}, ["layer4"], ["layer4"]),
+        ({"layer": "layer1", "layers": ["avgpool"]}, ["layer1"], ["layer4", "layer1"]),
+        ({"layer": "avgpool", "name": "densenet121"}, ["avgpool"], ["avgpool"]),
+        ({"layer": "layer1", "name": "resnext50_32x4d"}, ["layer1"], EVERY),
+    ],
+)
+def test_which_layers_are_written(options, joined, written):
+    backbone = Backbone(weights="random", **options)
+    preset = preset_of(backbone)
+    found = joined_layers(backbone, preset), written_layers(backbone, preset)
+    assert found == (joined, written)
+
+
+@pytest.mark.parametrize("parts", [["layer3", "avgpool"], ["layer2", "layer1", "layer4"]])
+def test_joined_layers_are_their_normalized_concatenation(cfg, gallery, parts):
+    joined = embed(gallery, layer(cfg, "+".join(parts)))
+    rows = [unit(embed(gallery, layer(cfg, part)).features) for part in parts]
+    expected = np.concatenate(rows, axis=1) / np.sqrt(len(parts))
+    np.testing.assert_allclose(joined.features, expected, atol=1e-7)
+    np.testing.assert_allclose(np.linalg.norm(joined.features, axis=1), 1, atol=1e-6)
+    assert joined.folder.name == "+".join(parts).replace("avgpool", "layer4")
+    assert joined.gallery.files == gallery.files
+
+
+def test_a_row_of_zeros_stays_one(tmp_path):
+    for name, rows in (("a", [[0.0, 0], [3, 4]]), ("b", [[2.0], [0]])):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "features.npy", np.array(rows, "f4"))
+        np.save(tmp_path / name / "sha256.npy", np.array(["1", "2"]))
+        for other in ("image_names.npy", "skipped.csv"):
+            (tmp_path / name / other).touch()
+    join_layers([tmp_path / "a", tmp_path / "b"], tmp_path / "a+b", {})
+    half = 0.5**0.5
+    expected = [[0, 0, half], [0.6 * half, 0.8 * half, 0]]
+    np.testing.assert_allclose(np.load(tmp_path / "a+b" / "features.npy"), expected, rtol=1e-6)
+
+
+def test_layers_of_different_images_are_not_joined(cfg, gallery):
+    folder = embed(gallery, layer(cfg, "layer1")).folder
+    names = np.load(folder / "image_names.npy")
+    np.save(folder / "image_names.npy", names[::-1])
+    with pytest.raises(UserError, match="hold different images: delete both folders"):
+        embed(gallery, layer(cfg, "layer1+layer2"))
+
+
+@pytest.mark.parametrize("same", ["layer1+layer1", "layer4+avgpool"])
+def test_a_layer_joined_with_itself_is_refused(cfg, gallery, same):
+    with pytest.raises(UserError, match="names a layer twice"):
+        embed(gallery, layer(cfg, same))
+
+
+@pytest.mark.parametrize("odd", ["layer1+", "+layer1", ""])
+def test_a_layer_without_a_name_is_refused(cfg, gallery, odd):
+    with pytest.raises(UserError, match="names no layer, alone or beside a"):
+        embed(gallery, layer(cfg, odd))
+
+
+@pytest.mark.parametrize("layers", [["layer2.1.conv1"], ["layer3", "layer1.0.relu", "layer1"]])
+def test_layers_in_any_order_compiled_too(cfg, gallery, layers):
+    asked = layer(cfg, "layer2", layers=layers)
+    plain = replace(asked, outputs=f"{cfg.outputs}-plain")
+    compiled = changed(asked, "trainer", compile=Compile.always)
+    for name in ["layer2", *layers]:
+        rows = embed(gallery, changed(plain, "backbone", layer=name)).features
+        made = embed(gallery, changed(compiled, "backbone", layer=name)).features
+        np.testing.assert_allclose(made, rows, rtol=1e-4, atol=1e-5)
+
+
+def test_names_of_one_node_give_the_same_rows(cfg, gallery):
+    """layer1 ends where layer1.1 does, and that with the relu after the sum."""
+    same = ["layer1", "layer1.1", "layer1.1.relu_1"]
+    asked = layer(cfg, "layer1", layers=same)
+    rows = [embed(gallery, changed(asked, "backbone", layer=name)).features for name in same]
+    alone = embed(gallery, replace(layer(cfg, "layer1", layers=[]), outputs=f"{cfg.outputs}-1"))
+    for each in rows:
+        np.testing.assert_array_equal(each, alone.features)
+
+
+def test_an_unknown_layer_of_several_is_named(cfg, gallery):
+    with pytest.raises(UserError, match="layers: layr2 is not a node of ResNet; did you mean"):
+        embed(gallery, layer(cfg, "layer1+layr2"))
+
+
+@pytest.mark.parametrize("pooling", Pooling)
+def test_pooling_applies_to_every_layer(cfg, gallery, pooling):
+    options = layer(changed(cfg, "backbone", pooling=pooling), "layer1")
+    if pooling is Pooling.token:
+        with pytest.raises(UserError, match="needs a layer of tokens .* layer1 gives"):
+            embed(gallery, options)
+        return
+    rows = {name: embed(gallery, layer(options, name)).features for name in ("layer1", "layer4")}
+    assert all(np.isfinite(each).all() for each in rows.values())
+
+
+def add_images(cfg: Config) -> None:
+    """Two more images and a changed one, between the others in order."""
+    folder = Path(cfg.data.images)
+    for old, new in (("ada/0.png", "ada/1b.png"), ("bea/2.png", "cleo/0b.png")):
+        with Image.open(folder / old) as image:
+            ImageOps.mirror(image).save(folder / new)
+    with Image.open(folder / "bea/3.png") as image:
+        ImageOps.flip(image).save(folder / "bea/3.png")
+
+
+def fresh(cfg: Config, name: str) -> Embeddings:
+    other = replace(cfg, outputs=f"{cfg.outputs}-fresh")
+    return embed(listed(other), layer(other, name))
+
+
+def test_added_images_alone_are_embedded(cfg, gallery, caplog):
+    caplog.set_level("INFO")
+    embed(gallery, layer(cfg, "layer1"))
+    add_images(cfg)
+    made = embed(listed(cfg), layer(cfg, "layer4"))
+    assert "embedding: 11 rows copied, of images embedded before" in caplog.text
+    assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (11, 3)
+    for name in EVERY:
+        found = embed(listed(cfg), layer(cfg, name)).features
+        np.testing.assert_allclose(found, fresh(cfg, name).features, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_of_a_sample_serve_the_whole(cfg):
+    embed(listed(cfg, limit=5), layer(cfg, "layer1"))
+    made = embed(listed(cfg), layer(cfg, "layer1"))
+    assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (5, 7)
+    np.testing.assert_allclose(made.features, fresh(cfg, "layer1").features, atol=1e-6)
+
+
+def test_all_rows_may_be_copied(cfg, gallery, monkeypatch):
+    whole = embed(gallery, layer(cfg, "layer1")).features
+    forbid_embedding(monkeypatch)
+    made = embed(listed(cfg, limit=5), layer(cfg, "layer1"))
+    assert made.facts["copied_rows"] == 5 and "embedded_rows" not in made.facts
+    rows = [gallery.files.index(file) for file in made.gallery.files]
+    np.testing.assert_array_equal(made.features, whole[rows])
+
+
+def test_copies_of_an_image_are_copied_too(cfg, gallery):
+    embed(gallery, layer(cfg, "layer1"))
+    folder = Path(cfg.data.images)
+    shutil.copy(folder / "ada/0.png", folder / "ada/copy.png")
+    made = embed(listed(cfg), layer(cfg, "layer1"))
+    assert made.facts["copied_rows"] == 13
+    assert np.array_equal(made.features[0], made.features[made.gallery.files.index("ada/copy.png")])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"pooling": Pooling.max}, {"weights": "seed"}, {"layer": "layer1", "layers": []}],
+)
+def test_rows_of_other_options_are_not_copied(cfg, gallery, other):
+    options = layer(cfg, "layer1")
+    if other.pop("weights", None):
+        embed(gallery, replace(options, seed=1))
+    else:
+        embed(gallery, changed(options, "backbone", **other))
+    add_images(cfg)
+    made = embed(listed(cfg), layer(cfg, "layer1"))
+    assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (0, 14)
+
+
+def test_images_that_could_not_be_read_are_tried_again(cfg, gallery):
+    Path(cfg.data.images, "ada/0.png").write_text("no image")
+    embed(listed(cfg), layer(cfg, "layer1"))
+    shutil.copy(Path(cfg.data.images, "ada/1.png"), Path(cfg.data.images, "ada/0.png"))
+    made = embed(listed(cfg), layer(cfg, "layer1"))
+    assert (made.facts["copied_rows"], made.facts["skipped"]) == (12, 0)
+
+
+def test_a_reused_folder_still_tells_what_was_left_out(cfg, caplog):
+    Path(cfg.data.images, "ada/0.png").write_text("no image")
+    embed(listed(cfg), layer(cfg, "layer1"))
+    caplog.clear()
+    assert embed(listed(cfg), layer(cfg, "layer1")).facts["skipped"] == 1
+    assert "1 images could not be read then: " in caplog.text
+
+
+def test_a_folder_of_images_given_twice_is_one(cfg, gallery):
+    """The gallery's name counts for nothing: rows go by what the images are."""
+    embed(gallery, layer(cfg, "layer1"))
+    other = Path(cfg.outputs).parent / "moved"
+    shutil.copytree(cfg.data.images, other)
+    moved = replace(cfg, data=Folder(images=str(other)))
+    made = embed(listed(moved), layer(moved, "layer1"))
+    assert made.facts["copied_rows"] == 12

@@ -1,0 +1,116 @@
+"""The backbones that configs/ offers, each as it is, but for its weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from src.cli import app
+from src.cli.help import CONFIGS
+from src.config import Backbone, Config
+from src.embedding.models import load_network, preset_of, pretrained
+from src.errors import UserError
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+
+# side of the square, pixels before a crop, interpolation, width of a row: what their authors say
+EXPECTED = {
+    "resnet50": (224, 232, "bilinear", 2048),
+    "resnet50_v1": (224, 256, "bilinear", 2048),
+    "resnet101": (224, 232, "bilinear", 2048),
+    "convnext_tiny": (224, 236, "bilinear", 768),
+    "vit_b_16": (224, 256, "bilinear", 768),
+    "swin_t": (224, 232, "bicubic", 768),
+    "squeezenet1_1": (224, 256, "bilinear", 384),
+    "dinov2": (518, 518, "bicubic", 384),
+}
+QUICK = ["resnet50", "squeezenet1_1"]
+
+
+def composed(*overrides: str) -> Config:
+    app.register()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        made = OmegaConf.to_object(compose("run", list(overrides)))
+    assert isinstance(made, Config)
+    return made
+
+
+def test_every_backbone_of_configs_is_expected_here():
+    assert {path.stem for path in CONFIGS.glob("backbone/*.yaml")} == EXPECTED.keys()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXPECTED],
+)
+def test_a_backbone_runs_as_its_weights_expect(name, paintings, tmp_path):
+    weights = composed(f"backbone={name}").backbone
+    if weights.in_timm:
+        assert timm.get_pretrained_cfg(weights.name.removeprefix("timm/")).has_weights
+    else:
+        assert pretrained(weights).name == weights.weights
+    asked = ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'o'}", "data.limit=3"]
+    cfg = composed(*asked, f"backbone={name}", "backbone.weights=random", "trainer.accelerator=cpu")
+    gallery = folder_gallery(paintings, None, 3, 0, Path(cfg.outputs))
+    made = embed(gallery, cfg)
+    size, crop_from, interpolation, width = EXPECTED[name]
+    prepare = preset_of(weights)
+    assert (prepare.size, prepare.crop_from) == (size, crop_from)
+    assert prepare.interpolation == interpolation
+    assert made.features.shape == (3, width)
+    assert np.linalg.norm(made.features, axis=1).min() > 0
+    assert len({row.tobytes() for row in made.features}) == 3
+    written = {path.name for path in made.folder.parent.iterdir() if path.is_dir()}
+    assert written == set(cfg.backbone.layers or [made.folder.name]) or name.startswith("resnet")
+
+
+def test_timm_weights_from_a_file(tmp_path):
+    torch.manual_seed(0)
+    saved = timm.create_model("resnet10t").state_dict()
+    torch.save(saved, tmp_path / "own.pth")
+    options = Backbone(name="timm/resnet10t", weights=str(tmp_path / "own.pth"))
+    loaded = load_network(options, 0).state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in saved.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("timm/resnet10x", "timm/resnet10x is no model of timm .*; did you mean .*resnet10t"),
+        ("timm/resnet10t.nothing", "Invalid pretrained tag"),
+    ],
+)
+def test_what_timm_does_not_know_is_refused(name, message):
+    with pytest.raises(UserError, match=message):
+        preset_of(Backbone(name=name, weights="pretrained"))
+
+
+def test_timm_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no way")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(UserError, match="could not be fetched .no way.: set backbone.weights=<pa"):
+        load_network(Backbone(name="timm/resnet10t", weights="pretrained"), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "timm/resnet10t"}, "weights=IMAGENET1K_V2 is neither pretrained nor random"),
+        ({"weights": "pretrained"}, "weights=pretrained is neither IMAGENET1K_V1, IMAGENET1K_V2"),
+    ],
+)
+def test_weights_of_the_other_library_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        Backbone(**options)
+
+
+def test_without_timm_its_extra_is_named(monkeypatch):
+    monkeypatch.setattr("src.config.schema.find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"needs timm, the extra of that name: pip install -e"):
+        Backbone(name="timm/resnet10t", weights="random")

@@ -1,0 +1,271 @@
+"""The download as a stage: tables, catalog, images, works.csv; and as a command."""
+
+import logging
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.config import Config
+from src.config.data import Demo, Nga
+from src.config.data import Download as Options
+from src.config.enums import View
+from src.demo.server import served, tables
+from src.downloader import journal
+from src.downloader.client import PoliteClient, RetryPolicy
+from src.gallery import Gallery
+from src.gallery import museum as stage
+from src.gallery.museum import ManyMissing, museum_gallery
+from src.run import run
+from tests.support.commands import Ended, command
+from tests.support.hosts import BadMuseum, Fault, draw_small
+from tests.support.processes import (  # noqa: F401
+    Fork,
+    Moment,
+    Point,
+    forked_children,
+    started_server,
+)
+
+
+@pytest.fixture
+def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadMuseum]:
+    """Forty images, and little patience with them."""
+    quick = RetryPolicy(attempts=2, first_wait=0.01, connect=2, silence=2, body=2)
+    monkeypatch.setattr(
+        stage, "PoliteClient", lambda *options: PoliteClient(*options, patience=quick)
+    )
+    bad = BadMuseum(draw_small(tmp_path / "host", 40), tmp_path / "host")
+    with served(bad):
+        yield bad
+
+
+def gallery(museum: BadMuseum, tmp_path: Path, seed: int = 0, **options: object) -> Gallery:
+    """A download into tmp_path/outputs with options of the data and of the download."""
+    own = {key: options.pop(key) for key in list(options) if hasattr(Options, key)}
+    data = Nga(tables=f"{museum.address}/data", **options)  # type: ignore[arg-type]
+    asking = Options(**({"requests_per_second": 0} | own))  # type: ignore[arg-type]
+    cfg = Config(data=data, download=asking, outputs=str(tmp_path / "outputs"), seed=seed)
+    return museum_gallery(cfg)
+
+
+def written(tmp_path: Path, name: str) -> pd.DataFrame:
+    path = tmp_path / "outputs" / "galleries" / name / "works.csv"
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def test_works_csv_holds_the_images_that_are_there(museum: BadMuseum, tmp_path: Path) -> None:
+    missing = list(museum.files)[7]
+    museum.faults[missing] = Fault("404")
+    made = gallery(museum, tmp_path)
+    works = written(tmp_path, made.name)
+    expected = [image_id for image_id in museum.files if image_id != missing]
+    assert list(works["image_id"]) == expected  # in the order of object_id
+    assert (made.missing, made.files) == (1, list(works["file"]))
+    for image_id, file, digest in works[["image_id", "file", "sha256"]].to_numpy():
+        assert (made.root / file).read_bytes() == museum.files[image_id].read_bytes()
+        assert file == f"{image_id[:2]}/{image_id}.jpg"
+        assert len(digest) == 64
+    first = works.iloc[0]
+    assert first[["title", "artist", "date", "decade"]].tolist() == [
+        *("Work 0", "Painter 0", "1650", "1650s")
+    ]
+    assert first[["width", "height", "view"]].tolist() == ["24", "24", "primary"]
+
+
+def test_images_lie_by_source_and_size(museum: BadMuseum, tmp_path: Path) -> None:
+    images = (tmp_path / "outputs" / "images" / "nga").resolve()
+    assert gallery(museum, tmp_path).root == images / "256"
+    assert gallery(museum, tmp_path, image_size="16").root == images / "16"
+    assert gallery(museum, tmp_path, image_size="thumb").root == images / "thumb"
+    assert gallery(museum, tmp_path, image_size=None).root == images / "largest"
+    assert set(pd.read_csv(images / "16" / "journal.csv")["width"]) == {16}
+
+
+def test_another_selection_shares_the_images(museum: BadMuseum, tmp_path: Path) -> None:
+    few = gallery(museum, tmp_path, limit=10)
+    assert (len(few), len(museum.moments)) == (10, 10)
+    assert len(gallery(museum, tmp_path)) == 40
+    assert len(museum.moments) == 40
+    assert gallery(museum, tmp_path, limit=10).name == few.name
+    assert gallery(museum, tmp_path, limit=10, seed=1).name != few.name
+
+
+def test_a_newer_table_adds_and_leaves_out(
+    museum: BadMuseum, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = draw_small(tmp_path / "host", 40)
+    museum.tables = tables(records[:30], museum.address)
+    assert len(gallery(museum, tmp_path)) == 30
+    museum.tables = tables(records[10:], museum.address)
+    assert len(gallery(museum, tmp_path)) == 30  # of the cached tables
+    with caplog.at_level(logging.INFO):
+        newer = gallery(museum, tmp_path, refresh=True)
+    assert list(newer.works["image_id"]) == [record["image_id"] for record in records[10:]]
+    assert len(museum.moments) == 40
+    assert "10  others here are not in these tables: kept, and left out" in caplog.text
+    assert len(list(newer.root.glob("*/*.jpg"))) == 40
+
+
+def test_too_many_missing_is_an_error_of_code_1(museum: BadMuseum, tmp_path: Path) -> None:
+    for image_id in list(museum.files)[:4]:
+        museum.faults[image_id] = Fault("404")
+    with pytest.raises(ManyMissing, match="4 of 40 images are missing.*download.max_failed") as e:
+        gallery(museum, tmp_path)
+    assert e.value.code == 1
+    assert gallery(museum, tmp_path, max_failed=0.1).missing == 4
+    assert len(museum.moments) == 40
+
+
+def test_a_host_that_refuses_is_named_with_what_to_try(museum: BadMuseum, tmp_path: Path) -> None:
+    museum.every = Fault("403")
+    with pytest.raises(ManyMissing, match="403 Forbidden; what came is kept. Start again"):
+        gallery(museum, tmp_path)
+
+
+def test_what_is_there_suffices_when_the_host_is_not(museum: BadMuseum, tmp_path: Path) -> None:
+    lost = list(museum.files)[0]
+    museum.faults[lost] = Fault("503")
+    gallery(museum, tmp_path)
+    museum.every, museum.faults = Fault("503"), {}
+    assert gallery(museum, tmp_path).missing == 1
+
+
+def test_outcomes_are_counted(
+    museum: BadMuseum, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, image_id in enumerate(list(museum.files)[:6]):
+        museum.faults[image_id] = Fault(("404", "503", "html")[number % 3])
+    with caplog.at_level(logging.INFO):
+        gallery(museum, tmp_path, max_failed=0.5)
+    for line in (
+        *("40  images selected", "34  fetched", "2  permanent: 404 Not Found"),
+        *("2  transient: 503 Service", "2  bad content: not an image but text/html"),
+    ):
+        assert line in caplog.text
+    assert "not asked for" not in caplog.text
+
+
+def test_tables_may_lie_in_a_folder(museum: BadMuseum, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    for name, body in museum.tables.items():
+        (tmp_path / "tables" / name).write_bytes(body)
+    cfg = Config(data=Nga(tables=str(tmp_path / "tables")), outputs=str(tmp_path / "outputs"))
+    cfg = replace(cfg, download=Options(requests_per_second=0))
+    assert len(museum_gallery(cfg)) == 40
+
+
+def test_the_demo_is_fetched_from_its_own_museum(
+    cfg: Config, drawn_demo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "demo").symlink_to(drawn_demo)
+    cfg = replace(cfg, data=Demo(limit=12), download=Options(requests_per_second=0))
+    first = museum_gallery(cfg)
+    assert (len(first), first.root.name, first.missing) == (12, "256", 0)
+    assert first.works["style"].nunique() > 3
+    again = museum_gallery(cfg)
+    assert again.name == first.name  # though the server's port is another
+    assert again.works.drop(columns="url").equals(first.works.drop(columns="url"))
+
+
+def test_a_run_goes_from_tables_to_neighbors(
+    museum: BadMuseum, cfg: Config, tmp_path: Path, small_squares: None
+) -> None:
+    data = Nga(tables=f"{museum.address}/data", view=View.all)
+    run(replace(cfg, data=data, download=Options(requests_per_second=0)), tmp_path)
+    assert np.load(tmp_path / "top_3_similar.npy").shape == (40, 3)
+    assert '"missing": 0' in (tmp_path / "metrics.json").read_text()
+
+
+def ended(*words: str) -> Ended:
+    return command("src.download", "download.requests_per_second=0", *words)
+
+
+def test_the_command_ends_with_its_outcomes(museum: BadMuseum, tmp_path: Path) -> None:
+    done = ended(f"data.tables={museum.address}/data", f"outputs={tmp_path / 'outputs'}")
+    assert done.returncode == 0
+    assert "      40  images selected\n      40  fetched\n" in done.stderr
+    assert list((tmp_path / "outputs").glob("downloads/*/*/download.log"))
+
+
+def test_the_command_ends_with_code_1_when_too_many_are_missing(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
+    museum.every = Fault("410")
+    done = ended(f"data.tables={museum.address}/data", f"outputs={tmp_path / 'outputs'}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: 40 of 40 images are missing")
+
+
+def test_a_folder_needs_no_download(tmp_path: Path) -> None:
+    done = ended("data=folder", "data.images=tests", f"outputs={tmp_path}")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "nothing to download" in done.stderr
+
+
+def download_to_be_killed(cfg: Config, point: Point) -> None:
+    """Download, as the body of a child, up to the point."""
+    point.arm()
+    museum_gallery(cfg)
+
+
+def points(kills: int) -> list[Point]:
+    """Draw where a process is killed: every fourth at its tables, the others at an image, its name
+    or its line of the journal.
+    """
+    draw, made = random.Random(0), []
+    moments: tuple[Moment, ...] = ("before", "half", "after")
+    for number in range(kills):
+        when = draw.choice(moments)
+        if number % 4 == 1:
+            made.append(Point("replace", draw.randrange(5), when, ".csv"))
+        elif draw.random() < 0.5:
+            made.append(Point("replace", draw.randrange(20), when, ".jpg"))
+        else:
+            made.append(Point("pwrite", draw.randrange(1, 20), when))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kills", "images"), [(6, 150), pytest.param(20, 500, marks=pytest.mark.slow)]
+)
+def test_kills_lose_only_what_was_in_flight(
+    kills: int,
+    images: int,
+    museum: BadMuseum,
+    tmp_path: Path,
+    fork: Fork,
+) -> None:
+    records = draw_small(tmp_path / "more", images, seed=1)
+    museum.files = {r["image_id"]: tmp_path / "more" / r["file"] for r in records}
+    museum.tables = tables(records, museum.address)
+    one, other = tmp_path / "whole", tmp_path / "killed"
+    asking = Options(requests_per_second=0, workers=8)
+    cfg = Config(data=Nga(tables=f"{museum.address}/data"), download=asking, outputs=str(other))
+    museum_gallery(replace(cfg, outputs=str(one)))
+    museum.moments.clear()
+    museum.delay = 0.02
+    for point in points(kills):
+        if point.name == ".csv":
+            shutil.rmtree(other / "tables", ignore_errors=True)
+        fork(download_to_be_killed, cfg, point).killed()
+    assert kills < len(list(other.glob("images/nga/256/*/*.jpg"))) < images
+    museum.delay = 0
+    museum_gallery(cfg)
+    assert len(museum.moments) <= images + kills * 8
+    for pattern, count in (("images/nga/256/*/*", images), ("galleries/*/works.csv", 1)):
+        files = [
+            {path.relative_to(top): path.read_bytes() for path in top.glob(pattern)}
+            for top in (one, other)
+        ]
+        assert len(files[0]) == count
+        assert files[0] == files[1]
+    outcomes = journal.read_journal(other / "images" / "nga" / "256" / "journal.csv")
+    assert outcomes.keys() == museum.files.keys()
+    assert all(record.ok for record in outcomes.values())

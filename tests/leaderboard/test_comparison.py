@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.leaderboard.comparison import Comparison, compare
+from src.leaderboard.runs import read_runs
+from tests.support.made_runs import N, a_run, lists
+
+
+def board_of(folder: Path, sort: str | None, metric: str, values: list[float | None]) -> Comparison:
+    """Runs whose metric has these values, None for a run that lacks it."""
+    draw = np.random.default_rng(0)
+    for number, value in enumerate(values):
+        a_run(folder / str(number), draw.random(N), lists(draw))
+        path = folder / str(number) / "metrics.json"
+        metrics = json.loads(path.read_text()) | ({} if value is None else {metric: value})
+        path.write_text(json.dumps(metrics))
+    return compare(read_runs([folder]), sort)
+
+
+@pytest.mark.parametrize(
+    ("metric", "order"),
+    [
+        ("seconds/rank", ["1", "2", "0"]),
+        ("style/fewer_than_10", ["1", "2", "0"]),
+        ("matrix_mb", ["1", "2", "0"]),
+        ("interior/map_at_10", ["0", "2", "1"]),  # no "inter"
+        ("secondsight/precision_at_1", ["0", "2", "1"]),
+    ],
+)
+def test_what_is_better(metric: str, order: list[str], tmp_path: Path) -> None:
+    board = board_of(tmp_path, metric, metric, [0.75, 0.25, 0.5])
+    assert board.names == order
+    assert board.table["behind"].tolist()[1:] == [0.25, 0.5]
+
+
+def test_runs_without_the_metric_are_named(tmp_path: Path) -> None:
+    board = board_of(tmp_path, "hubness", "hubness", [0.75, None, 0.5])
+    assert board.names == ["2", "0"]
+    assert [run.folder.name for run in board.without] == ["1"]
+    assert board.failed == []
+
+
+def test_runs_of_two_sweeps_have_names_of_their_own(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("monday/0", "monday/1", "tuesday/0"):
+        a_run(tmp_path / name, draw.random(N), lists(draw))
+    board = compare(read_runs([tmp_path / "monday", tmp_path / "tuesday"]), None)
+    assert sorted(board.names) == ["monday/0", "monday/1", "tuesday/0"]
+    assert isinstance(board.table, pd.DataFrame) and list(board.table["run"]) == board.names
+
+
+def test_the_main_metrics_are_those_of_labels_and_those_that_differ(tmp_path: Path) -> None:
+    board = board_of(tmp_path, None, "hubness", [0.75, None])
+    assert board.metrics() == ["artist/map_at_10", "hubness"]  # inter is the same in both
+    alone = compare(read_runs([tmp_path / "1"]), None)
+    assert alone.metrics() == ["artist/map_at_10", "inter"]
+
+
+def test_what_changes_no_result_is_no_setting(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for number, word in enumerate("ab"):
+        more = {"outputs": word, "tracking": {"wandb": word}, "seed": number}
+        a_run(tmp_path / word, draw.random(N), lists(draw), **more)
+    assert compare(read_runs([tmp_path]), None).settings == ["seed"]

@@ -1,0 +1,109 @@
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from src.gallery.folder import folder_gallery
+from src.leaderboard.__main__ import main
+from tests.support.made_runs import a_run
+
+TITLE = "<script>alert('é')</script> & \"quoted\""
+
+
+@pytest.fixture
+def sweep(paintings: Path, tmp_path: Path) -> Path:
+    """Three runs over twelve paintings with hostile titles, best last, and one that failed."""
+    labels = tmp_path / "labels.csv"
+    with labels.open("w", encoding="utf-8", newline="") as file:
+        rows = [[f"{artist}/{n}.png", artist, TITLE] for artist in ("ada", "bea") for n in range(4)]
+        csv.writer(file).writerows([["file", "artist", "title"], *rows])
+    gallery = folder_gallery(paintings, labels, None, 0, tmp_path / "outputs")
+    folder = tmp_path / "outputs" / "sweeps" / "2026-11-25" / "10-00-00 a#b"
+    np.save(tmp_path / "outputs" / "image_names.npy", np.array(gallery.files))
+    paths = {"gallery": f"../../../../galleries/{gallery.name}", "embeddings": "../../../.."}
+    draw = np.random.default_rng(3)
+    for number, layer in enumerate(["layer2", "layer3", "layer4"]):
+        index = np.array([draw.permutation(np.delete(np.arange(12), row))[:4] for row in range(12)])
+        right = np.append(0.1 + 0.2 * number + 0.1 * draw.random(8), [np.nan] * 4)
+        settings = {"backbone": {"layer": layer}}
+        a_run(folder / str(number), right, index.astype(np.int32), paths, **settings)
+        (folder / str(number) / "neighbors.jpg").touch()
+    a_run(folder / "3", right, index, paths, backbone={"layer": "<b>"})
+    (folder / "3" / "metrics.json").unlink()
+    return folder
+
+
+def page_of(sweep: Path) -> str:
+    main([str(sweep)])
+    return (sweep / "leaderboard.html").read_text()
+
+
+def test_it_holds_all_that_it_shows(sweep: Path) -> None:
+    text = page_of(sweep)
+    sources = re.findall(r"(?:src=\"|url\()([^\")]+)", text)
+    assert sources and all(source.startswith("data:image/") for source in sources)
+    assert "http" not in text
+    assert len(set(sources)) == len(sources)  # each image once
+
+
+def test_titles_are_text(sweep: Path) -> None:
+    text = page_of(sweep)
+    assert "<script>alert" not in text and "&lt;script&gt;alert(&#39;é&#39;)" in text
+    assert "<b>" not in text.partition('id="failed"')[2] and "layer=&lt;b&gt;" in text
+
+
+def test_without_the_images_the_rest_is_there(sweep: Path) -> None:
+    shutil.rmtree(sweep.parents[2] / "galleries")
+    text = page_of(sweep)
+    assert "The images are not there" in text and 'id="overlap"' in text
+    assert "background-image" not in text
+
+
+def test_an_image_that_is_gone_is_a_gray_square(sweep: Path, paintings: Path) -> None:
+    whole = page_of(sweep)
+    (paintings / "ada" / "0.png").unlink()
+    without = page_of(sweep)
+    assert len(without.splitlines()) == len(whole.splitlines())
+    changed = [a for a, b in zip(without.splitlines(), whole.splitlines(), strict=True) if a != b]
+    assert len(changed) == 1 and changed[0].strip().startswith(".p0 { background-image")
+
+
+def test_the_embeddings_of_the_others_may_be_gone(sweep: Path) -> None:
+    for job in ("0", "1"):
+        paths = yaml.safe_load((sweep / job / "paths.yaml").read_text())
+        (sweep / job / "paths.yaml").write_text(yaml.safe_dump(paths | {"embeddings": "gone"}))
+    assert page_of(sweep).count('class="list') == 5 * 3
+
+
+@pytest.mark.browser
+def test_in_a_browser(sweep: Path, browser) -> None:
+    def layers() -> list[str]:
+        """The second column, from top to bottom."""
+        return browser.locator("#board td:nth-child(2)").all_inner_texts()
+
+    page_of(sweep)
+    browser.goto((sweep / "leaderboard.html").as_uri())
+    assert layers() == ["layer4", "layer3", "layer2"]
+    value = browser.locator("th", has_text="artist/map_at_10")
+    value.click()
+    assert layers() == ["layer4", "layer3", "layer2"]
+    value.click()
+    assert layers() == ["layer2", "layer3", "layer4"]
+    browser.locator("th", has_text="backbone.layer").click()
+    assert layers() == ["layer4", "layer3", "layer2"]
+    with np.load(sweep / "2" / "neighbors.npz") as best:
+        index = best["index"]
+    queries = browser.locator(".query").all()
+    assert len(queries) == 5
+    for query in queries:
+        row = int(query.locator(".large").get_attribute("class").split(" p")[1])
+        assert row < 8  # those that have an artist
+        shown = query.locator(".list.best .t").evaluate_all("all => all.map(t => t.className)")
+        assert [int(re.search(r"p(\d+)", name)[1]) for name in shown] == index[row].tolist()
+        same = [other < 8 and other // 4 == row // 4 for other in index[row]]
+        assert ["same" in name for name in shown] == same
+    assert browser.locator("#board a").first.get_attribute("href") == "2/neighbors.jpg"

@@ -1,0 +1,268 @@
+import csv
+import os
+import re
+import shutil
+import signal
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision import models, transforms
+
+from src.config import Config
+from src.config.enums import Accelerator, Precision
+from src.embedding.backbone import BackboneModule
+from src.embedding.dataset import Batch, GalleryDataModule, collate
+from src.embedding.unfinished import DoneRows, create_rows
+from src.embedding.writer import RowWriter
+from src.errors import UserError
+from src.gallery import Gallery
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+from tests.support.options import changed
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+pytestmark = pytest.mark.usefixtures("small_squares")
+
+
+@pytest.fixture
+def gallery(cfg: Config) -> Gallery:
+    return listed(cfg)
+
+
+def listed(cfg: Config) -> Gallery:
+    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
+
+
+def spoil(cfg: Config, *files: str) -> Gallery:
+    """The gallery, after these files became no images."""
+    for file in files:
+        Path(cfg.data.images, file).write_text("no image")
+    return listed(cfg)
+
+
+@cache
+def trunk() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = models.resnet18().eval()
+    return nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
+
+
+def reference(gallery: Gallery) -> np.ndarray:
+    """Mean layer1 of torchvision's network, one image at a time: (n, 64)."""
+    steps = [transforms.Resize((32, 32)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    square, rows = transforms.Compose(steps), []
+    for file in gallery.files:
+        with Image.open(gallery.root / file) as image, torch.inference_mode():
+            rows.append(trunk()(square(image.convert("RGB"))[None]).mean((2, 3))[0])
+    return torch.stack(rows).numpy()
+
+
+# Python 3.12 warns of any fork of a process that has threads
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_rows_equal_one_image_at_a_time(
+    cfg: Config, gallery: Gallery, batch_size: int, workers: int
+) -> None:
+    made = embed(gallery, changed(cfg, "data", batch_size=batch_size, workers=workers))
+    features = np.load(made.folder / "features.npy")
+    assert (features.dtype, features.shape) == (np.float32, (12, 64))
+    np.testing.assert_allclose(features, reference(gallery), rtol=1e-5, atol=1e-5)
+    assert np.load(made.folder / "image_names.npy").tolist() == gallery.files
+    assert made.gallery.files == gallery.files
+    assert np.array_equal(made.features, features)
+
+
+def test_batches_may_arrive_in_any_order(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = [int(row) for row in np.random.default_rng(0).permutation(12)]
+
+    def shuffled(self: GalleryDataModule) -> DataLoader[Any]:
+        assert sorted(order) == self.rows
+        return DataLoader(self.dataset, batch_size=5, sampler=order, collate_fn=collate)
+
+    monkeypatch.setattr(GalleryDataModule, "predict_dataloader", shuffled)
+    np.testing.assert_allclose(embed(gallery, cfg).features, reference(gallery), atol=1e-5)
+
+
+def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
+    rows = torch.arange(12.0).reshape(4, 3)
+    create_rows(tmp_path, 4, {"a": 3, "b": 1})
+    with RowWriter(tmp_path, ["a", "b"], list("abcd"), 4) as writer:
+        for batch in (Batch(rows, [3, 0, 1], []), Batch(rows, [], [(2, "why")])):
+            values = rows[batch.rows]
+            both = [values, values[:, :1]]
+            writer.write_on_batch_end(None, None, both, None, batch, 0, 0)
+    for layer, width in (("a", 3), ("b", 1)):
+        written = np.load(tmp_path / layer / "features.npy")
+        assert written[[0, 1, 3]].tolist() == rows[[0, 1, 3], :width].tolist()
+    finished = DoneRows(tmp_path)
+    assert (finished.rows, finished.unreadable) == ({0, 1, 2, 3}, {2: "why"})
+
+
+def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+    DoneRows(tmp_path).add([0, 1], [(2, "why")])
+    with (tmp_path / "done-0.jsonl").open("a") as file:
+        file.write('{"rows": [3, 4')
+    DoneRows(tmp_path, 1).add([5], [])
+    DoneRows(tmp_path, 0).add([6], [])
+    assert DoneRows(tmp_path).rows == {0, 1, 2, 5, 6}
+
+
+def test_unreadable_images_shift_no_row(cfg: Config, caplog: pytest.LogCaptureFixture) -> None:
+    gallery = spoil(cfg, "ada/0.png", "bea/1.png", "cleo/3.png")
+    made = embed(gallery, changed(cfg, "data", batch_size=1))
+    kept = [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert made.gallery.files == [gallery.files[row] for row in kept]
+    assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
+    np.testing.assert_allclose(made.features, reference(made.gallery), rtol=1e-5, atol=1e-5)
+    assert (made.facts["images"], made.facts["skipped"]) == (9, 3)
+    assert "3 images cannot be read and are left out" in caplog.text
+
+
+def test_unreadable_images_are_listed(cfg: Config) -> None:
+    odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
+    made = embed(spoil(cfg, odd, "bea/1.png"), cfg)
+    with (made.folder / "skipped.csv").open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        lines = list(csv.reader(file))
+    assert [line[0] for line in lines] == ["file", odd, "bea/1.png"]
+    assert lines[0][1] == "reason"
+    assert all("cannot identify image file" in reason for _, reason in lines[1:])
+
+
+def test_odd_names_are_kept(cfg: Config) -> None:
+    odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
+    shutil.copy(Path(cfg.data.images, "ada/0.png"), Path(cfg.data.images, odd))
+    made = embed(listed(cfg), cfg)
+    assert odd in made.gallery.files
+    assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
+
+
+def test_a_gallery_without_a_readable_image_is_refused(cfg: Config, gallery: Gallery) -> None:
+    gallery = spoil(cfg, *gallery.files)
+    with pytest.raises(UserError, match="none of the 12 .* the first: ada/0.png: .* identify"):
+        embed(gallery, cfg)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_names_the_image(
+    cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    def spoiled(self: BackboneModule, batch: Batch) -> list[Tensor]:
+        factors = [[value if row == 7 else 1.0] for row in batch.rows]
+        return [rows * torch.tensor(factors) for rows in self(batch.images)]
+
+    monkeypatch.setattr(BackboneModule, "predict_step", spoiled)
+    with pytest.raises(UserError, match="embedding of bea/3.png holds NaN or infinity: try"):
+        embed(gallery, changed(cfg, "data", batch_size=5))
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "there"),
+    [
+        (Accelerator.gpu, torch.cuda.is_available()),
+        (Accelerator.mps, torch.backends.mps.is_available()),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(
+    cfg: Config, gallery: Gallery, accelerator: Accelerator, there: bool
+) -> None:
+    if there:
+        pytest.skip(f"this machine has {accelerator.name}")
+    message = f"trainer.accelerator={accelerator.name}: torch .* finds no such device here; auto"
+    with pytest.raises(UserError, match=message):
+        embed(gallery, changed(cfg, "trainer", accelerator=accelerator))
+
+
+def test_halves_are_refused_where_lightning_would_compute_otherwise(cfg, gallery):
+    halves = changed(cfg, "trainer", precision=Precision["16-mixed"])
+    with pytest.raises(UserError, match="16-mixed is for a GPU; on a CPU take bf16-mixed"):
+        embed(gallery, halves)
+    assert not Path(cfg.outputs, "embeddings").exists()
+
+
+def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
+    facts = embed(gallery, cfg).facts
+    assert 0 < facts.pop("waiting_for_data") < 1
+    rate, seconds = facts.pop("images_per_second"), facts.pop("embed_seconds")
+    assert rate == pytest.approx(12 / seconds)
+    assert facts == {
+        "weights": "random (seed 0)",
+        "precision": "32-true",
+        "compiler": None,
+        "compile_seconds": 0.0,
+        "idle_gpu": False,
+        "resumed_rows": 0,
+        "copied_rows": 0,
+        "embedded_rows": 12,
+        "reused_embeddings": False,
+        "device": "cpu",
+        "processes": 1,
+        "images": 12,
+        "skipped": 0,
+    }
+
+
+def test_the_log_says_what_is_done_and_nothing_else_speaks(
+    cfg: Config,
+    gallery: Gallery,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("INFO")
+    embed(gallery, cfg)
+    assert caplog.messages == [
+        "the network has random weights: it has learned nothing",
+        "embedding: 12 images on cpu, layers layer1",
+        caplog.messages[-1],
+    ]
+    rate = (
+        r"embedding: \d+\.\d images/s, \d+% of the time waiting for data;"
+        r" cpu, 32-true, not compiled, \d\.\d GB"
+    )
+    assert re.fullmatch(rate, caplog.messages[-1])
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert all(line.startswith("embedding") for line in err.replace("\r", "\n").split())
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_sigterm_is_handled_as_before_after_embedding(cfg, gallery, error, monkeypatch):
+    def handler(*_: object) -> None: ...
+
+    def fail(*_: object) -> None:
+        assert signal.getsignal(signal.SIGTERM) is not handler
+        raise error
+
+    if error:
+        monkeypatch.setattr(RowWriter, "write_on_batch_end", fail)
+    original = signal.signal(signal.SIGTERM, handler)
+    try:
+        with pytest.raises(error) if error else nullcontext():
+            embed(gallery, cfg)
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, original)
+
+
+def test_the_writer_itself_puts_the_handler_back(tmp_path):
+    create_rows(tmp_path, 4, {"a": 2})
+    original = signal.getsignal(signal.SIGTERM)
+    with RowWriter(tmp_path, ["a"], list("abcd"), 4) as writer:
+        writer.on_predict_start()
+        assert signal.getsignal(signal.SIGTERM) is not original
+    assert signal.getsignal(signal.SIGTERM) is original

@@ -1,0 +1,176 @@
+"""Runs that are stopped in the middle, as real processes."""
+
+import math
+import os
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import src.pipeline.embed
+from src.config import Config
+from src.embedding import writer
+from src.embedding.cache import Embeddings
+from src.embedding.dataset import Batch
+from src.embedding.unfinished import FEATURES, DoneRows
+from src.gallery.folder import folder_gallery
+from src.pipeline.embed import embed
+from tests.support.options import changed
+from tests.support.processes import (  # noqa: F401
+    Fork,
+    Point,
+    announce,
+    as_command,
+    forked_children,
+    started_server,
+)
+
+IMAGES, BATCH, FLUSH = 60, 2, 3  # a flush after every third batch
+LAYERS = ["layer1", "layer2"]
+Written = Callable[[Batch], None]
+
+
+def nothing(batch: Batch) -> None:
+    """Leave it at what is done anyway."""
+
+
+def on_each_batch(before: Written = nothing, after: Written = nothing) -> None:
+    """From here on do this for each batch that is written."""
+    write = writer.RowWriter.write_on_batch_end
+
+    def write_between(self: writer.RowWriter, *arguments: Any) -> None:
+        """Write the batch in between."""
+        (batch,) = (each for each in arguments if isinstance(each, Batch))
+        before(batch)
+        write(self, *arguments)
+        after(batch)
+
+    writer.RowWriter.write_on_batch_end = write_between  # type: ignore[method-assign]
+
+
+def run_to_be_stopped(images: str, outputs: str) -> None:
+    """Run, as the body of a child, and announce the first batch."""
+    on_each_batch(after=lambda batch: announce(batch.rows))
+    words = ["data=folder", f"data.images={images}", f"outputs={outputs}", "tracking=off"]
+    words += ["backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1"]
+    words += ["data.batch_size=1", "data.workers=0", "similarity.top_k=3"]
+    as_command("src.run", words, dict(os.environ))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_ends_at_once_and_goes_on(
+    paintings: Path,
+    tmp_path: Path,
+    fork: Fork,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    process = fork(run_to_be_stopped, str(paintings), str(tmp_path))
+    assert process.announced() == [0]
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=10)
+    assert process.returncode == code, printed
+    assert "Traceback" not in printed
+    (part,) = tmp_path.glob("embeddings/*/*/*.part")
+    assert DoneRows(part).rows == {0}
+
+
+def made(cfg: Config) -> Embeddings:
+    """Embed the images of a folder, which are small, and become no larger."""
+    full = src.pipeline.embed.transform
+    gallery = folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            src.pipeline.embed, "transform", lambda *a: replace(full(*a), size=32, crop_from=36)
+        )
+        return embed(gallery, cfg)
+
+
+def embed_to_be_killed(cfg: Config, told: Path, point: Point) -> None:
+    """Embed, as the body of a child, with a flush after every third batch, up to the point."""
+    number = count(1)
+
+    def note(batch: Batch) -> None:
+        """Note which rows were embedded, and choose whether a flush follows."""
+        with told.open("a") as file:
+            file.write("".join(f"{row}\n" for row in [*batch.rows, *dict(batch.unreadable)]))
+        writer.FLUSH_SECONDS = -1 if next(number) % FLUSH == 0 else math.inf
+
+    on_each_batch(before=note)
+    point.arm()
+    made(cfg)
+
+
+def points(seed: int) -> list[Point]:
+    """Draw where a process is killed: at first, among the rows, once all rows are there.
+
+    A batch has a pwrite for each layer, at least, and a flush an fdatasync for each layer, then one
+    of the list of finished rows.
+    """
+    draw, each = random.Random(seed), len(LAYERS) + 1
+    flushes = [each * draw.randrange(2) for _ in range(4)]
+    among = [
+        Point("pwrite", draw.randrange(8, 20), "half"),  # in a batch's rows of a layer
+        Point("fdatasync", flushes[0], "before"),  # between batches and their flush
+        Point("fdatasync", flushes[1] + draw.randrange(len(LAYERS)), "after"),
+        Point("fdatasync", flushes[2] + each - 1, "half"),  # in the line that lists the rows
+        Point("fdatasync", flushes[3] + each - 1, "after"),
+    ]
+    return [
+        Point("replace", name="record.json"),
+        Point("replace", name=f"{LAYERS[1]}/features.npy"),
+        *draw.sample(among, len(among)),
+        Point("replace", when="half", name=f"{LAYERS[0]}/features.npy"),
+        Point("replace", when="after", name=f"{LAYERS[1]}/features.npy"),
+        Point("rename", when="after", name=LAYERS[0]),  # of the layers, the first
+    ]
+
+
+def drawn(folder: Path) -> None:
+    """Put small images into folder, one of which cannot be read."""
+    draw = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(IMAGES):
+        pixels = draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    (folder / "13.png").write_text("no image")
+
+
+@pytest.mark.parametrize(
+    ("seed", "every"), [(0, 3), pytest.param(1, 1, marks=pytest.mark.slow)], ids=["4", "10"]
+)
+def test_kills_at_announced_points_change_no_bit(
+    cfg: Config,
+    tmp_path: Path,
+    fork: Fork,
+    seed: int,
+    every: int,
+) -> None:
+    drawn(tmp_path / "many")
+    options = {"images": str(tmp_path / "many"), "batch_size": BATCH, "workers": 0}
+    many = changed(changed(cfg, "data", **options), "backbone", layer=LAYERS[1], layers=LAYERS)
+    told, there, kills = tmp_path / "told", [0], points(seed)[::every]
+    for point in kills:
+        fork(embed_to_be_killed, many, told, point).killed()
+        parts = list(Path(many.outputs).glob("embeddings/*/*/*.part"))
+        there.append(len(DoneRows(parts[0]).rows) if parts else 0)
+    assert there == sorted(there)  # nothing is ever lost
+    assert there[-1] == IMAGES
+    last = made(many)
+    assert last.facts["resumed_rows"] == IMAGES
+    embedded = [int(row) for row in told.read_text().split()]
+    assert set(embedded) == set(range(IMAGES))
+    assert len(embedded) <= IMAGES + len(kills) * FLUSH * BATCH  # what a flush had not reached
+    whole = made(replace(many, outputs=str(tmp_path / "whole")))
+    for layer in LAYERS:
+        one, other = (each.folder.parent / layer / FEATURES for each in (last, whole))
+        assert one.read_bytes() == other.read_bytes()
+    assert last.gallery.files == whole.gallery.files == sorted(set(whole.gallery.files))
+    assert len(last.features) == IMAGES - 1

@@ -1,0 +1,93 @@
+import json
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from src.config import Config
+from src.pipeline.report import summary
+from src.run import run
+from src.runtime.devices import peak_memory
+from src.runtime.progress import Clock
+
+METRICS = {
+    "images": 12,
+    "skipped": 1,
+    "intra": 0.9,
+    "inter": 0.5,
+    "gap": 0.4,
+    "seconds/embed": 2.0,
+    "seconds/rank": 1.5,
+    "weights": "random (seed 0)",
+    "a/b/queries": 7,
+    "a/b/precision_at_1": 0.75,
+    "a/b/precision_at_1_chance": 0.125,
+    "c/queries": 5,
+    "c/precision_at_1": 0.5,
+    "c/precision_at_10": 0.25,
+    "c/map_at_10": 0.375,
+    "c/map_at_10_low": 0.3125,
+    "c/map_at_10_high": 0.4375,
+}
+
+
+def test_the_summary_shows_metrics_files_and_next_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "metrics.json").touch()
+    summary(METRICS, tmp_path)
+    printed = capsys.readouterr().out
+    rows = [" ".join(line.split()) for line in printed.splitlines()]
+    assert "12 1 0.9000 0.5000 0.4000 3.5" in rows
+    assert "a/b 7 0.750 0.125" in rows  # no precision at 10 with fewer neighbors
+    assert "c 5 0.500 0.250 0.375 0.312-0.438" in rows
+    assert "random" in printed
+    assert "metrics.json" in printed
+    assert f"python -m src.show --run {tmp_path}" in printed
+
+
+def test_the_clock_keeps_each_stage() -> None:
+    clock = Clock()
+    with clock("embed"):
+        time.sleep(0.05)
+    assert 0.04 < clock.seconds["seconds/embed"] < 1
+
+
+def test_peak_memory_is_that_of_a_process_with_torch() -> None:
+    assert 0.1 < peak_memory()["peak_memory_gb"] < 20
+
+
+def test_metrics_have_the_names_of_the_design(finished_run: Path) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    named = {"intra", "intra_at_1", "inter", "inter_std", "gap", "separation", "inter_stored_only"}
+    named |= {"images", "skipped", "images_per_second", "waiting_for_data", "peak_memory_gb"}
+    named |= {"device", "weights", "unproven_rows", "seconds/embed", "artist/precision_at_10"}
+    ends = ("", "_chance", "_low", "_high", "_macro")
+    deep = ("precision_at_1", "precision_at_5", "map_at_10", "recall_at_10", "r_precision")
+    named |= {f"artist/{name}{end}" for name in deep for end in ends}
+    named |= {"auc", "auc_low", "intra_at_1_high", "artist/label_auc", "artist/fewer_than_10"}
+    named |= {"orphans", "reciprocity", "near_duplicates"}
+    assert named <= metrics.keys()
+    assert metrics["artist/precision_at_1_chance"] == pytest.approx(3 / 11)
+
+
+def test_metrics_of_each_query_average_to_the_metric(finished_run: Path) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    with np.load(finished_run / "queries.npz") as queries:
+        assert queries["intra"].shape == (12,)
+        assert queries["intra"].mean() == pytest.approx(metrics["intra"])
+        each = queries["artist/precision_at_5"]
+    assert each.mean() == pytest.approx(metrics["artist/precision_at_5"])
+
+
+def test_a_run_that_fails_at_its_very_end_has_not_ended(
+    cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "src.reporting.tracking.Tracker.points", mock.Mock(side_effect=OSError("unplugged"))
+    )
+    with pytest.raises(OSError, match="unplugged"):
+        run(cfg, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+
+from src.gallery import Gallery
+from src.gallery.folder import folder_gallery
+from src.reporting.contact_sheets import (
+    Card,
+    card,
+    card_height,
+    draw_card,
+    fitted,
+    font,
+    neighbors_page,
+    overview,
+    sheet,
+    thumbnail,
+)
+
+LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
+
+
+@pytest.fixture
+def gallery(paintings: Path, tmp_path: Path) -> Gallery:
+    return folder_gallery(paintings, None, None, 0, tmp_path)
+
+
+@pytest.mark.parametrize("text", [LONG, "X" * 300, "", "short", "two\nlines", "Łódź, Ærø, Ἀθῆναι"])
+@pytest.mark.parametrize("lines", [1, 2])
+def test_text_fits_its_width_and_lines(text: str, lines: int) -> None:
+    rows = fitted(text, font(12), 150, lines)
+    assert len(rows) <= lines
+    assert all(font(12).getlength(row) <= 150 for row in rows)
+    whole = " ".join(text.split())
+    assert "".join(rows).replace(" ", "") == whole.replace(" ", "") or rows[-1].endswith("…")
+
+
+def test_cut_text_ends_in_an_ellipsis() -> None:
+    assert fitted("The Adoration of the Shepherds", font(12), 120) == ["The Adoration of…"]
+
+
+def test_a_card_stays_inside_its_cell(paintings: Path) -> None:
+    page = Image.new("RGB", (400, 400), "white")
+    draw_card(page, Card(paintings / "ada/0.png", LONG, LONG, LONG, marked=True), 100, 100, 150)
+    box = ImageChops.difference(page, Image.new("RGB", page.size, "white")).getbbox()
+    assert box is not None
+    assert box[0] >= 97 and box[1] >= 97  # the frame is 3 pixels wide
+    assert box[2] <= 253 and box[3] <= 100 + card_height(150)
+
+
+def test_cards_of_a_sheet_do_not_overlap(paintings: Path) -> None:
+    cards = [Card(paintings / "ada/0.png", LONG, LONG, LONG)] * 6
+    page = np.asarray(sheet(cards, 3, 100, ["header"]).convert("L"))
+    for column in (14 + 100, 14 + 2 * 114 - 14):
+        gap = page[60:, column + 1 : column + 13]  # a letter's edge may spill by a pixel
+        assert (gap == 255).all()
+
+
+def test_an_unreadable_image_is_a_gray_square(tmp_path: Path) -> None:
+    page = Image.new("RGB", (120, 200), "white")
+    draw_card(page, Card(tmp_path / "none.jpg", "query", "gone", ""), 10, 10, 100)
+    assert page.getpixel((15, 15)) == (232, 232, 232)
+
+
+def test_a_neighbors_page_shows_query_and_neighbors(gallery: Gallery) -> None:
+    cards = [card(gallery, row, "0.5") for row in range(1, 8)]
+    page = neighbors_page(card(gallery, 0, "query", True), cards, ["title", "run"])
+    assert page.width > 420 + 5 * 200
+    assert page.getpixel((14 + 210, 14 + 26 * 2 + 14 + 350))[0] > 150  # ada paints in red
+
+
+def test_one_neighbor_is_enough_for_a_page(gallery: Gallery) -> None:
+    page = neighbors_page(card(gallery, 0, "query"), [card(gallery, 1, "0.5")], ["title"])
+    assert page.width < 900
+
+
+def test_an_overview_has_a_line_for_each_query(gallery: Gallery) -> None:
+    index, score = np.tile(np.arange(12, dtype=np.int32), (12, 1)), np.ones((12, 12), np.float32)
+    small, large = (overview(gallery, index, score, range(n)) for n in (2, 4))
+    assert large.height - small.height == 2 * (card_height(130) + 14)
+    assert small.width == 14 + 11 * (130 + 14)
+
+
+def test_a_card_names_the_file_where_there_is_no_title(gallery: Gallery) -> None:
+    shown = card(gallery, 5, "0.9")
+    assert (shown.title, shown.note) == ("1", "bea")
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((2000, 3), (96, 1)), ((3, 2000), (1, 96)), ((8, 4), (96, 48))]
+)
+def test_a_thumbnail_of_any_shape_has_pixels(size, expected, tmp_path: Path) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "thin.png")
+    assert thumbnail(tmp_path / "thin.png", 96).size == expected

@@ -1,0 +1,38 @@
+"""What fits into memory."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from src.runtime import memory
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("free", "rows"), [(2**40, 2048), (2**27, 1024), (0, 256)])
+def test_blocks_shrink_with_the_free_memory(free: int, rows: int) -> None:
+    assert memory.block_rows(2048, CPU, free) == rows
+    assert free == 0 or 4 * (4 * rows * rows + 3 * rows * 2048) <= free / 2 or rows == 256
+
+
+def test_free_memory_is_of_this_machine() -> None:
+    assert 2**20 < memory.free_memory(CPU) < 2**60
+
+
+def test_a_control_group_bounds_what_is_free(tmp_path: Path) -> None:
+    group = tmp_path / "job" / "step"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("5\n")
+    (tmp_path / "job" / "memory.max").write_text("1000\n")
+    (tmp_path / "job" / "memory.current").write_text("400\n")
+    (tmp_path / "own").write_text("0::/job/step\n")
+    assert memory._allowed(tmp_path, tmp_path / "own") == 600
+    assert memory._allowed(tmp_path, tmp_path / "missing") > 2**20
+
+
+def test_only_what_fits_stays_on_a_gpu() -> None:
+    assert memory.resident(2**60, CPU, 0)
+    assert memory.resident(500, torch.device("cuda"), 1000)
+    assert not memory.resident(700, torch.device("cuda"), 1000)

@@ -1,0 +1,26 @@
+"""The configuration of a small run, and of others by it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from src.config import Backbone, Config, Similarity, Tracking, Trainer
+from src.config.data import Folder
+from src.config.enums import Accelerator, WandbMode
+
+
+def small(images: Path, outputs: Path) -> Config:
+    """Return a run over small paintings, with a small network and no trackers."""
+    return Config(
+        data=Folder(images=str(images)),
+        backbone=Backbone(name="resnet18", weights="random", layer="layer1", layers=[]),
+        similarity=Similarity(top_k=3),
+        tracking=Tracking(wandb=WandbMode.off, tensorboard=False),
+        trainer=Trainer(accelerator=Accelerator.cpu),
+        outputs=str(outputs),
+    )
+
+
+def changed(cfg: Config, group: str, **options: Any) -> Config:
+    """Return cfg with these options of a group, "data" or "trainer", say."""
+    return replace(cfg, **{group: replace(getattr(cfg, group), **options)})
