@@ -1,36 +1,40 @@
-"""Errors the user can fix, and suggestions for misspelled names."""
+"""The error that users can fix, and suggestions for misspelled names."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import SequenceMatcher
 
-LIKE, MARGIN = 0.5, 0.1  # least likeness of a suggestion, from 0 to 1; how far behind the best
-MOST = 3  # suggestions
+MIN_LIKENESS = 0.5  # of a suggestion, as SequenceMatcher's ratio, 0 to 1
+MAX_GAP = 0.1  # how far a suggestion's ratio may be below the best one's
+MAX_SUGGESTIONS = 3
 
 
 class UserError(Exception):
-    """What a user can mend: shown as one line, with the value, the bound and the way out."""
+    """Error the user can fix. Printed as one line (value, allowed range, fix) without traceback."""
 
-    code = 2  # the program's exit code
-    at_work = False  # whether work had begun, whose log is worth keeping
+    code = 2  # exit code of the program
+    keep_run_folder = False  # True for errors after work has begun, whose log is of use
 
 
 @contextmanager
-def at_work() -> Iterator[None]:
-    """Mark a UserError of this block as one that ends work: the run's folder and log are kept."""
+def keep_run_folder() -> Iterator[None]:
+    """Mark a UserError of this block as one raised after work has begun.
+
+    The command keeps the run folder with its log then, instead of deleting it.
+    """
     try:
         yield
     except UserError as error:
-        error.at_work = True
+        error.keep_run_folder = True
         raise
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean a, b or c?" for the known words most like word, or ""."""
-    likeness = {other: SequenceMatcher(None, other, word).ratio() for other in known}
-    least = max(LIKE, max(likeness.values(), default=0) - MARGIN)
-    choices = sorted((o for o in likeness if likeness[o] >= least), key=lambda o: -likeness[o])
-    if not choices:
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return "; did you mean a, b or c?" with the choices most like word, or ""."""
+    likeness = {choice: SequenceMatcher(None, choice, word).ratio() for choice in choices}
+    threshold = max(MIN_LIKENESS, max(likeness.values(), default=0) - MAX_GAP)
+    similar = sorted((c for c in likeness if likeness[c] >= threshold), key=lambda c: -likeness[c])
+    if not similar:
         return ""
-    *others, last = choices[:MOST]
+    *others, last = similar[:MAX_SUGGESTIONS]
     return f"; did you mean {' or '.join([', '.join(others), last] if others else [last])}?"

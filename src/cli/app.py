@@ -3,9 +3,13 @@
 import gc
 import logging
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
 from typing import cast
 
 from hydra.core.config_store import ConfigStore
@@ -15,27 +19,27 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.cli.help import SOURCES, help_page
 from src.cli.messages import user_message
-from src.cli.refused import discard_run_folder
-from src.cli.sweep_callback import Sweep
+from src.cli.sweep_callback import current_sweep, write_sweep_leaderboard
 from src.config import Config
 from src.errors import UserError
-from src.runtime.launch import is_first, started
+from src.runtime.launch import is_rank_zero, launched_world_size
 
 log = logging.getLogger(__name__)
 
-# When to look for garbage. Imports make some 300,000 objects that stay; looking through them after
-# every 700 new ones, as Python does, takes 0.4 s of a cached run's 4.8
-COLLECT = (20_000, 50, 50)
-# The processes of a run but the first have no folder and no log of their own.
+# Imports create some 300,000 objects that stay. Python's default looks through the young ones after
+# every 700 allocations, which takes 0.4 s of the 4.8 s of a cached run.
+GC_THRESHOLDS = (20_000, 50, 50)
+# Only rank 0 creates a run folder and a log file.
 NON_ZERO_RANK_OVERRIDES = [
     "hydra.run.dir=${outputs}",
     "hydra.output_subdir=null",
     "hydra/job_logging=stdout",
 ]
+RUN_FOLDER = re.compile(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}")  # hydra.run.dir of run.yaml
 
 
 def register() -> None:
-    """Tell Hydra the schema and the text of --help."""
+    """Register the schema and the text of --help with Hydra."""
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")
     for name, source in SOURCES.items():
@@ -44,66 +48,102 @@ def register() -> None:
     store.store(group="hydra/help", name="options", node=page)
 
 
-def to_config(overrides: DictConfig) -> Config:
-    """The composed options as dataclasses, checked. Raises UserError."""
+def to_config(composed: DictConfig) -> Config:
+    """Return the composed options as validated dataclasses. Raises UserError if one is invalid."""
     for override in HydraConfig.get().overrides.task:
         if override.startswith(("+", "~")):
-            raise UserError(f"{override}: options are changed by name=value, not added or removed")
-    cfg = cast(Config, OmegaConf.to_object(overrides))
-    if HydraConfig.get().mode is RunMode.MULTIRUN and cfg.trainer.processes > 1 and not started():
+            raise UserError(
+                f"{override}: set options with name=value; they cannot be added (+) or removed (~)"
+            )
+    cfg = cast(Config, OmegaConf.to_object(composed))
+    is_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
+    if is_sweep and cfg.trainer.world_size > 1 and not launched_world_size():
         raise UserError(
-            "a job of a sweep cannot start processes: leave trainer.devices at 1, or let Slurm"
-            " start them with hydra/launcher=submitit_slurm"
+            "a job of a sweep cannot launch processes: keep trainer.devices=1, or let Slurm launch"
+            " them with hydra/launcher=submitit_slurm"
             f" hydra.launcher.tasks_per_node={cfg.trainer.devices}"
         )
     return cfg
 
 
 class _Abort(BaseException):
-    """Past Hydra's own handler, which prints a line of its own for every Exception."""
+    """Derives from BaseException to bypass Hydra's handler, which prints every Exception itself."""
 
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Inside a job: what a user can mend goes to the screen and run.log as one line."""
+    """Log user errors of a job as one line, on the terminal and in run.log.
+
+    Deletes the run folder of a job that failed before work had begun. In a sweep the error is
+    raised again, so that the launcher decides whether the remaining jobs run.
+    """
     try:
         yield
     except Exception as error:
-        text, alone = user_message(error), HydraConfig.get().mode is RunMode.RUN
-        if text is None and alone:
+        text, is_sweep = user_message(error), HydraConfig.get().mode is not RunMode.RUN
+        if text is None and not is_sweep:
             raise
-        # what the file system refuses comes at any time, all other errors tell
-        at_work = error.at_work if isinstance(error, UserError) else isinstance(error, OSError)
-        if text is not None and not at_work:
+        # errors of the file system may come at any time, so that they keep the folder
+        keep = error.keep_run_folder if isinstance(error, UserError) else isinstance(error, OSError)
+        if text is not None and not keep:
             discard_run_folder()
         log.error("error: %s", text or f"{type(error).__name__}: {error}")
-        if alone:
-            raise _Abort from error
-        raise  # in a sweep the jobs after this one still run or not as the launcher decides
+        if is_sweep:
+            raise
+        raise _Abort from error
+
+
+def discard_run_folder() -> None:
+    """Delete the folder of this run, and its parents up to outputs that become empty.
+
+    Only a folder that Hydra has created for this run is deleted: not that of a sweep's job, which
+    the leaderboard lists, nor one named with hydra.run.dir, which may hold other files.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    is_custom = any(o.lstrip("+~").startswith("hydra.run.dir") for o in hydra.overrides.hydra)
+    is_ours = RUN_FOLDER.fullmatch("/".join(folder.parts[-2:]))
+    if hydra.mode is not RunMode.RUN or is_custom or not is_ours or not is_rank_zero():
+        return
+    shutil.rmtree(folder)
+    for parent in (folder.parent, folder.parent.parent):
+        if any(parent.iterdir()):
+            return
+        parent.rmdir()
 
 
 def command(main: Callable[[], None]) -> int:
-    """Run a Hydra main; the exit code. No traceback for what a user can mend."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors arrive here instead of being printed
-    logging.raiseExceptions = False  # a run.log that cannot be written says so once, below
-    gc.set_threshold(*COLLECT)
-    if not is_first():
+    """Run a Hydra main and return the exit code; user errors are printed without a traceback.
+
+    Meant to be called once per process: it sets HYDRA_FULL_ERROR, logging.raiseExceptions, the
+    thresholds of the garbage collector and, on ranks other than 0, extends sys.argv.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised here instead of printed by Hydra
+    logging.raiseExceptions = False  # an unwritable run.log is reported once, below
+    gc.set_threshold(*GC_THRESHOLDS)
+    if not is_rank_zero():
         sys.argv += NON_ZERO_RANK_OVERRIDES
+    context = copy_context()
     try:
         try:
-            main()
+            context.run(main)
         finally:
-            Sweep.compare()
-    except _Abort as refused:
-        return getattr(refused.__cause__, "code", 2)
+            if sweep := context.get(current_sweep):  # whether its jobs succeeded or not
+                write_sweep_leaderboard(*sweep)
+    except _Abort as abort:
+        return _exit_code(abort.__cause__)
     except KeyboardInterrupt:
-        if is_first():
-            print("stopped", file=sys.stderr)
+        if is_rank_zero():
+            print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
         text = user_message(error)
         if text is None:
             raise
         print(f"error: {text}", file=sys.stderr)
-        return getattr(error, "code", 2)
+        return _exit_code(error)
     return 0
+
+
+def _exit_code(error: BaseException | None) -> int:
+    return error.code if isinstance(error, UserError) else UserError.code

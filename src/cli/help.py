@@ -1,95 +1,103 @@
 """The text of --help, generated from the dataclasses of src.config and the files in configs/."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, cast, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 from omegaconf import MISSING
 
 from src.config import Config
 from src.config.data import Demo, Folder, Nga
+from src.config.validation import bounds_text
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SOURCES = {"nga": Nga, "folder": Folder, "demo": Demo}
+PAGE = """\
+Compare every painting with every other:  python -m src.run [option=value ...]
+
+  python -m src.run experiment=demo                         no network needed
+  python -m src.run data=folder data.images=my/paintings    your own images
+  python -m src.run                                         the National Gallery of Art
+  python -m src.download                                    download its images only
+  python -m src.run -m similarity.top_k=5,10,20             a sweep over an option
+  python -m src.leaderboard                                 compare the runs of a sweep
+  python -m src.dashboard                                   all runs in TensorBoard
+
+Groups (group=choice), files in configs/:
+{groups}
+
+Options (name = default    [allowed values]):
+{options}
+
+--cfg job prints the options of a command; --hydra-help lists Hydra's own flags."""
+
+
+class Option(NamedTuple):
+    """An option as --help prints it."""
+
+    name: str  # similarity.top_k
+    default: str
+    values: str  # type or choices, and bounds: "int, at least 1"
+    text: str
+    source: str = ""  # the only source of images that has this option, if it is of one alone
 
 
 def option_names() -> set[str]:
-    """The names of all options and groups."""
+    """Return the names of all options and groups."""
     groups = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
-    return groups | {o[0] for o in options(Config)} | {o[1] for o in source_options()}
+    return groups | {option.name for option in [*options(Config), *source_options()]}
 
 
-def options(schema: type, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Every option below a dataclass: name, values, default, what it is."""
+def options(schema: type, prefix: str = "") -> Iterator[Option]:
+    """Yield every option of a dataclass and of the dataclasses in it, in order of definition."""
     hints = get_type_hints(schema)
-    for option in fields(schema):
-        name, hint = prefix + option.name, hints[option.name]
+    for field in fields(schema):
+        name, hint = prefix + field.name, hints[field.name]
         if is_dataclass(hint):
             yield from options(cast(type, hint), f"{name}.")
         else:
-            made = option.default_factory
-            default = made() if callable(made) else option.default
-            yield name, _values(hint), _plain(default), option.metadata.get("help", "")
+            factory = field.default_factory
+            default = factory() if callable(factory) else field.default
+            text = field.metadata.get("help", "")
+            yield Option(name, _format_default(default), _format_values(hint, field), text)
 
 
-def source_options() -> Iterator[tuple[str, str, str, str, str]]:
-    """The options of data that only one source has: source, name, values, default, what it is."""
-    common = {option.name for option in fields(SOURCES["demo"])}
+def source_options() -> Iterator[Option]:
+    """Yield the options of data that only one source of images has."""
+    common = {field.name for field in fields(SOURCES["demo"])}
     for source, schema in SOURCES.items():
-        for name, values, default, text in options(schema, "data."):
-            if name.removeprefix("data.") not in common:
-                yield source, name, values, default, text
+        for option in options(schema, "data."):
+            if option.name.removeprefix("data.") not in common:
+                yield option._replace(text=f"data={source}: {option.text}", source=source)
 
 
-def _values(hint: Any) -> str:
+def _format_values(hint: Any, field: "Field[Any]") -> str:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return " | ".join(hint.__members__)
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("None", "null")
+    name = hint.__name__ if isinstance(hint, type) else str(hint).replace("None", "null")
+    return ", ".join(filter(None, [name, bounds_text(field)]))
 
 
-def _plain(value: Any) -> str:
+def _format_default(value: Any) -> str:
     if isinstance(value, Enum):
         return value.name
     return "required" if value == MISSING else "null" if value is None else str(value)
 
 
 def help_page() -> str:
-    """The text of --help: commands, groups, then every option with its values and default."""
+    """Return the text of --help: commands, groups, and every option with its default and values."""
     groups = [
         f"  {folder.name:<12}{', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
         for folder in sorted(CONFIGS.iterdir())
         if folder.is_dir() and folder.name != "hydra"
     ]
-    rows = list(options(Config))
-    at = 1 + max(i for i, row in enumerate(rows) if row[0].startswith("data."))
+    common = list(options(Config))
+    end_of_data = sum(option.name.startswith("data.") for option in common)  # data comes first
     lines = []
-    own = [
-        (name, *rest, f"data={source}: {text}") for source, name, *rest, text in source_options()
-    ]
-    for name, values, default, text in [*rows[:at], *own, *rows[at:]]:
-        lines.append(f"  {name} = {default}    [{values}]")
-        lines += wrap(text, 92, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return "\n".join(
-        [
-            "Compare every painting with every other:  python -m src.run [option=value ...]",
-            "",
-            "  python -m src.run experiment=demo                         no network needed",
-            "  python -m src.run data=folder data.images=my/paintings    your own images",
-            "  python -m src.run                                         the National Gallery",
-            "  python -m src.download                                    its images only",
-            "  python -m src.run -m similarity.top_k=5,10,20             a sweep",
-            "  python -m src.leaderboard                                 its runs compared",
-            "  python -m src.dashboard                                   all runs in TensorBoard",
-            "",
-            "Groups (group=choice), files in configs/:",
-            *groups,
-            "",
-            "Options (name = default    [values]):",
-            *lines,
-            "",
-            "--cfg job prints the options in force; --hydra-help lists Hydra's own flags.",
-        ]
-    )
+    for option in [*common[:end_of_data], *source_options(), *common[end_of_data:]]:
+        lines.append(f"  {option.name} = {option.default}    [{option.values}]")
+        lines += wrap(option.text, 92, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return PAGE.format(groups="\n".join(groups), options="\n".join(lines))

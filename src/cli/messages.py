@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.help import option_names, source_options
 from src.errors import UserError, did_you_mean
 
-# What a file system says of places that cannot be written
+# errno values that mean an output path is not writable
 UNWRITABLE_ERRNOS = {
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO, errno.ENOLCK, errno.ENOSYS),
@@ -18,9 +18,9 @@ HELP_HINT = "python -m src.run --help lists the options"
 
 
 def user_message(error: Exception) -> str | None:
-    """What is wrong and the way out, or None for an error that is a bug.
+    """Return the problem and its fix as one line, or None for an error that is a bug.
 
-    Hydra's own messages span lines and advise what is refused here (+name=value).
+    Hydra's own messages span several lines and suggest +name=value, which this program rejects.
     """
     if isinstance(error, UserError):
         return str(error)
@@ -44,26 +44,28 @@ def user_message(error: Exception) -> str | None:
 
 
 def _about_files(error: OSError) -> str | None:
-    # numpy says "240 requested and 76 written" where the disk is full
+    """Return the message for an error of the file system that users can fix, else None."""
+    # numpy reports a full disk as "240 requested and 76 written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or " requested and " in str(error):
-        return f"the disk is full ({error}): free some space and start again"
+        return f"the disk is full ({error}): free some space and run the same command again"
     if error.errno in UNWRITABLE_ERRNOS:
         return f"cannot write {error.filename} ({error.strerror}): choose another outputs=<folder>"
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return f"{error.strerror}: raise it with ulimit -n, or lower download.workers"
+        return f"{error.strerror}: raise the limit with ulimit -n, or lower download.workers"
     return None
 
 
 def _about_option(name: str, text: str) -> str:
+    """Return the message for the option `name` that Hydra or OmegaConf rejected with `text`."""
     if re.search(r"Key '.*' (is )?not in|No match in the defaults list", text):
-        owners = [source for source, option, *_ in source_options() if option == name]
-        if owners:
-            return f"{name} is an option of data={owners[0]}: add data={owners[0]}"
-        similar = did_you_mean(name, option_names()) or ";"
-        return f"there is no option {name}{similar} {HELP_HINT}"
+        sources = [option.source for option in source_options() if option.name == name]
+        if sources:
+            return f"{name} is an option of data={sources[0]}: add data={sources[0]}"
+        suggestion = did_you_mean(name, option_names()) or ";"
+        return f"there is no option {name}{suggestion} {HELP_HINT}"
     if variable := re.search(r"variable '(SLURM_\w+)' not found", text):
         return (
-            f"trainer=slurm is for processes that srun starts, with --nodes and --ntasks-per-node:"
+            "trainer=slurm needs processes launched by srun with --nodes and --ntasks-per-node:"
             f" {variable[1]} is not set"
         )
     if "missing mandatory value" in text:

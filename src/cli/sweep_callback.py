@@ -1,37 +1,41 @@
-"""The end of a sweep."""
+"""The leaderboard at the end of a sweep."""
 
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import Tracking
 
+# Folder and tracking options of the sweep that runs in this context. Hydra creates the callback
+# itself and calls none of its methods after a job has failed, so that the callback hands the sweep
+# over to the command: app.command runs Hydra in a context of its own and reads this at the end.
+current_sweep: ContextVar[tuple[Path, Tracking]] = ContextVar("current_sweep")
+
 
 class Sweep(Callback):
-    """Compares the runs of a sweep at its end, whatever became of them; Hydra calls its start."""
-
-    folder: ClassVar[Path | None] = None
-    tracking: ClassVar[Tracking]
+    """Hydra callback that announces a sweep of src.run to the command."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Keep where the runs will lie: no callback is called at the end, once a job has failed."""
+        """Set current_sweep."""
         if config.hydra.job.name == "run":
-            Sweep.folder = Path(config.hydra.sweep.dir)
-            Sweep.tracking = cast(Tracking, OmegaConf.to_object(config.tracking))
+            tracking = cast(Tracking, OmegaConf.to_object(config.tracking))
+            current_sweep.set((Path(config.hydra.sweep.dir), tracking))
 
-    @classmethod
-    def compare(cls) -> None:
-        """Print the leaderboard of the sweep that there was, if any."""
-        if cls.folder is not None and any(cls.folder.glob("*/.hydra/config.yaml")):
-            from src.leaderboard.comparison import compare
-            from src.leaderboard.export import write_leaderboard
-            from src.leaderboard.runs import read_runs
 
-            board = compare(read_runs([cls.folder]), None)
-            write_leaderboard(board, cls.folder)
-            if board.runs:
-                from src.reporting.tracking import track_sweep
+def write_sweep_leaderboard(folder: Path, tracking: Tracking) -> None:
+    """Print, write and track the leaderboard of the sweep in folder, if any of its jobs began."""
+    if not any(folder.glob("*/.hydra/config.yaml")):
+        return
+    from src.leaderboard.comparison import compare
+    from src.leaderboard.export import write_leaderboard
+    from src.leaderboard.runs import read_runs
 
-                track_sweep(board.table, cls.tracking, cls.folder)
+    comparison = compare(read_runs([folder]), None)
+    write_leaderboard(comparison, folder)
+    if comparison.runs:
+        from src.reporting.tracking import track_sweep
+
+        track_sweep(comparison.table, tracking, folder)

@@ -1,134 +1,151 @@
-"""The options of where images come from, data and download: type, default, unit and check.
+"""Options of the groups data (where images come from) and download.
 
-Nothing heavy is imported here, so that a wrong option is refused at once.
+Imports only OmegaConf and the standard library, so that invalid options fail fast.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
 
 from src.config.enums import Decode, Resize, View
-from src.config.validation import at_least, between, folder, is_address
+from src.config.validation import check_bounds, check_folder, is_address, option
 from src.errors import UserError
 
+THUMB = 200  # pixels of image_size=thumb
 
-def option(default: Any, text: str) -> Any:
-    """A field whose text stands in --help."""
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
-    return field(default=default, metadata={"help": text})
+
+def _image_size(default: str | None) -> Any:
+    """Return the field data.image_size, whose default depends on the source of images."""
+    return option(
+        default,
+        "longer side in pixels: requested from the server (nga); larger files are downscaled to it"
+        f" first; thumb = {THUMB}; null = original size. Default for nga and demo: 256",
+        low=16,
+    )
 
 
 @dataclass
 class Data:
     """Options of every source of images."""
 
-    image_size: str | None = option(
-        None,
-        "pixels of the longer side: what is fetched (nga), what larger files are first reduced to;"
-        " thumb = 200; null = as they are",
+    image_size: str | None = _image_size(None)
+    limit: int | None = option(
+        None, "use a random sample of this many images (see seed); null = all images", low=2
     )
-    limit: int | None = option(None, "take a seeded sample of this many images; null = all")
     batch_size: int | None = option(
-        None, "images that go through the network at once; null = by the machine"
+        None, "images per forward pass; null = 16 on a CPU, 256 on a GPU", low=1
     )
     decode: Decode = option(
         Decode.scaled,
-        "scaled: JPEGs far larger than the network's input are decoded at 1/2, 1/4 or 1/8 of their"
-        " size, several times as fast; full: every pixel",
+        "scaled: decode JPEGs that are far larger than the network's input at 1/2, 1/4 or 1/8 of"
+        " their size, several times faster; full: decode every pixel",
     )
-    workers: int | None = option(None, "processes that decode images; null = by the machine")
+    workers: int | None = option(
+        None, "processes that decode images; null = chosen by the number of cores", low=0
+    )
     resize: Resize = option(
-        Resize.squash, "to the network's square: the whole picture squashed, center crop, or padded"
+        Resize.squash,
+        "how an image becomes the network's square input: squash (aspect ratio is lost), center"
+        " crop, or pad",
     )
-    max_pixels: int = option(100_000_000, "larger images are skipped before they are decoded")
+    max_pixels: int = option(
+        100_000_000, "skip images with more pixels than this without decoding them", low=1
+    )
 
     def __post_init__(self) -> None:
+        check_bounds(self, "data")
         if not re.fullmatch(r"thumb|[1-9]\d*|None", str(self.image_size)):
             raise UserError(
                 f"data.image_size must be a number of pixels, thumb or null, got {self.image_size}"
             )
-        at_least(16, data__image_size=self.longer_side)
-        at_least(2, data__limit=self.limit)
-        at_least(1, data__batch_size=self.batch_size, data__max_pixels=self.max_pixels)
-        at_least(0, data__workers=self.workers)
 
     @property
-    def longer_side(self) -> int | None:
-        """image_size in pixels."""
+    def max_side(self) -> int | None:
+        """Return image_size as a number of pixels, or None for the original size."""
         if self.image_size is None:
             return None
-        return 200 if self.image_size == "thumb" else int(self.image_size)
+        return THUMB if self.image_size == "thumb" else int(self.image_size)
 
 
 @dataclass
 class Nga(Data):
     """The National Gallery of Art's open data."""
 
-    image_size: str | None = "256"
+    image_size: str | None = _image_size("256")
     tables: str = option(
         "https://raw.githubusercontent.com/NationalGalleryOfArt/opendata/main/data",
-        "where the tables are: a URL or a folder",
+        "URL or folder of the museum's CSV tables",
     )
     classification: str = option("painting", "kind of object; all = every kind")
-    view: View = option(View.primary, "one image an object, or other views too")
-    open_access: bool = option(True, "only images that are in the public domain")
-    artists: list[str] = option([], "only these artists; empty = all")
-    refresh: bool = option(False, "fetch the tables again where they have changed")
+    view: View = option(View.primary, "primary: one image per object; all: every view of it")
+    open_access: bool = option(True, "only images in the public domain")
+    artists: list[str] = option([], "only works by these artists; empty = all artists")
+    refresh: bool = option(False, "check for newer tables and download those that have changed")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not is_address(self.tables) and not Path(self.tables).is_dir():
             raise UserError(
-                f"data.tables={self.tables} is neither a folder nor an http(s) address: give the"
-                " place of published_images.csv, objects.csv and the tables beside them"
+                f"data.tables={self.tables} is neither a folder nor an http(s) URL: give the"
+                " location of published_images.csv, objects.csv and the other tables"
             )
         if not self.classification:
-            raise UserError("data.classification must be a kind of object, or all; got nothing")
+            raise UserError("data.classification must be a kind of object or all, got no text")
 
 
 @dataclass
 class Folder(Data):
-    """Any folder of images, nested or flat; nothing is copied."""
+    """A folder of images, nested or flat, which are read in place."""
 
-    images: str = option(MISSING, "the folder")
+    images: str = option(MISSING, "folder of images, searched recursively")
     labels: str | None = option(
-        None, "a CSV with a column file and any label columns; null = the first sub-folder level"
+        None,
+        "CSV file with a column file and any label columns; null = the first level of subfolders"
+        " is the label",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.images in (MISSING, ""):
             raise UserError("data=folder needs data.images=<a folder of images>")
-        folder("data.images", self.images)
+        check_folder("data.images", self.images)
         if self.labels is not None and not Path(self.labels).is_file():
-            raise UserError(f"data.labels={self.labels} is not a file: give the path of a CSV")
+            raise UserError(f"data.labels={self.labels} is not a file: give the path of a CSV file")
 
 
 @dataclass
 class Demo(Data):
-    """Paintings that the program draws itself: no network, no account."""
+    """Paintings drawn by the program itself, without network or account."""
 
-    image_size: str | None = "256"
+    image_size: str | None = _image_size("256")
 
 
 @dataclass
 class Download:
-    workers: int = option(8, "connections at once")
-    requests_per_second: float = option(20.0, "of all workers together; 0 = no limit")
-    max_bytes: int = option(50_000_000, "a larger image is refused")
-    max_failed: float = option(0.05, "share of the images that may be missing, else exit code 1")
-    retry_failed: bool = option(False, "ask again for images that failed for good, such as 404")
-    contact: str | None = option(None, "your e-mail or page, told to the host's operators")
+    """Options of requests to the museum's servers."""
+
+    workers: int = option(8, "connections at once", low=1, high=64)
+    requests_per_second: float = option(
+        20.0, "rate limit for all connections together; 0 = no limit", low=0, high=10_000
+    )
+    max_bytes: int = option(50_000_000, "reject images with more bytes than this", low=1)
+    max_failed: float = option(
+        0.05, "exit with code 1 if a larger share of the images is missing", low=0, high=1
+    )
+    retry_failed: bool = option(False, "request images again that failed permanently (404, say)")
+    contact: str | None = option(
+        None, "e-mail address or URL sent to the server's operators in the User-Agent"
+    )
 
     def __post_init__(self) -> None:
-        between(1, 64, download__workers=self.workers)
-        if self.requests_per_second:
-            between(0.001, 10_000, download__requests_per_second=self.requests_per_second)
-        at_least(1, download__max_bytes=self.max_bytes)
-        between(0, 1, download__max_failed=self.max_failed)
+        check_bounds(self, "download")
+        if 0 < self.requests_per_second < 0.001:
+            raise UserError(
+                "download.requests_per_second must be 0 (no limit) or at least 0.001,"
+                f" got {self.requests_per_second}"
+            )
         if self.contact and not (self.contact.isascii() and self.contact.isprintable()):
             raise UserError(f"download.contact must be plain ASCII, got {self.contact!r}")

@@ -1,4 +1,7 @@
-"""What an option may be, where it is one of a few."""
+"""Enumerations for options with a fixed set of values.
+
+OmegaConf 2.3 has no Literal, and Hydra 1.3 needs OmegaConf below 2.4.
+"""
 
 from enum import Enum
 

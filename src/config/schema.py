@@ -1,8 +1,7 @@
-"""Every option: its type, default, unit and check; those of data and download are in sources.py.
+"""The options of all groups but data and download: type, default, bounds and help text.
 
-configs/ and the command line override these.
-
-Nothing heavy is imported here, so that a wrong option is refused at once.
+The files in configs/ and the command line override the defaults. Imports only OmegaConf and the
+standard library, so that invalid options fail fast.
 """
 
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from src.config.data import Data, Download, option
+from src.config.data import Data, Download
 from src.config.enums import (
     Accelerator,
     Compile,
@@ -27,36 +26,46 @@ from src.config.enums import (
     Strategy,
     WandbMode,
 )
-from src.config.validation import at_least, between, model_names
+from src.config.validation import check_bounds, model_names, option
 from src.errors import UserError, did_you_mean
 
 
 @dataclass
 class Backbone:
+    """The network, and which of its layers become features."""
+
     name: str = option(
-        "resnet50", "any torchvision classification model, or timm/<model> with the extra timm"
+        "resnet50",
+        "a torchvision classification model, or timm/<model> (needs the optional dependency timm)",
     )
     weights: str = option(
         "IMAGENET1K_V2",
-        "IMAGENET1K_V1, IMAGENET1K_V2, random (seeded), or a state dict's path; pretrained: timm's",
+        "IMAGENET1K_V1, IMAGENET1K_V2, random (see seed), the path of a state dict, or pretrained"
+        " (timm only)",
     )
     layer: str = option(
         "avgpool",
-        "layer1 ... layer4, avgpool, or any node of the model; several joined: layer3+avgpool",
+        "layer whose output becomes the features: layer1 ... layer4, avgpool or any node of the"
+        " model; + concatenates layers: layer3+avgpool",
     )
     layers: list[str] | None = option(
-        None, "written by the same pass; null = layer1 to layer4 of a ResNet, else layer alone"
+        None,
+        "layers to store in the same forward pass, for later runs; null = layer1 to layer4 of a"
+        " ResNet, else only backbone.layer",
     )
     pooling: Pooling = option(
-        Pooling.avg, "over the spatial axes, or over tokens; token = the first"
+        Pooling.avg,
+        "reduces a layer's output to one vector per image: average, maximum or generalized mean"
+        " over its spatial axes or tokens; token = the first (class) token",
     )
-    gem_p: float = option(3.0, "exponent of gem pooling")
+    gem_p: float = option(3.0, "exponent of gem pooling", low=1, high=100)
 
     def __post_init__(self) -> None:
+        check_bounds(self, "backbone")
         if self.in_timm:
             if find_spec("timm") is None:
                 raise UserError(
-                    f"backbone.name={self.name} needs timm, the extra of that name:"
+                    f"backbone.name={self.name} needs the optional dependency timm:"
                     " pip install -e .[timm]"
                 )
         elif self.name not in model_names():
@@ -64,118 +73,146 @@ class Backbone:
                 f"backbone.name={self.name} is not a torchvision classification model"
                 f"{did_you_mean(self.name, model_names())}"
             )
-        known = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
-        if not re.fullmatch(f"random|{known}", self.weights) and not self.path:
+        pattern = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
+        if not re.fullmatch(f"random|{pattern}", self.weights) and not self.path:
             names = "pretrained" if self.in_timm else "IMAGENET1K_V1, IMAGENET1K_V2"
             raise UserError(
-                f"backbone.weights={self.weights} is neither {names} nor random, and there is no"
-                " file of that name"
+                f"backbone.weights={self.weights} is neither {names}, random nor an existing file"
             )
-        between(1, 100, backbone__gem_p=self.gem_p)
 
     @property
     def in_timm(self) -> bool:
-        """Whether the model is one of timm's."""
+        """Return whether the model is from timm instead of torchvision."""
         return self.name.startswith("timm/")
 
     @property
     def path(self) -> Path | None:
-        """The state dict, where weights name a file."""
+        """Return the path of the state dict, or None unless weights name a file."""
         return Path(self.weights) if Path(self.weights).is_file() else None
 
 
 @dataclass
 class Similarity:
+    """How images are compared, and which neighbors are stored."""
+
     storage: Storage = option(
-        Storage.topk, "keep each image's neighbors, or the whole (n, n) matrix as well"
+        Storage.topk,
+        "topk: store only the neighbors of each image; full: also the (n, n) similarity matrix",
     )
-    top_k: int = option(10, "neighbors kept of each image")
-    dtype: Dtype = option(Dtype.float32, "of the stored matrix")
-    block_size: str = option("auto", "rows compared at once; changes no result")
+    top_k: int = option(10, "neighbors to store per image", low=1)
+    dtype: Dtype = option(Dtype.float32, "data type of the stored matrix")
+    block_size: str = option(
+        "auto",
+        "rows per block of comparisons; auto = fits into memory; results do not change",
+        low=1,
+    )
     precision: FastPass = option(
         FastPass.auto,
-        "of the pass that proposes neighbors: float16 on a GPU, else float32; changes no result",
+        "precision of the fast pass that proposes candidates; auto = float16 on a GPU, else"
+        " float32; results do not change",
     )
-    postprocess: Postprocess = option(Postprocess.none, "of the features, before comparing")
-    whiten_power: float = option(0.5, "0 = rotate only, 1 = every axis to unit variance")
-    whiten_dim: int | None = option(None, "leading axes kept; null = all")
+    postprocess: Postprocess = option(
+        Postprocess.none, "transform of the features before they are compared"
+    )
+    whiten_power: float = option(
+        0.5,
+        "strength of whitening: 0 = rotate only, 1 = unit variance on every axis",
+        low=0,
+        high=2,
+    )
+    whiten_dim: int | None = option(None, "leading axes to keep when whitening; null = all", low=1)
     ranking: RankedBy = option(
         RankedBy.cosine,
-        "order of neighbors; csls: less what each scores with its own 10 nearest, against hubs",
+        "ranking score: cosine, or CSLS (cosine minus half the neighbor's mean cosine to its 10"
+        " nearest), which demotes hubs",
     )
     exclude: Exclude = option(
-        Exclude.none, "same_object: other views of the same object are no neighbors"
+        Exclude.none, "same_object: an image's neighbors exclude other views of its object"
     )
 
     def __post_init__(self) -> None:
-        at_least(1, similarity__top_k=self.top_k, similarity__whiten_dim=self.whiten_dim)
-        between(0, 2, similarity__whiten_power=self.whiten_power)
+        check_bounds(self, "similarity")
         if not re.fullmatch(r"auto|\d+", self.block_size):
             raise UserError(
                 f"similarity.block_size must be auto or at least 1, got {self.block_size}"
             )
-        at_least(1, similarity__block_size=self.block)
         if self.storage is Storage.full and self.precision not in (FastPass.auto, FastPass.float32):
             raise UserError(
-                f"similarity.precision={self.precision.name} is too coarse for a matrix: take"
-                " float32 or auto, or similarity=topk"
+                f"similarity.precision={self.precision.name} is not precise enough for"
+                " similarity.storage=full: use float32 or auto, or similarity=topk"
             )
 
     @property
     def block(self) -> int | None:
-        """block_size, None for auto."""
+        """Return block_size as a number of rows, or None for auto."""
         return None if self.block_size == "auto" else int(self.block_size)
 
 
 @dataclass
 class Evaluation:
+    """What the metrics are computed from."""
+
     labels: list[str] | None = option(
-        None, "columns of works.csv; null = those that have repeated values"
+        None, "columns of works.csv to use as labels; null = all columns with repeated values"
     )
-    depth: int = option(100, "neighbors of each image that the metrics may use")
-    pairs: int = option(50_000, "random pairs that the AUCs compare with")
-    resamples: int = option(1000, "of the queries, for the 95% bootstrap intervals")
-    near_duplicate: float = option(0.98, "score from which on two images are listed as one")
+    depth: int = option(
+        100, "neighbors per image that the label metrics use, whatever similarity.top_k", low=1
+    )
+    pairs: int = option(50_000, "random pairs of images that the AUCs compare with", low=1)
+    resamples: int = option(
+        1000, "bootstrap resamples of the queries for the 95% confidence intervals", low=1
+    )
+    near_duplicate: float = option(
+        0.98, "minimum cosine for a pair to be listed as near-duplicates", low=-1, high=1
+    )
 
     def __post_init__(self) -> None:
-        at_least(1, evaluation__depth=self.depth, evaluation__pairs=self.pairs)
-        at_least(1, evaluation__resamples=self.resamples)
-        between(-1, 1, evaluation__near_duplicate=self.near_duplicate)
+        check_bounds(self, "evaluation")
 
 
 @dataclass
 class Tracking:
-    wandb: WandbMode = option(WandbMode.offline, "online needs an account's key")
-    tensorboard: bool = option(True, "write event files into the run's folder")
-    project: str = option("painting-similarity", "name of the wandb project")
+    """Experiment trackers."""
+
+    wandb: WandbMode = option(
+        WandbMode.offline, "online needs an account's key; offline runs can be uploaded later"
+    )
+    tensorboard: bool = option(True, "write TensorBoard event files into the run folder")
+    project: str = option("painting-similarity", "wandb project name")
 
 
 @dataclass
 class Trainer:
-    accelerator: Accelerator = option(Accelerator.auto, "where images are embedded and compared")
-    devices: int = option(1, "processes on each machine, one for each GPU, or sharing the cores")
-    num_nodes: int = option(1, "machines, over which torchrun or srun starts the processes")
-    strategy: Strategy = option(
-        Strategy.auto, "several processes share out images and pairs: auto means ddp"
+    """Devices and processes."""
+
+    accelerator: Accelerator = option(
+        Accelerator.auto, "device that embeds and compares images; auto = a GPU if there is one"
     )
-    precision: Precision = option(Precision["32-true"], "of the network")
+    devices: int = option(
+        1, "processes per node: one per GPU, or CPU processes that share the cores", low=1
+    )
+    num_nodes: int = option(1, "machines, whose processes torchrun or srun has to launch", low=1)
+    strategy: Strategy = option(Strategy.auto, "how several processes share the work; auto = ddp")
+    precision: Precision = option(Precision["32-true"], "floating-point precision of the network")
     compile: Compile = option(
         Compile.auto,
-        "the network, by OpenVINO (CPU, with the extra of that name) or torch.compile (GPU);"
-        " auto: where the gallery's size repays the time",
+        "compile the network with OpenVINO (CPU, needs the optional dependency openvino) or"
+        " torch.compile (GPU); auto: only if the gallery is large enough to amortize compilation",
     )
 
     def __post_init__(self) -> None:
-        at_least(1, trainer__devices=self.devices, trainer__num_nodes=self.num_nodes)
+        check_bounds(self, "trainer")
 
     @property
-    def processes(self) -> int:
-        """Of all machines together."""
+    def world_size(self) -> int:
+        """Return the number of processes on all machines together."""
         return self.devices * self.num_nodes
 
 
 @dataclass
 class Config:
+    """All options of a run."""
+
     data: Data = MISSING
     download: Download = field(default_factory=Download)
     backbone: Backbone = field(default_factory=Backbone)
@@ -183,10 +220,15 @@ class Config:
     evaluation: Evaluation = field(default_factory=Evaluation)
     tracking: Tracking = field(default_factory=Tracking)
     trainer: Trainer = field(default_factory=Trainer)
-    seed: int = option(0, "of random weights, samples and the demo's paintings")
-    outputs: str = option("outputs", "folder that everything is written under")
+    seed: int = option(
+        0,
+        "random seed of samples, random weights, metrics and the demo's paintings",
+        low=0,
+        high=2**32 - 1,
+    )
+    outputs: str = option("outputs", "folder for all files that runs write")
 
     def __post_init__(self) -> None:
-        between(0, 2**32 - 1, seed=self.seed)
+        check_bounds(self)
         if not self.outputs:
-            raise UserError("outputs must be the path of a folder, got nothing")
+            raise UserError("outputs must be the path of a folder, got no text")

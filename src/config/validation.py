@@ -1,19 +1,64 @@
-"""What options are checked with. Nothing heavy is imported here."""
+"""Options as dataclass fields with bounds, and validators for their values.
+
+Imports only the standard library and errors, so that invalid options fail fast.
+"""
 
 import re
+from dataclasses import Field, field, fields
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from src.errors import UserError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def option(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """Return a dataclass field with a help text and inclusive bounds.
+
+    `low` and `high` hold for numbers and for text that is a number; high requires low. `--help`
+    prints them, and `check_bounds` checks them.
+    """
+    metadata = {"help": text, "low": low, "high": high}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def bounds_text(option: "Field[Any]") -> str:
+    """Return the allowed range of an option as text, "between 1 and 64" say, or ""."""
+    low, high = option.metadata.get("low"), option.metadata.get("high")
+    if low is None:
+        return ""
+    return f"at least {low}" if high is None else f"between {low} and {high}"
+
+
+def check_bounds(options: "DataclassInstance", group: str = "") -> None:
+    """Raise UserError for the first option of the dataclass that lies outside its bounds.
+
+    `group` is the prefix of the options' names: download in download.workers.
+    """
+    for option in fields(options):
+        low, high = option.metadata.get("low"), option.metadata.get("high")
+        value = getattr(options, option.name)
+        if isinstance(value, str):
+            value = int(value) if value.isdecimal() else None  # auto and thumb have no bounds
+        if low is None or value is None:
+            continue
+        if not low <= value or (high is not None and not value <= high):  # also true for NaN
+            name = f"{group}.{option.name}" if group else option.name
+            raise UserError(f"{name} must be {bounds_text(option)}, got {value}")
+
 
 def is_address(text: str) -> bool:
-    """Whether it is an http or https address of some host."""
+    """Return whether text is an http or https URL with a host name."""
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises for what is no number
+        _ = parts.port  # raises ValueError unless it is a number
     except ValueError:
         return False
     plain = text.isprintable() and " " not in text and len(text) < 8000
@@ -22,7 +67,10 @@ def is_address(text: str) -> bool:
 
 @cache
 def model_names() -> list[str]:
-    """torchvision's classification models, read from its sources: importing it takes seconds."""
+    """Return torchvision's classification models, sorted.
+
+    They are read from its source files, because importing torchvision takes seconds.
+    """
     spec = find_spec("torchvision")
     assert spec is not None and spec.origin is not None
     sources = (Path(spec.origin).parent / "models").glob("*.py")
@@ -30,23 +78,8 @@ def model_names() -> list[str]:
     return sorted(name for path in sources for name in builder.findall(path.read_text("utf-8")))
 
 
-def at_least(low: float, **options: int | None) -> None:
-    """Raises UserError for an option below the bound; __ stands for the dot of its name."""
-    for name, value in options.items():
-        if value is not None and value < low:
-            raise UserError(f"{name.replace('__', '.')} must be at least {low}, got {value}")
-
-
-def between(low: float, high: float, **options: float) -> None:
-    """Raises UserError for an option outside the bounds; __ stands for the dot of its name."""
-    for name, value in options.items():
-        if not low <= value <= high:  # nan is outside too
-            bounds = f"between {low:g} and {high:g}"
-            raise UserError(f"{name.replace('__', '.')} must be {bounds}, got {value}")
-
-
-def folder(name: str, value: str) -> None:
-    """Raises UserError when the option's value is no folder."""
+def check_folder(name: str, value: str) -> None:
+    """Raise UserError unless value, the value of the option name, is an existing folder."""
     if not Path(value).is_dir():
-        what = "is not a folder" if Path(value).exists() else "does not exist"
-        raise UserError(f"{name}={value} {what}: give the path of a folder of images")
+        problem = "is not a folder" if Path(value).exists() else "does not exist"
+        raise UserError(f"{name}={value} {problem}: give the path of a folder of images")

@@ -1,6 +1,5 @@
-"""What suits the machine: workers, batches, whether compiling pays; and a GPU that lies idle."""
+"""Hardware-dependent defaults (device, workers, batch size) and detection of an unused GPU."""
 
-import logging
 import os
 import platform
 import resource
@@ -11,77 +10,82 @@ import torch
 
 from src.config.enums import Accelerator
 
-log = logging.getLogger(__name__)
-
-NVIDIA = Path("/proc/driver/nvidia/gpus")
+NVIDIA = Path("/proc/driver/nvidia/gpus")  # one folder per GPU, also where CUDA cannot use it
 
 
-def device_of(accelerator: Accelerator, own: str | None = None) -> torch.device:
-    """Where Lightning puts the network of this process: its own device, if it is one of several."""
-    if own is not None:
-        return torch.device(own)
-    if accelerator in (Accelerator.gpu, Accelerator.auto) and torch.cuda.is_available():
-        return torch.device("cuda", 0)
-    if accelerator in (Accelerator.mps, Accelerator.auto) and torch.backends.mps.is_available():
-        return torch.device("mps", 0)
-    return torch.device("cpu")
+def device_of(
+    accelerator: Accelerator, assigned: str | None = None, float64: bool = False
+) -> torch.device:
+    """Return the device of this process, as Lightning chooses it.
 
-
-def is_cuda(accelerator: Accelerator, own: str | None = None) -> bool:
-    """Whether that is a GPU of NVIDIA's."""
-    return device_of(accelerator, own).type == "cuda"
-
-
-def cores(sharing: int = 1) -> int:
-    """Cores for this process, where so many processes of a run share the machine."""
-    everything = os.cpu_count() or 1
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else everything
-    # fewer than there are: Slurm, say, has given each process its own
-    return own // sharing if own == everything else own
-
-
-def worker_count(sharing: int = 1) -> int:
-    """Decoding processes for this machine: none on two cores, where they would take turns.
-
-    Where so many processes of a run are sharing the machine, each takes its part of the cores.
+    `assigned` is a device by name, which takes precedence: that of this rank ("cuda:1"), or one
+    that a caller asks for. With float64=True Apple's MPS, which lacks float64, becomes the CPU.
     """
-    own = cores(sharing)
-    return 0 if own <= 2 else min(own - 1, 8)
+    device = torch.device("cpu")
+    if assigned is not None:
+        device = torch.device(assigned)
+    elif accelerator in (Accelerator.gpu, Accelerator.auto) and torch.cuda.is_available():
+        device = torch.device("cuda", 0)
+    elif accelerator in (Accelerator.mps, Accelerator.auto) and torch.backends.mps.is_available():
+        device = torch.device("mps", 0)
+    return torch.device("cpu") if float64 and device.type == "mps" else device
+
+
+def cores(num_processes: int = 1) -> int:
+    """Return the CPU cores of this process if num_processes of its run share the machine."""
+    total = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    # if fewer than all are usable, Slurm, say, has given each process its own
+    return usable // num_processes if usable == total else usable
+
+
+def worker_count(num_processes: int = 1) -> int:
+    """Return the number of decoding processes, 0 to 8, if num_processes share the machine.
+
+    One core is left for the network. On two cores the network decodes by itself: a worker would
+    only take turns with it.
+    """
+    usable = cores(num_processes)
+    return 0 if usable <= 2 else min(usable - 1, 8)
 
 
 def batch_size(device: torch.device) -> int:
-    """Images that go through the network at once: enough to keep it busy, no more."""
+    """Return the default number of images per forward pass: enough to keep the device busy."""
     return 256 if device.type == "cuda" else 16
 
 
-def name_of(device: torch.device) -> str:
-    """What the numbers of a network may depend on: the GPU's name, or the CPU's instructions."""
+def processor_name(device: torch.device, architecture: bool = False) -> str:
+    """Return what the last bits of results depend on: GPU model, or CPU vector instructions.
+
+    With architecture=True the CPU's architecture is part of it: "cpu x86_64 AVX2". Both spellings
+    are in records on disk, which say whether unfinished work may be resumed.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{device.type} {platform.machine()} {capability}"
+    return " ".join([device.type, *([platform.machine()] if architecture else []), capability])
 
 
 def idle_gpu(device: torch.device) -> str | None:
-    """What to do about a GPU of this machine that is not used."""
+    """Return how to use this machine's GPU, or None if device is one or there is none."""
     if device.type == "cuda":
         return None
     if torch.cuda.is_available():
-        return "trainer.accelerator=auto takes it"
+        return "trainer.accelerator=auto uses it"
     if NVIDIA.is_dir() and any(NVIDIA.iterdir()):
         if torch.version.cuda is None:
-            return f"torch {torch.__version__} is built without CUDA: install a build with it"
+            return f"torch {torch.__version__} is built without CUDA: install a build with CUDA"
         return (
-            "this process was not given it (Slurm's --gpus, CUDA_VISIBLE_DEVICES, docker's --gpus),"
-            f" or its driver is too old for CUDA {torch.version.cuda}"
+            "it is not visible to this process (Slurm's --gpus, CUDA_VISIBLE_DEVICES, docker's"
+            f" --gpus), or its driver is too old for CUDA {torch.version.cuda}"
         )
     return None
 
 
 def peak_memory() -> dict[str, float]:
-    """The most memory of this process so far, in GB, and of the GPU where one was used."""
-    unit = 1e9 if sys.platform == "darwin" else 1e6  # ru_maxrss is in bytes there, else in kB
-    found = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    """Return this process's peak memory in GB, and that on the GPU if there is one."""
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # ru_maxrss is in bytes on macOS, else in kB
+    peak = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     if torch.cuda.is_available():
-        found["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-    return found
+        peak["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return peak

@@ -1,4 +1,4 @@
-"""Starting a run's processes: by Lightning, which knows torchrun and Slurm's srun as well."""
+"""Launch the processes of a run with Lightning, which also supports torchrun and Slurm's srun."""
 
 import logging
 import os
@@ -10,20 +10,20 @@ from src.config.enums import Accelerator
 from src.errors import UserError
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 
-# Of Lightning's DDPStrategy. The others wait while the first fetches images, for hours; that a
-# process has died is noticed by its closed connection, not by the time that it takes.
-OVER_GLOO: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(days=30)}
+# Arguments of Lightning's DDPStrategy. The time-out is long, because the other ranks wait while
+# rank 0 downloads images, for hours; a process that dies is noticed by its closed connection.
+DDP_OPTIONS: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(days=30)}
 
 
 def launch(options: Trainer) -> ProcessGroup:
-    """This process among those that the options ask for, all of which go on from here.
+    """Launch the processes that the options ask for; return their group in each of them.
 
-    Where neither torchrun nor srun has started the others, Lightning starts the same command for
-    each device of this machine. Raises UserError where there are fewer devices, or where another
-    number of processes was started than the options say.
+    Unless torchrun or srun has launched them, Lightning starts the same command once for each
+    device of this machine. Raises UserError if a device is missing or unsuitable, or if the number
+    of launched processes differs from the options.
     """
-    check_started(options)
-    if options.processes == 1:
+    check_world_size(options)
+    if options.world_size == 1:
         return SINGLE_PROCESS
     check_accelerator(options)
     from lightning.fabric import Fabric
@@ -31,46 +31,43 @@ def launch(options: Trainer) -> ProcessGroup:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     _check_srun()
-    if not is_first():
-        logging.getLogger().setLevel(logging.ERROR)  # all of them would say the same
+    if not is_rank_zero():
+        logging.getLogger().setLevel(logging.ERROR)  # all ranks would log the same lines
     for name in ("lightning.fabric.utilities", "lightning.pytorch.utilities"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # a banner of how many there are
-    report_user_errors = (
-        MisconfigurationException,
-        ValueError,
-        RuntimeError,
-    )  # what Lightning may raise
-    asked = f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}"
+        logging.getLogger(name).setLevel(logging.WARNING)  # hides the banner of process counts
     try:
-        fabric = Fabric(strategy=DDPStrategy(**OVER_GLOO), **placement(options))
+        fabric = Fabric(strategy=DDPStrategy(**DDP_OPTIONS), **placement(options))
         fabric.launch()
-    except report_user_errors as error:
-        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+    except (MisconfigurationException, ValueError, RuntimeError) as error:  # as Lightning raises
+        raise UserError(
+            f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}:"
+            f" {' '.join(str(error).split())}"
+        ) from error
     return ProcessGroup(fabric.global_rank, fabric.world_size, str(fabric.device))
 
 
 def check_accelerator(options: Trainer) -> None:
-    """Refuse a device that is not there or cannot compute so, before any work."""
+    """Raise UserError if trainer.accelerator is missing or lacks trainer.precision."""
     import torch
 
     accelerator, precision = options.accelerator, options.precision.name
-
-    there = {
+    available = {
         Accelerator.gpu: torch.cuda.is_available(),
         Accelerator.mps: torch.backends.mps.is_available(),
     }
-    if not there.get(accelerator, True):
+    if not available.get(accelerator, True):
         raise UserError(
             f"trainer.accelerator={accelerator.name}: torch {torch.__version__} finds no such"
-            " device here; auto takes what there is, cpu always works"
+            " device; use auto (a GPU if there is one) or cpu"
         )
-    if precision == "16-mixed" and (accelerator is Accelerator.cpu or not any(there.values())):
-        # Lightning would compute in bfloat16, and say nothing but a warning
-        raise UserError("trainer.precision=16-mixed is for a GPU; on a CPU take bf16-mixed")
+    if precision == "16-mixed" and (
+        accelerator is Accelerator.cpu or not any(available.values())
+    ):  # Lightning would compute in bfloat16 instead, with only a warning
+        raise UserError("trainer.precision=16-mixed needs a GPU; use bf16-mixed on a CPU")
 
 
 def placement(options: Trainer) -> dict[str, Any]:
-    """Where Lightning's Fabric and Trainer run."""
+    """Return the arguments of Lightning's Fabric and Trainer that say where they run."""
     return {
         "accelerator": options.accelerator.name,
         "devices": options.devices,
@@ -78,43 +75,45 @@ def placement(options: Trainer) -> dict[str, Any]:
     }
 
 
-def is_first() -> bool:
-    """Whether this process is the first of its run, as far as its environment tells."""
-    if "RANK" in os.environ:  # torchrun's
+def is_rank_zero() -> bool:
+    """Return whether this process has rank 0, judged by its environment, before any launch."""
+    if "RANK" in os.environ:  # set by torchrun
         return os.environ["RANK"] == "0"
-    own = {os.environ[name] for name in ("LOCAL_RANK", "NODE_RANK") if name in os.environ}
-    if own:  # Lightning's; its processes inherit what a batch script has of Slurm's
-        return own == {"0"}
+    # Set by Lightning. Looked at before Slurm's variables, which processes that Lightning starts
+    # in a batch script inherit.
+    ranks = {os.environ[name] for name in ("LOCAL_RANK", "NODE_RANK") if name in os.environ}
+    if ranks:
+        return ranks == {"0"}
     return os.environ.get("SLURM_PROCID", "0") == "0"
 
 
-def started() -> int | None:
-    """How many processes torchrun or srun has started for this run; None where neither has."""
+def launched_world_size() -> int | None:
+    """Return how many processes torchrun or srun launched for this run, or None if neither did."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return int(os.environ["WORLD_SIZE"])
     tasks = os.environ.get("SLURM_STEP_NUM_TASKS")  # SLURM_NTASKS is set in a batch script too
-    return int(tasks) if tasks and not _interactive() else None
+    return int(tasks) if tasks and not _is_interactive_slurm() else None
 
 
-def _interactive() -> bool:
-    """A shell that Slurm has given, in which Lightning starts processes as on any machine."""
+def _is_interactive_slurm() -> bool:
+    """Return whether this is a shell from Slurm; Lightning starts processes there by itself."""
     return os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
 
 
 def _check_srun() -> None:
-    """Raises UserError in a batch script without srun: Lightning would wait for its other tasks."""
-    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
-    if several and started() is None and not _interactive() and "LOCAL_RANK" not in os.environ:
+    """Raise UserError in a batch script without srun: Lightning would wait for other tasks."""
+    is_batch = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and not _is_interactive_slurm()
+    if is_batch and launched_world_size() is None and "LOCAL_RANK" not in os.environ:
         raise UserError("this batch job has several tasks: start the command with srun")
 
 
-def check_started(options: Trainer) -> None:
-    """Raises UserError where torchrun or srun has started more or fewer processes than asked."""
-    there = started()
-    if there is not None and there != options.processes:
+def check_world_size(options: Trainer) -> None:
+    """Raise UserError if torchrun or srun launched another number of processes than asked for."""
+    launched = launched_world_size()
+    if launched is not None and launched != options.world_size:
         raise UserError(
-            f"{there} processes were started, but trainer.devices={options.devices} times"
-            f" trainer.num_nodes={options.num_nodes} is {options.processes}: trainer.devices is"
-            " torchrun's --nproc-per-node or srun's --ntasks-per-node; trainer=slurm takes both"
+            f"{launched} processes were launched, but trainer.devices={options.devices} times"
+            f" trainer.num_nodes={options.num_nodes} is {options.world_size}: set trainer.devices"
+            " to torchrun's --nproc-per-node or srun's --ntasks-per-node; trainer=slurm reads both"
             " numbers from Slurm"
         )

@@ -1,4 +1,4 @@
-"""Progress of long work, and the time it takes."""
+"""Progress bars, and the wall-clock time of the stages of a run."""
 
 import sys
 import time
@@ -8,35 +8,38 @@ from typing import Any
 
 from tqdm import tqdm
 
-LOG_SECONDS = 30
+LOG_SECONDS = 30  # between two lines if stderr is not a terminal
 
 
 def progress(
-    items: Iterable[Any] | None, what: str, total: int, unit: str, shown: bool = True
+    items: Iterable[Any] | None, description: str, total: int, unit: str, shown: bool = True
 ) -> "tqdm[Any]":
-    """A bar with rate and time left; where nobody watches (a log file), a line every 30 seconds."""
-    watched = sys.stderr.isatty()
+    """Return a progress bar over items, or for manual updates if items is None.
+
+    It shows the rate and the remaining time; if stderr is not a terminal, one line every 30 s. The
+    unit "B" is for bytes, which are scaled to kB and MB.
+    """
     return tqdm(
         items,
-        what,
+        description,
         total,
         unit=unit,
         unit_scale=unit == "B",
         disable=not shown,
         delay=1,
-        mininterval=0.1 if watched else LOG_SECONDS,
+        mininterval=0.1 if sys.stderr.isatty() else LOG_SECONDS,
     )
 
 
 class Clock:
-    """Seconds that each stage took, under the names of metrics.json."""
+    """Measures stages: `with clock("embed"): ...` sets seconds["seconds/embed"]."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}  # by name in metrics.json, wall-clock seconds
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Time the block."""
+        """Measure the block; nothing is recorded if it raises."""
         start = time.perf_counter()
         yield
         self.seconds[f"seconds/{stage}"] = time.perf_counter() - start

@@ -1,6 +1,7 @@
-"""Resumable work: records of settings, and logs of finished items.
+"""Resumable work: a record of its settings, and logs of finished items.
 
-A folder of unfinished work holds record.json and, for each process, a log of what it has finished.
+A folder of unfinished work holds record.json and, for each rank, a log of the items that it has
+finished.
 """
 
 import json
@@ -21,43 +22,52 @@ R = TypeVar("R", bound="DataclassInstance")
 RECORD, LOGS = "record.json", "done-*.txt"
 
 
-def read_record(folder: Path, wanted: R, free: Container[str]) -> R | None:
-    """The record of work that was begun in folder, if only the free fields differ from wanted."""
-    path, mine = folder / RECORD, asdict(wanted)
-    facts = json.loads(path.read_text()) if path.is_file() else {}
-    same = facts.keys() == mine.keys() and all(
-        facts[name] == mine[name] for name in mine if name not in free
+def read_record(folder: Path, record: R, free_fields: Container[str]) -> R | None:
+    """Return the record of unfinished work in folder if `record` may resume it, else None.
+
+    Work may be resumed if its record differs from `record` only in the free fields.
+    """
+    path, fields = folder / RECORD, asdict(record)
+    stored = json.loads(path.read_text()) if path.is_file() else {}
+    matches = stored.keys() == fields.keys() and all(
+        stored[name] == value for name, value in fields.items() if name not in free_fields
     )
-    return type(wanted)(**facts) if same else None
+    return type(record)(**stored) if matches else None
 
 
-def begin(folder: Path, wanted: R, free: Container[str] = ()) -> R:
-    """The record in force: of the work that was begun in folder, or the wanted one of new work."""
-    if (earlier := read_record(folder, wanted, free)) is not None:
-        return earlier
+def begin_or_resume(folder: Path, record: R, free_fields: Container[str] = ()) -> R:
+    """Return the record of unfinished work in folder, or start new work there with `record`.
+
+    Work that differs in more than the free fields is deleted.
+    """
+    if (stored := read_record(folder, record, free_fields)) is not None:
+        return stored
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with atomic_write(folder / RECORD) as part:
-        part.write_text(json.dumps(asdict(wanted), indent=2) + "\n")
-    return wanted
+        part.write_text(json.dumps(asdict(record), indent=2) + "\n")
+    return record
 
 
 class DoneTiles:
-    """Numbers of finished tiles, a line each that ends in a full stop, else it was cut off."""
+    """Append-only log of finished tiles: one number per line, ended by a full stop.
+
+    A line without its full stop was cut off by a crash and does not count.
+    """
 
     def __init__(self, folder: Path, processes: ProcessGroup):
         self._path = folder / f"done-{processes.rank}.txt"
-        self.done = {
+        self.done = {  # tiles that any rank had finished when this one started
             int(line[:-1])
             for path in folder.glob(LOGS)
             for line in path.read_text().splitlines()
             if line.endswith(".")
         }
 
-    def append(self, numbers: list[int]) -> None:
-        """Onto the disk before it returns."""
+    def append(self, tiles: list[int]) -> None:
+        """Append the tiles; when this returns they are on the disk."""
         with self._path.open("a") as file:
-            # a cut-off line of an earlier process must not run into the first number
-            file.write("\n" + "".join(f"{number}.\n" for number in numbers))
+            # the first newline ends a line that an earlier process was cut off in
+            file.write("\n" + "".join(f"{tile}.\n" for tile in tiles))
             file.flush()
             os.fdatasync(file.fileno())

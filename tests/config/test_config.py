@@ -46,7 +46,7 @@ def test_an_impossible_value_is_refused_with_its_bound(make, message: str) -> No
 
 @pytest.mark.parametrize(("size", "pixels"), [(None, None), ("thumb", 200), ("256", 256)])
 def test_image_size_in_pixels(size: str | None, pixels: int | None) -> None:
-    assert Data(image_size=size).longer_side == pixels
+    assert Data(image_size=size).max_side == pixels
 
 
 def test_block_size_auto_is_none() -> None:

@@ -62,13 +62,13 @@ def test_each_device_has_its_compiler():
 def test_what_cannot_be_compiled_goes_without(monkeypatch, caplog):
     caplog.set_level("INFO")
     assert compiles(Compile.auto, 10**9, precision="bf16-mixed") is None
-    assert "the network is not compiled; on a CPU that is for trainer.precision=32" in caplog.text
-    with pytest.raises(UserError, match="trainer.compile=always: on a CPU that is for"):
+    assert "the network is not compiled: on a CPU it needs trainer.precision=32" in caplog.text
+    with pytest.raises(UserError, match="trainer.compile=always: on a CPU it needs"):
         compiles(Compile.always, 2, precision="bf16-mixed")
     monkeypatch.setattr("src.embedding.compilation.find_spec", lambda _: None)
     assert compiles(Compile.auto, 10**9) is None
-    assert "that takes the extra openvino: pip install" in caplog.text
-    with pytest.raises(UserError, match="trainer.compile=always: for cpu that takes the extra"):
+    assert "it needs the extra openvino: pip install" in caplog.text
+    with pytest.raises(UserError, match="trainer.compile=always: on a CPU it needs the extra"):
         compiles(Compile.always, 2)
 
 
@@ -90,9 +90,9 @@ def test_a_gpu_that_lies_idle_is_noticed(monkeypatch, tmp_path: Path):
     assert devices.idle_gpu(CPU) is None
     (tmp_path / "none" / "0000:01:00.0").mkdir(parents=True)
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert "is built without CUDA: install a build with it" in devices.idle_gpu(CPU)
+    assert "is built without CUDA: install a build with CUDA" in devices.idle_gpu(CPU)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    assert "was not given it (Slurm's --gpus" in devices.idle_gpu(CPU)
+    assert "is not visible to this process (Slurm's --gpus" in devices.idle_gpu(CPU)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert devices.idle_gpu(CPU) == "trainer.accelerator=auto takes it"
+    assert devices.idle_gpu(CPU) == "trainer.accelerator=auto uses it"
     assert devices.idle_gpu(GPU) is None

@@ -22,7 +22,7 @@ from src.config import Config, Trainer
 from src.config.enums import Accelerator, Postprocess, Storage
 from src.errors import UserError
 from src.run import run
-from src.runtime.launch import check_started, is_first, launch
+from src.runtime.launch import check_world_size, is_rank_zero, launch
 from src.similarity import top_k
 from src.similarity.centering import Centered
 from src.similarity.postprocess import fit_whiten
@@ -257,7 +257,7 @@ def test_a_run_ends_with_a_killed_process_and_the_next_goes_on(
 def test_the_first_process_is_known_by_its_environment(environment, first, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert is_first() == first
+    assert is_rank_zero() == first
 
 
 @pytest.mark.slow
@@ -305,10 +305,10 @@ def test_another_number_of_processes_than_asked_is_refused(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     if not refused:
-        check_started(trainer)
+        check_world_size(trainer)
         return
-    with pytest.raises(UserError, match=r"\d processes were started, but trainer.devices=\d"):
-        check_started(trainer)
+    with pytest.raises(UserError, match=r"\d processes were launched, but trainer.devices=\d"):
+        check_world_size(trainer)
 
 
 def test_several_tasks_without_srun_are_refused(monkeypatch):
@@ -327,15 +327,17 @@ def test_what_lightning_refuses_is_said(monkeypatch):
 def test_a_device_that_is_not_there_is_refused_before_processes_start():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(UserError, match="trainer.accelerator=gpu: .* finds no such device here"):
+    with pytest.raises(
+        UserError, match="accelerator=gpu: .* finds no such device; use auto"
+    ):
         launch(Trainer(accelerator=Accelerator.gpu, devices=2))
 
 
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        (["trainer=slurm"], "error: trainer=slurm is for processes that srun starts"),
-        (["-m", "trainer.devices=2"], "error: a job of a sweep cannot start processes: leave"),
+        (["trainer=slurm"], "error: trainer=slurm needs processes launched by srun"),
+        (["-m", "trainer.devices=2"], "error: a job of a sweep cannot launch processes: keep"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(asked, says, paintings, tmp_path):

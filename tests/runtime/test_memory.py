@@ -28,11 +28,11 @@ def test_a_control_group_bounds_what_is_free(tmp_path: Path) -> None:
     (tmp_path / "job" / "memory.max").write_text("1000\n")
     (tmp_path / "job" / "memory.current").write_text("400\n")
     (tmp_path / "own").write_text("0::/job/step\n")
-    assert memory._allowed(tmp_path, tmp_path / "own") == 600
-    assert memory._allowed(tmp_path, tmp_path / "missing") > 2**20
+    assert memory._cgroup_free(tmp_path, tmp_path / "own") == 600
+    assert memory._cgroup_free(tmp_path, tmp_path / "missing") > 2**20
 
 
 def test_only_what_fits_stays_on_a_gpu() -> None:
-    assert memory.resident(2**60, CPU, 0)
-    assert memory.resident(500, torch.device("cuda"), 1000)
-    assert not memory.resident(700, torch.device("cuda"), 1000)
+    assert memory.fits_on_device(2**60, CPU, 0)
+    assert memory.fits_on_device(500, torch.device("cuda"), 1000)
+    assert not memory.fits_on_device(700, torch.device("cuda"), 1000)

@@ -18,7 +18,6 @@ from hydra.core.hydra_config import HydraConfig
 
 # what runs import when they need it, here so that no test's own time has it
 from src.cli import app
-from src.cli.sweep_callback import Sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,14 +49,13 @@ def command(module: str, *words: str) -> Ended:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Undo what a command sets for its whole process: logging, the environment, Hydra, Sweep."""
+    """Undo what a command sets for its whole process: logging, the environment, Hydra."""
     root, raising, collect = logging.getLogger(), logging.raiseExceptions, gc.get_threshold()
     handlers, level, root.handlers = root.handlers, root.level, []
     hydra, running = HydraConfig.instance().cfg, GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ))
-        stack.enter_context(mock.patch.object(Sweep, "folder", None))
         # Hydra has logging close all handlers that it knows of, pytest's and absl's among them
         stack.enter_context(mock.patch.object(logging, "_handlers", WeakValueDictionary()))
         stack.enter_context(mock.patch.object(logging, "_handlerList", []))

@@ -8,7 +8,7 @@ import pytest
 from src.demo.server import served
 from src.downloader import tables
 from src.embedding.writer import RowWriter
-from src.errors import UserError, at_work
+from src.errors import UserError, keep_run_folder
 from tests.support.commands import command
 from tests.support.hosts import BadMuseum, Fault, draw_small
 
@@ -114,8 +114,8 @@ def test_the_log_of_a_download_that_lacks_images_stays(tmp_path: Path) -> None:
 
 
 def test_only_errors_that_users_mend_are_marked() -> None:
-    with pytest.raises(UserError) as told, at_work():
+    with pytest.raises(UserError) as told, keep_run_folder():
         raise UserError("told")
-    assert told.value.at_work and not UserError("told").at_work
-    with pytest.raises(ZeroDivisionError), at_work():
+    assert told.value.keep_run_folder and not UserError("told").keep_run_folder
+    with pytest.raises(ZeroDivisionError), keep_run_folder():
         raise ZeroDivisionError
