@@ -1,4 +1,4 @@
-"""The network cut at its layers, and the pooling of their outputs to one row an image."""
+"""The network as Lightning runs it: batches through the extractor, compiled if asked for."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from src.config import schema
 from src.embedding.compilation import Compiled, compiled
 from src.embedding.dataset import Batch
-from src.embedding.extractor import Extractor
+from src.embedding.extractor import Extractor, build_extractor
 from src.embedding.models import load_network
 from src.embedding.transforms import Transform
 from src.errors import UserError
@@ -19,91 +19,103 @@ log = logging.getLogger(__name__)
 
 
 class BackboneModule(L.LightningModule):
-    """Embeds batches. Where the device has too little memory, half as many images at once."""
+    """Embeds batches; halves the batch size each time the device runs out of memory."""
 
     def __init__(self, extractor: Extractor, size: int) -> None:
         super().__init__()
-        self.extractor, self.size = extractor, size
-        self.max_batch = 0  # images; 0: as they come
+        self.extractor = extractor
+        self.size = size  # pixels, the side of an image
+        self.max_batch = 0  # images; 0: batches as they come
         self.compiled: Compiled | None = None
         self.compile_seconds, self.compile_required = 0.0, False
 
-    def request_compile(self, batch_size: int, compile_required: bool) -> None:
-        """Compile before the first of batches of at most that many images; if it must, or else."""
-        self.max_batch, self.compile_required = batch_size, compile_required
+    def request_compile(self, batch_size: int, required: bool) -> None:
+        """Compile on predict start for batches of up to batch_size images.
+
+        If required, a compiler error raises UserError; otherwise the network runs uncompiled.
+        """
+        self.max_batch, self.compile_required = batch_size, required
 
     def on_predict_start(self) -> None:
-        """Compile before the clock runs; torch.compile does at the first batch."""
+        """Compile if requested, torch.compile by a first batch of blank images."""
         if not self.max_batch:
             return
-        began, whole = time.perf_counter(), self.max_batch
-        blank = torch.zeros(whole, self.size, self.size, 3, dtype=torch.uint8, device=self.device)
+        start = time.perf_counter()
+        blank = torch.zeros(
+            self.max_batch, self.size, self.size, 3, dtype=torch.uint8, device=self.device
+        )
         try:
-            made = compiled(self.extractor, self.size, self.device)
-            object.__setattr__(self, "compiled", made)  # not as a module of this one: it is there
+            self.compiled = compiled(self.extractor, self.size, self.device)
             with self.trainer.precision_plugin.predict_step_context():
                 self(blank)
-        except Exception as error:  # whatever a compiler meets in a network; it is told
+        except Exception as error:  # compilers raise anything
             reason = (str(error).strip() or repr(error)).splitlines()[0]
             if self.compile_required or isinstance(error, UserError):
-                raise UserError(f"trainer.compile=always: {reason}; auto goes without") from error
-            log.warning("embedding: the network cannot be compiled and goes without: %s", reason)
+                raise UserError(
+                    f"trainer.compile=always: {reason}; auto runs the network uncompiled"
+                ) from error
+            log.warning("embedding: the network cannot be compiled and runs uncompiled: %s", reason)
             self.compiled, self.max_batch = None, 0
-        self.compile_seconds = time.perf_counter() - began
+        self.compile_seconds = time.perf_counter() - start
         if self.compiled is not None:
-            log.info("embedding: the network is compiled, %.1f s", self.compile_seconds)
+            log.info("embedding: network compiled in %.1f s", self.compile_seconds)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(b, size, size, 3) uint8 -> for each layer (b, d) float32. Raises UserError."""
+        """Return for each layer the rows (b, d) float32 of images (b, size, size, 3) uint8.
+
+        Raises UserError if the device has too little memory for a single image.
+        """
         while (rows := self._forward_or_none(images)) is None:
             self.max_batch = (self.max_batch or len(images)) // 2
             if not self.max_batch:
                 raise UserError(
-                    f"{self.device} has too little memory for a single image: take a smaller"
+                    f"{self.device} has too little memory for a single image: choose a smaller"
                     " backbone.name, or trainer.accelerator=cpu"
                 )
             log.warning(
-                "%s is out of memory: from here on %d images at once", self.device, self.max_batch
+                "out of memory on %s: batch size reduced to %d", self.device, self.max_batch
             )
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         return rows
 
     def _forward_or_none(self, images: Tensor) -> list[Tensor] | None:
-        """The rows; None when there is not enough memory."""
+        """Return the rows in chunks of max_batch, None if the device runs out of memory."""
         try:
-            parts = [
-                self._forward_chunk(part) for part in images.split(self.max_batch or len(images))
+            chunks = [
+                self._forward_chunk(chunk) for chunk in images.split(self.max_batch or len(images))
             ]
         except RuntimeError as error:
-            # torch has a class for this on NVIDIA's GPUs alone
+            # torch has a class for this on NVIDIA's GPUs only
             text = str(error).lower()
             if "out of memory" in text or "can't allocate memory" in text:
                 return None
             raise
-        return [torch.cat(rows) for rows in zip(*parts, strict=True)]
+        return [torch.cat(rows) for rows in zip(*chunks, strict=True)]
 
     def _forward_chunk(self, images: Tensor) -> list[Tensor]:
         if self.compiled is None:
             return self.extractor(images)  # type: ignore[no-any-return]
-        missing = self.max_batch - len(images)
-        if not missing or images.device.type == "cpu":
+        padding = self.max_batch - len(images)
+        if not padding or images.device.type == "cpu":
             return self.compiled(images)
-        # a batch of another size would be compiled for anew
-        whole = nn.functional.pad(images, (0, 0, 0, 0, 0, 0, 0, missing))
-        return [rows[: len(images)] for rows in self.compiled(whole)]
+        # torch.compile would compile again for another batch size
+        padded = nn.functional.pad(images, (0, 0, 0, 0, 0, 0, 0, padding))
+        return [rows[: len(images)] for rows in self.compiled(padded)]
 
     def predict_step(self, batch: Batch) -> list[Tensor]:
-        """For each layer the rows of a batch, none where no image of it could be read."""
+        """Return for each layer the rows of a batch, (0, d) if none of its images was readable."""
         if not batch.rows:
             return [torch.empty(0, dim) for dim in self.extractor.dims.values()]
         return self(batch.images)  # type: ignore[no-any-return]
 
 
 def load_backbone(
-    backbone: schema.Backbone, layers: list[str], prepare: Transform, seed: int
+    backbone: schema.Backbone, layers: list[str], transform: Transform, seed: int
 ) -> BackboneModule:
-    """The network, ready to embed images that were prepared so. Raises UserError."""
+    """Load the network and cut it at layers, ready for images resized by transform.
+
+    Raises UserError if weights cannot be had or a layer does not exist.
+    """
     network = load_network(backbone, seed)
-    extractor = Extractor(network, layers, backbone.pooling, backbone.gem_p, prepare)
-    return BackboneModule(extractor, prepare.size)
+    return BackboneModule(build_extractor(network, layers, backbone, transform), transform.size)

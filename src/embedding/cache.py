@@ -1,127 +1,60 @@
-"""Rows that no network has to make: from folders of other galleries, and from joined layers."""
+"""Cached rows: where they are kept, and those copied from other galleries or joined from layers.
+
+Imports no torch, so that a run whose rows are cached does without the network's libraries.
+"""
 
 import hashlib
-import logging
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from src.config import Config
+from src.embedding.pooling import pooling_fingerprint
 from src.embedding.presets import weights_id
+from src.embedding.row_files import (
+    CHECKSUMS,
+    CHUNK,
+    FEATURES,
+    NAMES,
+    OPTIONS,
+    SKIPPED,
+    DoneRows,
+    describe,
+)
 from src.embedding.transforms import Transform
-from src.embedding.unfinished import FEATURES, DoneRows
 from src.errors import UserError
 from src.gallery import Gallery
-from src.io.files import atomic_write, create_npy, temporary_name
-
-log = logging.getLogger(__name__)
-
-OPTIONS, NAMES, CHECKSUMS, SKIPPED = "options.yaml", "image_names.npy", "sha256.npy", "skipped.csv"
-CHUNK = 4096  # rows in memory at once
+from src.io.files import create_npy, temporary_name
+from src.io.outputs import Outputs
 
 
-def copy_rows(
-    folder: Path, layers: list[str], gallery: Gallery, options: dict[str, Any], others: list[Path]
-) -> list[int]:
-    """Copy the gallery's rows that others have of images with the same sha256; which they are.
+class Facts(TypedDict, total=False):
+    """How the embeddings came about, for metrics.json."""
 
-    folder holds a features.npy for each layer, and so do others; of those, what was made with
-    other options does not count.
-    """
-    checksums = list(gallery.works["sha256"])
-    missing = {row for row, checksum in enumerate(checksums) if checksum}
-    copied: list[int] = []
-    for other in others:
-        if other == folder or not missing:
-            continue
-        with suppress(FileNotFoundError):  # a pass that has ended meanwhile
-            if all(_made_so(other / layer, options) for layer in layers):
-                places = [_places(other / layer) for layer in layers]
-                rows = sorted(r for r in missing if all(checksums[r] in there for there in places))
-                for layer, there in zip(layers, places, strict=True):
-                    old = [there[checksums[row]] for row in rows]
-                    _copy(other / layer, old, folder / layer, rows)
-                missing -= set(rows)
-                copied += rows
-    return sorted(copied)
-
-
-def describe(folder: Path, options: dict[str, Any], checksums: list[str]) -> None:
-    """Leave in a layer's folder what made its rows, and of what images."""
-    for name, save in (
-        (CHECKSUMS, lambda file: np.save(file, np.array(checksums))),
-        (OPTIONS, lambda file: file.write(yaml.safe_dump(options, sort_keys=False).encode())),
-    ):
-        with atomic_write(folder / name) as part, part.open("wb") as file:
-            save(file)
-
-
-def _made_so(folder: Path, options: dict[str, Any]) -> bool:
-    """Whether the folder holds rows made with these options, be it of other images."""
-    if not all((folder / name).is_file() for name in (OPTIONS, CHECKSUMS, FEATURES)):
-        return False
-    made = yaml.safe_load((folder / OPTIONS).read_text()) or {}
-    return made | {"images": None, "layer": None} == options | {"images": None, "layer": None}
-
-
-def _places(folder: Path) -> dict[str, int]:
-    """Where the row of each image is, by its checksum; in an unfinished pass, those that are."""
-    checksums: list[str] = np.load(folder / CHECKSUMS).tolist()
-    rows = set(range(len(checksums)))
-    if folder.parent.suffix == ".part":
-        finished = DoneRows(folder.parent)
-        rows &= finished.rows - finished.unreadable.keys()
-    return {checksums[row]: row for row in rows if checksums[row]}
-
-
-def _copy(source: Path, places: list[int], target: Path, rows: list[int]) -> None:
-    old = np.load(source / FEATURES, mmap_mode="r")
-    new = np.load(target / FEATURES, mmap_mode="r+")  # its room is reserved
-    for at in range(0, len(rows), CHUNK):
-        new[rows[at : at + CHUNK]] = old[places[at : at + CHUNK]]
-    new.flush()
-
-
-def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> None:
-    """Write to folder the rows of several layers, each of unit length, side by side.
-
-    They are divided by the root of the number of layers, so that the whole has unit length as well;
-    a row of zeros stays one. Raises UserError when the layers do not hold the same images.
-    """
-    parts = [np.load(layer / FEATURES, mmap_mode="r") for layer in layers]
-    for other in layers[1:]:
-        if (other / NAMES).read_bytes() != (layers[0] / NAMES).read_bytes():
-            raise UserError(f"{other} and {layers[0]} hold different images: delete both folders")
-    made = temporary_name(folder)
-    made.mkdir(parents=True)
-    try:
-        with (made / FEATURES).open("w+b") as file:
-            shape = (len(parts[0]), sum(part.shape[1] for part in parts))
-            file.seek(create_npy(file, shape, np.float32))
-            for at in range(0, len(parts[0]), CHUNK):
-                units = [_unit(part[at : at + CHUNK]) for part in parts]
-                file.write((np.concatenate(units, 1) / np.sqrt(len(parts))).astype("f4").tobytes())
-        for name in (NAMES, SKIPPED):
-            shutil.copy(layers[0] / name, made / name)
-        describe(made, options, np.load(layers[0] / CHECKSUMS).tolist())
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rows (b, d) of unit length."""
-    wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    norms[norms == 0] = 1
-    wide /= norms
-    return wide
+    weights: str
+    precision: str  # trainer.precision
+    reused_embeddings: bool  # all rows were cached
+    processes: int
+    images: int  # that could be read
+    skipped: int  # images that could not be read
+    # absent if all rows were cached
+    resumed_rows: int  # done before by an interrupted pass
+    copied_rows: int  # copied from other galleries
+    # absent if no row was left to embed
+    embed_seconds: float  # without compiling
+    compiler: str | None
+    compile_seconds: float
+    waiting_for_data: float  # share of embed_seconds, from 0 to 1
+    device: str
+    idle_gpu: bool  # the machine has a GPU that is not used
+    embedded_rows: int
+    images_per_second: float  # of all processes together
 
 
 @dataclass(frozen=True)
@@ -131,36 +64,62 @@ class Embeddings:
     folder: Path
     gallery: Gallery
     features: NDArray[np.float32]  # (n, d), a memory map
-    facts: dict[str, Any]  # for metrics.json
+    facts: Facts
 
 
-def fingerprint_options(gallery: Gallery, cfg: Config, prepare: Transform) -> dict[str, Any]:
-    """Return what the rows depend on: the images in order, and all that makes numbers of them."""
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """The rows asked for: of which images, computed how, and where they are cached."""
+
+    gallery: Gallery
+    transform: Transform
+    options: dict[str, Any]  # all that the rows depend on but the layer, as in options.yaml
+    folder: Path  # outputs/embeddings/<gallery>/<backbone>-<hash of options>, of all layers
+
+
+def embedding_request(gallery: Gallery, cfg: Config, transform: Transform) -> EmbeddingRequest:
+    """Return the request for the rows of gallery that cfg asks for."""
+    options = fingerprint_options(gallery, cfg, transform)
+    # a hash of the dict's text, whose form is fixed: another name would embed every gallery again
+    digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
+    folder = Outputs(Path(cfg.outputs)).embeddings / gallery.name / name
+    return EmbeddingRequest(gallery, transform, options, folder)
+
+
+def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> dict[str, Any]:
+    """Return what the rows depend on: the images in their order, and all that computes the rows."""
     images = hashlib.sha256()
     for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
         images.update(f"{image}\0{checksum}\0".encode("utf-8", "surrogateescape"))
-    pooling = cfg.backbone.pooling.name
     return {
         "backbone": cfg.backbone.name,
         "weights": weights_id(cfg.backbone, cfg.seed),
-        "transform": repr(prepare),
+        "transform": transform.fingerprint(),
         "max_pixels": cfg.data.max_pixels,
-        "pooling": f"gem {cfg.backbone.gem_p}" if pooling == "gem" else pooling,
+        "pooling": pooling_fingerprint(cfg.backbone),
         "precision": cfg.trainer.precision.name,
         "images": images.hexdigest(),
     }
 
 
-def read_embeddings(folder: Path, gallery: Gallery, options: dict[str, Any]) -> Embeddings:
-    """Open a folder of embeddings. Raises UserError when it was made with other options."""
+def read_rows(request: EmbeddingRequest, layer: str) -> tuple[NDArray[np.float32], Gallery]:
+    """Open the cached rows of a layer: (n, d) float32, a memory map, and the n images.
+
+    Raises UserError if the folder was made with other options or is damaged.
+    """
+    folder, gallery = request.folder / layer, request.gallery
     if not (folder / OPTIONS).is_file():
-        raise UserError(f"{folder} has no options.yaml: is backbone.layer right? Or delete it")
-    made = yaml.safe_load((folder / OPTIONS).read_text()) or {}
-    for name in made.keys() | options.keys():
-        if made.get(name) != options.get(name):
+        raise UserError(
+            f"{folder} has no {OPTIONS}: check backbone.layer={layer}, or delete that folder"
+        )
+    saved = yaml.safe_load((folder / OPTIONS).read_text()) or {}
+    options = request.options | {"layer": layer}
+    for name in saved.keys() | options.keys():
+        if saved.get(name) != options.get(name):
             raise UserError(
-                f"{folder} was made with {name}={made.get(name)}, wanted is {options.get(name)}:"
-                " delete that folder"
+                f"{folder} was made with {name}={saved.get(name)}, but this run has"
+                f" {name}={options.get(name)}: delete that folder"
             )
     features = np.load(folder / FEATURES, mmap_mode="c")
     row_of = {file: row for row, file in enumerate(gallery.files)}
@@ -169,4 +128,101 @@ def read_embeddings(folder: Path, gallery: Gallery, options: dict[str, Any]) -> 
         raise UserError(
             f"{folder} holds {len(features)} rows for {len(rows)} images: delete that folder"
         )
-    return Embeddings(folder, gallery.subset(rows), features, {})
+    return features, gallery.subset(rows)
+
+
+def copy_rows(request: EmbeddingRequest, folder: Path, layers: list[str]) -> list[int]:
+    """Copy rows of the same images and options, by checksum, from other galleries to folder.
+
+    folder holds a features.npy for each of layers. Rows come from finished and unfinished folders
+    of the same backbone. Return the rows of the gallery that were copied, ascending.
+    """
+    checksums = list(request.gallery.works["sha256"])
+    missing = {row for row, checksum in enumerate(checksums) if checksum}
+    copied: list[int] = []
+    for source in _sources(request.folder):
+        if source == folder or not missing:
+            continue
+        with suppress(FileNotFoundError):  # another process has just finished that pass
+            if all(_has_options(source / layer, request.options) for layer in layers):
+                old_rows = [_row_by_checksum(source / layer) for layer in layers]
+                rows = sorted(r for r in missing if all(checksums[r] in old for old in old_rows))
+                for layer, old in zip(layers, old_rows, strict=True):
+                    old_of = [old[checksums[row]] for row in rows]
+                    _copy(source / layer, old_of, folder / layer, rows)
+                missing -= set(rows)
+                copied += rows
+    return sorted(copied)
+
+
+def _sources(folder: Path) -> list[Path]:
+    """Return the folders of the same backbone in all galleries, then their unfinished passes."""
+    backbone = folder.name.rpartition("-")[0]
+    folders = sorted(folder.parent.parent.glob(f"*/{backbone}-*"))
+    return [*folders, *(part for folder in folders for part in sorted(folder.glob("*.part")))]
+
+
+def _has_options(folder: Path, options: dict[str, Any]) -> bool:
+    """Return whether the rows in folder were made with options, if perhaps of other images."""
+    if not all((folder / name).is_file() for name in (OPTIONS, CHECKSUMS, FEATURES)):
+        return False
+    saved = yaml.safe_load((folder / OPTIONS).read_text()) or {}
+    return saved | {"images": None, "layer": None} == options | {"images": None, "layer": None}
+
+
+def _row_by_checksum(folder: Path) -> dict[str, int]:
+    """Return the row of each image in folder; in an unfinished pass, the rows that are done."""
+    checksums: list[str] = np.load(folder / CHECKSUMS).tolist()
+    rows = set(range(len(checksums)))
+    if folder.parent.suffix == ".part":
+        done = DoneRows(folder.parent)
+        rows &= done.rows - done.unreadable.keys()
+    return {checksums[row]: row for row in rows if checksums[row]}
+
+
+def _copy(source: Path, source_rows: list[int], target: Path, rows: list[int]) -> None:
+    old = np.load(source / FEATURES, mmap_mode="r")
+    new = np.load(target / FEATURES, mmap_mode="r+")  # its space on disk is reserved
+    for start in range(0, len(rows), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        new[rows[chunk]] = old[source_rows[chunk]]
+    new.flush()
+
+
+def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> None:
+    """Write to folder, unless it exists, the rows of several layers side by side.
+
+    Each layer's row is normalized and divided by the root of the number of layers, so that a joined
+    row has unit length; a row of zeros stays zero. Raises UserError if the layers do not hold the
+    same images.
+    """
+    if folder.is_dir():
+        return
+    parts = [np.load(layer / FEATURES, mmap_mode="r") for layer in layers]
+    for other in layers[1:]:
+        if (other / NAMES).read_bytes() != (layers[0] / NAMES).read_bytes():
+            raise UserError(f"{other} and {layers[0]} hold different images: delete both folders")
+    temporary = temporary_name(folder)
+    temporary.mkdir(parents=True)
+    try:
+        with (temporary / FEATURES).open("w+b") as file:
+            shape = (len(parts[0]), sum(part.shape[1] for part in parts))
+            file.seek(create_npy(file, shape, np.float32))
+            for start in range(0, len(parts[0]), CHUNK):
+                units = [_normalized(part[start : start + CHUNK]) for part in parts]
+                file.write((np.concatenate(units, 1) / np.sqrt(len(parts))).astype("f4").tobytes())
+        for name in (NAMES, SKIPPED):
+            shutil.copy(layers[0] / name, temporary / name)
+        describe(temporary, options, np.load(layers[0] / CHECKSUMS).tolist())
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _normalized(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return rows (b, d) scaled to unit length, rows of zeros unchanged."""
+    wide = rows.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    norms[norms == 0] = 1
+    wide /= norms
+    return wide

@@ -1,7 +1,7 @@
-"""The network compiled: by OpenVINO on a CPU, by torch.compile on a GPU.
+"""Compiling the network: by OpenVINO on a CPU, by torch.compile on a GPU.
 
 On a CPU OpenVINO is the faster of the two, needs no C++ compiler, and compiles in a tenth of the
-time; each of its streams works on an image of its own, so that no core waits for another.
+time. Each of its streams works on an image of its own, so that no core waits for another.
 """
 
 import logging
@@ -28,9 +28,41 @@ log = logging.getLogger(__name__)
 
 Compiled = Callable[[Tensor], list[Tensor]]
 
+# Minimum number of images (per core on a CPU, in total on a GPU) for which compilation pays off.
+# Measured on two cores: 1 to 20 s, for a ResNet50 2.4 s, and then 0.03 s less per image. The number
+# for GPUs is an estimate.
+MIN_IMAGES = {"cpu": 100, "cuda": 200_000}
 
-def compiler(device: torch.device) -> str | None:
-    """What compiles for the device, with its version; None where that is not installed."""
+
+def chosen_compiler(options: Trainer, n: int, device: torch.device) -> str | None:
+    """Return the compiler, with its version, for a run over n images on device, or None.
+
+    n counts the whole gallery, so that a resumed run chooses as at its start. Raises UserError if
+    trainer.compile=always is impossible.
+    """
+    threshold = MIN_IMAGES.get(device.type, float("inf"))
+    if device.type == "cpu":
+        threshold *= max(1, cores(options.devices))
+    pays_off = options.compile is Compile.auto and n >= threshold
+    if not (options.compile is Compile.always or pays_off):
+        return None
+    compiler = available_compiler(device)
+    reason = None
+    if compiler is None and device.type != "cpu":
+        reason = f"there is no compiler for {device.type}"
+    elif compiler is None:
+        reason = "on a CPU it needs the extra openvino: pip install -e .[openvino]"
+    elif device.type == "cpu" and options.precision.name != "32-true":
+        reason = f"on a CPU it needs trainer.precision=32-true, not {options.precision.name}"
+    if reason and options.compile is Compile.always:
+        raise UserError(f"trainer.compile=always: {reason}; auto runs the network uncompiled")
+    if reason:
+        log.info("embedding: the network is not compiled: %s", reason)
+    return None if reason else compiler
+
+
+def available_compiler(device: torch.device) -> str | None:
+    """Return the name of the compiler for device, with its version; None if none is installed."""
     if device.type == "cuda":
         return "torch.compile"
     if device.type == "cpu" and find_spec("openvino"):
@@ -39,23 +71,31 @@ def compiler(device: torch.device) -> str | None:
 
 
 def compiled(extractor: "Extractor", size: int, device: torch.device) -> Compiled:
-    """The same rows to 1e-4. On a GPU it compiles anew for each number of images."""
+    """Compile the extractor for images of size x size pixels.
+
+    Rows agree with the uncompiled ones to a relative 1e-4. On a GPU every new batch size compiles
+    again.
+    """
     if device.type == "cpu":
         return OpenVino(extractor, size)
-    return torch.compile(extractor, dynamic=False, options={"freezing": True})
+    network = torch.compile(extractor, dynamic=False, options={"freezing": True})
+    return lambda images: network(images)  # a module would become a part of what refers to it
 
 
 @cache
 def _core() -> Any:
-    """One for the process: each replaces the stack on which signals are handled, and when several
-    end in the order of their making, a stack is left that is not there any more."""
+    """Return the only openvino.Core of the process.
+
+    Each installs an alternate signal stack; destroying several in the order of their creation
+    leaves a dangling one.
+    """
     import openvino
 
     return openvino.Core()
 
 
 class OpenVino:
-    """An extractor that OpenVINO has compiled: images go through one by one, several at a time."""
+    """An extractor compiled by OpenVINO: batches of one image, several of them at a time."""
 
     def __init__(self, extractor: "Extractor", size: int) -> None:
         import openvino
@@ -79,48 +119,17 @@ class OpenVino:
         self._dims = list(extractor.dims.values())
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """(b, size, size, 3) uint8 -> for each layer (b, d) float32."""
-        rows = [np.empty((len(images), dim), np.float32) for dim in self._dims]
+        """Return for each layer the rows (b, d) float32 of images (b, size, size, 3) uint8."""
+        features = [np.empty((len(images), dim), np.float32) for dim in self._dims]
 
-        def take(request: Any, at: int) -> None:
-            """Keep the rows of an image that is through, before its memory serves another."""
-            for number, layer in enumerate(rows):
-                layer[at] = request.get_output_tensor(number).data[0]
+        def store(request: Any, row: int) -> None:
+            """Copy the rows of a finished image before its memory serves another."""
+            for number, rows in enumerate(features):
+                rows[row] = request.get_output_tensor(number).data[0]
 
-        self._queue.set_callback(take)
+        self._queue.set_callback(store)
         pixels = images.numpy()
-        for at in range(len(pixels)):
-            self._queue.start_async({0: pixels[at : at + 1]}, at)
+        for row in range(len(pixels)):
+            self._queue.start_async({0: pixels[row : row + 1]}, row)
         self._queue.wait_all()
-        return [torch.from_numpy(layer) for layer in rows]
-
-
-# Images per core (CPU) or in all (GPU) from which compiling is repaid. Measured on two cores: 1 to
-# 20 s, for a ResNet50 2.4 s, and then 0.03 s less an image. No GPU was at hand.
-REPAID = {"cpu": 100, "cuda": 200_000}
-
-
-def chosen_compiler(options: Trainer, n: int, device: torch.device) -> str | None:
-    """What compiles the network of a run over n images, None for nothing. Raises UserError.
-
-    n is that of the whole gallery, so that a run that was stopped goes on as it began.
-    """
-    least = REPAID.get(device.type, float("inf"))
-    if device.type == "cpu":
-        least *= max(1, cores(options.devices))
-    wanted = options.compile is Compile.always or (options.compile is Compile.auto and n >= least)
-    if not wanted:
-        return None
-    found = compiler(device)
-    reason = None
-    if found is None and device.type != "cpu":
-        reason = f"there is none for {device.type}"
-    elif found is None:
-        reason = f"for {device.type} that takes the extra openvino: pip install -e .[openvino]"
-    elif device.type == "cpu" and options.precision.name != "32-true":
-        reason = f"on a CPU that is for trainer.precision=32-true, not {options.precision.name}"
-    if reason and options.compile is Compile.always:
-        raise UserError(f"trainer.compile=always: {reason}; auto goes without")
-    if reason:
-        log.info("embedding: the network is not compiled; %s", reason)
-    return None if reason else found
+        return [torch.from_numpy(rows) for rows in features]

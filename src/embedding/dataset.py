@@ -1,4 +1,4 @@
-"""From files to batches of pixels."""
+"""Decoding the images of a gallery into batches of pixels."""
 
 from typing import NamedTuple
 
@@ -13,19 +13,19 @@ from src.gallery import Gallery
 from src.io.files import sha256
 from src.io.images import Unreadable, load_rgb
 
-CHANGED = "the file has changed since it was listed: start again"
+CHANGED = "the file has changed since it was listed: run the same command again"
 
 
 class Batch(NamedTuple):
-    """Decoded images and the gallery rows they belong to; rows that could not be read, and why."""
+    """One batch of decoded images, and the images of it that could not be read."""
 
     images: Tensor  # (b, size, size, 3) uint8
-    rows: list[int]
-    unreadable: list[tuple[int, str]]
+    rows: list[int]  # (b,) of the gallery
+    unreadable: list[tuple[int, str]]  # row and reason
 
 
 class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
-    """(row, pixels) of every image of a gallery; for one that cannot be read, (row, reason)."""
+    """(row, pixels) of every image of a gallery; (row, reason) for an image that is unreadable."""
 
     def __init__(self, gallery: Gallery, transform: Transform, max_pixels: int):
         self.root, self.files = gallery.root, gallery.files
@@ -39,7 +39,7 @@ class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
         path = self.root / self.files[row]
         try:
             image = load_rgb(path, self.max_pixels, self.transform.min_decode_size)
-            # the row would be taken for that of the image that was listed, in other galleries too
+            # the row would be reused as that of the listed image, in other galleries too
             if self.checksums[row] not in ("", sha256(path)):
                 return row, CHANGED
         except (Unreadable, FileNotFoundError) as reason:
@@ -48,15 +48,15 @@ class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
 
 
 def collate(items: list[tuple[int, Pixels | str]]) -> Batch:
-    """The readable images of a batch stacked, the others listed."""
-    good = [(row, image) for row, image in items if not isinstance(image, str)]
-    bad = [(row, reason) for row, reason in items if isinstance(reason, str)]
-    pixels = np.stack([image for _, image in good]) if good else np.empty(0, np.uint8)
-    return Batch(torch.from_numpy(pixels), [row for row, _ in good], bad)
+    """Stack the readable images of a batch and list the others."""
+    readable = [(row, image) for row, image in items if not isinstance(image, str)]
+    unreadable = [(row, reason) for row, reason in items if isinstance(reason, str)]
+    pixels = np.stack([image for _, image in readable]) if readable else np.empty(0, np.uint8)
+    return Batch(torch.from_numpy(pixels), [row for row, _ in readable], unreadable)
 
 
 class GalleryDataModule(L.LightningDataModule):
-    """Serves rows of a gallery to Trainer.predict, in batches of their order."""
+    """Serves rows of a gallery to Trainer.predict, in their order."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class GalleryDataModule(L.LightningDataModule):
         self.batch_size, self.workers, self.pin_memory = batch_size, workers, pin_memory
 
     def predict_dataloader(self) -> DataLoader[tuple[int, Pixels | str]]:
-        """Batches of at most batch_size images."""
+        """Return a loader of batches of at most batch_size images."""
         return DataLoader(
             self.dataset,
             batch_size=self.batch_size,

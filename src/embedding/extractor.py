@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.config.enums import Pooling
+from src.config import Backbone
 from src.embedding.layers import cut
 from src.embedding.pooling import pool, pooling_axes
 from src.embedding.transforms import Transform
 from src.errors import UserError
+
+Shape = tuple[int, ...]
 
 
 class Extractor(nn.Module):
@@ -20,65 +22,78 @@ class Extractor(nn.Module):
 
     def __init__(
         self,
-        network: nn.Module,
-        layers: list[str],
-        pooling: Pooling,
-        gem_p: float,
-        prepare: Transform,
+        trunk: nn.Module,
+        nodes: dict[str, str],
+        axes: dict[str, Shape],
+        dims: dict[str, int],
+        options: Backbone,
+        transform: Transform,
     ) -> None:
         super().__init__()
-        trunk, self.nodes = cut(network, layers)
-        self.cut = trunk.requires_grad_(False).to(memory_format=torch.channels_last)
-        self.layers, self.pooling, self.gem_p = layers, pooling, gem_p
+        self.trunk = trunk  # returns the output of each node by name
+        self.layers = list(nodes)
+        self.nodes = nodes  # by layer
+        self.axes = axes  # by layer, to pool over
+        self.dims = dims  # by layer, the width d of a row
+        self.options = options
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(prepare.mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(prepare.std)[:, None, None])
+        self.register_buffer("mean", torch.tensor(transform.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(transform.std)[:, None, None])
         self.eval()
-        self.axes, self.dims = self._infer_pooling_axes(prepare.size)  # by layer
-
-    @torch.inference_mode()
-    def _infer_pooling_axes(self, size: int) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-        """For each layer the axes to pool over and the width d of a row, found by trying."""
-        tried = self.cut(torch.zeros(2, 3, size, size))
-        shapes = _shapes(tried)
-        larger = (
-            self._shapes_at_larger_input(size)
-            if any(len(shape) == 4 for shape in shapes.values())
-            else {}
-        )
-        axes, dims = {}, {}
-        for layer, node in self.nodes.items():
-            shape = shapes.get(node, ())
-            if len(shape) not in (2, 3, 4) or shape[0] != 2:
-                raise UserError(
-                    f"backbone.layer={layer} gives no row an image, but"
-                    f" {shape or type(tried[node]).__name__} for two: choose another"
-                )
-            own = pooling_axes(layer, shape, larger.get(node), self.pooling)
-            axes[layer] = own
-            dims[layer] = prod(n for axis, n in enumerate(shape) if axis and axis not in own)
-        return axes, dims
-
-    def _shapes_at_larger_input(self, size: int) -> dict[str, tuple[int, ...]]:
-        """The shapes of a larger image; empty for a network of one input size alone."""
-        try:
-            with redirect_stderr(StringIO()):  # torch.fx prints a traceback beside raising
-                return _shapes(self.cut(torch.zeros(2, 3, size + 64, size + 64)))
-        except (AssertionError, RuntimeError, ValueError):
-            return {}
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(b, size, size, 3) uint8 -> for each layer (b, d) float32."""
+        """Return for each layer the rows (b, d) float32 of images (b, size, size, 3) uint8."""
         pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last, as it lies in memory
-        outputs = self.cut((pixels - self.mean) / self.std)
+        outputs = self.trunk((pixels - self.mean) / self.std)
         return [
-            pool(outputs[self.nodes[layer]], self.pooling, self.axes[layer], self.gem_p)
+            pool(outputs[self.nodes[layer]], self.axes[layer], self.options)
             for layer in self.layers
         ]
 
 
-def _shapes(outputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+def build_extractor(
+    network: nn.Module, layers: list[str], options: Backbone, transform: Transform
+) -> Extractor:
+    """Cut network at layers; run it on blank images to find how each is pooled.
+
+    Raises UserError if a layer does not exist or its output has no row per image.
+    """
+    trunk, nodes = cut(network, layers)
+    trunk = trunk.requires_grad_(False).to(memory_format=torch.channels_last).eval()
+    outputs = _blank_outputs(trunk, transform.size)
+    shapes = _shapes(outputs)
+    larger = _larger_shapes(trunk, transform.size) if 4 in map(len, shapes.values()) else {}
+    axes, dims = {}, {}
+    for layer, node in nodes.items():
+        shape = shapes.get(node, ())
+        if len(shape) not in (2, 3, 4) or shape[0] != 2:
+            raise UserError(
+                f"backbone.layer={layer} gives no row per image, but"
+                f" {shape or type(outputs[node]).__name__} for two images: choose another layer"
+            )
+        axes[layer] = pooling_axes(layer, shape, larger.get(node), options.pooling)
+        dims[layer] = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[layer])
+    return Extractor(trunk, nodes, axes, dims, options, transform)
+
+
+@torch.inference_mode()
+def _blank_outputs(trunk: nn.Module, size: int) -> dict[str, Any]:
+    """Return the outputs of all nodes for two blank images of size x size pixels."""
+    outputs: dict[str, Any] = trunk(torch.zeros(2, 3, size, size))
+    return outputs
+
+
+def _larger_shapes(trunk: nn.Module, size: int) -> dict[str, Shape]:
+    """Return the shapes for larger images, {} for a network that accepts one input size only."""
+    try:
+        with redirect_stderr(StringIO()):  # torch.fx prints a traceback as well as raising
+            return _shapes(_blank_outputs(trunk, size + 64))
+    except (AssertionError, RuntimeError, ValueError):
+        return {}
+
+
+def _shapes(outputs: dict[str, Any]) -> dict[str, Shape]:
     return {
         node: tuple(output.shape) for node, output in outputs.items() if isinstance(output, Tensor)
     }

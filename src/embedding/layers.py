@@ -1,4 +1,4 @@
-"""The names of layers: which are asked for, and where a network is cut for them."""
+"""Names of layers: which ones the options ask for, and where to cut a network for them."""
 
 from typing import TYPE_CHECKING
 
@@ -11,54 +11,63 @@ if TYPE_CHECKING:
 
 
 def joined_layers(backbone: Backbone, preset: Preset) -> list[str]:
-    """The layers whose rows, joined, are the embedding; mostly one. Raises UserError."""
-    parts = [_known_as(part, preset) for part in backbone.layer.split("+")]
-    if len(set(parts)) < len(parts):
+    """Return the layers of backbone.layer, whose joined rows are the embedding; usually one.
+
+    Raises UserError if a name is empty or occurs twice.
+    """
+    layers = [_resolve_alias(layer, preset) for layer in backbone.layer.split("+")]
+    if len(set(layers)) < len(layers):
         raise UserError(f"backbone.layer={backbone.layer} names a layer twice")
-    if "" in parts:
-        raise UserError(f"backbone.layer={backbone.layer!r} names no layer, alone or beside a +")
-    return parts
+    if "" in layers:
+        raise UserError(
+            f"backbone.layer={backbone.layer!r} has an empty name: join layers as layer3+layer4"
+        )
+    return layers
 
 
 def written_layers(backbone: Backbone, preset: Preset) -> list[str]:
-    """The layers that one pass writes, those of backbone.layer among them."""
-    every = preset.stages if backbone.layers is None else backbone.layers
-    asked = [_known_as(layer, preset) for layer in every]
-    return list(dict.fromkeys([*asked, *joined_layers(backbone, preset)]))
+    """Return the layers that one pass writes, those of backbone.layer included."""
+    names = preset.stages if backbone.layers is None else backbone.layers
+    layers = [_resolve_alias(layer, preset) for layer in names]
+    return list(dict.fromkeys([*layers, *joined_layers(backbone, preset)]))
 
 
-def _known_as(layer: str, preset: Preset) -> str:
+def _resolve_alias(layer: str, preset: Preset) -> str:
     # avgpool is a ResNet's last layer before its classifier; pooled here, by backbone.pooling
     return preset.stages[-1] if layer == "avgpool" and preset.stages else layer
 
 
 def cut(network: "nn.Module", layers: list[str]) -> "tuple[nn.Module, dict[str, str]]":
-    """The network up to these layers, giving a dict; and the node of it that each layer ends at."""
-    from torchvision.models import feature_extraction  # seconds: a cached run goes without
+    """Cut network after layers.
 
-    training, evaluating = feature_extraction.get_graph_node_names(
+    Return a module that returns the outputs by node, and by layer the name of the node that it ends
+    at. Raises UserError if the network has no such layer.
+    """
+    from torchvision.models import feature_extraction  # takes seconds to import
+
+    train_names, eval_names = feature_extraction.get_graph_node_names(
         network, suppress_diff_warning=True
     )
-    nodes = {layer: _last(evaluating, layer, network) for layer in layers}
-    # torchvision gives a node to the first name alone that ends at it
+    nodes = {layer: _last_node(eval_names, layer, network) for layer in layers}
+    # torchvision returns a node only under the first name that maps to it
     first = {node: layer for layer, node in reversed(nodes.items())}
     trunk = feature_extraction.create_feature_extractor(
         network,
-        train_return_nodes={_last(training, a, network): node for node, a in first.items()},
+        train_return_nodes={_last_node(train_names, a, network): n for n, a in first.items()},
         eval_return_nodes={node: node for node in first},
         suppress_diff_warning=True,
     )
     return trunk, nodes
 
 
-def _last(names: list[str], layer: str, network: "nn.Module") -> str:
-    """The last node of a layer. Raises UserError when the network has no such layer."""
-    own = [name for name in names if f"{name}.".startswith(f"{layer}.")]
-    if own and layer:
-        return own[-1]
-    known = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
+def _last_node(names: list[str], layer: str, network: "nn.Module") -> str:
+    """Return the last of the node names in layer. Raises UserError if there is none."""
+    nodes = [name for name in names if f"{name}.".startswith(f"{layer}.")]
+    if nodes and layer:
+        return nodes[-1]
+    layers = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
     shallow = [name for name in names if name.count(".") < 2][-5:]
-    hint = did_you_mean(layer, known) or f"; its last ones: {', '.join(shallow)}"
+    hint = did_you_mean(layer, layers) or f"; the last ones are {', '.join(shallow)}"
     raise UserError(
         f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}{hint}"
     )

@@ -1,5 +1,5 @@
-"""From a decoded image to the network's square of pixels. No torch, so that a run whose rows are
-cached knows their fingerprint without it.
+"""Resizing a decoded image to the network's square of pixels. Imports no torch, so that a run whose
+rows are cached does without it.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ from PIL import Image
 from src.config.data import Data
 from src.config.enums import Decode, Resize
 
-Pixels = NDArray[np.uint8]
-DECODE_OVERSAMPLING = (
-    2  # times the pixels that are kept: a JPEG decoded smaller still looks the same
-)
+Pixels = NDArray[np.uint8]  # (size, size, 3)
+DECODE_OVERSAMPLING = 2  # a JPEG decoded at twice the size that is needed looks the same
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The preprocessing that the weights were trained with, and the network's stages."""
+    """The preprocessing that the weights were trained with, and the network's stages.
+
+    Fields are named as in the JSON files of presets.py.
+    """
 
     size: int  # pixels, the side of the network's square input
-    crop_from: int  # pixels that the shorter side has before a center crop
+    crop_from: int  # pixels, the shorter side before a center crop
     mean: tuple[float, ...]  # of each channel, of values from 0 to 1
     std: tuple[float, ...]
     interpolation: str  # as PIL and torchvision call it, in lower case
@@ -31,39 +32,56 @@ class Preset:
 
 @dataclass(frozen=True)
 class Transform:
-    """A PIL image to the network's square. Its repr identifies it in the embeddings' fingerprint.
+    """Resize a PIL image to the network's square.
 
     mean and std are for the network, which subtracts and divides on its own device.
     """
 
     resize: Resize
     size: int  # pixels, the side of the network's square
-    crop_from: int  # pixels that the shorter side has before a center crop
-    longer_side: int | None  # pixels; larger images are first reduced to this
+    resize_before_crop: int  # pixels, the shorter side before a center crop
+    max_side: int | None  # pixels; larger images are first reduced to this longer side
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
     decode: Decode = Decode.scaled
 
+    def fingerprint(self) -> str:
+        """Return the text that identifies this transform in options.yaml and in folder names.
+
+        Its form, with earlier names of two fields, is fixed: another text for the same transform
+        would make every gallery be embedded again.
+        """
+        resize, decode = self.resize.name, self.decode.name
+        return (
+            f"Transform(resize=<Resize.{resize}: '{resize}'>, size={self.size},"
+            f" crop_from={self.resize_before_crop}, longer_side={self.max_side},"
+            f" mean={self.mean}, std={self.std}, interpolation={self.interpolation!r},"
+            f" decode=<Decode.{decode}: '{decode}'>)"
+        )
+
     def __call__(self, image: Image.Image) -> Pixels:
-        """The (size, size, 3) pixels."""
-        if self.longer_side is not None:
-            image.thumbnail((self.longer_side, self.longer_side))
+        """Return the pixels (size, size, 3) uint8 of image, which may be reduced in place."""
+        if self.max_side is not None:
+            image.thumbnail((self.max_side, self.max_side))
         return np.asarray(self._square(image))
 
     def min_decode_size(self, width: int, height: int) -> tuple[int, int]:
-        """The fewest pixels of a file of width x height that the square is still made of well."""
+        """Return the smallest width and height, in pixels, to decode a file of width x height at.
+
+        The square made from it looks the same as from the whole file.
+        """
         if self.decode is Decode.full:
             return width, height
-        kept = {
+        scale = {
             Resize.squash: self.size / min(width, height),
-            Resize.crop: self.crop_from / min(width, height),
+            Resize.crop: self.resize_before_crop / min(width, height),
             Resize.pad: self.size / max(width, height),
         }[self.resize]
-        if self.longer_side is not None:
-            kept = max(kept, self.longer_side / max(width, height))
-        return max(1, round(width * kept * DECODE_OVERSAMPLING)), max(
-            1, round(height * kept * DECODE_OVERSAMPLING)
+        if self.max_side is not None:
+            scale = max(scale, self.max_side / max(width, height))
+        return max(1, round(width * scale * DECODE_OVERSAMPLING)), max(
+            1, round(height * scale * DECODE_OVERSAMPLING)
         )
 
     def _square(self, image: Image.Image) -> Image.Image:
@@ -77,35 +95,36 @@ class Transform:
                 scale = self.size / max(image.size)
                 width, height = (max(1, round(side * scale)) for side in image.size)
                 padded = Image.new("RGB", square)
-                at = (round((self.size - width) / 2), round((self.size - height) / 2))
-                padded.paste(image.resize((width, height), method), at)
+                corner = (round((self.size - width) / 2), round((self.size - height) / 2))
+                padded.paste(image.resize((width, height), method), corner)
                 return padded
             case Resize.crop:
-                return image.resize(square, method, self._center(*image.size))
+                return image.resize(square, method, self._crop_box(*image.size))
 
-    def _center(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """The box of an image that torchvision's Resize(crop_from), CenterCrop(size) would keep.
+    def _crop_box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return the box that torchvision's Resize(resize_before_crop), CenterCrop(size) keep.
 
-        Taken from the image itself: 1 x 10,000 pixels resized whole would fill gigabytes.
+        It is in pixels of the image itself: 1 x 10,000 pixels resized whole would fill gigabytes.
         """
         (left, right), (top, bottom) = (
-            self._span(side, min(width, height)) for side in (width, height)
+            self._crop_span(side, min(width, height)) for side in (width, height)
         )
         return left, top, right, bottom
 
-    def _span(self, side: int, shorter: int) -> tuple[float, float]:
-        resized = int(self.crop_from * side / shorter)
+    def _crop_span(self, side: int, shorter: int) -> tuple[float, float]:
+        """Return where the box starts and ends along a side."""
+        resized = int(self.resize_before_crop * side / shorter)
         start = round((resized - self.size) / 2)
         return start * side / resized, min(side, (start + self.size) * side / resized)
 
 
 def transform(preset: Preset, data: Data) -> Transform:
-    """The transform that the options ask for, to what the weights expect."""
+    """Return the transform to what the weights expect, resized as the options say."""
     return Transform(
         resize=data.resize,
         size=preset.size,
-        crop_from=preset.crop_from,
-        longer_side=data.longer_side,
+        resize_before_crop=preset.crop_from,
+        max_side=data.max_side,
         mean=preset.mean,
         std=preset.std,
         interpolation=preset.interpolation,

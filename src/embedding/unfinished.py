@@ -1,67 +1,158 @@
-"""The rows of a pass: room for them, which of them are finished, and those that stay. No Lightning,
-so that a run whose rows are cached can look without it.
+"""The folder of an unfinished pass, parent/<hash>.part/, from which the next process resumes.
+
+Rank 0 opens it, plans which rows are still to embed, and turns it into finished folders at the end.
+Imports neither Lightning nor torch.
 """
 
-import json
-import os
-from contextlib import suppress
+import csv
+import hashlib
+import logging
+import shutil
+from collections.abc import Container
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from src.io.files import atomic_write, create_npy
+from src.embedding.cache import EmbeddingRequest, copy_rows
+from src.embedding.row_files import (
+    DONE,
+    FEATURES,
+    NAMES,
+    SKIPPED,
+    DoneRows,
+    create_rows,
+    describe,
+    select_rows,
+)
+from src.errors import UserError
+from src.gallery import Gallery
+from src.runtime.resume import begin_or_resume, read_record
 
-FEATURES, DONE = "features.npy", "done-*.jsonl"
+log = logging.getLogger(__name__)
 
 
-def create_rows(folder: Path, n: int, dims: dict[str, int]) -> bool:
-    """For each layer a features.npy of (n, d) float32, where there is none; whether one was made.
+@dataclass(frozen=True)
+class PassRecord:
+    """Settings stored at the start of a pass.
 
-    Raises UserError when the disk has no room for them.
+    A resumed pass uses them again, so that its rows are bit-identical.
     """
-    missing = {path: dim for a, dim in dims.items() if not (path := folder / a / FEATURES).exists()}
-    for path, dim in missing.items():
-        with atomic_write(path) as part, part.open("w+b") as file:
-            create_npy(file, (n, dim), np.float32)
-    return bool(missing)
+
+    layers: list[str]
+    batch: int  # images in a batch
+    compiler: str | None  # with its version
+    device: str  # the GPU's name, or the CPU's instruction set
+    torch: str  # its version
 
 
-class DoneRows:
-    """The rows that are on the disk, and those that cannot be had: lines of JSON.
+@dataclass(frozen=True)
+class ExtractionPlan:
+    """What a pass is to do. Rank 0 makes it and broadcasts it to all ranks."""
 
-    A line that was cut off does not count. Each process adds to a file of its own.
+    folder: Path  # of the unfinished pass
+    record: PassRecord
+    rows: list[int]  # of the gallery, still to embed, ascending
+    resumed_rows: int  # done before by an interrupted pass
+    copied_rows: int  # copied from other galleries
+
+
+def open_or_resume(
+    parent: Path, record: PassRecord, free: Container[str]
+) -> tuple[Path, PassRecord]:
+    """Return the folder and the record of a pass over record.layers, an interrupted or a new one.
+
+    Only interrupted passes with the settings of record are resumed, but for those in free, and for
+    more layers; the one with the most finished rows is chosen.
     """
-
-    def __init__(self, folder: Path, rank: int = 0) -> None:
-        self._path = folder / DONE.replace("*", str(rank))
-        self.rows: set[int] = set()
-        self.unreadable: dict[int, str] = {}  # row: reason
-        for path in folder.glob(DONE):
-            for line in path.read_text().splitlines():
-                with suppress(ValueError):  # cut off, or empty
-                    self._take(**json.loads(line))
-
-    def _take(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
-        self.rows |= {*rows, *(row for row, _ in unreadable)}
-        self.unreadable |= dict(unreadable)
-
-    def add(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
-        """Onto the disk before it returns."""
-        with self._path.open("a") as file:
-            # a cut-off line of an earlier process must not run into this one
-            file.write("\n" + json.dumps({"rows": rows, "unreadable": unreadable}) + "\n")
-            file.flush()
-            os.fdatasync(file.fileno())
-        self._take(rows, unreadable)
+    resumable = [
+        (len(DoneRows(part).rows), part, earlier)
+        for part in parent.glob("*.part")
+        if (earlier := read_record(part, record, free))
+        and set(record.layers) <= set(earlier.layers)
+    ]
+    if resumable and (best := max(resumable, key=lambda item: item[0]))[0]:
+        return best[1:]
+    digest = hashlib.sha256(repr(record).encode()).hexdigest()[:12]
+    folder = parent / f"{digest}.part"
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder, begin_or_resume(folder, record)
 
 
-def keep_rows(path: Path, kept: list[int]) -> None:
-    """Rewrite a .npy with these rows alone, in this order; done already, it is left alone."""
-    rows = np.load(path, mmap_mode="r")
-    if len(rows) == len(kept):
-        return
-    with atomic_write(path) as part, part.open("wb") as file:
-        start = create_npy(file, (len(kept), rows.shape[1]), rows.dtype)
-        file.seek(start)
-        for at in range(0, len(kept), 1024):
-            file.write(rows[kept[at : at + 1024]].tobytes())
+def plan_rows(
+    request: EmbeddingRequest, folder: Path, record: PassRecord, dims: dict[str, int]
+) -> ExtractionPlan:
+    """Create missing features.npy files, copy reusable rows; return the plan for the others.
+
+    dims has the width of a row by layer. Raises UserError if the disk has no space for the rows.
+    """
+    n, checksums = len(request.gallery), list(request.gallery.works["sha256"])
+    missing = {a: dim for a, dim in dims.items() if not (request.folder / a).exists()}
+    if create_rows(folder, n, missing):
+        for path in folder.glob(DONE):  # its rows were in deleted files
+            path.unlink()
+    for layer in missing:  # for other passes to copy from
+        describe(folder / layer, request.options | {"layer": layer}, checksums)
+    done, copied = DoneRows(folder), []
+    resumed = len(done.rows)
+    if resumed:
+        log.info("embedding: resuming: %d of %d rows done", resumed, n)
+    elif copied := copy_rows(request, folder, list(missing)):
+        log.info("embedding: reused %d rows of earlier runs", len(copied))
+        done.append(copied, [])
+    rows = [row for row in range(n) if row not in done.rows]
+    return ExtractionPlan(folder, record, rows, resumed, len(copied))
+
+
+def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
+    """Turn the folder of a complete pass into request.folder/<layer>/ for each layer.
+
+    Rows of unreadable images are removed and listed in skipped.csv. Interrupted, it continues where
+    it was. Raises UserError if rows are missing, or if no image was readable.
+    """
+    done, files = DoneRows(plan.folder), request.gallery.files
+    if len(done.rows) != len(files):
+        raise UserError(
+            f"{plan.folder} lacks rows that other processes have written: run the same command"
+            " again"
+        )
+    rows = [row for row in range(len(files)) if row not in done.unreadable]
+    skipped = [(files[row], reason) for row, reason in sorted(done.unreadable.items())]
+    if not rows:
+        shutil.rmtree(plan.folder)
+        raise UserError(
+            f"none of the {len(skipped)} images can be read; the first: {skipped[0][0]}:"
+            f" {skipped[0][1]}"
+        )
+    if skipped:
+        log.warning("%d images cannot be read and are skipped: see %s", len(skipped), SKIPPED)
+    missing = [layer for layer in plan.record.layers if not (request.folder / layer).exists()]
+    for layer in missing:
+        folder = plan.folder / layer
+        _finish_layer(folder, request.gallery, rows, skipped)
+        checksums = list(request.gallery.works["sha256"].iloc[rows])
+        describe(folder, request.options | {"layer": layer}, checksums)
+        for part in folder.glob("*.part"):  # of a process that was killed on another machine
+            part.unlink()
+    for layer in missing:
+        (plan.folder / layer).rename(request.folder / layer)
+    shutil.rmtree(plan.folder)
+    _remove_superseded(request.folder)
+
+
+def _finish_layer(
+    folder: Path, gallery: Gallery, rows: list[int], skipped: list[tuple[str, str]]
+) -> None:
+    """Reduce a layer's features.npy to rows, and write the names of images beside it."""
+    select_rows(folder / FEATURES, rows)
+    np.save(folder / NAMES, np.array([gallery.files[row] for row in rows]))
+    with (folder / SKIPPED).open("w", -1, "utf-8", "surrogateescape", "") as file:
+        csv.writer(file).writerows([("file", "reason"), *skipped])
+
+
+def _remove_superseded(parent: Path) -> None:
+    """Remove unfinished passes whose layers are all finished."""
+    for part in parent.glob("*.part"):
+        layers = [path.parent.name for path in part.glob(f"*/{FEATURES}")]
+        if all((parent / layer).is_dir() for layer in layers):
+            shutil.rmtree(part)

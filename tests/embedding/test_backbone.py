@@ -15,8 +15,7 @@ from src.embedding.models import preset_of
 from src.embedding.pooling import pool
 from src.embedding.transforms import Transform, transform
 from src.errors import UserError
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from tests.support.embedding import MEAN, STD
 
 
 class Odd(nn.Module):
@@ -43,6 +42,10 @@ class Fixed(nn.Module):
 
 def untrained(layer: str, name: str = "resnet18", pooling: Pooling = Pooling.avg) -> Options:
     return Options(name=name, weights="random", layer=layer, pooling=pooling)
+
+
+def pooled_by(pooling: Pooling, gem_p: float = 3) -> Options:
+    return Options(weights="random", pooling=pooling, gem_p=gem_p)
 
 
 def pixels(side: int, n: int = 3) -> Tensor:
@@ -98,30 +101,31 @@ def refused(options: Options) -> str:
 
 def test_pooling_of_a_map_by_hand() -> None:
     output = torch.tensor([[[[1.0, 2], [3, 4]], [[0, 0], [0, -8]]]])  # (1, 2, 2, 2)
-    assert pool(output, Pooling.avg, (2, 3), 3).tolist() == [[2.5, -2]]
-    assert pool(output, Pooling.max, (2, 3), 3).tolist() == [[4, 0]]
-    gem = pool(output, Pooling.gem, (2, 3), 3)
+    assert pool(output, (2, 3), pooled_by(Pooling.avg)).tolist() == [[2.5, -2]]
+    assert pool(output, (2, 3), pooled_by(Pooling.max)).tolist() == [[4, 0]]
+    gem = pool(output, (2, 3), pooled_by(Pooling.gem))
     torch.testing.assert_close(gem, torch.tensor([[25 ** (1 / 3), 1e-6]]))  # (1 + 8 + 27 + 64) / 4
-    torch.testing.assert_close(pool(output[:, :1], Pooling.gem, (2, 3), 1), torch.tensor([[2.5]]))
+    mean = pool(output[:, :1], (2, 3), pooled_by(Pooling.gem, gem_p=1))
+    torch.testing.assert_close(mean, torch.tensor([[2.5]]))
 
 
 def test_pooling_of_tokens_by_hand() -> None:
     output = torch.tensor([[[5.0, 1], [1, 3]]])  # (1, 2 tokens, 2)
-    assert pool(output, Pooling.avg, (1,), 3).tolist() == [[3, 2]]
-    assert pool(output, Pooling.max, (1,), 3).tolist() == [[5, 3]]
-    assert pool(output, Pooling.token, (1,), 3).tolist() == [[5, 1]]
+    assert pool(output, (1,), pooled_by(Pooling.avg)).tolist() == [[3, 2]]
+    assert pool(output, (1,), pooled_by(Pooling.max)).tolist() == [[5, 3]]
+    assert pool(output, (1,), pooled_by(Pooling.token)).tolist() == [[5, 1]]
 
 
 @pytest.mark.parametrize("pooling", Pooling)
 def test_rows_need_no_pooling_and_are_float32(pooling: Pooling) -> None:
-    pooled = pool(torch.tensor([[1, -2]], dtype=torch.float16), pooling, (), 3)
+    pooled = pool(torch.tensor([[1, -2]], dtype=torch.float16), (), pooled_by(pooling))
     assert (pooled.dtype, pooled.tolist()) == (torch.float32, [[1, -2]])
 
 
 def test_pooling_is_in_float32_whatever_comes() -> None:
     output = torch.ones(1, 1, 64, 64, dtype=torch.bfloat16)
     output[0, 0, 0, 0] = 1.0078125  # bfloat16 has no number between the two
-    mean = pool(output, Pooling.avg, (2, 3), 3)
+    mean = pool(output, (2, 3), pooled_by(Pooling.avg))
     assert mean.dtype == torch.float32
     torch.testing.assert_close(mean, torch.tensor([[1 + 0.0078125 / 4096]]), rtol=1e-7, atol=0)
 
@@ -129,7 +133,7 @@ def test_pooling_is_in_float32_whatever_comes() -> None:
 @torch.inference_mode()
 def test_pixels_are_normalized_as_torchvision_does() -> None:
     extractor, seen = load_backbone(untrained("layer1"), 32, 0).extractor, []
-    extractor.cut.register_forward_hook(lambda *args: seen.append(args[1][0]))
+    extractor.trunk.register_forward_hook(lambda *args: seen.append(args[1][0]))
     extractor(pixels(32))
     assert torch.equal(seen[0], images(32))
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
@@ -140,9 +144,9 @@ def test_random_weights_are_seeded() -> None:
     first, same, other = (load_backbone(untrained("layer1"), 32, seed) for seed in (0, 0, 1))
     expected = resnet(0).conv1.weight
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(first.extractor.cut.conv1.weight, expected)
-    assert torch.equal(same.extractor.cut.conv1.weight, expected)
-    assert not torch.equal(other.extractor.cut.conv1.weight, expected)
+    assert torch.equal(first.extractor.trunk.conv1.weight, expected)
+    assert torch.equal(same.extractor.trunk.conv1.weight, expected)
+    assert not torch.equal(other.extractor.trunk.conv1.weight, expected)
 
 
 @torch.inference_mode()
@@ -206,8 +210,11 @@ def test_a_network_of_one_input_size_has_maps_too(
     ("layer", "message"),
     [
         ("layr1", "layers: layr1 is not a node of ResNet; did you mean layer1?"),
-        ("1234", "layers: 1234 is not a node of ResNet; its last ones: relu, maxpool, avgpool, "),
-        ("", "backbone.layer='' names no layer, alone or beside a +"),
+        (
+            "1234",
+            "layers: 1234 is not a node of ResNet; the last ones are relu, maxpool, avgpool, ",
+        ),
+        ("", "backbone.layer='' has an empty name: join layers as layer3+layer4"),
     ],
 )
 def test_an_unknown_layer_names_those_near_it(layer: str, message: str) -> None:
@@ -219,7 +226,7 @@ def test_a_layer_without_a_row_an_image_is_refused(
     monkeypatch: pytest.MonkeyPatch, layer: str, given: str
 ) -> None:
     instead(monkeypatch, Odd())
-    assert f"gives no row an image, but {given} for two" in refused(untrained(layer))
+    assert f"gives no row per image, but {given} for two images" in refused(untrained(layer))
 
 
 def test_token_pooling_needs_tokens() -> None:
@@ -230,7 +237,12 @@ def test_token_pooling_needs_tokens() -> None:
 
 def test_the_transform_is_what_the_weights_expect() -> None:
     made = transform(preset_of(Options(name="resnet50")), Data(resize=Resize.pad, image_size="300"))
-    assert (made.resize, made.size, made.crop_from, made.longer_side) == (Resize.pad, 224, 232, 300)
+    assert (made.resize, made.size, made.resize_before_crop, made.max_side) == (
+        Resize.pad,
+        224,
+        232,
+        300,
+    )
     assert (made.mean, made.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert made.interpolation == "bilinear"
     assert preset_of(untrained("features", "swin_t")).interpolation == "bicubic"

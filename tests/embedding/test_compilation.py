@@ -21,25 +21,19 @@ from src.config.enums import Accelerator, Compile, Precision
 from src.embedding.compilation import OpenVino
 from src.embedding.extractor import Extractor
 from src.errors import UserError
-from src.gallery import Gallery
-from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
+from tests.support.embedding import list_gallery
 from tests.support.options import changed
-from tests.support.processes import forked_children, started_server  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 LAYERS = ["layer1", "layer2", "layer3", "layer4"]
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def listed(cfg: Config) -> Gallery:
-    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
-
-
 def every_layer(cfg: Config) -> dict[str, np.ndarray]:
     cfg = changed(cfg, "backbone", layers=LAYERS)
     return {
-        layer: np.array(embed(listed(cfg), changed(cfg, "backbone", layer=layer)).features)
+        layer: np.array(embed(list_gallery(cfg), changed(cfg, "backbone", layer=layer)).features)
         for layer in LAYERS
     }
 
@@ -65,9 +59,9 @@ def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
         monkeypatch.setattr(
             src.embedding.backbone, "compiled", lambda extractor, *_: by_torch(extractor)
         )
-    facts = embed(listed(cfg), changed(compiled, "backbone", layers=LAYERS)).facts
+    facts = embed(list_gallery(cfg), changed(compiled, "backbone", layers=LAYERS)).facts
     assert facts["compiler"].startswith("openvino ") and facts["compile_seconds"] > 0
-    assert "the network is compiled, " in caplog.text
+    assert "network compiled in " in caplog.text
     assert_close(every_layer(compiled), plain, to=1e-4)
 
 
@@ -80,16 +74,18 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_network_that_cannot_be_compiled_goes_without(cfg, monkeypatch, caplog):
     broken(monkeypatch)
-    monkeypatch.setitem(src.embedding.compilation.REPAID, "cpu", 0)
-    facts = embed(listed(cfg), cfg).facts
+    monkeypatch.setitem(src.embedding.compilation.MIN_IMAGES, "cpu", 0)
+    facts = embed(list_gallery(cfg), cfg).facts
     assert facts["compiler"] is None
-    assert "cannot be compiled and goes without: no such operation" in caplog.text
+    assert "cannot be compiled and runs uncompiled: no such operation" in caplog.text
 
 
 def test_a_network_that_must_be_compiled_is_refused(cfg, monkeypatch):
     broken(monkeypatch)
-    with pytest.raises(UserError, match="compile=always: no such operation; auto goes without"):
-        embed(listed(cfg), changed(cfg, "trainer", compile=Compile.always))
+    with pytest.raises(
+        UserError, match="compile=always: no such operation; auto runs the network uncompiled"
+    ):
+        embed(list_gallery(cfg), changed(cfg, "trainer", compile=Compile.always))
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Exception) -> list[int]:
@@ -115,25 +111,25 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Except
     ],
 )
 def test_out_of_memory_halves_the_batch(cfg, monkeypatch, caplog, error):
-    plain = embed(listed(cfg), replace(cfg, outputs=f"{cfg.outputs}-plain")).features
+    plain = embed(list_gallery(cfg), replace(cfg, outputs=f"{cfg.outputs}-plain")).features
     tried = short_of_memory(monkeypatch, 3, error)
-    made = embed(listed(cfg), changed(cfg, "data", batch_size=10))
+    made = embed(list_gallery(cfg), changed(cfg, "data", batch_size=10))
     np.testing.assert_allclose(made.features, plain, rtol=1e-5, atol=1e-6)
     assert tried == [10, 5, 2, 2, 2, 2, 2, 2]
-    assert "cpu is out of memory: from here on 5 images at once" in caplog.text
-    assert "from here on 2 images at once" in caplog.text
+    assert "out of memory on cpu: batch size reduced to 5" in caplog.text
+    assert "batch size reduced to 2" in caplog.text
 
 
 def test_no_memory_for_one_image_is_said(cfg, monkeypatch):
     short_of_memory(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
-    with pytest.raises(UserError, match="too little memory for a single image: take a smaller"):
-        embed(listed(cfg), cfg)
+    with pytest.raises(UserError, match="too little memory for a single image: choose a smaller"):
+        embed(list_gallery(cfg), cfg)
 
 
 def test_other_errors_of_the_network_are_not_hidden(cfg, monkeypatch):
     short_of_memory(monkeypatch, 0, RuntimeError("shapes"))
     with pytest.raises(RuntimeError, match="shapes"):
-        embed(listed(cfg), cfg)
+        embed(list_gallery(cfg), cfg)
 
 
 def test_half_precision_gives_float32_rows_near_the_others(cfg):

@@ -14,7 +14,6 @@ from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.io.images import load_rgb
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SQUASH = Transform(Resize.squash, 32, 40, None, MEAN, STD)
 CROP, PAD = replace(SQUASH, resize=Resize.crop), replace(SQUASH, resize=Resize.pad)
 SIZES = [(40, 40), (64, 48), (37, 91), (91, 37), (200, 33), (31, 5), (500, 333), (33, 34)]
@@ -86,12 +85,12 @@ def test_pad_equals_pillow(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("resize", Resize)
-@pytest.mark.parametrize("longer_side", [None, 200])
+@pytest.mark.parametrize("max_side", [None, 200])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (1, 1_000_000)])
 def test_thin_pictures_become_squares(
-    resize: Resize, longer_side: int | None, size: tuple[int, int]
+    resize: Resize, max_side: int | None, size: tuple[int, int]
 ) -> None:
-    make = replace(SQUASH, resize=resize, longer_side=longer_side)
+    make = replace(SQUASH, resize=resize, max_side=max_side)
     square = make(Image.new("RGB", size, "white"))
     assert (square.shape, square.dtype) == ((32, 32, 3), np.uint8)
     assert square.max() == 255
@@ -102,7 +101,7 @@ def test_large_pictures_are_first_reduced() -> None:
     expected = image.copy()
     expected.thumbnail((60, 60))
     assert expected.size == (60, 40)
-    reduced = replace(SQUASH, longer_side=60)(image.copy())
+    reduced = replace(SQUASH, max_side=60)(image.copy())
     assert same(reduced, SQUASH(expected))
     assert not same(reduced, SQUASH(image))
 
@@ -110,7 +109,7 @@ def test_large_pictures_are_first_reduced() -> None:
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (3, 3)])
 def test_small_pictures_are_never_enlarged_first(size: tuple[int, int]) -> None:
     image = noise(*size)
-    assert same(replace(SQUASH, longer_side=60)(image.copy()), SQUASH(image))
+    assert same(replace(SQUASH, max_side=60)(image.copy()), SQUASH(image))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_small_pictures_are_never_enlarged_first(size: tuple[int, int]) -> None:
         (PAD, (512, 2048), (64, 256)),  # the longer side counts, and 1/8 is the least
         (CROP, (640, 641), (80, 81)),  # 40 on the shorter side before the crop
         (CROP, (639, 641), (160, 161)),
-        (replace(SQUASH, longer_side=600), (2400, 2048), (1200, 1024)),
+        (replace(SQUASH, max_side=600), (2400, 2048), (1200, 1024)),
         (replace(SQUASH, decode=Decode.full), (512, 2048), (512, 2048)),
         (PAD, (1, 20_000), (1, 20_000)),
     ],
@@ -152,10 +151,10 @@ def test_a_smaller_decoding_looks_the_same(make: Transform, tmp_path: Path) -> N
     assert np.abs(scaled.astype(int) - whole).mean() < 1
 
 
-def test_a_transforms_repr_tells_its_options_apart() -> None:
-    others = [CROP, PAD, replace(SQUASH, size=33), replace(SQUASH, longer_side=60)]
+def test_a_transforms_fingerprint_tells_its_options_apart() -> None:
+    others = [CROP, PAD, replace(SQUASH, size=33), replace(SQUASH, max_side=60)]
     others.append(replace(SQUASH, decode=Decode.full))
-    assert len({repr(made) for made in [SQUASH, *others]}) == 6
+    assert len({made.fingerprint() for made in [SQUASH, *others]}) == 6
 
 
 def batches(gallery: Gallery, batch_size: int = 100, workers: int = 0, limit: int = 10**8) -> list:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -18,29 +17,21 @@ from src.embedding.layers import joined_layers, written_layers
 from src.embedding.models import preset_of
 from src.errors import UserError
 from src.gallery import Gallery
-from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
+from tests.support.embedding import forbid_embedding, list_gallery
 from tests.support.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 EVERY = ["layer1", "layer2", "layer3", "layer4"]
 
 
-def listed(cfg: Config, limit: int | None = None) -> Gallery:
-    return folder_gallery(Path(cfg.data.images), None, limit, 0, Path(cfg.outputs))
-
-
 @pytest.fixture
 def gallery(cfg: Config) -> Gallery:
-    return listed(cfg)
+    return list_gallery(cfg)
 
 
 def layer(cfg: Config, name: str, **options: Any) -> Config:
     return changed(cfg, "backbone", layer=name, **({"layers": None} | options))
-
-
-def forbid_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: pytest.fail("embedded again"))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -132,7 +123,7 @@ def test_a_layer_joined_with_itself_is_refused(cfg, gallery, same):
 
 @pytest.mark.parametrize("odd", ["layer1+", "+layer1", ""])
 def test_a_layer_without_a_name_is_refused(cfg, gallery, odd):
-    with pytest.raises(UserError, match="names no layer, alone or beside a"):
+    with pytest.raises(UserError, match="has an empty name: join layers as layer3.layer4"):
         embed(gallery, layer(cfg, odd))
 
 
@@ -185,24 +176,24 @@ def add_images(cfg: Config) -> None:
 
 def fresh(cfg: Config, name: str) -> Embeddings:
     other = replace(cfg, outputs=f"{cfg.outputs}-fresh")
-    return embed(listed(other), layer(other, name))
+    return embed(list_gallery(other), layer(other, name))
 
 
 def test_added_images_alone_are_embedded(cfg, gallery, caplog):
     caplog.set_level("INFO")
     embed(gallery, layer(cfg, "layer1"))
     add_images(cfg)
-    made = embed(listed(cfg), layer(cfg, "layer4"))
-    assert "embedding: 11 rows copied, of images embedded before" in caplog.text
+    made = embed(list_gallery(cfg), layer(cfg, "layer4"))
+    assert "embedding: reused 11 rows of earlier runs" in caplog.text
     assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (11, 3)
     for name in EVERY:
-        found = embed(listed(cfg), layer(cfg, name)).features
+        found = embed(list_gallery(cfg), layer(cfg, name)).features
         np.testing.assert_allclose(found, fresh(cfg, name).features, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_of_a_sample_serve_the_whole(cfg):
-    embed(listed(cfg, limit=5), layer(cfg, "layer1"))
-    made = embed(listed(cfg), layer(cfg, "layer1"))
+    embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
+    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
     assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (5, 7)
     np.testing.assert_allclose(made.features, fresh(cfg, "layer1").features, atol=1e-6)
 
@@ -210,7 +201,7 @@ def test_rows_of_a_sample_serve_the_whole(cfg):
 def test_all_rows_may_be_copied(cfg, gallery, monkeypatch):
     whole = embed(gallery, layer(cfg, "layer1")).features
     forbid_embedding(monkeypatch)
-    made = embed(listed(cfg, limit=5), layer(cfg, "layer1"))
+    made = embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
     assert made.facts["copied_rows"] == 5 and "embedded_rows" not in made.facts
     rows = [gallery.files.index(file) for file in made.gallery.files]
     np.testing.assert_array_equal(made.features, whole[rows])
@@ -220,7 +211,7 @@ def test_copies_of_an_image_are_copied_too(cfg, gallery):
     embed(gallery, layer(cfg, "layer1"))
     folder = Path(cfg.data.images)
     shutil.copy(folder / "ada/0.png", folder / "ada/copy.png")
-    made = embed(listed(cfg), layer(cfg, "layer1"))
+    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
     assert made.facts["copied_rows"] == 13
     assert np.array_equal(made.features[0], made.features[made.gallery.files.index("ada/copy.png")])
 
@@ -236,23 +227,23 @@ def test_rows_of_other_options_are_not_copied(cfg, gallery, other):
     else:
         embed(gallery, changed(options, "backbone", **other))
     add_images(cfg)
-    made = embed(listed(cfg), layer(cfg, "layer1"))
+    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
     assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (0, 14)
 
 
 def test_images_that_could_not_be_read_are_tried_again(cfg, gallery):
     Path(cfg.data.images, "ada/0.png").write_text("no image")
-    embed(listed(cfg), layer(cfg, "layer1"))
+    embed(list_gallery(cfg), layer(cfg, "layer1"))
     shutil.copy(Path(cfg.data.images, "ada/1.png"), Path(cfg.data.images, "ada/0.png"))
-    made = embed(listed(cfg), layer(cfg, "layer1"))
+    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
     assert (made.facts["copied_rows"], made.facts["skipped"]) == (12, 0)
 
 
 def test_a_reused_folder_still_tells_what_was_left_out(cfg, caplog):
     Path(cfg.data.images, "ada/0.png").write_text("no image")
-    embed(listed(cfg), layer(cfg, "layer1"))
+    embed(list_gallery(cfg), layer(cfg, "layer1"))
     caplog.clear()
-    assert embed(listed(cfg), layer(cfg, "layer1")).facts["skipped"] == 1
+    assert embed(list_gallery(cfg), layer(cfg, "layer1")).facts["skipped"] == 1
     assert "1 images could not be read then: " in caplog.text
 
 
@@ -262,5 +253,5 @@ def test_a_folder_of_images_given_twice_is_one(cfg, gallery):
     other = Path(cfg.outputs).parent / "moved"
     shutil.copytree(cfg.data.images, other)
     moved = replace(cfg, data=Folder(images=str(other)))
-    made = embed(listed(moved), layer(moved, "layer1"))
+    made = embed(list_gallery(moved), layer(moved, "layer1"))
     assert made.facts["copied_rows"] == 12

@@ -101,7 +101,7 @@ def test_timm_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "timm/resnet10t"}, "weights=IMAGENET1K_V2 is neither pretrained nor random"),
+        ({"name": "timm/resnet10t"}, "weights=IMAGENET1K_V2 is neither pretrained, random nor an"),
         ({"weights": "pretrained"}, "weights=pretrained is neither IMAGENET1K_V1, IMAGENET1K_V2"),
     ],
 )
@@ -112,5 +112,5 @@ def test_weights_of_the_other_library_are_refused(options, message):
 
 def test_without_timm_its_extra_is_named(monkeypatch):
     monkeypatch.setattr("src.config.schema.find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"needs timm, the extra of that name: pip install -e"):
+    with pytest.raises(UserError, match=r"needs the optional dependency timm: pip install -e"):
         Backbone(name="timm/resnet10t", weights="random")

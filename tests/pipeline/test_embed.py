@@ -19,35 +19,29 @@ from torchvision import models, transforms
 from src.config import Config
 from src.config.enums import Accelerator, Precision
 from src.embedding.backbone import BackboneModule
+from src.embedding.callbacks import ExitOnSigterm
 from src.embedding.dataset import Batch, GalleryDataModule, collate
-from src.embedding.unfinished import DoneRows, create_rows
-from src.embedding.writer import RowWriter
+from src.embedding.row_files import DoneRows, create_rows
+from src.embedding.writer import RowWriter, open_writer
 from src.errors import UserError
 from src.gallery import Gallery
-from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
+from tests.support.embedding import MEAN, STD, list_gallery
 from tests.support.options import changed
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 pytestmark = pytest.mark.usefixtures("small_squares")
 
 
 @pytest.fixture
 def gallery(cfg: Config) -> Gallery:
-    return listed(cfg)
-
-
-def listed(cfg: Config) -> Gallery:
-    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
+    return list_gallery(cfg)
 
 
 def spoil(cfg: Config, *files: str) -> Gallery:
     """The gallery, after these files became no images."""
     for file in files:
         Path(cfg.data.images, file).write_text("no image")
-    return listed(cfg)
+    return list_gallery(cfg)
 
 
 @cache
@@ -100,7 +94,7 @@ def test_batches_may_arrive_in_any_order(
 def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
     rows = torch.arange(12.0).reshape(4, 3)
     create_rows(tmp_path, 4, {"a": 3, "b": 1})
-    with RowWriter(tmp_path, ["a", "b"], list("abcd"), 4) as writer:
+    with open_writer(tmp_path, ["a", "b"], list("abcd")) as writer:
         for batch in (Batch(rows, [3, 0, 1], []), Batch(rows, [], [(2, "why")])):
             values = rows[batch.rows]
             both = [values, values[:, :1]]
@@ -113,11 +107,11 @@ def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
 
 
 def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
-    DoneRows(tmp_path).add([0, 1], [(2, "why")])
+    DoneRows(tmp_path).append([0, 1], [(2, "why")])
     with (tmp_path / "done-0.jsonl").open("a") as file:
         file.write('{"rows": [3, 4')
-    DoneRows(tmp_path, 1).add([5], [])
-    DoneRows(tmp_path, 0).add([6], [])
+    DoneRows(tmp_path, 1).append([5], [])
+    DoneRows(tmp_path, 0).append([6], [])
     assert DoneRows(tmp_path).rows == {0, 1, 2, 5, 6}
 
 
@@ -129,7 +123,7 @@ def test_unreadable_images_shift_no_row(cfg: Config, caplog: pytest.LogCaptureFi
     assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
     np.testing.assert_allclose(made.features, reference(made.gallery), rtol=1e-5, atol=1e-5)
     assert (made.facts["images"], made.facts["skipped"]) == (9, 3)
-    assert "3 images cannot be read and are left out" in caplog.text
+    assert "3 images cannot be read and are skipped: see skipped.csv" in caplog.text
 
 
 def test_unreadable_images_are_listed(cfg: Config) -> None:
@@ -147,7 +141,7 @@ def test_unreadable_images_are_listed(cfg: Config) -> None:
 def test_odd_names_are_kept(cfg: Config) -> None:
     odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
     shutil.copy(Path(cfg.data.images, "ada/0.png"), Path(cfg.data.images, odd))
-    made = embed(listed(cfg), cfg)
+    made = embed(list_gallery(cfg), cfg)
     assert odd in made.gallery.files
     assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
 
@@ -183,14 +177,14 @@ def test_a_device_that_is_not_there_is_refused(
 ) -> None:
     if there:
         pytest.skip(f"this machine has {accelerator.name}")
-    message = f"trainer.accelerator={accelerator.name}: torch .* finds no such device here; auto"
+    message = f"trainer.accelerator={accelerator.name}: torch .* finds no such device; use auto"
     with pytest.raises(UserError, match=message):
         embed(gallery, changed(cfg, "trainer", accelerator=accelerator))
 
 
 def test_halves_are_refused_where_lightning_would_compute_otherwise(cfg, gallery):
     halves = changed(cfg, "trainer", precision=Precision["16-mixed"])
-    with pytest.raises(UserError, match="16-mixed is for a GPU; on a CPU take bf16-mixed"):
+    with pytest.raises(UserError, match="16-mixed needs a GPU; use bf16-mixed on a CPU"):
         embed(gallery, halves)
     assert not Path(cfg.outputs, "embeddings").exists()
 
@@ -259,10 +253,9 @@ def test_sigterm_is_handled_as_before_after_embedding(cfg, gallery, error, monke
         signal.signal(signal.SIGTERM, original)
 
 
-def test_the_writer_itself_puts_the_handler_back(tmp_path):
-    create_rows(tmp_path, 4, {"a": 2})
+def test_the_callback_itself_restores_the_handler():
     original = signal.getsignal(signal.SIGTERM)
-    with RowWriter(tmp_path, ["a"], list("abcd"), 4) as writer:
-        writer.on_predict_start()
+    with ExitOnSigterm() as callback:
+        callback.on_predict_start()
         assert signal.getsignal(signal.SIGTERM) is not original
     assert signal.getsignal(signal.SIGTERM) is original

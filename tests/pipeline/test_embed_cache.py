@@ -1,4 +1,4 @@
-"""Where src/embed.py keeps its rows: what is used again, what is made anew, what is left behind."""
+"""The cache of embeddings: which rows are reused, which are computed again, which files remain."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ import pytest
 import yaml
 from torch import Tensor
 
-import src.embedding.extraction
+import src.embedding.unfinished
 import src.embedding.writer
 import src.runtime.devices
 from src.config import Config
@@ -26,8 +26,8 @@ from src.embedding.backbone import BackboneModule
 from src.embedding.dataset import Batch
 from src.errors import UserError
 from src.gallery import Gallery
-from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
+from tests.support.embedding import forbid_embedding, list_gallery
 from tests.support.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
@@ -35,15 +35,7 @@ pytestmark = pytest.mark.usefixtures("small_squares")
 
 @pytest.fixture
 def gallery(cfg: Config) -> Gallery:
-    return listed(cfg)
-
-
-def listed(cfg: Config) -> Gallery:
-    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
-
-
-def forbid_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: pytest.fail("embedded again"))
+    return list_gallery(cfg)
 
 
 def fail_at_row_5(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
@@ -70,10 +62,10 @@ def test_a_second_call_embeds_nothing(
 ) -> None:
     caplog.set_level("INFO")
     first = embed(gallery, cfg)
-    assert "nothing to do" not in caplog.text
+    assert "using cached features" not in caplog.text
     forbid_embedding(monkeypatch)
     second = embed(gallery, cfg)
-    assert f"nothing to do, the rows are in {first.folder}" in caplog.text
+    assert f"using cached features in {first.folder}" in caplog.text
     assert np.array_equal(first.features, second.features)
     assert second.facts["reused_embeddings"] > first.facts["reused_embeddings"]
 
@@ -102,7 +94,7 @@ def test_whatever_makes_other_rows_makes_another_folder(cfg: Config, gallery: Ga
 def test_another_image_makes_another_folder(cfg: Config, gallery: Gallery) -> None:
     first = embed(gallery, cfg)
     shutil.copy(Path(cfg.data.images, "ada/0.png"), Path(cfg.data.images, "ada/1.png"))
-    second = embed(listed(cfg), cfg)
+    second = embed(list_gallery(cfg), cfg)
     assert first.folder.parent.parent == second.folder.parent.parent
     assert first.folder != second.folder
     assert (first.features != second.features).any(1).nonzero()[0].tolist() == [1]
@@ -110,7 +102,7 @@ def test_another_image_makes_another_folder(cfg: Config, gallery: Gallery) -> No
 
 def test_labels_and_batches_do_not_count(embedded: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     forbid_embedding(monkeypatch)
-    gallery = listed(embedded)
+    gallery = list_gallery(embedded)
     folder = embed(gallery, embedded).folder
     labeled = replace(gallery, works=gallery.works.assign(artist="other", style="new"))
     made = embed(labeled, changed(embedded, "data", batch_size=5))
@@ -121,34 +113,45 @@ def test_labels_and_batches_do_not_count(embedded: Config, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda made: {**made, "layer": "layer9"}, "made with layer=layer9, wanted is layer1: del"),
-        (lambda made: {**made, "own": 1}, "made with own=1, wanted is None: delete that folder"),
-        (lambda made: made | {"pooling": "max"}, "made with pooling=max, wanted is avg"),
-        (lambda made: None, "made with .*=None, wanted is"),
+        (
+            lambda made: {**made, "layer": "layer9"},
+            "made with layer=layer9, but this run has layer=layer1: del",
+        ),
+        (
+            lambda made: {**made, "own": 1},
+            "made with own=1, but this run has own=None: delete that folder",
+        ),
+        (
+            lambda made: made | {"pooling": "max"},
+            "made with pooling=max, but this run has pooling=avg",
+        ),
+        (lambda made: None, "made with .*=None, but this run has"),
     ],
 )
 def test_options_edited_by_hand_are_refused(embedded: Config, edit: Any, message: str) -> None:
-    path = embed(listed(embedded), embedded).folder / "options.yaml"
+    path = embed(list_gallery(embedded), embedded).folder / "options.yaml"
     path.write_text(yaml.safe_dump(edit(yaml.safe_load(path.read_text()))))
     with pytest.raises(UserError, match=message):
-        embed(listed(embedded), embedded)
+        embed(list_gallery(embedded), embedded)
 
 
 def test_a_folder_without_options_is_refused(embedded: Config) -> None:
-    (embed(listed(embedded), embedded).folder / "options.yaml").unlink()
-    with pytest.raises(UserError, match="has no options.yaml: is backbone.layer right"):
-        embed(listed(embedded), embedded)
+    (embed(list_gallery(embedded), embedded).folder / "options.yaml").unlink()
+    with pytest.raises(
+        UserError, match="has no options.yaml: check backbone.layer=layer1, or delete that folder"
+    ):
+        embed(list_gallery(embedded), embedded)
 
 
 def test_rows_without_names_are_refused(embedded: Config) -> None:
-    names = embed(listed(embedded), embedded).folder / "image_names.npy"
+    names = embed(list_gallery(embedded), embedded).folder / "image_names.npy"
     np.save(names, np.load(names)[1:])
     with pytest.raises(UserError, match="holds 12 rows for 11 images: delete that folder"):
-        embed(listed(embedded), embedded)
+        embed(list_gallery(embedded), embedded)
 
 
 def test_a_folder_says_what_made_it(embedded: Config) -> None:
-    made = embed(listed(embedded), embedded)
+    made = embed(list_gallery(embedded), embedded)
     options = yaml.safe_load((made.folder / "options.yaml").read_text())
     images = options.pop("images")
     assert len(images) == 64
@@ -185,7 +188,7 @@ def test_no_other_file_is_written(
 def test_what_was_stopped_in_the_middle_goes_on(
     cfg: Config,
     gallery: Gallery,
-    embedded_once: Path,
+    shared_embeddings: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
 ) -> None:
@@ -198,7 +201,7 @@ def test_what_was_stopped_in_the_middle_goes_on(
     made = embed(gallery, cfg)
     assert (made.facts["resumed_rows"], made.facts["embedded_rows"]) == (5, 7)
     assert folders(cfg) == ["layer1"]
-    (whole,) = embedded_once.glob("embeddings/*/*/layer1/features.npy")
+    (whole,) = shared_embeddings.glob("embeddings/*/*/layer1/features.npy")
     np.testing.assert_array_equal(made.features.view("i4"), np.load(whole).view("i4"))
 
 
@@ -224,21 +227,21 @@ def test_rows_of_a_stopped_pass_that_cannot_go_on_are_copied(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     (gallery.root / gallery.files[2]).write_text("no image")
-    stopped_at_row_5(cfg, listed(cfg), monkeypatch)
+    stopped_at_row_5(cfg, list_gallery(cfg), monkeypatch)
     expected = 8
     if other == "device":
-        monkeypatch.setattr(src.runtime.devices, "name_of", lambda _: "another")
+        monkeypatch.setattr(src.runtime.devices, "processor_name", lambda *_, **__: "another")
     elif other == "batch size":
         cfg = changed(cfg, "data", batch_size=3)
     else:
         shutil.copy(gallery.root / gallery.files[11], gallery.root / "ada/1b.png")
         expected = 9
-    made = embed(listed(cfg), cfg)
+    made = embed(list_gallery(cfg), cfg)
     assert (made.facts["resumed_rows"], made.facts["copied_rows"]) == (0, 4)
     assert made.facts["embedded_rows"] == expected
     left = [name for name in folders(cfg) if name.endswith(".part")]
     assert len(left) == (other == "gallery")  # that of another gallery is not this one's
-    whole = embed(listed(cfg), replace(cfg, outputs=f"{cfg.outputs}-whole"))
+    whole = embed(list_gallery(cfg), replace(cfg, outputs=f"{cfg.outputs}-whole"))
     np.testing.assert_allclose(made.features, whole.features, rtol=1e-5, atol=1e-6)
 
 
@@ -263,7 +266,9 @@ def test_rows_are_never_published_unless_all_are_there(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: None)
-    with pytest.raises(UserError, match="lacks rows that other processes have made: start again"):
+    with pytest.raises(
+        UserError, match="lacks rows that other processes have written: run the same"
+    ):
         embed(gallery, cfg)
 
 
@@ -311,7 +316,7 @@ def test_unreadable_images_of_a_stopped_pass_are_known(
     batches = replace(changed(cfg, "data", batch_size=1), outputs=f"{cfg.outputs}-whole")
     whole = embed(gallery, batches).features
     (gallery.root / gallery.files[2]).write_text("no image")
-    gallery = listed(cfg)
+    gallery = list_gallery(cfg)
     stopped_at_row_5(cfg, gallery, monkeypatch)
     made = embed(gallery, cfg)
     assert (made.facts["resumed_rows"], made.facts["skipped"]) == (5, 1)
@@ -323,7 +328,7 @@ def test_finishing_may_be_stopped_anywhere(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     (gallery.root / gallery.files[2]).write_text("no image")
-    gallery, both = listed(cfg), changed(cfg, "backbone", layers=["layer1", "layer2"])
+    gallery, both = list_gallery(cfg), changed(cfg, "backbone", layers=["layer1", "layer2"])
     left = [times]
 
     def then_stop(act: Callable[..., Any]) -> Callable[..., Any]:
@@ -337,7 +342,7 @@ def test_finishing_may_be_stopped_anywhere(
 
     with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
         broken.setattr(
-            src.embedding.extraction, "keep_rows", then_stop(src.embedding.extraction.keep_rows)
+            src.embedding.unfinished, "select_rows", then_stop(src.embedding.unfinished.select_rows)
         )
         broken.setattr(yaml, "safe_dump", then_stop(yaml.safe_dump))
         broken.setattr(Path, "rename", then_stop(Path.rename))

@@ -19,17 +19,15 @@ from src.config import Config
 from src.embedding import writer
 from src.embedding.cache import Embeddings
 from src.embedding.dataset import Batch
-from src.embedding.unfinished import FEATURES, DoneRows
+from src.embedding.row_files import FEATURES, DoneRows
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
 from tests.support.options import changed
-from tests.support.processes import (  # noqa: F401
+from tests.support.processes import (
     Fork,
     Point,
     announce,
-    as_command,
-    forked_children,
-    started_server,
+    run_module,
 )
 
 IMAGES, BATCH, FLUSH = 60, 2, 3  # a flush after every third batch
@@ -61,7 +59,7 @@ def run_to_be_stopped(images: str, outputs: str) -> None:
     words = ["data=folder", f"data.images={images}", f"outputs={outputs}", "tracking=off"]
     words += ["backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1"]
     words += ["data.batch_size=1", "data.workers=0", "similarity.top_k=3"]
-    as_command("src.run", words, dict(os.environ))
+    run_module("src.run", words, dict(os.environ))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -73,7 +71,7 @@ def test_a_stopped_run_ends_at_once_and_goes_on(
     code: int,
 ) -> None:
     process = fork(run_to_be_stopped, str(paintings), str(tmp_path))
-    assert process.announced() == [0]
+    assert process.wait_for_announcement() == [0]
     process.send_signal(number)
     printed, _ = process.communicate(timeout=10)
     assert process.returncode == code, printed
@@ -88,7 +86,9 @@ def made(cfg: Config) -> Embeddings:
     gallery = folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            src.pipeline.embed, "transform", lambda *a: replace(full(*a), size=32, crop_from=36)
+            src.pipeline.embed,
+            "transform",
+            lambda *a: replace(full(*a), size=32, resize_before_crop=36),
         )
         return embed(gallery, cfg)
 
@@ -158,7 +158,7 @@ def test_kills_at_announced_points_change_no_bit(
     many = changed(changed(cfg, "data", **options), "backbone", layer=LAYERS[1], layers=LAYERS)
     told, there, kills = tmp_path / "told", [0], points(seed)[::every]
     for point in kills:
-        fork(embed_to_be_killed, many, told, point).killed()
+        fork(embed_to_be_killed, many, told, point).kill_at_announcement()
         parts = list(Path(many.outputs).glob("embeddings/*/*/*.part"))
         there.append(len(DoneRows(parts[0]).rows) if parts else 0)
     assert there == sorted(there)  # nothing is ever lost
