@@ -1,4 +1,4 @@
-"""From images to rows of features: models, pooling, transforms, extraction, and the cache on disk.
+"""From images to feature rows: models, pooling, transforms, extraction, and the cache on disk.
 
 Imports gallery, runtime and below, no similarity. Imported by pipeline.
 """

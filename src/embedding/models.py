@@ -1,4 +1,4 @@
-"""The networks: torchvision's and timm's, their weights, and what those expect of an image."""
+"""Networks of torchvision and timm, their weights, and the preprocessing that these expect."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -16,9 +16,9 @@ from src.io.files import sha256
 
 
 def pretrained(backbone: schema.Backbone) -> WeightsEnum:
-    """torchvision's entry for the weights; for random ones or a file, the model's first entry.
+    """Return torchvision's entry for the weights; for random ones or a file, the first entry.
 
-    Raises UserError when the model has no such weights.
+    Raises UserError if the model has no such weights.
     """
     entries = list(models.get_model_weights(backbone.name))
     if backbone.weights == "random" or backbone.path:
@@ -33,7 +33,7 @@ def pretrained(backbone: schema.Backbone) -> WeightsEnum:
 
 
 def preset_of(backbone: schema.Backbone) -> Preset:
-    """What the weights expect of an image, by the library that has them. Raises UserError."""
+    """Return the preprocessing that the weights expect. Raises UserError for an unknown model."""
     return _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
 
 
@@ -57,7 +57,7 @@ def _of_timm(backbone: schema.Backbone) -> Preset:
         preset = timm.models.get_pretrained_cfg(_timm_name(backbone))
     except RuntimeError as error:  # an unknown tag
         raise UserError(f"backbone.name={backbone.name}: {error}") from error
-    assert preset is not None  # where there is no tag, that of the model without one
+    assert preset is not None  # timm has one for a name without a tag too
     size = preset.input_size[-1]
     return Preset(
         size=size,
@@ -69,27 +69,30 @@ def _of_timm(backbone: schema.Backbone) -> Preset:
 
 
 def _timm_name(backbone: schema.Backbone) -> str:
-    """The model's name within timm. Raises UserError when there is none."""
+    """Return the model's name within timm. Raises UserError if timm has no such model."""
     import timm
 
     name = backbone.name.removeprefix("timm/")
     if not timm.is_model(name):
         raise UserError(
-            f"backbone.name={backbone.name} is no model of timm {timm.__version__}"
+            f"backbone.name={backbone.name} is not a model of timm {timm.__version__}"
             f"{did_you_mean(name, timm.list_models())}"
         )
     return name
 
 
 def load_network(backbone: schema.Backbone, seed: int) -> nn.Module:
-    """The network with its weights, on the CPU. Raises UserError."""
+    """Return the network with its weights, on the CPU; seed is that of random weights.
+
+    Raises UserError if weights cannot be downloaded, or if a file does not fit the network.
+    """
     if backbone.weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return _build(backbone)
     if backbone.path:
         network = _build(backbone)
-        _load_file(network, backbone.path)
+        _load_file(network, backbone.path, backbone.name)
         return network
     return _timm_pretrained(backbone) if backbone.in_timm else _torchvision_pretrained(backbone)
 
@@ -102,42 +105,48 @@ def _build(backbone: schema.Backbone) -> nn.Module:
     return timm.create_model(_timm_name(backbone))
 
 
-def _load_file(network: nn.Module, path: Path) -> None:
+def _load_file(network: nn.Module, path: Path, name: str) -> None:
+    """Load a state dict into the network called name. Raises UserError if it does not fit."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         missing, unexpected = network.load_state_dict(state, strict=False)
-    except Exception as error:  # a file that is no checkpoint makes the unpickler raise anything
-        first = " ".join(str(error).split(". ")[0].split())[:200]
+    except Exception as error:  # the unpickler raises anything for a file of another kind
+        reason = " ".join(str(error).split(". ")[0].split())[:200]
         raise UserError(
-            f"backbone.weights={path} is no state dict for {type(network).__name__}: {first}"
+            f"backbone.weights={path} is not a state dict for {type(network).__name__}: {reason}"
         ) from error
-    for what, keys in (("lacks", missing), ("has, and the model has not,", unexpected)):
+    for problem, keys in (("lacks the keys", missing), ("has unexpected keys", unexpected)):
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise UserError(
-                f"backbone.weights={path} {what} {', '.join(keys[:3])}{more}: is"
-                " backbone.name right?"
+                f"backbone.weights={path} {problem} {', '.join(keys[:3])}{more}: check"
+                f" backbone.name={name}"
             )
 
 
 def _torchvision_pretrained(backbone: schema.Backbone) -> nn.Module:
-    """torchvision's own weights, fetched once; the checksum stands in the file's name."""
+    """Return the network with torchvision's weights, which are downloaded once.
+
+    The name of the file holds its checksum, which is verified.
+    """
     entry = pretrained(backbone)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
     if cached.exists() and not sha256(cached).startswith(cached.stem.split("-")[-1]):
-        raise UserError(f"{cached} is damaged (its checksum is another): delete it and start again")
+        raise UserError(
+            f"{cached} is damaged (its checksum differs): delete it and run the same command again"
+        )
     try:
         return cast(nn.Module, models.get_model(backbone.name, weights=entry))
     except (OSError, HTTPException, RuntimeError) as error:
         raise UserError(
-            f"backbone.weights={backbone.weights} could not be fetched ({error}): put"
-            f" {cached.name} from {entry.url} at {cached}, or set backbone.weights=<path of a state"
-            " dict>, or backbone.weights=random"
+            f"backbone.weights={backbone.weights} could not be downloaded ({error}): save"
+            f" {entry.url} as {cached}, or set backbone.weights=<path of a state dict>, or"
+            " backbone.weights=random"
         ) from error
 
 
 def _timm_pretrained(backbone: schema.Backbone) -> nn.Module:
-    """timm's own weights, fetched once from the Hugging Face hub or the address timm knows."""
+    """Return the network with timm's weights, which timm downloads once."""
     import timm
 
     name = _timm_name(backbone)
@@ -146,6 +155,6 @@ def _timm_pretrained(backbone: schema.Backbone) -> nn.Module:
     except (OSError, HTTPException, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"backbone.weights=pretrained of {backbone.name} could not be fetched ({reason}): set"
-            " backbone.weights=<path of a state dict>, or backbone.weights=random"
+            f"backbone.weights=pretrained of {backbone.name} could not be downloaded ({reason}):"
+            " set backbone.weights=<path of a state dict>, or backbone.weights=random"
         ) from error

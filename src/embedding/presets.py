@@ -1,7 +1,7 @@
-"""What a network's weights expect of an image. No torch.
+"""Presets of pretrained weights, cached beside the embeddings. Imports no torch.
 
-It takes torchvision or timm to tell, which take seconds to import; so it is kept beside the
-embeddings, and a run whose rows are cached imports neither.
+Only torchvision and timm know them, which take seconds to import; with the cache, a run whose rows
+are cached imports neither.
 """
 
 import json
@@ -16,7 +16,7 @@ from src.io.files import atomic_write, folder_lock, sha256
 
 
 def cached_preset(backbone: Backbone, folder: Path) -> Preset:
-    """Return the preset of these weights; it is computed once, and kept in folder."""
+    """Return the preset of the weights, from a JSON file in folder, which is written if missing."""
     path = folder / f"{_key(backbone)}.json"
     return _read(path) or _compute(backbone, path)
 
@@ -31,16 +31,16 @@ def _compute(backbone: Backbone, path: Path) -> Preset:
 
 
 def _key(backbone: Backbone) -> str:
-    """A file name: the library, its version, the model and its weights."""
+    """Return a file name of the library, its version, the model and its weights."""
     library = "timm" if backbone.in_timm else "torchvision"
-    name = re.sub(r"[^\w.-]", lambda odd: f"%{ord(odd[0]):x}", backbone.name)
-    # a state dict is prepared for as the model's first weights are
+    name = re.sub(r"[^\w.-]", lambda letter: f"%{ord(letter[0]):x}", backbone.name)
+    # random weights and state dicts expect what the model's first weights do
     weights = "first" if backbone.weights == "random" or backbone.path else backbone.weights
     return f"{library}-{version(library)}-{name}-{weights}"
 
 
 def _read(path: Path) -> Preset | None:
-    """None where there is no such file, or a damaged one: it can always be computed."""
+    """Return the preset in a file, None if the file is missing or damaged."""
     try:
         values = json.loads(path.read_text())
         tuples = {name: tuple(values[name]) for name in ("mean", "std", "stages")}
@@ -50,7 +50,7 @@ def _read(path: Path) -> Preset | None:
 
 
 def weights_id(backbone: Backbone, seed: int) -> str:
-    """What tells these weights from any others: a name, a seed or a checksum."""
+    """Return what identifies the weights: their name, a seed or a checksum."""
     if backbone.weights == "random":
         return f"random (seed {seed})"
     if backbone.path:

@@ -13,6 +13,7 @@ from src.embedding.transforms import Transform
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.io.images import load_rgb
+from tests.support.embedding import MEAN, STD
 
 SQUASH = Transform(Resize.squash, 32, 40, None, MEAN, STD)
 CROP, PAD = replace(SQUASH, resize=Resize.crop), replace(SQUASH, resize=Resize.pad)

@@ -80,7 +80,7 @@ def test_timm_weights_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("timm/resnet10x", "timm/resnet10x is no model of timm .*; did you mean .*resnet10t"),
+        ("timm/resnet10x", "timm/resnet10x is not a model of timm .*; did you mean .*resnet10t"),
         ("timm/resnet10t.nothing", "Invalid pretrained tag"),
     ],
 )
@@ -94,7 +94,9 @@ def test_timm_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
         raise OSError("no way")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(UserError, match="could not be fetched .no way.: set backbone.weights=<pa"):
+    with pytest.raises(
+        UserError, match="could not be downloaded .no way.: set backbone.weights=<pa"
+    ):
         load_network(Backbone(name="timm/resnet10t", weights="pretrained"), 0)
 
 

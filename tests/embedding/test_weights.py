@@ -1,4 +1,4 @@
-"""The weights of src/network.py: from a file, from torchvision, and what identifies them."""
+"""Weights: from a file, from torchvision, and what identifies them."""
 
 import hashlib
 import threading
@@ -101,16 +101,17 @@ def test_weights_from_a_file(own: Backbone, built: nn.Module, dtype: torch.dtype
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"conv.weight": torch.zeros(2, 3, 1, 1)}, "own.pth lacks conv.bias: is backbone.name"),
-        ({}, "own.pth lacks conv.weight, conv.bias: is"),
+        ({"conv.weight": torch.zeros(2, 3, 1, 1)},
+         "own.pth lacks the keys conv.bias: check backbone.name=resnet50"),
+        ({}, "own.pth lacks the keys conv.weight, conv.bias: check"),
         (tiny().state_dict() | {"abcd"[n]: torch.zeros(1) for n in range(4)},
-         "own.pth has, and the model has not, a, b, c and 1 more: is backbone.name right"),
+         "own.pth has unexpected keys a, b, c and 1 more: check backbone.name=resnet50"),
         (tiny().state_dict() | {"conv.bias": torch.zeros(3)}, "size mismatch for conv.bias"),
-        ({"state_dict": tiny().state_dict()}, "own.pth lacks conv.weight, conv.bias"),
-        ({1: torch.zeros(1)}, "own.pth is no state dict for Sequential"),
-        ([1, 2], "no state dict for Sequential: Expected state_dict to be dict-like"),
-        (torch.zeros(2), "no state dict for Sequential: Expected state_dict to be dict-like"),
-        (tiny(), "no state dict for Sequential: Weights only load failed"),
+        ({"state_dict": tiny().state_dict()}, "own.pth lacks the keys conv.weight, conv.bias"),
+        ({1: torch.zeros(1)}, "own.pth is not a state dict for Sequential"),
+        ([1, 2], "not a state dict for Sequential: Expected state_dict to be dict-like"),
+        (torch.zeros(2), "not a state dict for Sequential: Expected state_dict to be dict-like"),
+        (tiny(), "not a state dict for Sequential: Weights only load failed"),
     ],
 )  # fmt: skip
 def test_a_file_of_other_weights_is_refused(own: Backbone, state: object, message: str) -> None:
@@ -121,7 +122,7 @@ def test_a_file_of_other_weights_is_refused(own: Backbone, state: object, messag
 @pytest.mark.parametrize("content", [b"", b"<html>", b"PK\3\4", b"\xb0\xff", b"\x80\2h\x82."])
 def test_a_file_that_is_no_checkpoint_is_refused(own: Backbone, content: bytes) -> None:
     Path(own.weights).write_bytes(content)
-    assert "own.pth is no state dict for Sequential: " in refused(own)
+    assert "own.pth is not a state dict for Sequential: " in refused(own)
 
 
 @torch.inference_mode()
@@ -141,10 +142,8 @@ def test_weights_that_a_model_lacks_are_refused_with_those_it_has() -> None:
 @pytest.mark.usefixtures("offline")
 def test_a_failed_download_says_what_to_do(hub: Path) -> None:
     message = refused(PUBLISHED)
-    assert "IMAGENET1K_V1 could not be fetched (<urlopen error no way>)" in message
-    assert (
-        f"put {FILE} from https://download.pytorch.org/models/{FILE} at {hub / FILE}, " in message
-    )
+    assert "IMAGENET1K_V1 could not be downloaded (<urlopen error no way>)" in message
+    assert f"save https://download.pytorch.org/models/{FILE} as {hub / FILE}, " in message
     assert message.endswith("<path of a state dict>, or backbone.weights=random")
     assert list(hub.iterdir()) == []
 
@@ -154,7 +153,7 @@ def test_a_damaged_download_is_refused(hub: Path) -> None:
     (hub / FILE).write_bytes(b"half a file")
     message = refused(PUBLISHED)
     assert f"{hub / FILE} is damaged" in message
-    assert message.endswith("delete it and start again")
+    assert message.endswith("delete it and run the same command again")
 
 
 def serve(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, checksum: str = "") -> Path:
@@ -183,7 +182,7 @@ def test_a_download_with_another_checksum_is_refused(
     tmp_path: Path, hub: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(tmp_path, server, monkeypatch, "0badc0de")
-    assert 'not be fetched (invalid hash value (expected "0badc0de"' in refused(PUBLISHED)
+    assert 'not be downloaded (invalid hash value (expected "0badc0de"' in refused(PUBLISHED)
     assert list(hub.iterdir()) == []
 
 
@@ -191,7 +190,9 @@ def test_a_file_that_the_server_lacks_is_an_error(
     tmp_path: Path, hub: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(tmp_path, server, monkeypatch).unlink()
-    with pytest.raises(UserError, match="not be fetched .HTTP Error 404: File not found") as caught:
+    with pytest.raises(
+        UserError, match="not be downloaded .HTTP Error 404: File not found"
+    ) as caught:
         load_network(PUBLISHED, 0)
     assert isinstance(caught.value.__cause__, HTTPError)
     caught.value.__cause__.close()  # else its socket warns whenever it is collected
