@@ -1,6 +1,6 @@
 """Review runs in TensorBoard:  python -m src.dashboard [FOLDER] [--port 6006]
 
-FOLDER is a run or holds runs, a sweep's for example; without one, all that is in outputs.
+FOLDER is a run or holds runs, such as those of a sweep; the default is all runs of outputs.
 """
 
 import argparse
@@ -15,19 +15,20 @@ from src.leaderboard.runs import read_runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C; the exit code."""
+    """Serve until Ctrl-C; return the exit code."""
     parser = argparse.ArgumentParser("python -m src.dashboard", description="Review runs.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"))
-    parser.add_argument("--port", type=int, default=6006, help="on this machine alone")
+    parser.add_argument("--port", type=int, default=6006, help="on localhost")
     options = parser.parse_args(arguments)
     try:
-        board = compare(read_runs([options.folder]), None)
-        shown = write_columns(board, options.folder)
+        comparison = compare(read_runs([options.folder]), None)
+        count = write_columns(comparison, options.folder)
     except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{shown} of {len(board.runs)} runs of {options.folder} are in TensorBoard's files")
-    from tensorboard import default, program  # takes seconds
+    total = len(comparison.runs)
+    print(f"{count} of {total} runs of {options.folder} have TensorBoard's files")
+    from tensorboard import default, program  # takes seconds to import
 
     server = program.TensorBoard(default.get_plugins())
     server.configure(

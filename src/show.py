@@ -1,4 +1,4 @@
-"""Look at results.
+"""Show results as pictures.
 
 python -m src.show [PAINTING] [--run FOLDER]     a painting and its neighbors
 python -m src.show gallery [FOLDER]              a contact sheet of a gallery or a folder of images
@@ -23,25 +23,21 @@ from src.gallery.folder import list_images
 from src.gallery.gallery import with_file_facts
 from src.io.files import atomic_write
 from src.io.images import Unreadable, load_rgb
+from src.io.outputs import Outputs
 from src.reporting import contact_sheets
-from src.reporting.run_folder import gallery_of
+from src.reporting.run_folder import NEIGHBORS, RunFolder
 from src.runtime.progress import progress
 
-THUMBNAILS = 60  # on a gallery's contact sheet
+THUMBNAILS = 60  # on the contact sheet of a gallery
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make one picture, print where it is, open it on a desktop; the exit code."""
+    """Write one picture, print its path, open it on a desktop; return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options = parse(words)
         picture = (show_gallery if words[:1] == ["gallery"] else show_painting)(options)
-    except (
-        UserError,
-        OSError,
-        EOFError,
-        ValueError,
-    ) as error:  # the files may have been deleted or damaged
+    except (UserError, OSError, EOFError, ValueError) as error:  # damaged files raise the last two
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"wrote {picture}")
@@ -52,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """The options of either form."""
+    """Parse the options of either form."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs are")
-    common.add_argument("--out", type=Path, help="the picture's name; default: in outputs")
-    common.add_argument("--seed", type=seed, help="of the random choice; default: a new one")
+    common.add_argument(
+        "--outputs", type=Path, default=Path("outputs"), help="folder of all results"
+    )
+    common.add_argument("--out", type=Path, help="file of the picture; default: in outputs")
+    common.add_argument("--seed", type=seed, help="of the random choice; default: a random one")
     common.add_argument("--no-open", action="store_true", help="do not open the picture")
     if words[:1] == ["gallery"]:
         parser = argparse.ArgumentParser("python -m src.show gallery", parents=[common])
@@ -69,48 +67,49 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def seed(text: str) -> int:
-    """A number from 0 up. argparse turns the ValueError into its own message."""
+    """Return text as an integer. argparse reports the ValueError of a negative number."""
     if int(text) < 0:
         raise ValueError
     return int(text)
 
 
 def newest(folder: Path, pattern: str, remedy: str) -> Path:
-    """The folder of the newest file that matches. Raises UserError when there is none."""
-    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not found:
+    """Return the folder of the newest file that matches. Raises UserError if there is none."""
+    files = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not files:
         raise UserError(f"there is nothing in {folder} yet: {remedy}")
-    return found[-1].parent
+    return files[-1].parent
 
 
 def show_painting(options: argparse.Namespace) -> Path:
-    """A painting and its neighbors, with scores, titles and artists."""
-    start = "start one with python -m src.run experiment=demo"
-    run = options.run or newest(options.outputs, "*/**/neighbors.npz", start)
-    gallery = gallery_of(run)
-    with np.load(run / "neighbors.npz") as found:
-        index, score = found["index"], found["score"]
+    """Show a painting and its neighbors, with scores, titles and artists."""
+    remedy = "start a run with python -m src.run experiment=demo"
+    run = options.run or newest(options.outputs, f"*/**/{NEIGHBORS}", remedy)
+    files = RunFolder(run)
+    gallery, (index, score) = files.gallery(), files.neighbors()
     row = find_row(gallery, options.painting) if options.painting else None
     if row is None:
         seed = options.seed if options.seed is not None else secrets.randbelow(10_000)
         row = int(np.random.default_rng(seed).integers(len(gallery)))
         print(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
     nearest = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
-    for rank, (other, value) in enumerate(nearest, 1):
-        print(f"{rank:>4}  {value:.4f}  row {other:<7} {gallery.caption(other)}")
+    for rank, (neighbor, value) in enumerate(nearest, 1):
+        print(f"{rank:>4}  {value:.4f}  row {neighbor:<7} {gallery.caption(neighbor)}")
     header = [f"Row {row} of {len(gallery)}: {gallery.caption(row)}", f"run {run}"]
-    cards = [contact_sheets.card(gallery, other, f"{value:.4f}") for other, value in nearest]
-    page = contact_sheets.neighbors_page(
-        contact_sheets.card(gallery, row, "query", True), cards, header
-    )
-    return saved(page, options.out or run / f"neighbors-{row}.jpg")
+    cards = [contact_sheets.card(gallery, neighbor, f"{value:.4f}") for neighbor, value in nearest]
+    query = contact_sheets.card(gallery, row, "query", True)
+    page = contact_sheets.neighbors_page(query, cards, header)
+    return save_picture(page, options.out or files.neighbors_picture(row))
 
 
 def find_row(gallery: Gallery, text: str) -> int:
-    """The row that a number, a file or a part of a file or title names. Raises UserError."""
+    """Return the row of a painting given as row number, file, or part of a file or title.
+
+    Raises UserError if no painting or several match.
+    """
     if text.isdecimal():
         if int(text) >= len(gallery):
-            raise UserError(f"row {text}: rows go from 0 to {len(gallery) - 1}")
+            raise UserError(f"row must be between 0 and {len(gallery) - 1}, got {text}")
         return int(text)
     if text in gallery.files:
         return gallery.files.index(text)
@@ -122,35 +121,36 @@ def find_row(gallery: Gallery, text: str) -> int:
     if len(rows) == 1:
         return rows[0]
     if not rows:
-        raise UserError(
-            f"no painting's file or title has {text!r} in it{did_you_mean(text, gallery.files)}"
-        )
-    some = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
-    raise UserError(f"{len(rows)} paintings have {text!r} in file or title; by row: {some}")
+        raise UserError(f"no file or title contains {text!r}{did_you_mean(text, gallery.files)}")
+    matches = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
+    raise UserError(f"{len(rows)} paintings have {text!r} in file or title; name a row: {matches}")
 
 
 def show_gallery(options: argparse.Namespace) -> Path:
-    """Counts, sizes, unreadable files, and a seeded sample of the images."""
-    start = "name a folder of images, or start with python -m src.run experiment=demo"
-    folder = options.folder or newest(options.outputs, "galleries/*/works.csv", start)
+    """Show counts, sizes, unreadable files, and a seeded sample of the images."""
+    remedy = "name a folder of images, or start with python -m src.run experiment=demo"
+    folder = options.folder or newest(Outputs(options.outputs).galleries, "*/works.csv", remedy)
     gallery = open_gallery(folder)
     broken = unreadable(gallery)
     lines = [*facts(gallery), f"{len(broken)} unreadable"]
     lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
     print("\n".join(lines))
-    good = [row for row, file in enumerate(gallery.files) if file not in broken]
+    readable = [row for row, file in enumerate(gallery.files) if file not in broken]
     draw = np.random.default_rng(options.seed or 0)
-    rows = sorted(draw.choice(good, min(THUMBNAILS, len(good)), replace=False).tolist())
+    rows = sorted(draw.choice(readable, min(THUMBNAILS, len(readable)), replace=False).tolist())
     works = gallery.works
     sizes = [f"{works['width'][row]} x {works['height'][row]}" for row in rows]
     cards = [contact_sheets.card(gallery, row, size) for row, size in zip(rows, sizes, strict=True)]
     page = contact_sheets.sheet(cards, 10, 130, lines)
     default = Path(folder if (folder / "works.csv").exists() else options.outputs, "gallery.jpg")
-    return saved(page, options.out or default)
+    return save_picture(page, options.out or default)
 
 
 def open_gallery(folder: Path) -> Gallery:
-    """A gallery's folder, or any folder of images."""
+    """Return the gallery of a gallery's folder, or of any folder of images.
+
+    Raises UserError if it is neither.
+    """
     if (folder / "works.csv").is_file():
         return read_gallery(folder)
     files = sorted(list_images(folder)) if folder.is_dir() else []
@@ -161,13 +161,13 @@ def open_gallery(folder: Path) -> Gallery:
 
 
 def facts(gallery: Gallery) -> list[str]:
-    """How many images, how large, and how many values each label has."""
+    """Return lines of text: number of images, their sizes, number of values of each label."""
     lines = [f"{gallery.name}: {len(gallery)} images"]
     for side in ("width", "height"):
         values = sorted(int(value) for value in gallery.works[side] if value)
         if values:
-            middle = values[len(values) // 2]
-            lines.append(f"{side} {values[0]} to {values[-1]} pixels, median {middle}")
+            median = values[len(values) // 2]
+            lines.append(f"{side} {values[0]} to {values[-1]} pixels, median {median}")
     counts = []
     for column in gallery.label_columns():
         codes = gallery.labels(column)
@@ -177,15 +177,15 @@ def facts(gallery: Gallery) -> list[str]:
 
 
 def unreadable(gallery: Gallery) -> dict[str, str]:
-    """Every file that cannot be decoded whole, and why."""
+    """Return the files that cannot be decoded completely, with the reason."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(why_unreadable, (gallery.root / file for file in gallery.files))
+        reasons = pool.map(decode_error, (gallery.root / file for file in gallery.files))
         shown = progress(reasons, "reading", len(gallery), " images")
-        return {file: why for file, why in zip(gallery.files, shown, strict=True) if why}
+        return {file: reason for file, reason in zip(gallery.files, shown, strict=True) if reason}
 
 
-def why_unreadable(path: Path) -> str:
-    """The reason that a file cannot be decoded, "" for one that can."""
+def decode_error(path: Path) -> str:
+    """Return why a file cannot be decoded, "" if it can."""
     try:
         load_rgb(path, contact_sheets.MAX_PIXELS)
     except Unreadable as reason:
@@ -193,10 +193,10 @@ def why_unreadable(path: Path) -> str:
     return ""
 
 
-def saved(page: Image.Image, path: Path) -> Path:
-    """Write a picture whole."""
+def save_picture(page: Image.Image, path: Path) -> Path:
+    """Write a picture as JPEG or PNG and return path. Raises UserError for another suffix."""
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise UserError(f"--out {path} must end in .jpg or .png")
+        raise UserError(f"--out must end in .jpg or .png, got {path}")
     with atomic_write(path) as part:
         page.save(part, "PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
     return path

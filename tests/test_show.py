@@ -7,7 +7,7 @@ from PIL import Image
 
 from src import show
 from src.config import Config
-from src.reporting.run_folder import gallery_of
+from src.reporting.run_folder import RunFolder
 from src.run import run
 
 
@@ -50,9 +50,12 @@ def test_a_painting_is_found_by_row_file_or_part(finished: Path, words: list[str
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("12", "row 12: rows go from 0 to 11"),
-        ("zoe", "no painting's file or title has 'zoe' in it"),
-        ("bea", "4 paintings have 'bea' in file or title; by row: 4: bea/0.png; 5: bea/1.png"),
+        ("12", "row must be between 0 and 11, got 12"),
+        ("zoe", "no file or title contains 'zoe'"),
+        (
+            "bea",
+            "4 paintings have 'bea' in file or title; name a row: 4: bea/0.png; 5: bea/1.png",
+        ),
     ],
 )
 def test_a_painting_that_is_not_there(
@@ -84,7 +87,7 @@ def test_a_run_outlives_changes_of_its_gallery(cfg: Config, paintings: Path) -> 
     finished = ended(cfg, "2026-01-01")
     (paintings / "ada" / "0.png").unlink()
     ended(cfg, "2026-01-02")
-    gallery = gallery_of(finished)
+    gallery = RunFolder(finished).gallery()
     index = np.load(finished / "neighbors.npz")["index"]
     assert (len(gallery), len(index)) == (12, 12)
     assert gallery.files[0] == "ada/0.png"

@@ -1,4 +1,4 @@
-"""The health of a neighborhood: hubs, who is whose neighbor in return, and near-duplicates.
+"""Metrics of the neighbor graph: hubs, reciprocity, near-duplicates.
 
 n = images, k = neighbors of each. Pure functions of neighbors.
 """
@@ -11,38 +11,51 @@ from src.similarity import Neighbors
 
 
 def k_occurrence(index: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(n,) in how many lists of index (n, k) each image is."""
+    """Return (n,) the number of neighbor lists of index (n, k) that each image is in."""
     return np.bincount(index.ravel(), minlength=len(index))
 
 
 def neighborhood_metrics(index: NDArray[np.int32]) -> Metrics:
-    """How evenly the images are one another's neighbors, of index (n, k).
+    """Return how evenly images are neighbors of each other, for neighbor rows index (n, k).
 
-    hubness: the skewness of occurrences, E(x - m)^3 / s^3 (Radovanovic, Nanopoulos and Ivanovic,
-    2010), NaN where all are equal; orphans: the share of images that are in no list; reciprocity:
-    the share of neighbors j of i that have i among theirs.
+    hubness: skewness of the k-occurrence, E(x - m)^3 / s^3, NaN if all images occur equally often
+    (Radovanovic, Nanopoulos and Ivanovic, 2010). orphans: share of images in no list.
+    reciprocity: share of neighbors j of i that have i among their own neighbors.
+
+    >>> index = np.array([[1], [0], [0], [0]], dtype=np.int32)  # everyone's neighbor is image 0
+    >>> metrics = neighborhood_metrics(index)
+    >>> round(metrics["hubness"], 3), metrics["orphans"], metrics["reciprocity"]
+    (0.816, 0.5, 0.5)
     """
     n, k = index.shape
     counts = k_occurrence(index).astype(np.float64)
-    apart, std = counts - counts.mean(), counts.std()
-    own = np.repeat(np.arange(n, dtype=np.int64), k)
-    pairs, other = np.sort(own * n + index.ravel()), index.ravel() * np.int64(n) + own
-    at = np.searchsorted(pairs, other).clip(max=len(pairs) - 1)
+    deviations, std = counts - counts.mean(), counts.std()
+    rows = np.repeat(np.arange(n, dtype=np.int64), k)
+    edges, reverse = np.sort(rows * n + index.ravel()), index.ravel() * np.int64(n) + rows
+    position = np.searchsorted(edges, reverse).clip(max=len(edges) - 1)
     return {
-        "hubness": float((apart**3).mean() / std**3) if std > 0 else float("nan"),
+        "hubness": float((deviations**3).mean() / std**3) if std > 0 else float("nan"),
         "orphans": float((counts == 0).mean()),
-        "reciprocity": float((pairs[at] == other).mean()),
+        "reciprocity": float((edges[position] == reverse).mean()),
     }
 
 
 def near_duplicates(
-    neighbors: Neighbors, least: float
+    neighbors: Neighbors, min_score: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (m, 2) of neighbors, i < j, that score at least that much, and their scores, best
-    first."""
-    row, place = np.nonzero(neighbors.score >= least)
-    pairs = np.sort(np.stack([row, neighbors.index[row, place]], axis=1).astype(np.int64), axis=1)
+    """Return the pairs of neighbors that score at least min_score, best first.
+
+    Pairs are (m, 2) rows i < j, each once; scores are (m,).
+
+    >>> index = np.array([[1, 2], [0, 2], [0, 1]], dtype=np.int32)
+    >>> score = np.array([[0.99, 0.5], [0.99, 0.97], [0.5, 0.97]], dtype=np.float32)
+    >>> pairs, scores = near_duplicates(Neighbors(index, score, 0), min_score=0.9)
+    >>> pairs.tolist()
+    [[0, 1], [1, 2]]
+    """
+    row, rank = np.nonzero(neighbors.score >= min_score)
+    pairs = np.sort(np.stack([row, neighbors.index[row, rank]], axis=1).astype(np.int64), axis=1)
     pairs, first = np.unique(pairs, axis=0, return_index=True)
-    scores = neighbors.score[row, place][first]
+    scores = neighbors.score[row, rank][first]
     order = np.argsort(-scores, kind="stable")
     return pairs[order], scores[order]

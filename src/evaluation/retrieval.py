@@ -1,7 +1,15 @@
-"""How well neighbors share a label. Pure functions of labels and neighbors.
+"""Metrics of labels: how well neighbors share the label of the query.
 
-n = images, k = neighbors of each, b = rows of a block. For a query q, N = the images that may be
-its neighbors, R = those of them with its label.
+n = images, k = neighbors of each, q = queries, b = rows of a block. For a query, N is the number
+of images that may be its neighbors, R the number of those that have its label.
+
+precision_at_d = hits among the first d / d. recall_at_10 = hits among the first 10 / R. map_at_10 =
+mean over queries of the sum of precision_at_r over hits at ranks r <= 10, divided by min(10, R).
+r_precision = precision_at_R, over queries with at least R neighbors. Suffixes: _chance, the value
+expected of a random order; _macro, the mean over classes instead of queries.
+Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, chapter 8.
+
+Pure functions of labels and neighbors. Imports no torch.
 """
 
 from collections.abc import Iterator
@@ -10,81 +18,83 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-DEPTHS = (1, 5, 10)
-DEEP = 10  # of mean average precision and recall
+DEPTHS = (1, 5, 10)  # of precision
+MAX_DEPTH = 10  # of mean average precision and recall
 BLOCK = 4096  # rows at a time, so that their lists stay in the cache
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Metrics = dict[str, float]
-Queries = dict[str, Floats]  # a metric of each query; NaN where it is left out
+Queries = dict[str, Floats]  # by metric: (n,) its value for each query, NaN if it has none
 
 
 def retrieval(
-    column: str, labels: Ints, index: NDArray[np.int32], *excluded: Ints
+    name: str, labels: Ints, index: NDArray[np.int32], *excluded: Ints
 ) -> tuple[Metrics, Queries]:
-    """Metrics of a label (n,), -1 where unknown, over the neighbors index (n, k), best first.
+    """Return the metrics of a label as <name>/<metric>, and those of each query.
 
-    An image that shares a query's group in one of apart, each (n,), is taken out of its list and of
-    N and R. Queries without a label (empty) and those with R = 0 (singletons) are left out; a
-    neighbor without a label, and a place that no neighbor is left for, count as wrong. Of the list:
-    precision_at_d = hits among the first d / d, recall_at_10 = hits among the first 10 / R,
-    map_at_10 = mean over queries of the sum over hits at ranks r <= 10 of precision_at_r, divided
-    by min(10, R), and r_precision = precision_at_R, of queries whose list is that long. Each with
-    _chance, what a random order would give, and _macro, the mean over classes. fewer_than_10: the
-    share of queries with so few left. Depths beyond k are left out.
-    Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, chapter 8.
+    labels (n,), -1 if unknown; index (n, k), neighbor rows, best first; excluded, one or more group
+    ids (n,): images of the query's group, itself among them, are removed from its list and from N
+    and R. Queries without a label ("empty") or with R = 0 ("singletons") are skipped. A neighbor
+    without a label is wrong, and so is a missing one. Depths beyond k are omitted.
+
+    >>> labels = np.array([0, 0, 1, 1])
+    >>> index = np.array([[1], [0], [0], [2]], dtype=np.int32)
+    >>> metrics, queries = retrieval("artist", labels, index, np.arange(4))
+    >>> metrics["artist/precision_at_1"], queries["artist/precision_at_1"].tolist()
+    (0.75, [1.0, 1.0, 0.0, 1.0])
     """
-    own = [_numbered(groups) for groups in excluded]
-    others, right = _counts(_numbered(labels), own)
-    known = labels >= 0
-    asked = known & (right > 0)
+    groups = [_renumber(ids) for ids in excluded]
+    candidates, relevant = _counts(_renumber(labels), groups)  # N and R
+    labeled = labels >= 0
+    is_query = labeled & (relevant > 0)
     metrics: Metrics = {
-        f"{column}/queries": int(asked.sum()),
-        f"{column}/singletons": int((known & ~asked).sum()),
-        f"{column}/empty": int((~known).sum()),
+        f"{name}/queries": int(is_query.sum()),
+        f"{name}/singletons": int((labeled & ~is_query).sum()),
+        f"{name}/empty": int((~labeled).sum()),
     }
-    if not asked.any():
+    if not is_query.any():
         return metrics, {}
-    rows = np.flatnonzero(asked)
-    each, left = _measured(labels, index, own, rows, right[rows])
-    if index.shape[1] >= DEEP:
-        metrics[f"{column}/fewer_than_10"] = float((left < DEEP).mean())
+    rows = np.flatnonzero(is_query)
+    values, lengths = _query_metrics(labels, index, groups, rows, relevant[rows])
+    if index.shape[1] >= MAX_DEPTH:
+        metrics[f"{name}/fewer_than_10"] = float((lengths < MAX_DEPTH).mean())
     queries: Queries = {}
-    chances = _chances(others[rows].astype(float), right[rows].astype(float))
-    for name, values in each.items():
-        if not np.isnan(values).all():
-            whole = f"{column}/{name}"
-            metrics |= _means(whole, values, chances[name], labels[rows])
-            queries[whole] = np.full(len(labels), np.nan)
-            queries[whole][rows] = values
+    chance = _chance(candidates[rows].astype(float), relevant[rows].astype(float))
+    for metric, query_values in values.items():
+        if not np.isnan(query_values).all():
+            full_name = f"{name}/{metric}"
+            metrics |= _means(full_name, query_values, chance[metric], labels[rows])
+            queries[full_name] = np.full(len(labels), np.nan)
+            queries[full_name][rows] = query_values
     return metrics, queries
 
 
 def instance_recall(objects: Ints, index: NDArray[np.int32], k: int) -> tuple[Metrics, Queries]:
-    """Whether the other images of a query's object, a number (n,), are found.
+    """Return how many of the other images of a query's object are found, and that of each query.
 
-    recall_at_1 and recall_at_k: the share of them among the first 1 and k neighbors, as a mean over
-    the images whose object has others. Chance is what a random order would give.
+    objects (n,) are group ids; index (n, >= k) neighbor rows, best first. object/recall_at_1 and
+    object/recall_at_k: the share of them among the first 1 and k neighbors, as a mean over the
+    images whose object has others. _chance is the value expected of a random order.
     """
-    total = _frequency(objects) - 1
-    asked = total > 0
-    metrics: Metrics = {"object/queries": int(asked.sum())}
+    relevant = _frequency(objects) - 1
+    is_query = relevant > 0
+    metrics: Metrics = {"object/queries": int(is_query.sum())}
     queries: Queries = {}
-    if not asked.any():
+    if not is_query.any():
         return metrics, queries
-    found = (objects[index] == objects[:, None]).cumsum(axis=1)
+    hits = (objects[index] == objects[:, None]).cumsum(axis=1)
     for name, depth in (("object/recall_at_1", 1), ("object/recall_at_k", k)):
-        queries[name] = np.where(asked, found[:, depth - 1] / np.maximum(total, 1), np.nan)
-        metrics[name] = float(queries[name][asked].mean())
+        queries[name] = np.where(is_query, hits[:, depth - 1] / np.maximum(relevant, 1), np.nan)
+        metrics[name] = float(queries[name][is_query].mean())
         metrics[f"{name}_chance"] = depth / (len(objects) - 1)
     return metrics, queries
 
 
 def label_pairs(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints] | None:
-    """Random pairs (count, 2) of images with one label, and of images with two, seeded.
+    """Return seeded random pairs (count, 2) of images with one label, and of images with two.
 
-    Each pair of the one kind is as likely as any other, with replacement. None where there are no
-    such pairs.
+    labels (n,), -1 if unknown. Every pair of a kind is equally likely, with replacement. None if
+    there are no pairs of one kind.
     """
     rows = np.flatnonzero(labels >= 0)
     rows = rows[np.argsort(labels[rows], kind="stable")]
@@ -92,116 +102,129 @@ def label_pairs(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints] | None
     if len(size) < 2 or size.max() < 2:
         return None
     draw = np.random.default_rng(seed)
-    cls = draw.choice(len(size), count, p=_share(size * (size - 1)))
-    first = draw.integers(size[cls])
-    second = (first + draw.integers(1, size[cls])) % size[cls]
-    same = np.stack([start[cls] + first, start[cls] + second], axis=1)
-    cls = draw.choice(len(size), count, p=_share(size * (len(rows) - size)))
-    second = draw.integers(len(rows) - size[cls])
-    second += np.where(second >= start[cls], size[cls], 0)  # beyond the first one's class
-    different = np.stack([start[cls] + draw.integers(size[cls]), second], axis=1)
+    classes = draw.choice(len(size), count, p=_probabilities(size * (size - 1)))
+    first = draw.integers(size[classes])
+    second = (first + draw.integers(1, size[classes])) % size[classes]
+    same = np.stack([start[classes] + first, start[classes] + second], axis=1)
+    classes = draw.choice(len(size), count, p=_probabilities(size * (len(rows) - size)))
+    second = draw.integers(len(rows) - size[classes])
+    second += np.where(second >= start[classes], size[classes], 0)  # skip the first image's class
+    different = np.stack([start[classes] + draw.integers(size[classes]), second], axis=1)
     return rows[same], rows[different]
 
 
-def _share(weights: Ints) -> Floats:
+def _probabilities(weights: Ints) -> Floats:
     return np.asarray(weights / weights.sum())
 
 
-def _measured(
-    labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints, right: Ints
+def _query_metrics(
+    labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints, relevant: Ints
 ) -> tuple[dict[str, Floats], Ints]:
-    """Each metric of these queries (q,), and how many neighbors they are left with."""
+    """Return each metric of the queries rows (q,), and how many neighbors each query has (q,).
+
+    relevant (q,) is R.
+    """
     depths = [depth for depth in DEPTHS if depth <= index.shape[1]]
     names = [f"precision_at_{depth}" for depth in depths]
-    if index.shape[1] >= DEEP:
-        names += [f"recall_at_{DEEP}", f"map_at_{DEEP}"]
-    each = {name: np.empty(len(rows)) for name in [*names, "r_precision"]}
-    left = np.empty(len(rows), dtype=np.int64)
-    for at, rank, hit in _lists(labels, index, excluded, rows):
-        least, left[at] = right[at], rank[:, -1]
+    if index.shape[1] >= MAX_DEPTH:
+        names += [f"recall_at_{MAX_DEPTH}", f"map_at_{MAX_DEPTH}"]
+    values = {name: np.empty(len(rows)) for name in [*names, "r_precision"]}
+    lengths = np.empty(len(rows), dtype=np.int64)
+    for part, rank, hit in _ranked_hits(labels, index, excluded, rows):
+        r, lengths[part] = relevant[part], rank[:, -1]
         for depth in depths:
-            each[f"precision_at_{depth}"][at] = (hit & (rank <= depth)).sum(axis=1) / depth
-        if index.shape[1] >= DEEP:
-            top = hit & (rank <= DEEP)
-            each[f"recall_at_{DEEP}"][at] = top.sum(axis=1) / least
+            values[f"precision_at_{depth}"][part] = (hit & (rank <= depth)).sum(axis=1) / depth
+        if index.shape[1] >= MAX_DEPTH:
+            top = hit & (rank <= MAX_DEPTH)
+            values[f"recall_at_{MAX_DEPTH}"][part] = top.sum(axis=1) / r
             precision = top.cumsum(axis=1) / rank.clip(1)
-            gained = (top * precision).sum(axis=1)
-            each[f"map_at_{DEEP}"][at] = gained / np.minimum(DEEP, least)
-        among = (hit & (rank <= least[:, None])).sum(axis=1) / least
-        each["r_precision"][at] = np.where(least <= rank[:, -1], among, np.nan)
-    return each, left
+            summed = (top * precision).sum(axis=1)
+            values[f"map_at_{MAX_DEPTH}"][part] = summed / np.minimum(MAX_DEPTH, r)
+        precision_at_r = (hit & (rank <= r[:, None])).sum(axis=1) / r
+        values["r_precision"][part] = np.where(r <= rank[:, -1], precision_at_r, np.nan)
+    return values, lengths
 
 
-def _lists(
+def _ranked_hits(
     labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints
 ) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.bool_]]]:
-    """Of a part of the queries, each neighbor's rank (b, k), and whether it is a hit (b, k).
+    """Yield blocks of the queries: their slice, each neighbor's rank (b, k), and hits (b, k).
 
-    One that is taken out has the rank of the last before it and is no hit.
+    An excluded neighbor has the rank of the last one before it and is no hit.
     """
-    small, taken = labels.astype(np.int32), [groups.astype(np.int32) for groups in excluded]
+    # int32: half the memory traffic
+    small_labels, group_ids = labels.astype(np.int32), [ids.astype(np.int32) for ids in excluded]
     for start in range(0, len(rows), BLOCK):
-        at = slice(start, start + BLOCK)
-        own, near = rows[at, None], index[rows[at]]
-        kept = np.ones(near.shape, dtype=bool)
-        for groups in taken:
-            kept &= groups[near] != groups[own]
-        yield at, kept.cumsum(axis=1, dtype=np.int32), kept & (small[near] == small[own])
+        part = slice(start, start + BLOCK)
+        query, neighbor = rows[part, None], index[rows[part]]
+        allowed = np.ones(neighbor.shape, dtype=bool)
+        for ids in group_ids:
+            allowed &= ids[neighbor] != ids[query]
+        hits = allowed & (small_labels[neighbor] == small_labels[query])
+        yield part, allowed.cumsum(axis=1, dtype=np.int32), hits
 
 
-def _chances(others: Floats, right: Floats) -> dict[str, Floats]:
-    """What a random order would give, of each query.
+def _chance(candidates: Floats, relevant: Floats) -> dict[str, Floats]:
+    """Return by metric the value (q,) that a random order gives each query.
 
-    Rank r is a hit with p = R/N, and an earlier one too with (R-1)/(N-1) then; so that the sum of
-    map_at_10 is p times the sum over r <= 10 of (1 + (r-1)(R-1)/(N-1)) / r.
+    candidates is N, relevant R, both (q,). Rank r is a hit with p = R/N; then an earlier rank is
+    one with (R-1)/(N-1). So the sum of map_at_10 is p times the sum over r <= 10 of
+    (1 + (r-1)(R-1)/(N-1)) / r.
     """
-    share, deep = right / others, np.minimum(DEEP, others)
-    ranks = np.arange(1, DEEP + 1)
-    harmonic = np.where(ranks <= deep[:, None], 1 / ranks, 0).sum(axis=1)
-    both = (right - 1) / np.maximum(others - 1, 1)
-    gained = share * (harmonic + (deep - harmonic) * both)
+    share, depth = relevant / candidates, np.minimum(MAX_DEPTH, candidates)
+    ranks = np.arange(1, MAX_DEPTH + 1)
+    harmonic = np.where(ranks <= depth[:, None], 1 / ranks, 0).sum(axis=1)
+    both = (relevant - 1) / np.maximum(candidates - 1, 1)
+    summed = share * (harmonic + (depth - harmonic) * both)
     return dict.fromkeys([*(f"precision_at_{d}" for d in DEPTHS), "r_precision"], share) | {
-        f"recall_at_{DEEP}": deep / others,
-        f"map_at_{DEEP}": gained / np.minimum(DEEP, right),
+        f"recall_at_{MAX_DEPTH}": depth / candidates,
+        f"map_at_{MAX_DEPTH}": summed / np.minimum(MAX_DEPTH, relevant),
     }
 
 
 def _means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
-    """A metric over the queries (q,) that have it, what chance gives them, and over classes."""
-    there = ~np.isnan(values)
-    classes = _numbered(labels[there])
+    """Return the mean of a metric, its _chance and its _macro, over the queries with a value.
+
+    values, chance and labels are (q,).
+    """
+    valid = ~np.isnan(values)
+    classes = _renumber(labels[valid])
+    macro = (np.bincount(classes, values[valid]) / np.bincount(classes)).mean()
     return {
-        name: float(values[there].mean()),
-        f"{name}_chance": float(chance[there].mean()),
-        f"{name}_macro": float((np.bincount(classes, values[there]) / np.bincount(classes)).mean()),
+        name: float(values[valid].mean()),
+        f"{name}_chance": float(chance[valid].mean()),
+        f"{name}_macro": float(macro),
     }
 
 
 def _counts(labels: Ints, excluded: list[Ints]) -> tuple[Ints, Ints]:
-    """N and R of each image: those of no group of its own, and how many of them have its label."""
-    others, right = np.full(len(labels), len(labels)), _frequency(labels)
-    for size in range(1, len(excluded) + 1):  # inclusion and exclusion over who is in several
-        for some in combinations(excluded, size):
-            joint = _joint(some)
-            others += (-1) ** size * _frequency(joint)
-            right += (-1) ** size * _frequency(_joint((labels, joint)))
-    return others, right
+    """Return N and R of each image (n,): images outside its groups, and those with its label.
+
+    An image is in its own groups, so it does not count itself.
+    """
+    candidates, relevant = np.full(len(labels), len(labels)), _frequency(labels)
+    for size in range(1, len(excluded) + 1):  # inclusion and exclusion over shared groups
+        for subset in combinations(excluded, size):
+            joint = _joint(subset)
+            candidates += (-1) ** size * _frequency(joint)
+            relevant += (-1) ** size * _frequency(_joint((labels, joint)))
+    return candidates, relevant
 
 
-def _joint(some: tuple[Ints, ...]) -> Ints:
-    """A number for each combination of numbers."""
-    joint = some[0]
-    for groups in some[1:]:
-        joint = _numbered(joint * (int(groups.max()) + 1) + groups)
+def _joint(columns: tuple[Ints, ...]) -> Ints:
+    """Return (n,) an id for each combination of the ids in columns."""
+    joint = columns[0]
+    for ids in columns[1:]:
+        joint = _renumber(joint * (int(ids.max()) + 1) + ids)
     return joint
 
 
-def _numbered(values: Ints) -> Ints:
-    """The same groups, numbered from 0 on."""
+def _renumber(values: Ints) -> Ints:
+    """Return (n,) the same groups with ids from 0 up."""
     return np.unique(values, return_inverse=True)[1].reshape(-1)
 
 
 def _frequency(values: Ints) -> Ints:
-    """How many images have each one's number."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray(counts[place.reshape(-1)])
+    """Return (n,) how many images share each image's id."""
+    _, position, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray(counts[position.reshape(-1)])

@@ -1,4 +1,10 @@
-"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10]"""
+"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10]
+
+Each folder is a run or holds runs, such as those of a sweep; the default is the newest sweep.
+Writes leaderboard.csv, .md and .html into the first folder: the settings that differ and the
+metrics with their intervals, best first, then the incomplete runs with the commands that repeat
+them.
+"""
 
 import argparse
 import sys
@@ -12,7 +18,7 @@ from src.leaderboard.runs import newest_sweep, read_runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table and where it was written; the exit code, 1 where a run has failed."""
+    """Print and write the leaderboard; return the exit code, 1 if a run is incomplete."""
     parser = argparse.ArgumentParser("python -m src.leaderboard", description="Compare runs.")
     parser.add_argument("folders", nargs="*", type=Path, help="runs, or folders of runs")
     parser.add_argument("--sort", help="a metric of metrics.json; default: a label's map_at_10")

@@ -1,6 +1,6 @@
-"""Runs compared: which settings differ, who is best and by how much, and who finds the same.
+"""Compare runs: settings that differ, order by a metric, gap to the best, shared neighbors.
 
-n = images, k = neighbors of each. No torch, so that it is quick.
+n = images, k = neighbors of each, r = runs. Imports no torch, to start quickly.
 """
 
 import os
@@ -13,38 +13,32 @@ from numpy.typing import NDArray
 
 from src.errors import UserError, did_you_mean
 from src.evaluation.bootstrap import intervals
-from src.reporting.run_folder import Run
+from src.evaluation.metrics import HEADLINE_METRICS, lower_is_better
+from src.leaderboard.runs import Run
 
 RESAMPLES = 1000
-LOWER_IS_BETTER = {  # better when lower, and so are seconds/... and .../fewer_than_10
-    *("inter", "hubness", "orphans", "unproven_rows", "skipped", "missing"),
-    *("waiting_for_data", "peak_memory_gb", "matrix_mb", "near_duplicates"),
-}
-IRRELEVANT_SETTINGS = {
-    "outputs",
-    "backbone.layers",
-}  # do not change what a run finds; nor does tracking
-MAIN = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")  # beside those of labels
+# These do not change the results of a run; nor do the options of tracking
+IRRELEVANT_SETTINGS = {"outputs", "backbone.layers"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs by a metric, best first."""
+    """Runs ordered by a metric, best first."""
 
-    metric: str
-    settings: list[str]  # that differ
-    runs: list[Run]  # that have the metric
-    without: list[Run]  # that ended, but lack it
-    failed: list[Run]
+    metric: str  # the runs are sorted by it
+    settings: list[str]  # names of those that differ
+    runs: list[Run]  # complete runs that have the metric
+    missing_metric: list[Run]  # complete runs that lack it
+    incomplete: list[Run]
 
     @property
     def title(self) -> str:
-        """How many runs there are, and what they are sorted by."""
+        """Return the number of runs and the metric."""
         return f"{len(self.runs)} run{'' if len(self.runs) == 1 else 's'} by {self.metric}"
 
     @cached_property
     def names(self) -> list[str]:
-        """Of runs: their folders' names, with more of the path where those are not unique."""
+        """Return the name of each run: its folder's, with parents if that is not unique."""
         names = [run.folder.name for run in self.runs]
         if len(set(names)) == len(names):
             return names
@@ -53,129 +47,127 @@ class Comparison:
 
     @cached_property
     def labels(self) -> list[str]:
-        """What sets each of runs apart: the values of the settings that differ, in short."""
-        found = [" · ".join(map(run.short, self.settings)) for run in self.runs]
-        return [label or name for label, name in zip(found, self.names, strict=True)]
+        """Return a label for each run: its values of the settings that differ, else its name."""
+        labels = [" · ".join(map(run.short_value, self.settings)) for run in self.runs]
+        return [label or name for label, name in zip(labels, self.names, strict=True)]
 
     def metrics(self) -> list[str]:
-        """The main ones: that to sort by, those of labels, and others in which the runs differ."""
-        known = dict.fromkeys(name for run in self.runs for name in run.metrics)
-        maps = [name for name in known if name.endswith("/map_at_10")]
-        others = [
+        """Return the metrics to show: the one to sort by, those of labels, and the headline
+        metrics in which the runs differ."""
+        available = dict.fromkeys(name for run in self.runs for name in run.metrics)
+        maps = [name for name in available if name.endswith("/map_at_10")]
+        headline = [
             name
-            for name in MAIN
+            for name in HEADLINE_METRICS
             if len(self.runs) == 1 or len({run.metrics.get(name) for run in self.runs}) > 1
         ]
-        first = self.metric.rpartition("/")[0] + "/precision_at_1"
-        wanted = dict.fromkeys([self.metric, first, *maps, *others])
-        return [name for name in wanted if name in known]
+        precision = self.metric.rpartition("/")[0] + "/precision_at_1"
+        shown = dict.fromkeys([self.metric, precision, *maps, *headline])
+        return [name for name in shown if name in available]
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A line for each of runs: the settings that differ, how far behind the best, all metrics.
+        """Return a row per run: name, settings that differ, gap to the best, all metrics.
 
-        behind has the 95% interval of a paired bootstrap over the queries (behind_low,
-        behind_high) where the two runs have the same ones.
+        The column behind is the gap in the metric's unit. behind_low and behind_high are its 95%
+        interval by a paired bootstrap over the queries, if the two runs have the same queries.
         """
-        lines = [
+        rows = [
             {"run": name}
             | {setting: run.settings.get(setting) for setting in self.settings}
             | _gap_to_best(self.runs[0], run, self.metric)
             | run.metrics
             for name, run in zip(self.names, self.runs, strict=True)
         ]
-        return pd.DataFrame(lines)
+        return pd.DataFrame(rows)
 
     @cached_property
     def overlap(self) -> NDArray[np.float64]:
-        """(r, r) Jaccard index of each two runs' neighbors: the mean over images of shared / all.
+        """Return (r, r) the neighbors that two runs share: the mean Jaccard index over images.
 
-        Of as many of the nearest as both have; NaN where the images differ.
+        The shorter list decides how many of the nearest count. NaN if the images differ.
         """
         count = len(self.runs)
-        lists = [(run.images(), run.neighbors()) for run in self.runs]
-        found = np.full((count, count), np.nan)
+        lists = [(run.images(), run.files.neighbors()[0]) for run in self.runs]
+        overlap = np.full((count, count), np.nan)
         for i, j in zip(*np.triu_indices(count), strict=True):
             if lists[i][0] == lists[j][0]:
-                found[i, j] = found[j, i] = _jaccard(lists[i][1], lists[j][1])
-        return found
+                overlap[i, j] = overlap[j, i] = _jaccard(lists[i][1], lists[j][1])
+        return overlap
 
 
 def compare(runs: list[Run], sort: str | None) -> Comparison:
-    """The runs by the metric to sort by, or by a label's. Raises UserError where none has it."""
-    metric = metric_of(runs, sort)
-    ended = [run for run in runs if not run.error]
+    """Order the runs by the metric sort, or by the default metric if sort is None.
+
+    Raises UserError if no run has the metric.
+    """
+    metric = sort_metric(runs, sort)
+    complete = [run for run in runs if not run.error]
+    sign = _sign(metric)
     return Comparison(
         metric,
-        differing(runs),
-        sorted((run for run in ended if metric in run.metrics), key=lambda run: _rank(run, metric)),
-        [run for run in ended if metric not in run.metrics],
+        differing_settings(runs),
+        sorted(
+            (run for run in complete if metric in run.metrics),
+            key=lambda run: -sign * float(run.metrics[metric]),
+        ),
+        [run for run in complete if metric not in run.metrics],
         [run for run in runs if run.error],
     )
 
 
-def differing(runs: list[Run]) -> list[str]:
-    """The settings that matter and are not the same in all runs that have been started."""
-    begun = [run.settings for run in runs if run.settings]
-    names = dict.fromkeys(name for settings in begun for name in settings)
+def differing_settings(runs: list[Run]) -> list[str]:
+    """Return the names of the relevant settings that differ between the runs that started."""
+    started = [run.settings for run in runs if run.settings]
+    names = dict.fromkeys(name for settings in started for name in settings)
     return [
         name
         for name in names
-        if len({str(each.get(name)) for each in begun}) > 1
+        if len({str(settings.get(name)) for settings in started}) > 1
         and name not in IRRELEVANT_SETTINGS
         and not name.startswith("tracking.")
     ]
 
 
-def metric_of(runs: list[Run], wanted: str | None) -> str:
-    """What runs are sorted by: wanted, else a label's mAP, the artist's first, else intra.
+def sort_metric(runs: list[Run], sort: str | None) -> str:
+    """Return the metric to sort by: sort, else map_at_10 of artist or another label, else intra.
 
-    Raises UserError where no run has it, as a number.
+    Raises UserError if no run has sort as a number.
     """
-    known = dict.fromkeys(
+    available = dict.fromkeys(
         name
         for run in runs
         for name, value in run.metrics.items()
         if isinstance(value, int | float)
     )
-    if wanted is None:
-        labels = [n for n in known if n.endswith("/map_at_10") and "-no_same" not in n]
-        return next(iter(sorted(labels, key=lambda name: not name.startswith("artist/"))), "intra")
-    if wanted not in known:
-        raise UserError(
-            f"--sort {wanted}: no run has that metric{did_you_mean(wanted, set(known))}"
-        )
-    return wanted
+    if sort is None:
+        maps = [n for n in available if n.endswith("/map_at_10") and "-no_same" not in n]
+        return next(iter(sorted(maps, key=lambda name: not name.startswith("artist/"))), "intra")
+    if sort not in available:
+        raise UserError(f"--sort {sort}: no run has that metric{did_you_mean(sort, available)}")
+    return sort
 
 
 def _sign(metric: str) -> int:
-    """1 where higher is better, -1 where lower is."""
-    lower = (
-        metric in LOWER_IS_BETTER
-        or metric.startswith("seconds/")
-        or metric.endswith("/fewer_than_10")
-    )
-    return -1 if lower else 1
-
-
-def _rank(run: Run, metric: str) -> float:
-    return -_sign(metric) * float(run.metrics[metric])
+    """Return 1 if higher values are better, -1 if lower values are."""
+    return -1 if lower_is_better(metric) else 1
 
 
 def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
-    """By how much the best is better, in the metric's own unit."""
+    """Return by how much best is better, in the metric's unit, with its interval if known."""
     if run is best:
         return {"behind": np.nan}
-    behind = {"behind": _sign(metric) * (best.metrics[metric] - run.metrics[metric])}
-    first, second = best.queries(metric), run.queries(metric)
-    if first is None or second is None or best.images() != run.images():
-        return behind
-    if not np.array_equal(np.isnan(first), np.isnan(second)):
-        return behind
-    return behind | intervals({"behind": _sign(metric) * (first - second)}, RESAMPLES, seed=0)
+    gap = {"behind": _sign(metric) * (best.metrics[metric] - run.metrics[metric])}
+    best_values, values = best.files.query_values(metric), run.files.query_values(metric)
+    if best_values is None or values is None or best.images() != run.images():
+        return gap
+    if not np.array_equal(np.isnan(best_values), np.isnan(values)):
+        return gap
+    return gap | intervals({"behind": _sign(metric) * (best_values - values)}, RESAMPLES, seed=0)
 
 
 def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
+    """Return the mean over images of shared / all neighbors of two lists (n, k)."""
     k = min(first.shape[1], second.shape[1])
     both = np.sort(np.concatenate([first[:, :k], second[:, :k]], axis=1), axis=1)
     shared = (both[:, 1:] == both[:, :-1]).sum(axis=1)

@@ -1,96 +1,89 @@
-"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10]
-
-Each folder is a run or holds runs, a sweep's for example; without one, the newest sweep. Writes
-leaderboard.csv, .md and .html beside the runs: only the settings that differ, the metrics with
-their intervals, best first; then the runs that failed, with the command that runs them again.
-"""
+"""Write a comparison of runs as leaderboard.md, .csv and .html, and print it."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from src.io.files import atomic_write
 from src.leaderboard.comparison import Comparison
-from src.leaderboard.html import page
+from src.leaderboard.html import render_page
+from src.reporting.text import format_interval, format_number, markdown_table
 
 
-def write_leaderboard(board: Comparison, folder: Path) -> None:
-    """Print the table, and write leaderboard.csv, .md and .html into folder."""
-    text = _text(board)
+def write_leaderboard(comparison: Comparison, folder: Path) -> None:
+    """Print the table, and write leaderboard.md, .csv and .html into folder.
+
+    The last two need at least one complete run.
+    """
+    text = _text(comparison)
     print(text)
     with atomic_write(folder / "leaderboard.md") as part:
         part.write_text(text, "utf-8", "surrogateescape")
-    if board.runs:
+    if comparison.runs:
         with atomic_write(folder / "leaderboard.csv") as part:
-            board.table.to_csv(part, index=False)
+            comparison.table.to_csv(part, index=False)
         with atomic_write(folder / "leaderboard.html") as part:
-            part.write_text(page(board, folder), "utf-8", "surrogateescape")
+            part.write_text(render_page(comparison, folder), "utf-8", "surrogateescape")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
     print(f"files in {os.path.relpath(folder)}: {files}")
 
 
-def _text(board: Comparison) -> str:
+def _text(comparison: Comparison) -> str:
+    """Return the leaderboard as Markdown."""
     parts = []
-    if board.runs:
-        parts += [f"{board.title}, best first", _short(board)]
-    if len(board.runs) > 1:
-        shared = board.overlap.round(2).tolist()
-        lines = [[name, *map(str, row)] for name, row in zip(board.names, shared, strict=True)]
-        parts.append("neighbors that two runs share (Jaccard index)")
-        parts.append(_markdown(["run", *board.names], lines))
-    if board.without:
-        names = ", ".join(run.folder.name for run in board.without)
-        parts.append(f"without {board.metric}: {names}")
-    if board.failed:
-        parts.append(_failures(board))
+    if comparison.runs:
+        parts += [f"{comparison.title}, best first", _main_table(comparison)]
+    if len(comparison.runs) > 1:
+        parts += ["neighbors that two runs share (Jaccard index)", _overlap_table(comparison)]
+    if comparison.missing_metric:
+        names = ", ".join(run.folder.name for run in comparison.missing_metric)
+        parts.append(f"without {comparison.metric}: {names}")
+    if comparison.incomplete:
+        parts.append(_incomplete_runs(comparison))
     return "\n\n".join(parts) + "\n"
 
 
-def _short(board: Comparison) -> str:
-    """The settings and the main metrics."""
-    first, *others = (n for n in board.metrics() if "-no_same" not in n or n == board.metric)
-    columns = [first, *(["behind"] if len(board.runs) > 1 else []), *others]
-    whole = columns[: len(columns) - len(others)]  # with their intervals
+def _main_table(comparison: Comparison) -> str:
+    """Return the settings that differ and the main metrics; the first ones with intervals."""
+    first, *others = (
+        name for name in comparison.metrics() if "-no_same" not in name or name == comparison.metric
+    )
+    with_interval = [first, *(["behind"] if len(comparison.runs) > 1 else [])]
+    columns = [*with_interval, *others]
     lines = [
-        [line["run"], *map(run.short, board.settings)]
-        + [_number(line, name, name in whole) for name in columns]
-        for run, line in zip(board.runs, board.table.to_dict("records"), strict=True)
+        [row["run"], *map(run.short_value, comparison.settings)]
+        + [_cell(row, name, name in with_interval) for name in columns]
+        for run, row in zip(comparison.runs, comparison.table.to_dict("records"), strict=True)
     ]
     heads = ["behind the best" if name == "behind" else name for name in columns]
-    return _markdown(["run", *board.settings, *heads], lines)
+    return markdown_table(["run", *comparison.settings, *heads], lines)
 
 
-def _number(line: dict[Any, Any], name: str, whole: bool) -> str:
-    """A metric, and its interval where that is asked for; nothing for NaN."""
-    value, low, high = (line.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
-    if not np.isfinite(value):
-        return ""
-    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if whole and np.isfinite(low) else "")
+def _cell(row: dict[Any, Any], name: str, with_interval: bool) -> str:
+    """Return a metric as text, "" if it is missing, followed by its interval on request."""
+    text = format_number(row.get(name))
+    interval = format_interval(row.get(f"{name}_low"), row.get(f"{name}_high"))
+    return f"{text} {interval}" if text and with_interval and interval else text
 
 
-def _failures(board: Comparison) -> str:
-    count = len(board.runs) + len(board.without) + len(board.failed)
+def _overlap_table(comparison: Comparison) -> str:
+    shared = comparison.overlap.round(2).tolist()
+    lines = [[name, *map(str, row)] for name, row in zip(comparison.names, shared, strict=True)]
+    return markdown_table(["run", *comparison.names], lines)
+
+
+def _incomplete_runs(comparison: Comparison) -> str:
+    """Return the incomplete runs with their errors and the commands that repeat them."""
+    incomplete = comparison.incomplete
+    count = len(comparison.runs) + len(comparison.missing_metric) + len(incomplete)
     return "\n".join(
         [
-            f"not ended: {len(board.failed)} of {count}",
+            f"incomplete: {len(incomplete)} of {count}",
             "",
-            *(f"    {run.folder.name}: {run.error}" for run in board.failed),
+            *(f"    {run.folder.name}: {run.error}" for run in incomplete),
             "",
             "to run them again:",
             "",
-            *(f"    {run.command}" for run in board.failed),
+            *(f"    {run.command}" for run in incomplete),
         ]
-    )
-
-
-def _markdown(heads: list[str], lines: list[list[str]]) -> str:
-    """A table of Markdown that reads well as it is, too."""
-    rows = [heads, *lines]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
-        for row in rows
     )

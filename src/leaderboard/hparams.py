@@ -1,4 +1,4 @@
-"""The columns of TensorBoard's HPARAMS page, for the settings in which runs differ."""
+"""Write the columns of TensorBoard's HPARAMS page: the settings in which runs differ."""
 
 import time
 from pathlib import Path
@@ -10,40 +10,43 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from src.evaluation.metrics import describe_metric
 from src.leaderboard.comparison import Comparison
-from src.leaderboard.runs import below
+from src.leaderboard.runs import find_files
 
-# The only files that say which columns HPARAMS has: TensorBoard takes those of any one of them.
+# TensorBoard takes the columns from any one file that defines them, so only one file may
 SUFFIX = ".columns"
-MAIN = ["backbone.name", "backbone.layer", "similarity.postprocess"]  # where none differ
+# Columns of runs that do not differ
+DEFAULT_SETTINGS = ["backbone.name", "backbone.layer", "similarity.postprocess"]
 
 
-def write_columns(board: Comparison, folder: Path) -> int:
-    """Tell TensorBoard's HPARAMS which settings differ, and which metrics to show beside them.
+def write_columns(comparison: Comparison, folder: Path) -> int:
+    """Write an event file into folder that defines which settings and metrics HPARAMS shows.
 
-    Returns how many runs it has.
+    Return the number of runs that TensorBoard knows.
     """
-    name = f"events.out.tfevents.*{SUFFIX}"
-    for path in {*folder.glob(name), *below(folder, name)}:
+    pattern = f"events.out.tfevents.*{SUFFIX}"
+    for path in {*folder.glob(pattern), *find_files(folder, pattern)}:
         path.unlink()
-    told = [settings for run in board.runs if (settings := told_settings(run.folder))]
+    logged = [settings for run in comparison.runs if (settings := logged_settings(run.folder))]
     columns = []
-    for name in board.settings or MAIN:
-        values = {settings[name] for settings in told if name in settings}
+    for name in comparison.settings or DEFAULT_SETTINGS:
+        values = {settings[name] for settings in logged if name in settings}
         if len({type(value) for value in values}) == 1:
             columns.append(hparams.HParam(name, hparams.Discrete(sorted(values))))
-    # the first five are shown, and a run that lacks one has no line among the coordinates
-    shown = board.metrics()
-    shown.sort(key=lambda name: not all(name in run.metrics for run in board.runs))
-    summary = hparams.hparams_config_pb(columns, [hparams.Metric(name) for name in shown])
+    # TensorBoard shows the first five, and no line in parallel coordinates for a run that lacks one
+    shown = comparison.metrics()
+    shown.sort(key=lambda name: not all(name in run.metrics for run in comparison.runs))
+    metrics = [hparams.Metric(name, description=describe_metric(name)) for name in shown]
     writer = EventFileWriter(str(folder), filename_suffix=SUFFIX)
+    summary = hparams.hparams_config_pb(columns, metrics)
     writer.add_event(Event(wall_time=time.time(), summary=summary))
     writer.close()
-    return len(told)
+    return len(logged)
 
 
-def told_settings(folder: Path) -> dict[str, Any]:
-    """The settings that a run has told TensorBoard; none if it was not told."""
+def logged_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings in a run's event files, {} if there are none."""
     for path in folder.glob("events.out.tfevents.*"):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:

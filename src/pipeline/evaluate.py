@@ -1,9 +1,12 @@
-"""All metrics of a run: over which labels, without which images; and the files beside them."""
+"""Compute all metrics of a run, and write the files of queries, hubs and near-duplicates.
 
-import csv
+n = images, k = neighbors of each.
+"""
+
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,119 +15,143 @@ from src.config import Config
 from src.config.enums import Exclude
 from src.evaluation import cosine_statistics, hubness
 from src.evaluation.bootstrap import intervals
-from src.evaluation.retrieval import instance_recall, retrieval
+from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieval
 from src.gallery import Gallery
-from src.io.files import atomic_write
 from src.pipeline.rank import Ranking
+from src.reporting.run_folder import RunFolder
 
-HUBS, PAIRS = 10, 10_000  # the most that are listed in hubs.csv and near_duplicates.csv
+MAX_HUBS, MAX_NEAR_DUPLICATES = 10, 10_000  # rows of hubs.csv and near_duplicates.csv
+Family = tuple[Metrics, Queries]  # metrics, and for some of them the value of each query
+
+
+class LabelTask(NamedTuple):
+    """A label to evaluate, with or without a filter."""
+
+    name: str  # of the metrics: the column, and the filter if there is one
+    column: str  # of works.csv
+    excluded_groups: list[NDArray[np.int64]]  # (n,) each; one group's images are no neighbors
 
 
 def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:
-    """All metrics; those of each query go to queries.npz, hubs and near-duplicates to CSV files.
+    """Return all metrics, which src/evaluation/metrics.py lists.
 
-    What has no value, such as the hubness of neighbors that are all even, is left out.
+    Write queries.npz, hubs.csv and near_duplicates.csv into folder. A metric without a value, such
+    as the hubness of images that all are in equally many lists, is omitted.
     """
-    options, top = cfg.evaluation, ranking.saved
-    metrics: dict[str, Any] = cosine_statistics.intra_inter(ranking.features, top)
-    metrics["inter_stored_only"] = cosine_statistics.inter_stored_only(top, cfg.seed)
-    metrics |= {
-        "unproven_rows": ranking.for_metrics.fallback_share,
-        "matrix_mb": _megabytes(ranking.matrix),
-    }
-    random = cosine_statistics.random_pairs(ranking.features, options.pairs, cfg.seed)
+    files = RunFolder(folder)
+    metrics: dict[str, Any] = {}
+    queries: Queries = {}
+    for family in (
+        _score_metrics(ranking, cfg),
+        (_search_metrics(ranking), {}),
+        _auc(ranking, cfg),
+        _label_metrics(ranking, gallery, cfg),
+        _object_metrics(ranking, gallery, cfg),
+    ):
+        metrics |= family[0]
+        queries |= family[1]
+    metrics |= intervals(queries, cfg.evaluation.resamples, cfg.seed)
+    metrics |= _hub_metrics(ranking, gallery, files)
+    metrics |= _near_duplicate_metrics(ranking, gallery, cfg, files)
+    files.write_queries(queries)
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
+
+
+def _score_metrics(ranking: Ranking, cfg: Config) -> Family:
+    """Compare the scores of the stored neighbors with those of all pairs."""
+    saved = ranking.saved
+    metrics = cosine_statistics.intra_inter(ranking.features, saved)
+    metrics["inter_stored_only"] = cosine_statistics.inter_stored_only(saved, cfg.seed)
     queries = {
-        f"intra_at_{depth}": top.score[:, :depth].mean(axis=1, dtype=np.float64)
-        for depth in (1, 5)
-        if depth <= top.score.shape[1]
+        f"intra_at_{depth}": saved.score[:, :depth].mean(axis=1, dtype=np.float64)
+        for depth in cosine_statistics.INTRA_DEPTHS
+        if depth <= saved.score.shape[1]
     }
-    queries |= {
-        "intra": top.score.mean(axis=1, dtype=np.float64),
-        "auc": cosine_statistics.auc(top.score, random).mean(axis=1),
+    return metrics, queries | {"intra": saved.score.mean(axis=1, dtype=np.float64)}
+
+
+def _search_metrics(ranking: Ranking) -> Metrics:
+    """Return the share of rows that were searched again, and the size of the matrix."""
+    return {
+        "unproven_rows": ranking.for_metrics.fallback_share,
+        "matrix_mb": ranking.matrix.stat().st_size / 1e6 if ranking.matrix else 0.0,
     }
-    metrics["auc"] = float(queries["auc"].mean())
-    for name, column, excluded in label_tasks(gallery, cfg):
-        labels = gallery.labels(column)
-        found, each = retrieval(name, labels, ranking.for_metrics.index, *excluded)
-        metrics |= found
-        queries |= each
-        if name == column:
-            metrics[f"{column}/label_auc"] = cosine_statistics.label_auc(
-                ranking.features, labels, options.pairs, cfg.seed
+
+
+def _auc(ranking: Ranking, cfg: Config) -> Family:
+    """Compare the scores of the stored neighbors with those of random pairs."""
+    pairs = cosine_statistics.random_pairs(ranking.features, cfg.evaluation.pairs, cfg.seed)
+    values = cosine_statistics.auc(ranking.saved.score, pairs).mean(axis=1)
+    return {"auc": float(values.mean())}, {"auc": values}
+
+
+def _label_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
+    """Return how well neighbors share each label, with and without filters."""
+    metrics: Metrics = {}
+    queries: Queries = {}
+    for task in label_tasks(gallery, cfg):
+        labels, index = gallery.labels(task.column), ranking.for_metrics.index
+        label_metrics, label_queries = retrieval(task.name, labels, index, *task.excluded_groups)
+        metrics |= label_metrics
+        queries |= label_queries
+        if task.name == task.column:
+            metrics[f"{task.column}/label_auc"] = cosine_statistics.label_auc(
+                ranking.features, labels, cfg.evaluation.pairs, cfg.seed
             )
-    objects = _objects(gallery, cfg)
-    if objects is not None:
-        found, each = instance_recall(objects, ranking.for_metrics.index, cfg.similarity.top_k)
-        metrics |= found
-        queries |= each
-    metrics |= intervals(queries, options.resamples, cfg.seed)
-    metrics |= hubness.neighborhood_metrics(top.index)
-    metrics["near_duplicates"] = _write_hubs_and_near_duplicates(
-        ranking, gallery, options.near_duplicate, folder
-    )
-    with atomic_write(folder / "queries.npz") as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{k: v.astype("f4") for k, v in queries.items()})
-    return {name: value for name, value in metrics.items() if value == value}  # no NaN: none such
+    return metrics, queries
 
 
-def _megabytes(matrix: Path | None) -> float:
-    return matrix.stat().st_size / 1e6 if matrix else 0.0
+def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
+    """Return how well other views of an object are found, nothing if no object has any."""
+    objects = _object_groups(gallery, cfg)
+    if objects is None:
+        return {}, {}
+    return instance_recall(objects, ranking.for_metrics.index, cfg.similarity.top_k)
 
 
-def label_tasks(
-    gallery: Gallery, cfg: Config
-) -> Iterator[tuple[str, str, list[NDArray[np.int64]]]]:
-    """The name, the column, and the groups that are taken out, of each label to measure."""
-    chosen = cfg.evaluation.labels
+def _hub_metrics(ranking: Ranking, gallery: Gallery, files: RunFolder) -> Metrics:
+    """Return how evenly images are neighbors of each other, and write hubs.csv."""
+    names, counts = gallery.files, hubness.k_occurrence(ranking.saved.index)
+    order = np.argsort(-counts, kind="stable")[:MAX_HUBS]
+    files.write_hubs((names[row], int(counts[row])) for row in order)
+    return hubness.neighborhood_metrics(ranking.saved.index)
+
+
+def _near_duplicate_metrics(
+    ranking: Ranking, gallery: Gallery, cfg: Config, files: RunFolder
+) -> Metrics:
+    """Return the number of almost identical pairs, and write near_duplicates.csv."""
+    names = gallery.files
+    pairs, scores = hubness.near_duplicates(ranking.saved, cfg.evaluation.near_duplicate)
+    listed = zip(pairs[:MAX_NEAR_DUPLICATES], scores, strict=False)
+    files.write_near_duplicates((score, names[i], names[j]) for (i, j), score in listed)
+    return {"near_duplicates": len(pairs)}
+
+
+def label_tasks(gallery: Gallery, cfg: Config) -> Iterator[LabelTask]:
+    """Yield each label to evaluate: alone, without the same object, without the same artist.
+
+    Raises UserError if evaluation.labels names a column that is not in works.csv.
+    """
+    columns = cfg.evaluation.labels
     groups = gallery.exclusion_groups(cfg.similarity)
-    objects, artists = _objects(gallery, cfg), _groups_if_shared(gallery, "artist")
-    for column in gallery.label_columns() if chosen is None else chosen:
-        yield column, column, [groups]
+    objects, artists = _object_groups(gallery, cfg), _groups_if_shared(gallery, "artist")
+    for column in gallery.label_columns() if columns is None else columns:
+        yield LabelTask(column, column, [groups])
         if objects is not None:
-            yield f"{column}-no_same_object", column, [objects]
+            yield LabelTask(f"{column}-no_same_object", column, [objects])
         if column != "artist" and artists is not None:
-            yield f"{column}-no_same_artist", column, [groups, artists]
+            yield LabelTask(f"{column}-no_same_artist", column, [groups, artists])
 
 
-def _objects(gallery: Gallery, cfg: Config) -> NDArray[np.int64] | None:
-    """The object of each image; None where no two neighbors can share one."""
+def _object_groups(gallery: Gallery, cfg: Config) -> NDArray[np.int64] | None:
+    """Return (n,) the object of each image, None if no two possible neighbors share one."""
     if cfg.similarity.exclude is Exclude.same_object:
         return None
     return _groups_if_shared(gallery, "object_id")
 
 
 def _groups_if_shared(gallery: Gallery, column: str) -> NDArray[np.int64] | None:
-    """Who is alike in a column; None where all images differ."""
-    alike = gallery.label_ids(column) if column in gallery.works else np.arange(len(gallery))
-    return alike if len(np.unique(alike)) < len(alike) else None
-
-
-def _write_hubs_and_near_duplicates(
-    ranking: Ranking, gallery: Gallery, least: float, folder: Path
-) -> int:
-    """Write hubs.csv and near_duplicates.csv; how many pairs are near-duplicates."""
-    files, counts = gallery.files, hubness.k_occurrence(ranking.saved.index)
-    order = np.argsort(-counts, kind="stable")[:HUBS]
-    _write(
-        folder / "hubs.csv",
-        ["file", "neighbor_of"],
-        [[files[row], int(counts[row])] for row in order],
-    )
-    pairs, scores = hubness.near_duplicates(ranking.saved, least)
-    _write(
-        folder / "near_duplicates.csv",
-        ["score", "file", "other"],
-        [
-            [f"{score:.6f}", files[i], files[j]]
-            for (i, j), score in zip(pairs[:PAIRS], scores, strict=False)
-        ],
-    )
-    return len(pairs)
-
-
-def _write(path: Path, names: list[str], rows: list[list[Any]]) -> None:
-    with (
-        atomic_write(path) as part,
-        part.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
-    ):
-        csv.writer(file).writerows([names, *rows])
+    """Return (n,) group ids by the column's values, None if no two images share a value."""
+    groups = gallery.label_ids(column) if column in gallery.works else np.arange(len(gallery))
+    return groups if len(np.unique(groups)) < len(groups) else None

@@ -1,12 +1,9 @@
-"""The end of a run: files, pictures and the tables on the terminal."""
+"""End a run: write the last files and pictures, and print a summary."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -14,65 +11,69 @@ from rich.table import Table
 from src.embedding.cache import Embeddings
 from src.evaluation import cosine_statistics
 from src.gallery import Gallery
-from src.io.files import atomic_write
+from src.io.outputs import Outputs
 from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
+from src.reporting.run_folder import RunFolder
+from src.reporting.text import format_number
 
-RANDOM_PAIRS = 100_000
-SHOWN = 8  # queries on the overview
+RANDOM_PAIRS = 100_000  # in the plot of scores
+OVERVIEW_QUERIES = 8
+LABEL_METRICS = {  # of a label: heading in the terminal and metric
+    "P@1": "precision_at_1",
+    "P@10": "precision_at_10",
+    "chance": "precision_at_1_chance",
+    "mAP@10": "map_at_10",
+}
 
 
 def write_report(
-    metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, folder: Path
+    metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, outputs: Path, folder: Path
 ) -> None:
-    """paths.yaml: where gallery, embeddings and matrix are, from folder, and a hash of the images;
-    then metrics.json, whose being there says that the run has ended."""
-    gallery = embeddings.folder.parents[3] / "galleries" / embeddings.gallery.name
-    paths = {"gallery": gallery, "embeddings": embeddings.folder, "matrix": ranking.matrix}
-    found = {name: os.path.relpath(path, folder) for name, path in paths.items() if path}
-    found["images"] = embeddings.gallery.fingerprint()
-    with atomic_write(folder / "paths.yaml") as part:
-        part.write_text(yaml.safe_dump(found, sort_keys=False))
-    with atomic_write(folder / "metrics.json") as part:
-        part.write_text(json.dumps(metrics, indent=2) + "\n")
+    """Write paths.yaml, then metrics.json, whose presence marks the run as complete."""
+    files, gallery = RunFolder(folder), embeddings.gallery
+    gallery_folder = Outputs(outputs).galleries / gallery.name
+    files.write_paths(gallery_folder, embeddings.folder, ranking.matrix, gallery.fingerprint())
+    files.write_metrics(metrics)
 
 
 def illustrate(
     metrics: dict[str, Any], gallery: Gallery, ranking: Ranking, seed: int, folder: Path
 ) -> dict[str, Path]:
-    """neighbors.jpg, some queries with their neighbors, and scores.png, how scores are spread."""
-    draw = np.random.default_rng(seed)
-    rows = sorted(draw.choice(len(gallery), min(SHOWN, len(gallery)), replace=False).tolist())
+    """Write the overview of some queries and the plot of scores; return their paths by name."""
+    files, draw = RunFolder(folder), np.random.default_rng(seed)
+    count = min(OVERVIEW_QUERIES, len(gallery))
+    rows = sorted(draw.choice(len(gallery), count, replace=False).tolist())
     sheet = contact_sheets.overview(gallery, ranking.saved.index, ranking.saved.score, rows)
     random = cosine_statistics.random_pairs(ranking.features, RANDOM_PAIRS, seed)
     plot = plots.score_plot(ranking.saved.score, random, metrics["intra"], metrics["inter"])
-    files = {"neighbors": folder / "neighbors.jpg", "scores": folder / "scores.png"}
-    sheet.save(files["neighbors"], quality=88)
-    plot.savefig(files["scores"])
-    return files
+    sheet.save(files.overview, quality=88)
+    plot.savefig(files.score_plot)
+    return {"neighbors": files.overview, "scores": files.score_plot}
 
 
 def summary(metrics: dict[str, Any], folder: Path) -> None:
-    """A short table on the terminal: metrics, files, what to do next."""
+    """Print a table of the main metrics, the run's files and the commands to look at them."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(_scores(metrics))
+    console.print(_score_table(metrics))
     end = "/precision_at_1"
-    if columns := [name.removesuffix(end) for name in metrics if name.endswith(end)]:
-        console.print(_labels(metrics, columns))
+    if labels := [name.removesuffix(end) for name in metrics if name.endswith(end)]:
+        console.print(_label_table(metrics, labels))
     if metrics["weights"].startswith("random"):
         console.print("The network's weights are random: it has learned nothing about paintings.")
     if metrics.get("idle_gpu"):
-        console.print("THE GPU OF THIS MACHINE WAS NOT USED: see the warning above, or run.log.")
+        console.print("WARNING: this machine's GPU was not used; run.log says why.")
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    here = Path.cwd() in folder.resolve().parents
-    run = folder.resolve().relative_to(Path.cwd()) if here else folder
+    inside = Path.cwd() in folder.resolve().parents
+    run = folder.resolve().relative_to(Path.cwd()) if inside else folder
     console.print(f"files in {run}: {', '.join(names)}")
-    console.print("next, a random painting and its neighbors, or runs in TensorBoard:")
+    console.print("next: show a random painting and its neighbors, or open the runs in TensorBoard")
     console.print(f"  python -m src.show --run {run}")
     console.print("  make dashboard")
 
 
-def _scores(metrics: dict[str, Any]) -> Table:
+def _score_table(metrics: dict[str, Any]) -> Table:
+    """Return a table with a line for the whole run."""
     table = Table("images", "skipped", "intra", "inter", "gap", "seconds", box=SIMPLE)
     seconds = sum(value for name, value in metrics.items() if name.startswith("seconds/"))
     numbers = [f"{metrics[name]:.4f}" for name in ("intra", "inter", "gap")]
@@ -80,18 +81,13 @@ def _scores(metrics: dict[str, Any]) -> Table:
     return table
 
 
-def _labels(metrics: dict[str, Any], columns: list[str]) -> Table:
-    """Precision, what chance would give it, and mean average precision with its interval."""
-    heads = ("label", "queries", "P@1", "P@10", "chance", "mAP@10", "95%")
+def _label_table(metrics: dict[str, Any], labels: list[str]) -> Table:
+    """Return a table with a line for each label and a 95% interval of map_at_10."""
+    heads = ("label", "queries", *LABEL_METRICS, "95%")
     table = Table(*heads, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
-        ends = ("precision_at_1", "precision_at_10", "precision_at_1_chance", "map_at_10")
-        cells = [_number(metrics, f"{column}/{end}") for end in ends]
-        low, high = (_number(metrics, f"{column}/map_at_10_{end}") for end in ("low", "high"))
-        interval = f"{low}-{high}" if low else ""
-        table.add_row(column, str(metrics[f"{column}/queries"]), *cells, interval)
+    for label in labels:
+        cells = [format_number(metrics.get(f"{label}/{end}")) for end in LABEL_METRICS.values()]
+        ends = [format_number(metrics.get(f"{label}/map_at_10_{end}")) for end in ("low", "high")]
+        queries = str(metrics[f"{label}/queries"])
+        table.add_row(label, queries, *cells, "-".join(filter(None, ends)))
     return table
-
-
-def _number(metrics: dict[str, Any], name: str) -> str:
-    return f"{metrics[name]:.3f}" if name in metrics else ""

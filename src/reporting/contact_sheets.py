@@ -1,4 +1,4 @@
-"""Pictures of galleries and neighbors: images in a grid with captions."""
+"""Pictures of galleries and of neighbors: images in a grid with captions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,32 +14,34 @@ from PIL import Image, ImageDraw, ImageFont
 from src.config.data import Data
 from src.gallery import Gallery
 from src.io.images import Unreadable, load_rgb
+from src.reporting.text import format_number
 
 GAP = 14  # pixels between cells
 INK, FAINT, ACCENT, BLANK = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8"
-MAX_PIXELS = Data().max_pixels
+MAX_PIXELS = Data().max_pixels  # larger images are not decoded
+SHEET_IMAGE = 130  # pixels of a square on an overview
 
 
 @dataclass(frozen=True)
 class Card:
-    """An image and its caption: a heading, a title of up to two lines, a line in gray."""
+    """An image and its caption."""
 
     path: Path
-    heading: str
-    title: str
-    note: str
-    marked: bool = False  # framed, with its heading in color
+    heading: str  # bold, one line
+    title: str  # up to two lines
+    note: str  # gray, one line
+    marked: bool = False  # with a frame, and the heading in color
 
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib; it has Latin, Greek and Cyrillic letters."""
+    """Return DejaVu Sans, which matplotlib brings: Latin, Greek and Cyrillic letters."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), size)
 
 
-def fitted(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 1) -> list[str]:
-    """text broken into at most that many lines of that many pixels; "…" where it is cut."""
+def wrap_text(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 1) -> list[str]:
+    """Return text as at most `lines` lines of at most `width` pixels, with "…" if it is cut."""
     words = " ".join(text.split())
     rows: list[str] = []
     while words and len(rows) < lines:
@@ -58,9 +60,12 @@ def fitted(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 1) 
 
 
 def thumbnail(path: Path, size: int) -> Image.Image:
-    """An image made to fit a square of size pixels; a gray one that says so if it is unreadable."""
+    """Return the image at path scaled to fit a square of size pixels.
+
+    An unreadable image becomes a gray square that says so.
+    """
     try:
-        image = load_rgb(path, MAX_PIXELS, lambda w, h: _twice(size, w, h))
+        image = load_rgb(path, MAX_PIXELS, lambda w, h: _decode_size(size, w, h))
     except Unreadable:
         image = Image.new("RGB", (size, size), BLANK)
         face = font(max(6, min(12, size // 8)))
@@ -70,74 +75,74 @@ def thumbnail(path: Path, size: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _twice(size: int, width: int, height: int) -> tuple[int, int]:
-    """What of a larger image is enough for size pixels."""
+def _decode_size(size: int, width: int, height: int) -> tuple[int, int]:
+    """Return the width and height to decode: twice the thumbnail's, at most the image's."""
     scale = min(1.0, 2 * size / max(width, height))
     return ceil(scale * width), ceil(scale * height)
 
 
 def card_height(size: int) -> int:
-    """Pixels of a card whose image fits a square of size pixels."""
-    return size + 6 + 4 * _line(size)
+    """Return the height in pixels of a card whose image fits a square of size pixels."""
+    return size + 6 + 4 * _line_height(size)
 
 
-def _line(size: int) -> int:
-    return round(1.45 * _text(size))
+def _line_height(size: int) -> int:
+    return round(1.45 * _text_size(size))
 
 
-def _text(size: int) -> int:
+def _text_size(size: int) -> int:
     return max(10, min(16, size // 13))
 
 
 def draw_card(page: Image.Image, card: Card, left: int, top: int, size: int) -> None:
-    """Put a card's image, in the lower left of a square of size pixels, and its caption below."""
-    pen, line, image = ImageDraw.Draw(page), _line(size), thumbnail(card.path, size)
+    """Draw a card: the image in the lower left of a square of size pixels, the caption below."""
+    pen, line_height, image = ImageDraw.Draw(page), _line_height(size), thumbnail(card.path, size)
     x, y = left, top + size - image.height
     page.paste(image, (x, y))
     if card.marked:
         pen.rectangle((x - 3, y - 3, x + image.width + 2, y + image.height + 2), None, ACCENT, 3)
     top += size + 6
-    bold, plain = font(_text(size), True), font(_text(size))
+    bold, plain = font(_text_size(size), True), font(_text_size(size))
     texts = [
-        (row, bold, ACCENT if card.marked else INK) for row in fitted(card.heading, bold, size)
+        (row, bold, ACCENT if card.marked else INK) for row in wrap_text(card.heading, bold, size)
     ]
-    texts += [(row, plain, INK) for row in fitted(card.title, plain, size, 2)]
-    texts += [(row, plain, FAINT) for row in fitted(card.note, plain, size)]
+    texts += [(row, plain, INK) for row in wrap_text(card.title, plain, size, 2)]
+    texts += [(row, plain, FAINT) for row in wrap_text(card.note, plain, size)]
     for number, (text, face, color) in enumerate(texts):
-        pen.text((left, top + number * line), text, color, face)
+        pen.text((left, top + number * line_height), text, color, face)
 
 
 def sheet(cards: Sequence[Card], columns: int, size: int, header: Sequence[str]) -> Image.Image:
-    """Cards in rows of so many columns, under a header whose first line is bold."""
+    """Return a page of cards in rows of `columns`, under a header whose first line is bold."""
     rows = -(-len(cards) // columns)
     top = GAP + 26 * len(header) + GAP
     width = GAP + columns * (size + GAP)
     page = Image.new("RGB", (width, top + rows * (card_height(size) + GAP)), "white")
-    _header(page, header)
+    _draw_header(page, header)
     for number, card in enumerate(cards):
         row, column = divmod(number, columns)
-        left, down = GAP + column * (size + GAP), top + row * (card_height(size) + GAP)
-        draw_card(page, card, left, down, size)
+        left, y = GAP + column * (size + GAP), top + row * (card_height(size) + GAP)
+        draw_card(page, card, left, y, size)
     return page
 
 
-def _header(page: Image.Image, lines: Sequence[str]) -> None:
+def _draw_header(page: Image.Image, lines: Sequence[str]) -> None:
     pen = ImageDraw.Draw(page)
     for number, text in enumerate(lines):
         face = font(18, True) if number == 0 else font(14)
-        row = fitted(text, face, page.width - 2 * GAP)[:1]
+        row = wrap_text(text, face, page.width - 2 * GAP)[:1]
         pen.text((GAP, GAP + 26 * number), "".join(row), INK if number == 0 else FAINT, face)
 
 
 def neighbors_page(query: Card, cards: Sequence[Card], header: Sequence[str]) -> Image.Image:
-    """A painting, large, and its neighbors beside it, five to a row, best first."""
+    """Return a page with the query, large, and its neighbors beside it, best first, five a row."""
     size, large, columns = 200, 420, min(5, len(cards))
     rows = -(-len(cards) // columns)
     top = GAP + 26 * len(header) + GAP
     width = GAP + large + 3 * GAP + columns * (size + GAP)
     height = max(card_height(large), rows * (card_height(size) + GAP))
     page = Image.new("RGB", (width, top + height + GAP), "white")
-    _header(page, header)
+    _draw_header(page, header)
     draw_card(page, query, GAP, top, large)
     for number, card in enumerate(cards):
         row, column = divmod(number, columns)
@@ -147,25 +152,28 @@ def neighbors_page(query: Card, cards: Sequence[Card], header: Sequence[str]) ->
 
 
 def card(gallery: Gallery, row: int, heading: str, marked: bool = False) -> Card:
-    """An image of a gallery, with its title (else its file's name) and artist."""
+    """Return the card of a gallery's image: title, else the file's name, then artist and date."""
     work = gallery.works.iloc[row]
     title = work.get("title", "") or Path(work["file"]).stem
-    if " " not in title:  # a slug, which reads and breaks better as words
+    if " " not in title:  # a slug reads and wraps better as words
         title = title.replace("-", " ").replace("_", " ")
-    known = [work.get("artist", ""), work.get("date", "")]
+    note = ", ".join(filter(None, [work.get("artist", ""), work.get("date", "")]))
     path = gallery.root / work["file"]
-    return Card(path, heading, title, ", ".join(filter(None, known)), marked)
+    return Card(path, heading, title, note, marked)
 
 
 def overview(
     gallery: Gallery, index: NDArray[np.int32], score: NDArray[np.float32], rows: Sequence[int]
 ) -> Image.Image:
-    """One line for each of some queries: the painting, framed, then its neighbors, at most ten."""
+    """Return a page with a line per query row: the image, framed, and up to ten neighbors.
+
+    index and score are (n, k), best first.
+    """
     shown = min(10, index.shape[1])
     cards = []
     for row in rows:
         cards.append(card(gallery, row, "query", marked=True))
         nearest = zip(index[row, :shown], score[row, :shown], strict=True)
-        cards += [card(gallery, other, f"{value:.3f}") for other, value in nearest]
-    header = [f"{len(rows)} of {len(gallery)} paintings and their nearest, best first"]
-    return sheet(cards, shown + 1, 130, header)
+        cards += [card(gallery, neighbor, format_number(value)) for neighbor, value in nearest]
+    header = [f"{len(rows)} of {len(gallery)} paintings and their neighbors, best first"]
+    return sheet(cards, shown + 1, SHEET_IMAGE, header)

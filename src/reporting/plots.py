@@ -10,7 +10,7 @@ from src.reporting.contact_sheets import ACCENT, FAINT
 def score_plot(
     stored: NDArray[np.float32], random: NDArray[np.float32], intra: float, inter: float
 ) -> Figure:
-    """The distribution of neighbors' scores against that of random pairs, with both means."""
+    """Plot the distributions of stored scores (n, k) and of random pairs (m,), with both means."""
     figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     axes = figure.subplots()
     low, high = float(min(stored.min(), random.min())), float(max(stored.max(), random.max()))
@@ -25,6 +25,6 @@ def score_plot(
         title="Scores of neighbors and of random pairs",
     )
     axes.spines[["top", "right"]].set_visible(False)
-    # outside: where bars leave room inside is slow to find, and matplotlib warns of it
+    # outside: a search for free room inside is slow, and matplotlib warns about it
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure

@@ -1,111 +1,183 @@
-"""The files of a run's folder: settings, metrics, neighbors. Imports no torch, to be fast."""
+"""The folder of a run: each file's name once, with its writer beside its reader. Imports no torch.
 
+n = images, k = neighbors of each.
+"""
+
+import csv
 import json
 import os
 import re
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
+from src.io.files import atomic_write
+from src.reporting.settings import flatten
 
-SHORT = 24  # letters of a value
+CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
+NEIGHBORS = "neighbors.npz"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run's folder, its settings by dotted name, and its metrics; none where it did not end."""
+class RunFolder:
+    """The files of a run below path. Each appears whole or not at all."""
 
-    folder: Path
-    settings: dict[str, Any]
-    overrides: list[str]
-    metrics: dict[str, Any]
-    error: str  # the first line of what stopped it
+    path: Path
 
-    def value(self, setting: str) -> str:
-        """What a setting was, to be read."""
-        return str(self.settings.get(setting))
+    # neighbors
 
-    def short(self, setting: str) -> str:
-        """The same with few letters: of a path the last part, of what is long the beginning."""
-        text = self.value(setting)
-        text = Path(text).name or text
-        return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+    def write_neighbors(
+        self, index: NDArray[np.int32], score: NDArray[np.float32], files: list[str]
+    ) -> None:
+        """Write neighbors.npz (index, score) and top_<k>_similar.npy (name, score), each (n, k).
 
-    @property
-    def command(self) -> str:
-        """What makes this run alone, again, in its own folder."""
-        place = os.path.relpath(self.folder)
-        if not re.fullmatch(r"[\w./:-]+", place, re.ASCII):  # else Hydra would read it otherwise
-            place = '"' + place.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        words = [*self.overrides, "hydra.mode=RUN", f"hydra.run.dir={place}"]
-        return f"python -m src.run {shlex.join(words)}"
+        files (n,) are the images of the gallery in row order.
+        """
+        with atomic_write(self.path / NEIGHBORS) as part, part.open("wb") as file:
+            np.savez(file, index=index, score=score)
+        names = np.array(files)[index]  # (n, k)
+        named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
+        named["name"], named["score"] = names, score
+        path = self.path / f"top_{index.shape[1]}_similar.npy"
+        with atomic_write(path) as part, part.open("wb") as file:
+            np.save(file, named)
 
-    def queries(self, metric: str) -> NDArray[np.float64] | None:
-        """(n,) the metric of each query, NaN where left out."""
-        with np.load(self.folder / "queries.npz") as queries:
+    def neighbors(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return index (n, k), rows of the gallery, best first, and their scores (n, k)."""
+        with np.load(self.path / NEIGHBORS) as arrays:
+            return arrays["index"], arrays["score"]
+
+    def write_postprocess(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Write postprocess.npz: mean (d,) and axes (d, m), to apply to features of new images."""
+        with atomic_write(self.path / "postprocess.npz") as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    # metrics
+
+    def write_queries(self, queries: dict[str, NDArray[np.float64]]) -> None:
+        """Write queries.npz: by metric, its value for each query (n,), NaN where it has none."""
+        arrays = {name: values.astype("f4") for name, values in queries.items()}
+        with atomic_write(self.path / "queries.npz") as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def query_values(self, metric: str) -> NDArray[np.float64] | None:
+        """Return the metric's value for each query (n,), NaN where it has none; None if absent."""
+        with np.load(self.path / "queries.npz") as queries:
             return queries[metric].astype(np.float64) if metric in queries else None
 
-    def neighbors(self) -> NDArray[np.int32]:
-        """(n, k) rows of the gallery."""
-        with np.load(self.folder / "neighbors.npz") as neighbors:
-            return np.asarray(neighbors["index"])
+    def write_hubs(self, rows: Iterable[tuple[str, int]]) -> None:
+        """Write hubs.csv: files and the number of lists that each is in, highest first."""
+        _write_csv(self.path / "hubs.csv", ["file", "neighbor_of"], rows)
 
-    def scores(self) -> NDArray[np.float32]:
-        """(n, k) cosines of the neighbors."""
-        with np.load(self.folder / "neighbors.npz") as neighbors:
-            return np.asarray(neighbors["score"])
+    def hubs(self) -> pd.DataFrame:
+        """Return the table of hubs.csv: file (text) and neighbor_of (integer)."""
+        return pd.read_csv(
+            self.path / "hubs.csv",
+            dtype={"file": str},
+            keep_default_na=False,  # a file may be called NA
+            encoding_errors="surrogateescape",
+        )
 
-    def images(self) -> tuple[str, str]:
-        """The gallery, and a hash of its images that could be read, in their order."""
-        where = read_yaml(self.folder / "paths.yaml")
-        return Path(where["gallery"]).name, where.get("images", str(self.metrics["images"]))
+    def write_near_duplicates(self, rows: Iterable[tuple[float, str, str]]) -> None:
+        """Write near_duplicates.csv: score and the two files of each pair, best first."""
+        lines = ([f"{score:.6f}", file, other] for score, file, other in rows)
+        _write_csv(self.path / "near_duplicates.csv", ["score", "file", "other"], lines)
 
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write metrics.json. It is written last: its presence marks the run as complete."""
+        with atomic_write(self.path / "metrics.json") as part:
+            part.write_text(json.dumps(metrics, indent=2) + "\n")
 
-def gallery_of(run: Path) -> Gallery:
-    """The gallery of a finished run, with its rows. Raises UserError or OSError without one."""
-    file = run / "paths.yaml"
-    paths = read_yaml(file) if file.is_file() else None
-    if not paths:
-        raise UserError(f"{run} is not a finished run: it has no paths.yaml")
-    gallery = read_gallery(run / paths["gallery"])
-    names = np.load(run / paths["embeddings"] / "image_names.npy")
-    works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
-    return Gallery(gallery.name, gallery.root, works)
+    def metrics(self) -> dict[str, Any] | None:
+        """Return the content of metrics.json, None if the run is incomplete."""
+        path = self.path / "metrics.json"
+        return json.loads(path.read_text()) if path.is_file() else None
 
+    # what was compared
 
-def read_run(folder: Path) -> Run:
-    settings = dict(flatten(read_yaml(folder / ".hydra" / "config.yaml")))
-    overrides = read_yaml(folder / ".hydra" / "overrides.yaml") or []
-    metrics = folder / "metrics.json"
-    if metrics.is_file():
-        return Run(folder, settings, overrides, json.loads(metrics.read_text()), "")
-    logs = "\n".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
-    said = re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
-    return Run(
-        folder, settings, overrides, {}, said[-1] if said else "it was stopped, or runs still"
-    )
+    def write_paths(
+        self, gallery: Path, embeddings: Path, matrix: Path | None, images: str
+    ) -> None:
+        """Write paths.yaml: folders and the matrix, relative to the run, and a hash of images."""
+        paths = {"gallery": gallery, "embeddings": embeddings, "matrix": matrix}
+        relative = {name: os.path.relpath(path, self.path) for name, path in paths.items() if path}
+        with atomic_write(self.path / "paths.yaml") as part:
+            part.write_text(yaml.safe_dump(relative | {"images": images}, sort_keys=False))
+
+    def paths(self) -> dict[str, str]:
+        """Return the content of paths.yaml. Raises UserError if there is none."""
+        paths: dict[str, str] = read_yaml(self.path / "paths.yaml")
+        if not paths:
+            raise UserError(f"{self.path} is not a finished run: it has no paths.yaml")
+        return paths
+
+    def gallery(self) -> Gallery:
+        """Return the run's gallery with its n rows. Raises UserError or OSError if it is gone."""
+        paths = self.paths()
+        gallery = read_gallery(self.path / paths["gallery"])
+        names = np.load(self.path / paths["embeddings"] / "image_names.npy")
+        works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
+        return Gallery(gallery.name, gallery.root, works)
+
+    # settings and logs, which Hydra writes
+
+    def settings(self) -> dict[str, Any]:
+        """Return the run's options by dotted name."""
+        return dict(flatten(read_yaml(self.path / CONFIG)))
+
+    def overrides(self) -> list[str]:
+        """Return the options given on the command line, as name=value."""
+        return read_yaml(self.path / ".hydra" / "overrides.yaml") or []
+
+    def errors(self) -> list[str]:
+        """Return the first line of each error in the run's logs, in order."""
+        logs = "\n".join(log.read_text(errors="replace") for log in self.path.glob("*.log"))
+        return re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
+
+    @property
+    def is_download(self) -> bool:
+        """Whether the folder is that of python -m src.download, which compares nothing."""
+        return (self.path / "download.log").exists()
+
+    # pictures
+
+    @property
+    def overview(self) -> Path:
+        """Return the path of the picture of some queries with their neighbors."""
+        return self.path / "neighbors.jpg"
+
+    @property
+    def score_plot(self) -> Path:
+        """Return the path of the plot of the scores' distribution."""
+        return self.path / "scores.png"
+
+    def neighbors_picture(self, row: int) -> Path:
+        """Return the path of the picture of one image and its neighbors."""
+        return self.path / f"neighbors-{row}.jpg"
 
 
 def read_yaml(path: Path) -> Any:
-    """What a file holds, {} for one that is not there or empty: Hydra may be writing it."""
+    """Return the content of a file, {} if it is missing or empty, as while Hydra writes it.
+
+    Raises UserError if it is damaged.
+    """
     try:
         return (yaml.safe_load(path.read_text()) if path.is_file() else None) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{path} is damaged: delete that run") from error
 
 
-def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Options by their dotted names."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+def _write_csv(path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with (
+        atomic_write(path) as part,
+        part.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
+    ):
+        csv.writer(file).writerows([heads, *rows])

@@ -36,7 +36,7 @@ def other_pairs(features):
 @pytest.mark.parametrize("chunk", [7, 4096])
 def test_inter_equals_the_mean_of_the_full_matrix(kind, chunk, monkeypatch):
     monkeypatch.setattr(cosine_statistics, "CHUNK", chunk)
-    monkeypatch.setattr(cosine_statistics, "TOGETHER", 3)
+    monkeypatch.setattr(cosine_statistics, "PRODUCT_ROWS", 3)
     monkeypatch.setattr(cosine_statistics, "STRIPE", 5)
     pairs = other_pairs(FEATURES[kind])
     assert all_pairs(torch.tensor(FEATURES[kind])) == pytest.approx(
@@ -48,7 +48,7 @@ def test_inter_equals_the_mean_of_the_full_matrix(kind, chunk, monkeypatch):
 def test_the_deviation_is_right_by_float32_products_too(kind):
     draw = np.random.default_rng(1)
     shift = {"positive": 0.5, "alike": 300, "normal": 0}[kind]
-    features = (draw.normal(size=(cosine_statistics.EXACTLY, 24)) * 0.3 + shift).astype("f4")
+    features = (draw.normal(size=(cosine_statistics.FLOAT32_ROWS, 24)) * 0.3 + shift).astype("f4")
     unit = features.astype("f8") / np.linalg.norm(features.astype("f8"), axis=1, keepdims=True)
     pairs, starts = len(unit) * (len(unit) - 1), range(0, len(unit), 500)  # 800 MB at once
 

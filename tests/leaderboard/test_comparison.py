@@ -40,8 +40,8 @@ def test_what_is_better(metric: str, order: list[str], tmp_path: Path) -> None:
 def test_runs_without_the_metric_are_named(tmp_path: Path) -> None:
     board = board_of(tmp_path, "hubness", "hubness", [0.75, None, 0.5])
     assert board.names == ["2", "0"]
-    assert [run.folder.name for run in board.without] == ["1"]
-    assert board.failed == []
+    assert [run.folder.name for run in board.missing_metric] == ["1"]
+    assert board.incomplete == []
 
 
 def test_runs_of_two_sweeps_have_names_of_their_own(tmp_path: Path) -> None:

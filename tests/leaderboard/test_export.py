@@ -15,7 +15,7 @@ from src.leaderboard.__main__ import main
 from src.leaderboard.comparison import compare
 from src.leaderboard.runs import read_runs
 from tests.conftest import make_squares_small
-from tests.support.commands import ROOT, Ended, command
+from tests.support.commands import ROOT, CommandResult, command
 from tests.support.made_runs import N, a_multirun, a_run, lists
 
 
@@ -60,7 +60,7 @@ def test_the_best_is_first_and_the_others_are_behind_it(sweep, capsys):
 def test_failed_runs_are_named_with_the_command_that_runs_them_again(sweep, capsys):
     main([str(sweep)])
     printed = capsys.readouterr().out
-    assert "not ended: 1 of 4" in printed
+    assert "incomplete: 1 of 4" in printed
     assert "    10: layr4 is no node\n" in printed
     again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '10')}"
     assert f"    python -m src.run 'backbone.layer=layr4 x' {again}\n" in printed
@@ -72,14 +72,14 @@ def test_jobs_that_were_never_started_are_named_with_their_commands(sweep, capsy
     a_multirun(sweep, params, task)
     assert main([str(sweep)]) == 1
     printed = capsys.readouterr().out
-    assert "3 runs by artist/map_at_10" in printed and "not ended: 9 of 12" in printed
-    assert "    11: it has not been started\n" in printed and "    10: layr4 is no" in printed
+    assert "3 runs by artist/map_at_10" in printed and "incomplete: 9 of 12" in printed
+    assert "    11: not started\n" in printed and "    10: layr4 is no" in printed
     again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '11')}"
     words = """backbone.layer=layer4 similarity.top_k=7 'data.images='"'"'a b'"'"''"""
     assert f"    python -m src.run {words} {again}\n" in printed
     a_multirun(sweep, params, task, _target_="hydra_plugins.hydra_optuna_sweeper.OptunaSweeper")
     main([str(sweep)])
-    assert "not ended: 1 of 4" in capsys.readouterr().out
+    assert "incomplete: 1 of 4" in capsys.readouterr().out
 
 
 def test_a_sweep_that_was_killed_before_its_first_job(tmp_path, capsys):
@@ -94,7 +94,7 @@ def test_only_failed_runs(sweep, capsys):
         path.unlink()
     assert main([str(sweep)]) == 1
     printed = capsys.readouterr().out
-    assert "    0: it was stopped, or runs still\n" in printed
+    assert "    0: interrupted or still running\n" in printed
     assert not (sweep / "leaderboard.csv").exists()
 
 
@@ -149,7 +149,7 @@ def test_without_the_same_queries_there_is_no_interval(sweep):
 
 def test_overlap_is_the_mean_jaccard_index(sweep):
     board = compare(read_runs([sweep]), None)
-    found, lists = board.overlap, [run.neighbors() for run in board.runs]
+    found, lists = board.overlap, [run.files.neighbors()[0] for run in board.runs]
     assert board.names == ["1", "2", "0"]
     for a in range(3):
         for b in range(3):
@@ -196,12 +196,14 @@ def words(paintings: Path, outputs: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def swept(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
+def swept(
+    shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[CommandResult, Path]:
     """How the sweep has ended, and its outputs."""
     outputs = tmp_path_factory.mktemp("swept") / "outputs"
     with pytest.MonkeyPatch.context() as replaced:
         make_squares_small(replaced)
-        return command("src.run", *words(kept_paintings, outputs)), outputs
+        return command("src.run", *words(shared_paintings, outputs)), outputs
 
 
 def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(swept):

@@ -79,11 +79,11 @@ def test_a_folder_without_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.fixture(scope="module")
-def sweep(kept_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sweep(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four runs, by the command that users give."""
     outputs = tmp_path_factory.mktemp("swept") / "outputs"
     words = ["-m", "backbone.layer=layer1,layer2", "similarity.top_k=2,3", "data=folder"]
-    words += [f"data.images={kept_paintings}", f"outputs={outputs}"]
+    words += [f"data.images={shared_paintings}", f"outputs={outputs}"]
     words += ["backbone.name=resnet18", "backbone.weights=random", "trainer.accelerator=cpu"]
     words += ["evaluation.resamples=20"]
     assert command("src.run", *words).returncode == 0

@@ -53,13 +53,13 @@ def test_it_holds_all_that_it_shows(sweep: Path) -> None:
 def test_titles_are_text(sweep: Path) -> None:
     text = page_of(sweep)
     assert "<script>alert" not in text and "&lt;script&gt;alert(&#39;é&#39;)" in text
-    assert "<b>" not in text.partition('id="failed"')[2] and "layer=&lt;b&gt;" in text
+    assert "<b>" not in text.partition('id="incomplete"')[2] and "layer=&lt;b&gt;" in text
 
 
 def test_without_the_images_the_rest_is_there(sweep: Path) -> None:
     shutil.rmtree(sweep.parents[2] / "galleries")
     text = page_of(sweep)
-    assert "The images are not there" in text and 'id="overlap"' in text
+    assert "The images are missing" in text and 'id="overlap"' in text
     assert "background-image" not in text
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.leaderboard.comparison import Comparison, compare
-from src.leaderboard.plots import heat_map, setting_plot
+from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.leaderboard.runs import read_runs
 from src.reporting.plots import score_plot
 from tests.support.made_runs import N, a_run, lists
@@ -40,8 +40,8 @@ def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Comparison) -
     assert [text.get_text() for text in layers.get_legend().get_texts()] == ["4", "5"]
 
 
-def test_the_heat_map_is_the_overlap_best_first(board: Comparison) -> None:
-    axes, _ = heat_map(board).axes
+def test_the_overlap_heat_map_is_the_overlap_best_first(board: Comparison) -> None:
+    axes, _ = overlap_heat_map(board).axes
     np.testing.assert_array_equal(axes.images[0].get_array(), board.overlap)
     assert axes.get_yticklabels()[0].get_text() == "layer1 · 5"
     assert len(axes.texts) == 49
@@ -53,7 +53,7 @@ def test_odd_and_long_values_are_shown(tmp_path: Path) -> None:
         settings = {"backbone": {"layer": value}, "similarity": {"name": value}}
         a_run(tmp_path / str(number), draw.random(N), lists(draw), **settings)
     board = compare(read_runs([tmp_path]), None)
-    for figure in (setting_plot(board), heat_map(board)):
+    for figure in (setting_plot(board), overlap_heat_map(board)):
         figure.savefig(into := io.BytesIO(), format="svg")  # a warning would be an error
         assert b"</svg>" in into.getvalue()
     assert sorted(board.labels)[:2] == ["$x^$ · $x^$", "a$_$b · a$_$b"]
@@ -64,7 +64,7 @@ def test_plots_of_runs_without_intervals_or_in_common(board: Comparison) -> None
     for run in board.runs:
         run.metrics.pop("artist/map_at_10_low")
     board.overlap[0, 1] = np.nan
-    for figure in (setting_plot(board), heat_map(board)):
+    for figure in (setting_plot(board), overlap_heat_map(board)):
         figure.savefig(into := io.BytesIO(), format="svg")
         assert b"</svg>" in into.getvalue()
 

@@ -11,12 +11,12 @@ from src.reporting.contact_sheets import (
     card,
     card_height,
     draw_card,
-    fitted,
     font,
     neighbors_page,
     overview,
     sheet,
     thumbnail,
+    wrap_text,
 )
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
@@ -30,7 +30,7 @@ def gallery(paintings: Path, tmp_path: Path) -> Gallery:
 @pytest.mark.parametrize("text", [LONG, "X" * 300, "", "short", "two\nlines", "Łódź, Ærø, Ἀθῆναι"])
 @pytest.mark.parametrize("lines", [1, 2])
 def test_text_fits_its_width_and_lines(text: str, lines: int) -> None:
-    rows = fitted(text, font(12), 150, lines)
+    rows = wrap_text(text, font(12), 150, lines)
     assert len(rows) <= lines
     assert all(font(12).getlength(row) <= 150 for row in rows)
     whole = " ".join(text.split())
@@ -38,7 +38,7 @@ def test_text_fits_its_width_and_lines(text: str, lines: int) -> None:
 
 
 def test_cut_text_ends_in_an_ellipsis() -> None:
-    assert fitted("The Adoration of the Shepherds", font(12), 120) == ["The Adoration of…"]
+    assert wrap_text("The Adoration of the Shepherds", font(12), 120) == ["The Adoration of…"]
 
 
 def test_a_card_stays_inside_its_cell(paintings: Path) -> None:

@@ -10,7 +10,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.reporting import projector
-from src.reporting.projector import SIDE, reduced, sprite, write_projection
+from src.reporting.projector import THUMBNAIL, project, sprite, write_projection
 
 COLORS = {"ada": (200, 40, 40), "bea": (40, 200, 40), "cleo": (40, 40, 200)}
 
@@ -26,7 +26,7 @@ def test_products_are_kept_where_so_few_numbers_can() -> None:
     draw = torch.Generator().manual_seed(0)
     rows = torch.rand(50, 4, generator=draw) @ torch.rand(4, 30, generator=draw)
     unit = (rows / rows.norm(dim=1, keepdim=True)).numpy()
-    found = reduced(rows * torch.rand(50, 1, generator=draw), 4)
+    found = project(rows * torch.rand(50, 1, generator=draw), 4)
     assert found.shape == (50, 4)
     np.testing.assert_allclose(found @ found.T, unit @ unit.T, atol=1e-5)
 
@@ -35,14 +35,14 @@ def test_no_axes_keep_more() -> None:
     rows = torch.rand(50, 30, generator=torch.Generator().manual_seed(0)) - 0.3
     unit = (rows / rows.norm(dim=1, keepdim=True)).numpy()
     best = (np.linalg.svd(unit, compute_uv=False)[:7] ** 2).sum()  # Eckart and Young
-    assert (reduced(rows, 7) ** 2).sum() == pytest.approx(best, rel=1e-5)
-    np.testing.assert_allclose(reduced(rows, 30), unit, atol=1e-6)
+    assert (project(rows, 7) ** 2).sum() == pytest.approx(best, rel=1e-5)
+    np.testing.assert_allclose(project(rows, 30), unit, atol=1e-6)
 
 
 def test_points_works_and_thumbnails_are_in_one_order(
     gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector, "SAMPLE", 7)
+    monkeypatch.setattr(projector, "MAX_POINTS", 7)
     features = torch.eye(12)
     write_projection(features, gallery, 1, tmp_path, "layer1")
     config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())
@@ -53,11 +53,14 @@ def test_points_works_and_thumbnails_are_in_one_order(
     assert head.split("\t")[0] == "title" and head.split("\t")[-1] == "file"
     assert [line.split("\t")[-1] for line in works] == [gallery.files[row] for row in rows]
     assert all(line.count("\t") == head.count("\t") for line in works)
-    assert list(points.sprite.single_image_dim) == [SIDE, SIDE]
+    assert list(points.sprite.single_image_dim) == [THUMBNAIL, THUMBNAIL]
     with Image.open(tmp_path / points.sprite.image_path) as page:
-        assert page.size == (3 * SIDE, 3 * SIDE)
+        assert page.size == (3 * THUMBNAIL, 3 * THUMBNAIL)
         for number, row in enumerate(rows):
-            middle = (number % 3 * SIDE + SIDE // 2, number // 3 * SIDE + SIDE // 2)
+            middle = (
+                number % 3 * THUMBNAIL + THUMBNAIL // 2,
+                number // 3 * THUMBNAIL + THUMBNAIL // 2,
+            )
             color = COLORS[gallery.files[row].split("/")[0]]
             assert (
                 np.abs(
@@ -75,7 +78,7 @@ def box(middle: tuple[int, int]) -> tuple[int, int, int, int]:
 def test_the_sample_is_the_same_for_a_seed(
     gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector, "SAMPLE", 5)
+    monkeypatch.setattr(projector, "MAX_POINTS", 5)
     texts = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         (tmp_path / name).mkdir()
@@ -87,5 +90,5 @@ def test_the_sample_is_the_same_for_a_seed(
 def test_an_image_that_is_gone_leaves_its_place(gallery: Gallery) -> None:
     (gallery.root / gallery.files[1]).unlink()
     page = sprite(gallery, [0, 1, 2])
-    assert page.size == (2 * SIDE, 2 * SIDE)
-    assert page.getpixel((SIDE + 2, 2)) == (232, 232, 232)
+    assert page.size == (2 * THUMBNAIL, 2 * THUMBNAIL)
+    assert page.getpixel((THUMBNAIL + 2, 2)) == (232, 232, 232)

@@ -1,0 +1,200 @@
+"""The table of metrics: what each name in metrics.json means. Imports no torch.
+
+A metric belongs in METRICS, under its name or, if parts of the name vary, under a pattern:
+<label> is a label column with or without a filter (artist, style-no_same_artist), <stage> a stage
+of a run (collect, embed, rank, evaluate).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+SHARE = "share (0 to 1)"
+HIGHER, LOWER, NEITHER = 1, -1, 0  # which direction is better
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table."""
+
+    pattern: str  # the name in metrics.json; <label> and <stage> stand for any text
+    unit: str
+    better: int  # HIGHER, LOWER or NEITHER
+    description: str  # one sentence
+
+    def matches(self, name: str) -> bool:
+        """Return whether name fits the pattern."""
+        parts = re.split(r"<\w+>", self.pattern)
+        return re.fullmatch(".+".join(map(re.escape, parts)), name, re.DOTALL) is not None
+
+
+SUFFIXES = {  # of a metric's name: further figures about the same metric
+    "_low": "lower end of the 95% bootstrap interval over the queries",
+    "_high": "upper end of the 95% bootstrap interval over the queries",
+    "_chance": "expected value of the metric if neighbors came in random order",
+    "_macro": "mean over the label's classes instead of over the queries",
+}
+
+METRICS = (
+    # metrics of a label column: the only ones that can rank settings
+    Metric(
+        "<label>/map_at_10",
+        SHARE,
+        HIGHER,
+        "mean average precision of the first 10 neighbors; the metric to sort settings by",
+    ),
+    Metric(
+        "<label>/precision_at_1",
+        SHARE,
+        HIGHER,
+        "queries whose first neighbor has the query's label",
+    ),
+    Metric(
+        "<label>/precision_at_5",
+        SHARE,
+        HIGHER,
+        "share of the first 5 neighbors that have the query's label",
+    ),
+    Metric(
+        "<label>/precision_at_10",
+        SHARE,
+        HIGHER,
+        "share of the first 10 neighbors that have the query's label",
+    ),
+    Metric(
+        "<label>/recall_at_10",
+        SHARE,
+        HIGHER,
+        "share of the label's other images that are among the first 10 neighbors",
+    ),
+    Metric(
+        "<label>/r_precision",
+        SHARE,
+        HIGHER,
+        "precision at R, the number of other images with the query's label,"
+        " over queries with at least R neighbors",
+    ),
+    Metric(
+        "<label>/label_auc",
+        SHARE,
+        HIGHER,
+        "probability that a random pair of one label scores above a random pair of two labels",
+    ),
+    Metric(
+        "<label>/fewer_than_10",
+        SHARE,
+        LOWER,
+        "queries that a filter leaves with fewer than 10 neighbors",
+    ),
+    Metric("<label>/queries", "images", NEITHER, "images that serve as queries"),
+    Metric(
+        "<label>/singletons",
+        "images",
+        NEITHER,
+        "images whose label no possible neighbor has; not used as queries",
+    ),
+    Metric("<label>/empty", "images", NEITHER, "images without the label; not used as queries"),
+    # other views of the same object
+    Metric("object/queries", "images", NEITHER, "images whose object has other images"),
+    Metric(
+        "object/recall_at_1",
+        SHARE,
+        HIGHER,
+        "share of an object's other images found at the first neighbor",
+    ),
+    Metric(
+        "object/recall_at_k",
+        SHARE,
+        HIGHER,
+        "share of an object's other images among the first similarity.top_k neighbors",
+    ),
+    # these describe one embedding, and do not say which of two is better
+    Metric("intra", "cosine", HIGHER, "mean score of all stored neighbors"),
+    Metric("intra_at_1", "cosine", HIGHER, "mean score of the first neighbor"),
+    Metric("intra_at_5", "cosine", HIGHER, "mean score of the first 5 neighbors"),
+    Metric("inter", "cosine", LOWER, "exact mean cosine of all pairs of different images"),
+    Metric("inter_std", "cosine", NEITHER, "standard deviation of the cosine of all pairs"),
+    Metric("gap", "cosine", HIGHER, "intra minus inter"),
+    Metric("separation", "standard deviations", HIGHER, "gap divided by inter_std"),
+    Metric("auc", SHARE, HIGHER, "probability that a neighbor scores above a random pair"),
+    Metric(
+        "inter_stored_only",
+        "cosine",
+        NEITHER,
+        "the first version's figure for inter, which is an estimate of intra",
+    ),
+    Metric(
+        "hubness",
+        "skewness",
+        LOWER,
+        "skewness of the number of neighbor lists that an image is in",
+    ),
+    Metric("orphans", SHARE, LOWER, "images that are in no neighbor list"),
+    Metric("reciprocity", SHARE, HIGHER, "neighbors that also have the image as a neighbor"),
+    Metric(
+        "near_duplicates",
+        "pairs",
+        LOWER,
+        "pairs of neighbors that score at least evaluation.near_duplicate",
+    ),
+    # what was compared, and how
+    Metric("images", "images", NEITHER, "images that were compared"),
+    Metric("skipped", "images", LOWER, "images left out because they cannot be read"),
+    Metric("missing", "images", LOWER, "images left out because they could not be downloaded"),
+    Metric(
+        "unproven_rows",
+        SHARE,
+        LOWER,
+        "rows searched again because the fast pass did not prove their neighbors; the result is"
+        " exact either way",
+    ),
+    Metric("matrix_mb", "MB", LOWER, "size of the stored similarity matrix, 0 without one"),
+    Metric("weights", "text", NEITHER, "weights of the network"),
+    Metric("precision", "text", NEITHER, "trainer.precision of the network"),
+    Metric("comparison_device", "text", NEITHER, "device that compared the images: cpu or cuda"),
+    # cost
+    Metric("seconds/<stage>", "s", LOWER, "time of a stage of the run"),
+    Metric("processes", "processes", NEITHER, "processes that shared the work"),
+    Metric("peak_memory_gb", "GB", LOWER, "highest memory use of the first process"),
+    Metric("peak_gpu_memory_gb", "GB", LOWER, "highest memory use of its GPU"),
+    Metric("reused_embeddings", "true, false", NEITHER, "whether all rows were on disk already"),
+    Metric("resumed_rows", "rows", NEITHER, "rows that an interrupted run had embedded"),
+    Metric("copied_rows", "rows", NEITHER, "rows copied from the embeddings of other galleries"),
+    Metric("embedded_rows", "rows", NEITHER, "rows embedded by this run"),
+    Metric("embed_seconds", "s", LOWER, "time of the forward passes, without compiling"),
+    Metric("images_per_second", "images/s", HIGHER, "speed of embedding"),
+    Metric("waiting_for_data", SHARE, LOWER, "time that the network waited for images"),
+    Metric("device", "text", NEITHER, "device that embedded the images"),
+    Metric("idle_gpu", "true, false", NEITHER, "whether a GPU of the machine was not used"),
+    Metric("compiler", "text", NEITHER, "compiler of the network, null if it was not compiled"),
+    Metric("compile_seconds", "s", LOWER, "time of compiling the network"),
+)
+
+# Shown beside the metrics of labels on the leaderboard and in TensorBoard
+HEADLINE_METRICS = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")
+
+
+@cache
+def find_metric(name: str) -> Metric | None:
+    """Return the row of the table for a name in metrics.json, None for an unknown name.
+
+    A suffix of SUFFIXES leads to the metric that it belongs to.
+    """
+    exact = sorted(METRICS, key=lambda metric: "<" in metric.pattern)  # names before patterns
+    stems = [name, *(name.removesuffix(end) for end in SUFFIXES if name.endswith(end))]
+    return next((metric for stem in stems for metric in exact if metric.matches(stem)), None)
+
+
+def lower_is_better(name: str) -> bool:
+    """Return whether lower values of the metric are better. False for an unknown metric."""
+    metric = find_metric(name)
+    return metric is not None and metric.better == LOWER
+
+
+def describe_metric(name: str) -> str:
+    """Return one sentence about a metric and its suffix, "" for an unknown metric."""
+    metric = find_metric(name)
+    if metric is None:
+        return ""
+    suffix = next((end for end in SUFFIXES if not metric.matches(name) and name.endswith(end)), "")
+    return f"{metric.description}: {SUFFIXES[suffix]}" if suffix else metric.description

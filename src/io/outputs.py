@@ -1,0 +1,51 @@
+"""The tree of folders below outputs/: each folder is named here once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Paths below root, the folder of the option outputs. Nothing is created."""
+
+    root: Path
+
+    @property
+    def galleries(self) -> Path:
+        """Return the folder that holds a folder per gallery, with works.csv and gallery.yaml."""
+        return self.root / "galleries"
+
+    @property
+    def embeddings(self) -> Path:
+        """Return the folder of feature rows: <gallery>/<backbone>-<fingerprint>/<layer>/."""
+        return self.root / "embeddings"
+
+    @property
+    def presets(self) -> Path:
+        """Return the folder of cached facts about pretrained weights."""
+        return self.embeddings / "presets"
+
+    @property
+    def images(self) -> Path:
+        """Return the folder of downloaded images: <museum>/<size>/."""
+        return self.root / "images"
+
+    @property
+    def tables(self) -> Path:
+        """Return the folder of the museum's tables: <host>/."""
+        return self.root / "tables"
+
+    @property
+    def demo(self) -> Path:
+        """Return the folder of the drawn collections that the demo serves."""
+        return self.root / "demo"
+
+    @property
+    def runs(self) -> Path:
+        """Return the folder of single runs: <date>/<time>/."""
+        return self.root / "runs"
+
+    @property
+    def sweeps(self) -> Path:
+        """Return the folder of sweeps: <date>/<time>/, with a numbered folder per run."""
+        return self.root / "sweeps"

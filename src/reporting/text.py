@@ -1,0 +1,30 @@
+"""Numbers and tables as text, the same in the terminal, the leaderboard and the trackers."""
+
+from collections.abc import Iterable, Sequence
+from math import isfinite
+
+
+def format_number(value: float | None) -> str:
+    """Return value with three decimals, "" for None, NaN and infinity."""
+    return "" if value is None or not isfinite(value) else f"{value:.3f}"
+
+
+def format_interval(low: float | None, high: float | None) -> str:
+    """Return "[low, high]", "" if low is None, NaN or infinite."""
+    return f"[{format_number(low)}, {format_number(high)}]" if format_number(low) else ""
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns also line up as plain text."""
+    lines = [heads, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+        for line in lines
+    )
+
+
+def as_utf8(text: str) -> str:
+    """Return text with the undecodable bytes of file names replaced, so that UTF-8 can hold it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

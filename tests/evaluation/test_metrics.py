@@ -1,0 +1,76 @@
+"""The table of metrics: complete, unambiguous, and listed in the README."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.evaluation import metrics
+from src.evaluation.metrics import (
+    HEADLINE_METRICS,
+    LOWER,
+    METRICS,
+    describe_metric,
+    find_metric,
+    lower_is_better,
+)
+from src.pipeline.report import LABEL_METRICS
+
+README = Path(metrics.__file__).with_name("README.md")
+DIRECTIONS = {metrics.HIGHER: "higher", LOWER: "lower", metrics.NEITHER: ""}
+
+
+def test_every_metric_of_a_finished_run_is_in_the_table(finished_run: Path) -> None:
+    names = json.loads((finished_run / "metrics.json").read_text())
+    assert len(names) > 50
+    assert [name for name in names if find_metric(name) is None] == []
+
+
+def test_every_metric_that_is_shown_is_in_the_table() -> None:
+    names = [*HEADLINE_METRICS, *(f"artist/{name}" for name in LABEL_METRICS.values())]
+    assert [name for name in names if find_metric(name) is None] == []
+
+
+def test_the_readme_has_a_row_for_every_metric() -> None:
+    rows = re.findall(r"^\| `(.+?)` \| (.*) \| (.*) \| (.*) \|$", README.read_text(), re.MULTILINE)
+    listed = {pattern: row for pattern, *row in rows}
+    table = {m.pattern: [m.unit, DIRECTIONS[m.better], m.description] for m in METRICS}
+    suffixes = {f"<metric>{end}": text for end, text in metrics.SUFFIXES.items()}
+    assert {name: row for name, row in listed.items() if name not in suffixes} == table
+    assert {name: listed.get(name, [""])[-1] for name in suffixes} == suffixes
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("intra", "intra"),
+        ("intra_at_1_low", "intra_at_1"),
+        ("style-no_same_artist/map_at_10_macro", "<label>/map_at_10"),
+        ("object/recall_at_k", "object/recall_at_k"),
+        ("seconds/rank", "seconds/<stage>"),
+        ("a/b/queries", "<label>/queries"),
+    ],
+)
+def test_a_name_is_found_by_its_pattern_and_without_its_suffix(name: str, pattern: str) -> None:
+    found = find_metric(name)
+    assert found is not None and found.pattern == pattern
+
+
+@pytest.mark.parametrize("name", ["", "intr", "intra/", "/map_at_10", "map_at_10", "seconds/"])
+def test_other_names_are_not_in_the_table(name: str) -> None:
+    assert find_metric(name) is None
+    assert not lower_is_better(name)
+    assert describe_metric(name) == ""
+
+
+def test_a_description_names_the_suffix() -> None:
+    plain, low = describe_metric("artist/map_at_10"), describe_metric("artist/map_at_10_low")
+    assert low == f"{plain}: {metrics.SUFFIXES['_low']}"
+
+
+def test_the_table_is_read_without_torch() -> None:
+    program = "import sys, src.evaluation.metrics; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
