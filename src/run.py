@@ -11,8 +11,7 @@ from omegaconf import DictConfig
 from src.cli import app
 from src.cli.help import CONFIGS
 from src.config import Config
-from src.errors import at_work
-from src.pipeline.collect import collect
+from src.errors import keep_run_folder
 from src.runtime.launch import launch
 from src.runtime.progress import Clock
 
@@ -20,15 +19,21 @@ app.register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")
-def main(overrides: DictConfig) -> None:
-    """Check the options, then run."""
+def main(composed: DictConfig) -> None:
+    """Validate the options and run."""
     with app.report_user_errors():
-        cfg = app.to_config(overrides)
+        cfg = app.to_config(composed)
         run(cfg, Path(HydraConfig.get().runtime.output_dir))
 
 
 def run(cfg: Config, folder: Path) -> None:
-    """gallery -> embeddings -> neighbors -> metrics, pictures; each stage leaves its files."""
+    """Run the five stages: collect, embed, rank, evaluate, report. Each writes its files.
+
+    All ranks embed and rank; rank 0 does the rest and fills `folder`. Raises UserError if the
+    options do not suit the images, the machine or the disk.
+    """
+    from src.pipeline.collect import collect  # imports pandas: only after the checks
+
     clock, processes = Clock(), launch(cfg.trainer)
     with clock("collect"):
         gallery = processes.broadcast_from_rank_zero(lambda: collect(cfg))
@@ -37,28 +42,25 @@ def run(cfg: Config, folder: Path) -> None:
     from src.pipeline.embed import embed
     from src.pipeline.evaluate import evaluate
     from src.pipeline.rank import rank
-    from src.reporting.tracking import tracking
-    from src.runtime import devices
+    from src.reporting.tracking import track_results, tracking
+    from src.runtime.devices import peak_memory
 
     with tracking(cfg, folder) if processes.is_rank_zero else nullcontext() as tracker:
         with clock("embed"):
             embeddings = embed(gallery, cfg, processes)
-        with at_work(), clock("rank"):
+        with keep_run_folder(), clock("rank"):
             ranking = rank(embeddings, cfg, folder, processes)
         processes.close()
         if tracker is None:
-            return  # the first process does the rest
+            return
         with clock("evaluate"):
             metrics = evaluate(ranking, embeddings.gallery, cfg, folder)
-        metrics |= {"missing": gallery.missing, "comparison_device": ranking.device}
-        metrics |= embeddings.facts | clock.seconds | devices.peak_memory()
-        images = report.illustrate(metrics, embeddings.gallery, ranking, cfg.seed, folder)
-        tracker.metrics(metrics)
-        tracker.pictures(images)
-        tracker.distributions({"neighbor_scores": ranking.saved.score.ravel()})
-        tracker.hubs(embeddings.gallery)
-        tracker.points(ranking.features, embeddings.gallery)
-        report.write_report(metrics, embeddings, ranking, folder)
+        facts = {"missing": gallery.missing, "comparison_device": ranking.device}
+        metrics |= facts | embeddings.facts | clock.seconds | peak_memory()
+        images, scores = embeddings.gallery, ranking.saved.score
+        pictures = report.illustrate(metrics, images, ranking, cfg.seed, folder)
+        track_results(tracker, metrics, pictures, images, ranking.features, scores)
+        report.write_report(metrics, embeddings, ranking, Path(cfg.outputs), folder)
     report.summary(metrics, folder)
 
 

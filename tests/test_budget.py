@@ -1,4 +1,4 @@
-"""A quick test that is slow fails, by what it computes and not by what it waits for."""
+"""A test that takes too long fails, unless it is marked slow or only waits."""
 
 import pytest
 
@@ -45,23 +45,23 @@ def test_a_test_that_takes_too_long_is_told_so(
     done.stdout.re_match_lines(["_+ test_busy _+", told, "_+ test_busy_child _+", told])
 
 
-def took(computed: float, clock: float) -> None:
-    """Spend a budget of 5 s, as it seems."""
-    seconds, moments = iter((1.0, 1 + computed)), iter((0.0, clock))
-    with pytest.MonkeyPatch.context() as replaced:
-        replaced.setattr(budget, "computed", lambda: next(seconds))
-        replaced.setattr(budget, "monotonic", lambda: next(moments))
+def spend_budget(cpu: float, clock: float) -> None:
+    """Spend a budget of 5 s in a block that seems to take these seconds."""
+    cpu_times, clock_times = iter((1.0, 1 + cpu)), iter((0.0, clock))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "cpu_seconds", lambda: next(cpu_times))
+        patch.setattr(budget, "monotonic", lambda: next(clock_times))
         with budget.budget(5):
             pass
 
 
 def test_what_is_computed_counts_where_others_keep_the_cores_busy() -> None:
-    took(4.9, clock=60)
+    spend_budget(4.9, clock=60)
     with pytest.raises(pytest.fail.Exception, match="takes 6.1 s: mark it slow or make it faster"):
-        took(6.1, clock=60)
+        spend_budget(6.1, clock=60)
 
 
 def test_the_clock_counts_where_threads_compute_side_by_side() -> None:
-    took(9, clock=4.9)
+    spend_budget(9, clock=4.9)
     with pytest.raises(pytest.fail.Exception, match="takes 6.1 s: mark it slow or make it faster"):
-        took(9, clock=6.1)
+        spend_budget(9, clock=6.1)

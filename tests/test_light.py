@@ -1,4 +1,4 @@
-"""What commands import, and how their idle threads wait: in real processes."""
+"""The imports of commands and the waiting of their idle threads, in processes of their own."""
 
 import os
 import re
@@ -15,8 +15,8 @@ HEAVY = {"torchvision", "lightning", "torchmetrics", "scipy", "wandb", "timm", "
 
 
 def python(*words: str, **environment: str) -> str:
-    """Run Python with these words, and return what it prints to stderr."""
-    ended = subprocess.run(
+    """Run Python with these arguments, and return what it prints to stderr."""
+    result = subprocess.run(
         [sys.executable, *words],
         cwd=ROOT,
         env=os.environ | environment,
@@ -24,12 +24,12 @@ def python(*words: str, **environment: str) -> str:
         text=True,
         timeout=120,
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stderr
+    assert result.returncode == 0, result.stderr
+    return result.stderr
 
 
 @pytest.mark.slow
-def test_a_run_whose_rows_are_cached_imports_what_it_needs(paintings: Path, tmp_path: Path) -> None:
+def test_a_run_with_cached_rows_imports_no_heavy_library(paintings: Path, tmp_path: Path) -> None:
     source = ("data=folder", f"data.images={paintings}", f"outputs={tmp_path}", "tracking=off")
     words = (*source, *SMALL, "similarity.top_k=3")
     assert command("src.run", *words).returncode == 0
@@ -41,9 +41,9 @@ def test_a_run_whose_rows_are_cached_imports_what_it_needs(paintings: Path, tmp_
 
 @pytest.mark.parametrize(("asked", "policy"), [("", "PASSIVE"), ("ACTIVE", "ACTIVE")])
 def test_idle_threads_sleep_unless_the_user_says_otherwise(asked: str, policy: str) -> None:
-    """OpenMP prints the settings that it has read, when torch loads it."""
-    forget = "import os; os.environ.pop('OMP_WAIT_POLICY', None)"  # this process has set it
-    ask = f"import os; os.environ['OMP_WAIT_POLICY'] = '{asked}'"
-    start = ask if asked else forget
+    """OpenMP prints the settings that it has read when torch loads it."""
+    unset = "import os; os.environ.pop('OMP_WAIT_POLICY', None)"  # inherited from this process
+    set_policy = f"import os; os.environ['OMP_WAIT_POLICY'] = '{asked}'"
+    start = set_policy if asked else unset
     printed = python("-c", f"{start}; import src.similarity.search", OMP_DISPLAY_ENV="true")
     assert f"OMP_WAIT_POLICY = '{policy}'" in printed

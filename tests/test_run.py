@@ -19,14 +19,14 @@ from src.errors import UserError
 from src.run import run
 
 ROOT = Path(__file__).resolve().parent.parent
-COSTS = (
+COSTS = (  # beginnings of the names of metrics that differ between equal runs
     *("seconds/", "peak_", "images_per_second", "waiting_", "reused_", "device", "compile"),
     *("embed", "copied_", "resumed_", "idle_gpu", "matrix_mb"),
 )
 
 
 def outcome(cfg: Config, folder: Path) -> dict[str, Any]:
-    """Run, and return metrics.json."""
+    """Run into folder, and return its metrics.json."""
     folder.mkdir(parents=True)
     run(cfg, folder)
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
@@ -34,7 +34,7 @@ def outcome(cfg: Config, folder: Path) -> dict[str, Any]:
 
 
 def results(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The metrics without what a run cost."""
+    """Return the metrics without the costs of the run."""
     return {name: value for name, value in metrics.items() if not name.startswith(COSTS)}
 
 
@@ -45,23 +45,23 @@ def test_a_run_leaves_its_files(finished_run: Path) -> None:
     }
 
 
-def test_neighbors_read_by_numpy_alone(finished_run: Path) -> None:
+def test_neighbors_can_be_read_with_numpy_alone(finished_run: Path) -> None:
     named = np.load(finished_run / "top_3_similar.npy")
     (path,) = finished_run.parents[2].glob("embeddings/*/*/layer1/image_names.npy")
     names = np.load(path)
-    with np.load(finished_run / "neighbors.npz") as found:
-        assert (found["index"].dtype, found["score"].dtype) == (np.int32, np.float32)
-        np.testing.assert_array_equal(names[found["index"]], named["name"])
-        np.testing.assert_array_equal(found["score"], named["score"])
+    with np.load(finished_run / "neighbors.npz") as neighbors:
+        assert (neighbors["index"].dtype, neighbors["score"].dtype) == (np.int32, np.float32)
+        np.testing.assert_array_equal(names[neighbors["index"]], named["name"])
+        np.testing.assert_array_equal(neighbors["score"], named["score"])
     assert named.shape == (12, 3)
 
 
 def test_both_storage_modes_agree(cfg: Config, tmp_path: Path) -> None:
-    few = outcome(cfg, tmp_path / "topk")
-    full = replace(cfg, similarity=replace(cfg.similarity, storage=Storage.full))
-    whole = outcome(full, tmp_path / "full")
-    assert results(whole) == results(few)
-    assert (few["matrix_mb"], whole["matrix_mb"]) == (0, (128 + 12 * 12 * 4) / 1e6)
+    topk = outcome(cfg, tmp_path / "topk")
+    full_cfg = replace(cfg, similarity=replace(cfg.similarity, storage=Storage.full))
+    full = outcome(full_cfg, tmp_path / "full")
+    assert results(full) == results(topk)
+    assert (topk["matrix_mb"], full["matrix_mb"]) == (0, (128 + 12 * 12 * 4) / 1e6)
     with (
         np.load(tmp_path / "topk/neighbors.npz") as a,
         np.load(tmp_path / "full/neighbors.npz") as b,
@@ -78,7 +78,7 @@ def test_a_second_run_embeds_nothing(
     first = outcome(cfg, tmp_path / "first")
     with caplog.at_level(logging.INFO):
         second = outcome(cfg, tmp_path / "second")
-    assert "embedding: nothing to do" in caplog.text
+    assert "embedding: using cached features" in caplog.text
     assert (first["reused_embeddings"], second["reused_embeddings"]) == (False, True)
     assert results(second) == results(first)
 
@@ -92,19 +92,21 @@ def test_a_finished_matrix_is_not_written_again(cfg: Config, tmp_path: Path) -> 
     assert matrix.stat().st_mtime_ns == written
 
 
-def test_top_k_is_refused_as_soon_as_the_gallery_is_listed(paintings: Path, tmp_path: Path) -> None:
+def test_a_too_large_top_k_is_an_error_before_torch_is_imported(
+    paintings: Path, tmp_path: Path
+) -> None:
     words = ["data=folder", f"data.images={paintings}", "similarity.top_k=12"]
     command = [sys.executable, "-X", "importtime", "-m", "src.run", *words, f"outputs={tmp_path}"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 2
-    assert "similarity.top_k must be between 1 and 11 for 12 images, got 12" in ended.stderr
-    assert " torch\n" not in ended.stderr  # not yet imported
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert "similarity.top_k must be between 1 and 11 for 12 images, got 12" in result.stderr
+    assert " torch\n" not in result.stderr  # not yet imported
 
 
-def test_an_unknown_label_is_refused(cfg: Config, tmp_path: Path) -> None:
+def test_an_unknown_label_is_an_error(cfg: Config, tmp_path: Path) -> None:
     with pytest.raises(
         UserError,
-        match="evaluation.labels: works.csv has no column artits, .*; did you mean artist?",
+        match="evaluation.labels: works.csv has no column artits; .*; did you mean artist?",
     ):
         run(replace(cfg, evaluation=Evaluation(labels=["artits"])), tmp_path)
 
@@ -125,5 +127,5 @@ def test_views_of_one_object_are_no_neighbors(cfg: Config, paintings: Path, tmp_
     options = replace(cfg.similarity, exclude=Exclude.same_object)
     outcome(replace(cfg, data=data, similarity=options), tmp_path / "run")
     named = np.load(tmp_path / "run" / "top_3_similar.npy")["name"]
-    own = np.array(objects)[:, None]
-    assert (np.char.partition(named, "/")[..., 0] != own).all()
+    query_objects = np.array(objects)[:, None]
+    assert (np.char.partition(named, "/")[..., 0] != query_objects).all()

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real configs, and a real process where that matters."""
+"""The command line: real configs, and a process of its own where that matters."""
 
 import resource
 import subprocess
@@ -10,37 +10,40 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from src.cli import app, help, messages
+from src.cli.sweep_callback import current_sweep
 from src.config import Config
 from src.config.data import Demo, Nga
 from src.config.enums import Storage, WandbMode
 from src.downloader.client import PoliteClient
 from src.gallery import museum
-from tests.support.commands import ROOT, Ended, command
+from tests.support.commands import ROOT, CommandResult, command, restored_process_state
 from tests.support.hosts import QUICK
 
 
-def start(*words: str) -> Ended:
+def run(*words: str) -> CommandResult:
+    """Run src.run in this process."""
     return command("src.run", *words)
 
 
-def started(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the same in a process of its own."""
-    line = [sys.executable, "-m", "src.run", *words]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+def run_process(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run src.run in a process of its own."""
+    command_line = [sys.executable, "-m", "src.run", *words]
+    return subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
-def computed() -> float:
-    """Return the seconds that processes of ours which have ended have computed."""
+def cpu_seconds_of_children() -> float:
+    """Return the CPU time of the processes that this one has started and that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def composed(*overrides: str) -> Config:
+def compose_config(*overrides: str) -> Config:
+    """Return the options that Hydra composes from configs/ and the overrides."""
     app.register()
     with initialize_config_dir(str(help.CONFIGS), version_base="1.3"):
-        made = OmegaConf.to_object(compose("run", list(overrides)))
-    assert isinstance(made, Config)
-    return made
+        cfg = OmegaConf.to_object(compose("run", list(overrides)))
+    assert isinstance(cfg, Config)
+    return cfg
 
 
 @pytest.mark.parametrize(
@@ -81,78 +84,86 @@ def composed(*overrides: str) -> Config:
     ],
 )
 def test_a_wrong_option_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:
-    ended = start(*words, f"outputs={tmp_path}")
-    assert ended.returncode == 2
-    assert message in ended.stderr
-    assert ended.stderr.startswith("error: ")
-    assert (ended.stdout, ended.stderr.count("\n")) == ("", 1)
+    result = run(*words, f"outputs={tmp_path}")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert (result.stdout, result.stderr.count("\n")) == ("", 1)
 
 
 def test_a_wrong_option_ends_the_process_at_once(tmp_path: Path) -> None:
-    before = computed()
-    ended = started("similarity.topk=3", f"outputs={tmp_path}")
-    assert computed() - before < 2  # not what other processes keep it waiting
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert ended.stderr.startswith("error: there is no option similarity.topk; did you mean ")
+    before = cpu_seconds_of_children()
+    result = run_process("similarity.topk=3", f"outputs={tmp_path}")
+    assert cpu_seconds_of_children() - before < 2  # CPU time, as other programs may be busy
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("error: there is no option similarity.topk; did you mean ")
 
 
-def test_a_wrong_option_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+def test_a_wrong_option_is_an_error_before_torch_is_imported(tmp_path: Path) -> None:
     words = ["-X", "importtime", "-m", "src.run", "data=folder", f"outputs={tmp_path}"]
-    ended = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 2
-    assert "error: data.images is required" in ended.stderr
-    assert " torch\n" not in ended.stderr and " hydra\n" in ended.stderr
+    result = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "error: data.images is required" in result.stderr
+    assert " torch\n" not in result.stderr and " hydra\n" in result.stderr
 
 
-def test_a_sweep_names_the_job_that_is_refused(tmp_path: Path) -> None:
-    ended = start(
+def test_a_sweep_prints_the_error_of_a_job_that_fails(tmp_path: Path) -> None:
+    result = run(
         "-m", "similarity.top_k=0,1", "data=folder", "data.images=x", f"outputs={tmp_path}"
     )
-    assert ended.returncode != 0
-    assert "data.images=x does not exist" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert result.returncode != 0
+    assert "data.images=x does not exist" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert current_sweep.get(None) is None  # the next command of this process is no sweep
 
 
-def test_without_the_museum_the_default_job_says_what_to_do(
+def test_if_the_museum_is_unreachable_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        museum, "PoliteClient", lambda *options: PoliteClient(*options, patience=QUICK)
+        museum, "PoliteClient", lambda *options: PoliteClient(*options, retry_policy=QUICK)
     )
-    ended = start("data.tables=http://museum.invalid/data", f"outputs={tmp_path}")
-    assert ended.returncode == 2
-    assert "http://museum.invalid/data/published_images.csv: " in ended.stderr
-    assert "experiment=demo" in ended.stderr
-    assert "data=folder data.images=..." in ended.stderr
-    assert ended.stderr.splitlines()[0] == "tables: from http://museum.invalid/data"
-    assert ended.stderr.count("\n") == 2
+    result = run("data.tables=http://museum.invalid/data", f"outputs={tmp_path}")
+    assert result.returncode == 2
+    assert "http://museum.invalid/data/published_images.csv: " in result.stderr
+    assert "experiment=demo" in result.stderr
+    assert "data=folder data.images=..." in result.stderr
+    assert result.stderr.splitlines()[0] == "tables: downloading from http://museum.invalid/data"
+    assert result.stderr.count("\n") == 2
 
 
 def test_help_lists_every_option() -> None:
-    page = started("--help").stdout
+    page = run_process("--help").stdout
     assert "similarity.top_k = 10    [int, at least 1]\n      neighbors to store per image" in page
     assert "data.images = required    [str]\n      data=folder: folder of images" in page
     assert all(f"  {option.name} = " in page for option in help.options(Config))
     assert all(f"  {option.name} = " in page for option in help.source_options())
 
 
-def test_cfg_job_prints_the_options_in_force() -> None:
-    page = start("--cfg", "job", "similarity.top_k=7").stdout
+def test_help_prints_the_bounds_of_an_option() -> None:
+    bounds = {option.name: option.values for option in help.options(Config)}
+    assert bounds["download.workers"] == "int, between 1 and 64"
+    assert bounds["similarity.whiten_dim"] == "int | null, at least 1"
+    assert bounds["tracking.project"] == "str"
+
+
+def test_cfg_job_prints_the_composed_options() -> None:
+    page = run("--cfg", "job", "similarity.top_k=7").stdout
     assert "similarity:\n  storage: topk\n  top_k: 7\n" in page
 
 
-def test_a_launcher_for_slurm_is_at_hand() -> None:
-    page = start("hydra/launcher=slurm", "--cfg", "hydra", "--package", "hydra.launcher").stdout
+def test_there_is_a_launcher_for_slurm() -> None:
+    page = run("hydra/launcher=slurm", "--cfg", "hydra", "--package", "hydra.launcher").stdout
     assert ".SlurmLauncher\n" in page and "gpus_per_node: 1\n" in page
 
 
-def test_no_option_lacks_its_text() -> None:
+def test_every_option_has_a_help_text() -> None:
     assert [option.name for option in help.options(Config) if not option.text] == []
     assert [option.name for option in help.source_options() if not option.text] == []
 
 
 def test_defaults_are_the_national_gallery_by_resnet50() -> None:
-    cfg = composed()
+    cfg = compose_config()
     assert isinstance(cfg.data, Nga)
     backbone = cfg.backbone
     assert (backbone.name, backbone.weights[:10], backbone.layer) == (
@@ -164,8 +175,8 @@ def test_defaults_are_the_national_gallery_by_resnet50() -> None:
     assert (cfg.tracking.wandb, cfg.tracking.tensorboard) == (WandbMode.offline, True)
 
 
-def test_experiment_seed_is_what_the_first_version_did() -> None:
-    cfg = composed("experiment=seed")
+def test_experiment_seed_has_the_options_of_the_first_version() -> None:
+    cfg = compose_config("experiment=seed")
     assert (cfg.data.max_side, cfg.data.resize.name) == (200, "squash")
     assert (cfg.backbone.weights, cfg.backbone.layer) == ("IMAGENET1K_V1", "avgpool")
     assert cfg.similarity.storage is Storage.full
@@ -178,18 +189,20 @@ def test_every_config_file_composes(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SLURM_NNODES", "2")
     choice = f"{path.parent.name}={path.stem}"
     extra = ["data.images=tests"] if choice == "data=folder" else []
-    assert composed(choice, *extra).similarity.top_k >= 1
+    assert compose_config(choice, *extra).similarity.top_k >= 1
 
 
-def test_slurm_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainer_slurm_reads_the_world_size_from_slurm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
     monkeypatch.setenv("SLURM_NNODES", "2")
-    trainer = composed("trainer=slurm").trainer
+    trainer = compose_config("trainer=slurm").trainer
     assert (trainer.devices, trainer.num_nodes, trainer.world_size) == (4, 2, 8)
 
 
 def test_experiment_demo_takes_random_weights() -> None:
-    cfg = composed("experiment=demo")
+    cfg = compose_config("experiment=demo")
     assert isinstance(cfg.data, Demo)
     assert cfg.backbone.weights == "random"
 
@@ -198,28 +211,38 @@ def test_a_bug_keeps_its_traceback() -> None:
     assert messages.user_message(ZeroDivisionError("bug")) is None
 
 
+def test_only_a_user_error_sets_the_exit_code() -> None:
+    def fail() -> None:
+        error = OSError(28, "No space left on device")
+        error.code = 404  # type: ignore[attr-defined]  # as an HTTPError has
+        raise error
+
+    with restored_process_state():
+        assert app.command(fail) == 2
+
+
 @pytest.mark.parametrize(
     ("error", "start"),
     [
         (OSError(28, "No space left on device"), "the disk is full"),
-        (OSError("240 requested and 76 written"), "the disk is full"),  # numpy's own words
+        (OSError("240 requested and 76 written"), "the disk is full"),  # as numpy says it
         (OSError(30, "Read-only file system", "runs/x"), "cannot write runs/x (Read-only file"),
         (NotADirectoryError(20, "Not a directory", "x"), "cannot write x (Not a directory)"),
     ],
 )
-def test_what_the_disk_refuses_is_one_line(error: OSError, start: str) -> None:
+def test_an_error_of_the_file_system_is_one_line(error: OSError, start: str) -> None:
     text = messages.user_message(error)
     assert text is not None
     assert text.startswith(start)
 
 
-def test_a_file_that_should_be_there_is_a_bug() -> None:
+def test_a_missing_file_of_the_program_is_a_bug() -> None:
     assert messages.user_message(FileNotFoundError(2, "No such file")) is None
 
 
-def test_outputs_below_a_file_are_refused(tmp_path: Path) -> None:
+def test_outputs_below_a_file_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = start("data=folder", "data.images=tests", f"outputs={tmp_path}/file")
-    assert ended.returncode == 2
-    assert "Traceback" not in ended.stderr
-    assert "choose another outputs=<folder>" in ended.stderr
+    result = run("data=folder", "data.images=tests", f"outputs={tmp_path}/file")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "choose another outputs=<folder>" in result.stderr

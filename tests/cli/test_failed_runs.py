@@ -1,4 +1,4 @@
-"""What a refused or failed run leaves behind: nothing, unless work had begun."""
+"""Files that a failed run leaves: none, unless work had begun."""
 
 import json
 from pathlib import Path
@@ -16,18 +16,18 @@ SMALL = ("backbone.name=resnet18", "backbone.weights=random", "backbone.layer=la
 
 
 def run(paintings: Path, outputs: Path, *words: str) -> int:
-    """A small run over a folder; its exit code."""
+    """Run src.run over a folder, with a small network; return its exit code."""
     source = ("data=folder", f"data.images={paintings}", f"outputs={outputs}", "data.batch_size=4")
     small = (*source, *SMALL, "tracking=off", "similarity.top_k=3")
-    ended = command("src.run", *small, *words)
-    assert (ended.returncode == 0) == (not ended.stderr.count("error: "))
-    return ended.returncode
+    result = command("src.run", *small, *words)
+    assert (result.returncode == 0) == (not result.stderr.count("error: "))
+    return result.returncode
 
 
 @pytest.mark.parametrize(
     "word",
     [
-        "similarity.top_k=0",  # refused by the schema, once Hydra has made the folder
+        "similarity.top_k=0",  # an error of the schema, after Hydra has created the folder
         "similarity.top_k=12",  # as soon as the gallery is listed
         "evaluation.labels=[artits]",
         "backbone.layer=layr1",  # when the network is cut
@@ -36,20 +36,20 @@ def run(paintings: Path, outputs: Path, *words: str) -> int:
         "data.images=no/such",
     ],
 )
-def test_a_refused_run_leaves_no_folder(word: str, paintings: Path, tmp_path: Path) -> None:
+def test_a_wrong_option_leaves_no_run_folder(word: str, paintings: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     assert run(paintings, outputs, word) == 2
     assert not (outputs / "runs").exists()
 
 
-def test_trackers_that_had_started_leave_nothing_either(paintings: Path, tmp_path: Path) -> None:
+def test_trackers_that_had_started_leave_no_folder_either(paintings: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     words = ("tracking=local", "tracking.wandb=off", "backbone.layer=layr1")
     assert run(paintings, outputs, *words) == 2
     assert not (outputs / "runs").exists()
 
 
-def test_other_runs_stay(paintings: Path, tmp_path: Path) -> None:
+def test_the_folders_of_other_runs_stay(paintings: Path, tmp_path: Path) -> None:
     assert run(paintings, tmp_path) == 0
     before = sorted(tmp_path.glob("runs/*/*"))
     assert run(paintings, tmp_path, "similarity.top_k=12") == 2
@@ -73,7 +73,7 @@ def test_a_job_of_a_sweep_keeps_its_log(paintings: Path, tmp_path: Path) -> None
     assert "got 12" in log.read_text()
 
 
-def test_the_log_stays_where_embedding_had_begun(
+def test_the_log_stays_if_embedding_had_begun(
     paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -85,7 +85,7 @@ def test_the_log_stays_where_embedding_had_begun(
     assert "error: the embedding holds NaN" in log.read_text()
 
 
-def test_the_log_stays_where_images_cannot_be_read(paintings: Path, tmp_path: Path) -> None:
+def test_the_log_stays_if_no_image_can_be_read(paintings: Path, tmp_path: Path) -> None:
     for number, path in enumerate(paintings.glob("*/*.png")):
         path.write_text(f"no image {number}")
     assert run(paintings, tmp_path) == 2
@@ -103,19 +103,19 @@ def test_a_museum_that_cannot_be_reached_leaves_no_folder(
         assert not (tmp_path / kind).exists()
 
 
-def test_the_log_of_a_download_that_lacks_images_stays(tmp_path: Path) -> None:
+def test_the_log_stays_if_a_download_lacks_images(tmp_path: Path) -> None:
     museum = BadMuseum(draw_small(tmp_path / "host", 12), tmp_path / "host")
     museum.every = Fault("404")
     with served(museum) as address:
-        ended = command("src.download", f"data.tables={address}", f"outputs={tmp_path / 'o'}")
-    assert ended.returncode == 1
+        result = command("src.download", f"data.tables={address}", f"outputs={tmp_path / 'o'}")
+    assert result.returncode == 1
     (log,) = tmp_path.glob("o/downloads/*/*/download.log")
     assert "12 of 12 images are missing" in log.read_text()
 
 
-def test_only_errors_that_users_mend_are_marked() -> None:
-    with pytest.raises(UserError) as told, keep_run_folder():
-        raise UserError("told")
-    assert told.value.keep_run_folder and not UserError("told").keep_run_folder
+def test_only_user_errors_are_marked_to_keep_the_run_folder() -> None:
+    with pytest.raises(UserError) as caught, keep_run_folder():
+        raise UserError("wrong")
+    assert caught.value.keep_run_folder and not UserError("wrong").keep_run_folder
     with pytest.raises(ZeroDivisionError), keep_run_folder():
         raise ZeroDivisionError

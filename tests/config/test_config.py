@@ -1,11 +1,14 @@
+"""Options: their bounds and the errors of impossible values."""
+
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from src.config import Backbone, Config, Similarity, Trainer
-from src.config.data import Data, Folder
-from src.config.validation import model_names
+from src.config.data import Data, Download, Folder, Nga
+from src.config.validation import check_bounds, model_names, option
 from src.errors import UserError, did_you_mean
 
 
@@ -20,7 +23,10 @@ from src.errors import UserError, did_you_mean
         (lambda: Similarity(whiten_power=float("inf")), "between 0 and 2, got inf"),
         (lambda: Backbone(gem_p=float("nan")), "between 1 and 100, got nan"),
         (lambda: Config(data=Data(), seed=2**70), "seed must be between 0 and"),
-        (lambda: Config(data=Data(), outputs=""), "outputs must be the path of a folder"),
+        (
+            lambda: Config(data=Data(), outputs=""),
+            "outputs must be the path of a folder, got no",
+        ),
         (lambda: Folder(images=""), "needs data.images="),
         (lambda: Data(batch_size=0), "data.batch_size must be at least 1, got 0"),
         (lambda: Data(workers=-1), "data.workers must be at least 0, got -1"),
@@ -36,10 +42,13 @@ from src.errors import UserError, did_you_mean
         (lambda: Backbone(weights="x.pth"), "backbone.weights=x.pth is neither"),
         (lambda: Backbone(gem_p=0.5), "backbone.gem_p must be between 1 and 100, got 0.5"),
         (lambda: Trainer(devices=0), "trainer.devices must be at least 1, got 0"),
+        (lambda: Download(requests_per_second=1e-6), "must be 0 (no limit) or at least 0.001"),
+        (lambda: Download(requests_per_second=float("nan")), "between 0 and 10000, got nan"),
+        (lambda: Nga(image_size="15"), "data.image_size must be at least 16, got 15"),
         (lambda: Trainer(num_nodes=0), "trainer.num_nodes must be at least 1, got 0"),
     ],
 )
-def test_an_impossible_value_is_refused_with_its_bound(make, message: str) -> None:
+def test_an_error_names_the_option_its_bounds_and_the_value(make, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         make()
 
@@ -61,14 +70,25 @@ def test_weights_may_be_a_file(tmp_path: Path) -> None:
     assert Backbone(weights="random").path is None
 
 
-def test_near_lists_the_closest_words_or_nothing() -> None:
+def test_the_bounds_of_an_option_are_inclusive_and_checked_by_its_definition_alone() -> None:
+    @dataclass
+    class Group:
+        share: float | None = option(None, "a share", low=0, high=0.5)
+
+    for share in (None, 0, 0.5):
+        check_bounds(Group(share), "group")
+    with pytest.raises(UserError, match=r"^group.share must be between 0 and 0.5, got 0.6$"):
+        check_bounds(Group(0.6), "group")
+
+
+def test_did_you_mean_lists_the_closest_words_or_nothing() -> None:
     assert (
         did_you_mean("layer5", ["layer1", "layer4", "conv"]) == "; did you mean layer1 or layer4?"
     )
     assert did_you_mean("zzz", ["layer1"]) == ""
 
 
-def test_models_are_known_without_importing_torchvision() -> None:
+def test_model_names_are_read_without_importing_torchvision() -> None:
     assert {"resnet50", "squeezenet1_1", "vit_b_16", "swin_t", "convnext_tiny"} <= set(
         model_names()
     )

@@ -1,4 +1,4 @@
-"""What fits into memory."""
+"""Free memory and the block sizes that fit into it."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ def test_blocks_shrink_with_the_free_memory(free: int, rows: int) -> None:
     assert free == 0 or 4 * (4 * rows * rows + 3 * rows * 2048) <= free / 2 or rows == 256
 
 
-def test_free_memory_is_of_this_machine() -> None:
+def test_free_memory_is_a_plausible_number_of_bytes() -> None:
     assert 2**20 < memory.free_memory(CPU) < 2**60
 
 
-def test_a_control_group_bounds_what_is_free(tmp_path: Path) -> None:
+def test_a_control_group_limits_the_free_memory(tmp_path: Path) -> None:
     group = tmp_path / "job" / "step"
     group.mkdir(parents=True)
     (group / "memory.max").write_text("max\n")
@@ -32,7 +32,7 @@ def test_a_control_group_bounds_what_is_free(tmp_path: Path) -> None:
     assert memory._cgroup_free(tmp_path, tmp_path / "missing") > 2**20
 
 
-def test_only_what_fits_stays_on_a_gpu() -> None:
+def test_rows_stay_on_a_gpu_only_if_they_fit() -> None:
     assert memory.fits_on_device(2**60, CPU, 0)
     assert memory.fits_on_device(500, torch.device("cuda"), 1000)
     assert not memory.fits_on_device(700, torch.device("cuda"), 1000)

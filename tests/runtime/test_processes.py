@@ -1,6 +1,7 @@
-"""Several real processes over gloo, on this machine."""
+"""A search by several real processes over gloo on this machine."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,16 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from src.runtime import processes as spread
-from src.runtime import resume
-from src.similarity import checkpoint, matrix, top_k
+from src.runtime import processes, resume
+from src.similarity import NeighborSearch, SearchOptions, checkpoint, matrix, top_k
 from src.similarity.centering import Centered
 from src.similarity.csls import csls_penalty
 from src.similarity.tiles import Watch
-from tests.support.processes import (  # noqa: F401
+from tests.support.processes import (
     Child,
     Fork,
     Point,
     announce,
-    forked_children,
-    started_server,
 )
 
 TILES = 91  # of 200 rows: 13 blocks of at most 16
@@ -31,29 +29,32 @@ HELD = 8  # tiles of the process that is killed
 def search(folder: Path, rank: int, size: int, what: str, held: bool) -> None:
     """Find neighbors among the rows in folder; the body of the processes below.
 
-    What is finished is saved at once. One that is held is killed after its 8th tile; where there is
-    a matrix, at its second sync. The others go on until they notice.
+    Finished work is saved at once. A held process is killed after its 8th tile or, if there is a
+    matrix, at its second sync. The others go on until they notice.
     """
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=size)
     (
-        spread.HEARTBEAT_SECONDS,
+        processes.HEARTBEAT_SECONDS,
         checkpoint.SAVE_SECONDS,
         checkpoint.SAVE_COST_RATIO,
         matrix.SYNC_SECONDS,
     ) = 0.05, 0, 0, 0
-    where: dict[str, Any] = {"resume": folder / "part"}
-    if what == "matrix":
-        where = {"matrix": folder / "m.npy"}
-    processes = spread.ProcessGroup(rank, size)
+    options = SearchOptions(block_size=16)
+    group = processes.ProcessGroup(rank, size)
     rows = np.load(folder / "rows.npy")
+    penalty = None
     if what == "csls":
-        where["penalty"] = csls_penalty(top_k(rows, 10, block_size=16, processes=processes).score)
+        penalty = csls_penalty(NeighborSearch(rows, None, options, group).nearest(10).score)
     if held and what == "matrix":
         Point("fdatasync", 2).arm()  # after one of the matrix, and one of its record
     seen, computed = list[int](), list[int]()
     watch = watched(seen, computed, HELD if held and what != "matrix" else None)
-    found = top_k(rows, 5, block_size=16, processes=processes, watch=watch, **where)
+    stored: dict[str, Any] = {"checkpoints": folder / "part"}
+    if what == "matrix":
+        stored = {"matrix": folder / "m.npy"}
+    options = replace(options, watch=watch, **stored)
+    found = NeighborSearch(rows, None, options, group).nearest(5, penalty)
     arrays = {"index": found.index, "score": found.score, "seen": seen, "computed": computed}
     np.savez(folder / f"found-{rank}.npz", **arrays)
     dist.barrier()
@@ -61,19 +62,19 @@ def search(folder: Path, rank: int, size: int, what: str, held: bool) -> None:
 
 
 def watched(seen: list[int], computed: list[int], held: int | None) -> Watch:
-    """Keep the numbers of the tiles, and of those computed, not read; announce so many of them."""
+    """Record the numbers of all tiles and of the computed ones; announce after `held` tiles."""
     tile = Centered.tile
 
     def compute(self: Centered, rows: Any, *others: Any) -> torch.Tensor:
-        """Keep the number where it is a tile, not single rows."""
+        """Record the number of a tile, but not of single rows."""
         computed.extend(seen[-1:] if isinstance(rows, slice) else [])
         return tile(self, rows, *others)
 
     def watch(tiles: Sequence[int]) -> Iterator[int]:
-        """Give the numbers on."""
-        for each in tiles:
-            seen.append(each)
-            yield each
+        """Yield the numbers."""
+        for number in tiles:
+            seen.append(number)
+            yield number
             if len(seen) == held:
                 announce(seen)
 
@@ -84,14 +85,14 @@ def watched(seen: list[int], computed: list[int], held: int | None) -> Watch:
 def started(
     fork: Fork, folder: Path, size: int, what: str, killed: int | None = None
 ) -> list[Child]:
-    """Start as many processes as size."""
+    """Start `size` processes."""
     (folder / "meet").unlink(missing_ok=True)
     return [fork(search, folder, rank, size, what, rank == killed) for rank in range(size)]
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> np.ndarray:
-    """Rows of which every one of the first fifty is there twice."""
+    """Return 200 rows, the first fifty of which are there twice."""
     values = np.random.default_rng(0).random((200, 30), dtype="f4")
     values[150:] = values[:50]
     np.save(tmp_path / "rows.npy", values)
@@ -101,9 +102,9 @@ def rows(tmp_path: Path) -> np.ndarray:
 def assert_found(
     folder: Path, rows: np.ndarray, size: int, what: str
 ) -> tuple[list[int], list[int]]:
-    """Compare what each process found with what one alone finds.
+    """Assert that each process has found what one process alone finds.
 
-    Return the numbers of the tiles that they went through, and of those that they computed.
+    Return the sorted numbers of the tiles that they went through, and of those they computed.
     """
     penalty = csls_penalty(top_k(rows, 10).score) if what == "csls" else None
     alone, files = top_k(rows, 5, penalty=penalty), list[Any]()
@@ -113,7 +114,8 @@ def assert_found(
         np.testing.assert_array_equal(found["score"].view("i4"), alone.score.view("i4"))
         files.append(found)
     if what == "matrix":
-        top_k(rows, 5, block_size=16, matrix=folder / "alone.npy")
+        options = SearchOptions(block_size=16, matrix=folder / "alone.npy")
+        NeighborSearch(rows, options=options).nearest(5)
         assert (folder / "m.npy").read_bytes() == (folder / "alone.npy").read_bytes()
     seen, computed = (
         sorted(tile for file in files for tile in file[name].tolist())
@@ -123,7 +125,7 @@ def assert_found(
 
 
 def on_disk(folder: Path, what: str) -> set[int]:
-    """Return the numbers of the tiles that the processes of an unfinished call have left."""
+    """Return the numbers of the finished tiles of an unfinished call."""
     if what == "matrix":
         logs = (folder / "m.npy.part").glob(resume.LOGS)
         lines = [line for log in logs for line in log.read_text().splitlines()]
@@ -134,16 +136,16 @@ def on_disk(folder: Path, what: str) -> set[int]:
 
 @pytest.mark.parametrize("what", ["topk", "matrix", "csls"])
 @pytest.mark.parametrize("size", [2, 3])
-def test_several_processes_find_the_same(size, what, rows, fork, tmp_path):
+def test_several_processes_find_what_one_finds(size, what, rows, fork, tmp_path):
     for process in started(fork, tmp_path, size, what):
-        process.succeeded()
+        process.wait_for_success()
     seen, computed = assert_found(tmp_path, rows, size, what)
     assert seen == computed == list(range(TILES))  # each tile once
 
 
 @pytest.mark.parametrize("what", ["topk", "matrix"])
 @pytest.mark.parametrize(("size", "killed", "after"), [(2, 1, 2), (3, 0, 3), (3, 2, 1)])
-def test_when_one_dies_all_end_and_the_next_start_goes_on(
+def test_if_one_process_dies_all_end_and_the_next_start_resumes(
     size,
     killed,
     after,
@@ -152,15 +154,15 @@ def test_when_one_dies_all_end_and_the_next_start_goes_on(
     fork,
     tmp_path,
 ):
-    processes = started(fork, tmp_path, size, what, killed)
-    done = processes[killed].killed()
-    for process in processes:
+    children = started(fork, tmp_path, size, what, killed)
+    done = children[killed].kill_at_announcement()
+    for process in children:
         process.communicate(timeout=60)
         assert process.returncode != 0
     finished = on_disk(tmp_path, what)
     assert 0 < len(finished) < TILES
     assert what == "matrix" or set(done) <= finished
     for process in started(fork, tmp_path, after, what):
-        process.succeeded()
+        process.wait_for_success()
     _, computed = assert_found(tmp_path, rows, after, what)
-    assert computed == sorted(set(range(TILES)) - finished)  # those alone, each once
+    assert computed == sorted(set(range(TILES)) - finished)  # only the missing ones, each once

@@ -1,4 +1,4 @@
-"""How long a test may compute that is not marked slow."""
+"""Time limit of tests that are not marked slow."""
 
 import resource
 from collections.abc import Iterator
@@ -7,24 +7,23 @@ from time import monotonic
 
 import pytest
 
-SECONDS = 5.0
+SECONDS = 5.0  # of a test's call, without its fixtures
 
 
-def computed() -> float:
-    """Return the seconds that this process and its children that have ended have computed."""
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-# Of a test's call alone: what fixtures of the session take is not the one test's that comes first.
-# Where others keep the cores busy, a test waits longer and computes no longer: the clock alone
-# would fail it by luck. Where threads compute side by side, the clock is what counts. A test that
-# waits for something else than a core passes here, up to pytest-timeout's limit.
+# The smaller of wall-clock and CPU time counts. If other programs keep the cores busy, a test takes
+# longer by the clock alone; if threads compute side by side, it takes longer by CPU time alone.
+# A test that waits for something else than a core passes here, up to pytest-timeout's limit.
 @contextmanager
 def budget(seconds: float) -> Iterator[None]:
-    """Fail the test when the block takes longer, by the clock and by what it computes."""
-    began, before = monotonic(), computed()
+    """Fail the test if the block takes longer, both by the clock and in CPU time."""
+    start, cpu_start = monotonic(), cpu_seconds()
     yield
-    took = min(monotonic() - began, computed() - before)
+    took = min(monotonic() - start, cpu_seconds() - cpu_start)
     if took > seconds:
         pytest.fail(f"takes {took:.1f} s: mark it slow or make it faster", pytrace=False)

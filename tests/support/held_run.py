@@ -1,8 +1,8 @@
-"""src.run as a command whose process of rank HELD stops before a piece of work until it is killed;
-for tests of launchers.
+"""src.run as a command in which one rank stops and waits to be killed, for tests of launchers.
 
-That is tile number TILE of its own, or batch number BATCH. It writes its process id to the file
-TOLD. All that is finished is saved at once, and the others notice at once.
+The rank is HELD, an environment variable like the others. It stops before its tile number TILE or
+its batch number BATCH, and writes its process id to the file TOLD. Finished work is saved at once,
+and the other ranks notice its death at once.
 """
 
 import os
@@ -25,14 +25,14 @@ processes.HEARTBEAT_SECONDS = writer.FLUSH_SECONDS = matrix.SYNC_SECONDS = (
 ) = checkpoint.SAVE_COST_RATIO = 0
 
 
-def held(work: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Return what does the work, but for the one piece that the variable names."""
-    pieces = count()
+def held(work: Callable[..., Any], variable: str) -> Callable[..., Any]:
+    """Return work, but stopping before the call whose number the environment variable gives."""
+    calls = count()
 
     def work_or_stop(*arguments: Any) -> Any:
-        """Stop where it is said."""
-        own = os.environ.get("LOCAL_RANK", "0") == os.environ["HELD"]
-        if own and next(pieces) == int(os.environ.get(name, "-1")):
+        """Work; the held rank stops at its call and waits to be killed."""
+        is_held = os.environ.get("LOCAL_RANK", "0") == os.environ["HELD"]
+        if is_held and next(calls) == int(os.environ.get(variable, "-1")):
             Path(os.environ["TOLD"]).write_text(f"{os.getpid()}\n")
             while True:
                 signal.pause()

@@ -1,4 +1,4 @@
-"""The configuration of a small run, and of others by it."""
+"""Options of small runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from src.config.enums import Accelerator, WandbMode
 
 
 def small(images: Path, outputs: Path) -> Config:
-    """Return a run over small paintings, with a small network and no trackers."""
+    """Return the options of a run over small paintings: small network, no trackers."""
     return Config(
         data=Folder(images=str(images)),
         backbone=Backbone(name="resnet18", weights="random", layer="layer1", layers=[]),
@@ -22,5 +22,5 @@ def small(images: Path, outputs: Path) -> Config:
 
 
 def changed(cfg: Config, group: str, **options: Any) -> Config:
-    """Return cfg with these options of a group, "data" or "trainer", say."""
+    """Return cfg with other options of a group, "data" or "trainer", say."""
     return replace(cfg, **{group: replace(getattr(cfg, group), **options)})

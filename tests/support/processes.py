@@ -1,5 +1,6 @@
-"""Real processes for tests: forked from a server that has imported torch, and killed where they
-announce that they wait.
+"""Real processes for tests, forked from a server that has imported torch.
+
+A process announces that it has come to the point where a test is to kill it, and waits.
 """
 
 import multiprocessing
@@ -18,9 +19,9 @@ from typing import Any, Literal, NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds for a process to come to a point, or to its end
+PATIENCE = 60.0  # seconds until a process must have announced itself or ended
 SERVER = multiprocessing.get_context("forkserver")
-# imported only: threads that torch starts when it computes would not survive the fork
+# Only imported, not used: threads that torch starts for computing do not survive a fork
 SERVER.set_forkserver_preload(
     [
         *(
@@ -36,12 +37,12 @@ SERVER.set_forkserver_preload(
     ]
 )
 Body = Callable[..., None]
-Moment = Literal["before", "half", "after"]  # of a call
-_pipe: Connection | None = None  # of a child, to the test that started it
+Moment = Literal["before", "half", "after"]  # when a process is killed: before a call, ...
+_pipe: Connection | None = None  # in a child: to the test that started it
 
 
 class Child:
-    """A process that runs a function of a test module; asked as a subprocess.Popen is."""
+    """A process that runs a function of a test module, with some methods of subprocess.Popen."""
 
     def __init__(self, body: Body, arguments: tuple[Any, ...], printed: Path) -> None:
         self._printed = printed
@@ -52,11 +53,11 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """Return its exit code, -9 after a kill, None while it runs."""
+        """Return the exit code, -9 after a kill, None while the process runs."""
         return self._process.exitcode
 
-    def announced(self) -> Any:
-        """Wait for its next announcement; fail where it ends without one."""
+    def wait_for_announcement(self) -> Any:
+        """Return the next announcement; fail if the process ends without one."""
         assert self._pipe.poll(PATIENCE), f"no announcement: {self._text()}"
         try:
             return self._pipe.recv()
@@ -64,31 +65,31 @@ class Child:
             raise AssertionError(f"ended before it announced itself: {self._text()}") from None
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
-    def killed(self) -> Any:
-        """Kill it where it next announces itself; return what it announced."""
-        said = self.announced()
+    def kill_at_announcement(self) -> Any:
+        """Kill the process at its next announcement, and return the announcement."""
+        message = self.wait_for_announcement()
         self._process.kill()
         self.communicate()
         assert self.returncode == -signal.SIGKILL
-        return said
+        return message
 
     def communicate(self, timeout: float = PATIENCE) -> tuple[str, None]:
-        """Wait for its end; return all that it printed, on stderr too."""
+        """Wait for the end; return all that the process printed, on stderr too."""
         self._process.join(timeout)
         assert self.returncode is not None, f"does not end: {self._text()}"
         return self._text(), None
 
-    def succeeded(self) -> None:
-        """Wait for its end; fail where that is not a good one."""
+    def wait_for_success(self) -> None:
+        """Wait for the end; fail if the exit code is not 0."""
         printed, _ = self.communicate()
         assert self.returncode == 0, printed
 
     def close(self) -> None:
-        """Leave no process behind."""
+        """Kill the process if it still runs."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
@@ -101,7 +102,7 @@ Fork = Callable[..., Child]
 
 
 def _run(pipe: Connection, printed: Path, body: Body, arguments: tuple[Any, ...]) -> None:
-    """Run the body of a child: with what it prints in a file, and Ctrl-C as in a terminal."""
+    """Run the body of a child, with its output in a file and Ctrl-C as in a terminal."""
     global _pipe
     _pipe = pipe
     file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -111,21 +112,21 @@ def _run(pipe: Connection, printed: Path, body: Body, arguments: tuple[Any, ...]
     body(*arguments)
 
 
-def announce(said: object = None) -> NoReturn:
-    """Tell the test that this process has come to where it is to be stopped, and wait for that."""
+def announce(message: object = None) -> NoReturn:
+    """Announce to the test that this process waits to be killed."""
     assert _pipe is not None
-    _pipe.send(said)
+    _pipe.send(message)
     _pipe.recv()
     raise AssertionError("nobody answers an announcement")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A call of a function of os in a process, where that is to be killed.
+    """A call of a function of os at which a process is to be killed.
 
-    Calls are counted from 0, those alone whose last path ends in name. Half of a pwrite writes half
-    of the bytes; half of a replace has half of the file; half of an fdatasync has lost the end of
-    the file, as when a last line was being written.
+    Calls are counted from 0, only those whose last argument ends in name. Half of a pwrite writes
+    half of the bytes; half of a replace halves the file first; half of an fdatasync cuts off the
+    end of the file, as if its last line was being written.
     """
 
     function: Literal["pwrite", "fdatasync", "replace", "rename"]
@@ -134,13 +135,13 @@ class Point:
     name: str = ""
 
     def arm(self) -> None:
-        """Make this process announce itself there, and wait."""
+        """Make this process announce itself at that call, and wait."""
         real, calls = getattr(os, self.function), count()
 
         def counted(*arguments: Any, **options: Any) -> Any:
-            """Work as before, but for the one call."""
-            named = not self.name or str(arguments[-1]).endswith(self.name)
-            if not named or next(calls) != self.call:
+            """Call the function, but announce at the one call."""
+            counts = not self.name or str(arguments[-1]).endswith(self.name)
+            if not counts or next(calls) != self.call:
                 return real(*arguments, **options)
             if self.when == "half":
                 _half(self.function, *arguments)
@@ -152,10 +153,10 @@ class Point:
 
 
 def _half(function: str, *arguments: Any) -> None:
-    """Leave what a process leaves that is killed in the middle of the call, or just before."""
+    """Leave the files as a process does that is killed in the middle of the call."""
     if function == "pwrite":
-        file, data, place = arguments
-        os.lseek(file, place, os.SEEK_SET)
+        file, data, offset = arguments
+        os.lseek(file, offset, os.SEEK_SET)
         os.write(file, data[: len(data) // 2])
     elif function == "fdatasync":
         os.ftruncate(arguments[0], os.fstat(arguments[0]).st_size - 3)
@@ -163,8 +164,8 @@ def _half(function: str, *arguments: Any) -> None:
         os.truncate(arguments[0], os.stat(arguments[0]).st_size // 2)
 
 
-def as_command(module: str, words: list[str], environment: dict[str, str]) -> NoReturn:
-    """Run, as the body of a child, python -m module with these words in this environment."""
+def run_module(module: str, words: list[str], environment: dict[str, str]) -> NoReturn:
+    """Run `python -m module words` in this environment, as the body of a child."""
     from importlib import import_module
 
     from src.cli import app
@@ -176,10 +177,10 @@ def as_command(module: str, words: list[str], environment: dict[str, str]) -> No
     sys.exit(app.command(import_module(module).main))
 
 
-def wait_for(told: Path, alive: Callable[[], bool]) -> str:
-    """Return the line that another process writes to a file; fail where it ends before."""
+def wait_for_line(path: Path, alive: Callable[[], bool]) -> str:
+    """Return the line that another process writes to a file; fail if the process ends before."""
     end = time.monotonic() + PATIENCE
-    while not (told.exists() and (line := told.read_text()).endswith("\n")):
+    while not (path.exists() and (line := path.read_text()).endswith("\n")):
         assert alive() and time.monotonic() < end
         time.sleep(0.01)
     return line
@@ -187,7 +188,7 @@ def wait_for(told: Path, alive: Callable[[], bool]) -> str:
 
 @pytest.fixture(scope="session", name="server")
 def started_server() -> None:
-    """Start the server of this session; the first process waits until all is imported."""
+    """Start the server of this session, and wait until it has imported its modules."""
     with chdir(ROOT):
         multiprocessing.forkserver.ensure_running()
     first = SERVER.Process(target=os.getpid)
@@ -198,11 +199,11 @@ def started_server() -> None:
 
 @pytest.fixture(name="fork")
 def forked_children(server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
-    """Start children: fork(body, *arguments). None of them outlives the test."""
+    """Return fork(body, *arguments), which starts a child; none outlives the test."""
     folder, children = tmp_path_factory.mktemp("printed"), list[Child]()
 
     def start(body: Body, *arguments: Any) -> Child:
-        """Start one."""
+        """Start a child."""
         children.append(Child(body, arguments, folder / f"{len(children)}.txt"))
         return children[-1]
 
