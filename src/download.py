@@ -1,6 +1,6 @@
-"""Fetch the museum's images, politely:  python -m src.download [option=value ...]
+"""Download the museum's images:  python -m src.download [option=value ...]
 
-outputs/images/<source>/<size>/ holds them, with journal.csv, which says what came of each.
+Writes outputs/images/<source>/<size>/ with the images and journal.csv, the outcome of each.
 """
 
 import sys
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from src.cli import app
 from src.cli.help import CONFIGS
-from src.config.data import Demo, Nga
+from src.config.data import Folder
 from src.errors import UserError
 from src.gallery.museum import museum_gallery
 
@@ -19,11 +19,11 @@ app.register()
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")
 def main(overrides: DictConfig) -> None:
-    """Check the options, then fetch."""
+    """Validate the options and download. Raises UserError for data=folder."""
     with app.report_user_errors():
         cfg = app.to_config(overrides)
-        if not isinstance(cfg.data, Nga | Demo):
-            raise UserError("data=folder has its images already: nothing to download")
+        if isinstance(cfg.data, Folder):
+            raise UserError("data=folder has nothing to download: its images are local files")
         museum_gallery(cfg)
 
 

@@ -17,10 +17,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.cli.help import SOURCES, help_page
+from src.cli.help import help_page
 from src.cli.messages import user_message
 from src.cli.sweep_callback import current_sweep, write_sweep_leaderboard
 from src.config import Config
+from src.config.data import SOURCES
 from src.errors import UserError
 from src.runtime.launch import is_rank_zero, launched_world_size
 

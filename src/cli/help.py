@@ -10,11 +10,10 @@ from typing import Any, NamedTuple, cast, get_type_hints
 from omegaconf import MISSING
 
 from src.config import Config
-from src.config.data import Demo, Folder, Nga
+from src.config.data import SOURCES
 from src.config.validation import bounds_text
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-SOURCES = {"nga": Nga, "folder": Folder, "demo": Demo}
 PAGE = """\
 Compare every painting with every other:  python -m src.run [option=value ...]
 

@@ -123,6 +123,10 @@ class Demo(Data):
     image_size: str | None = _image_size("256")
 
 
+# The configuration classes of data=<name>, each with its configs/data/<name>.yaml
+SOURCES: dict[str, type[Data]] = {"nga": Nga, "folder": Folder, "demo": Demo}
+
+
 @dataclass
 class Download:
     """Options of requests to the museum's servers."""

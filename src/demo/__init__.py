@@ -1,4 +1,4 @@
-"""A drawn collection of paintings, served on localhost as the museum serves its own.
+"""A drawn collection of paintings, served on localhost like the museum's.
 
-Imports io and below. Imported by gallery and `python -m src.demo`.
+Imports io and below. Imported by gallery and by `python -m src.demo`.
 """

@@ -9,21 +9,23 @@ from src.demo.server import open_museum
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser("python -m src.demo", description="a tiny museum on localhost")
-    parser.add_argument("--port", type=int, default=8064)
-    parser.add_argument("--seed", type=int, default=0, help="of the paintings")
+    """Serve until Ctrl-C; return the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m src.demo", description="serve a museum on localhost"
+    )
+    parser.add_argument("--port", type=int, default=8064, help="0 = any free port")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn paintings")
     parser.add_argument(
-        "--outputs", type=Path, default=Path("outputs"), help="where they are drawn"
+        "--outputs", type=Path, default=Path("outputs"), help="folder of the paintings"
     )
     options = parser.parse_args(arguments)
     try:
         museum = open_museum(options.outputs / "demo", options.seed, options.port)
     except (OSError, OverflowError) as error:
-        print(f"error: cannot serve at port {options.port}: {error}", file=sys.stderr)
+        print(f"error: cannot serve on port {options.port}: {error}", file=sys.stderr)
         return 2
     with museum:
-        print(f"{len(museum.files)} paintings at {museum.address}; Ctrl-C ends. Try:")
+        print(f"{len(museum.files)} paintings at {museum.address}; press Ctrl-C to stop. Try:")
         print(f"  python -m src.download data.tables={museum.address}/data", flush=True)
         try:
             museum.serve_forever()

@@ -1,4 +1,4 @@
-"""What the manners paint on, and with."""
+"""The canvas and the tools of the styles."""
 
 from itertools import pairwise
 
@@ -14,40 +14,42 @@ def _ink(values: Floats) -> tuple[int, ...]:
 
 
 class Canvas:
-    """A painting under way, at twice its final size, so that shrinking it smooths the edges.
+    """A painting in progress, drawn at twice its final size so that shrinking smooths the edges.
 
-    Lengths are hundredths of the short side, also in x (1, columns) and y (rows, 1), the pixels'.
-    The palette is ground, dark and three accents: (5, 3).
+    All lengths are in hundredths of the short side.
     """
 
-    def __init__(self, rng: np.random.Generator, palette: Floats, habit: float) -> None:
-        self.rng, self.palette, self.habit = rng, palette, habit
+    def __init__(self, rng: np.random.Generator, palette: Floats, coarseness: float) -> None:
+        self.rng, self.coarseness = rng, coarseness
+        self.palette = palette  # (5, 3) RGB from 0 to 255: ground, dark, three accents
         long, aspect = 2 * rng.integers(300, 401), np.exp(rng.uniform(np.log(0.6), np.log(1.7)))
         columns, rows = int(long * min(1, aspect)), int(long / max(1, aspect))
-        self.scale = min(columns, rows) / 100
+        self.scale = min(columns, rows) / 100  # pixels per unit of length
         self.w, self.h = columns / self.scale, rows / self.scale
+        # Coordinates of the pixels: (rows, 1) and (1, columns)
         self.y, self.x = (axis / self.scale for axis in np.ogrid[:rows, :columns])
         self.image = Image.new("RGB", (columns, rows), _ink(palette[0]))
         self.draw = ImageDraw.Draw(self.image)
 
     def color(self, number: int | None = None, light: float = 1.0) -> Floats:
-        """A color of the palette, never quite the same twice; any accent where none is named."""
-        chosen = self.rng.integers(2, 5) if number is None else number
-        base: Floats = self.palette[chosen] * light
+        """Return a noisy color (3,) of the palette, a random accent if number is None."""
+        row = self.rng.integers(2, 5) if number is None else number
+        base: Floats = self.palette[row] * light
         return base + self.rng.normal(0, 5, 3)
 
-    def blend(self, places: Floats) -> Floats:
-        """The colors at places from 0 to 1 along the palette: (...) to (..., 3)."""
-        return np.stack([np.interp(places * 4, range(5), part) for part in self.palette.T], -1)
+    def blend(self, positions: Floats) -> Floats:
+        """Return colors (..., 3) interpolated at positions (...) from 0 to 1 along the palette."""
+        channels = [np.interp(positions * 4, range(5), channel) for channel in self.palette.T]
+        return np.stack(channels, -1)
 
     def cloud(self, cells: int) -> Floats:
-        """Smooth noise, most of it between 0 and 1: (rows, columns)."""
+        """Return smooth noise (rows, columns), mostly between 0 and 1."""
         coarse = Image.fromarray(self.rng.random((cells, cells), np.float32))
         return np.asarray(coarse.resize(self.image.size, Image.Resampling.BICUBIC))
 
     def cuts(self, length: float, step: float) -> list[tuple[float, float]]:
-        """Uneven pieces of a length, at least two, as (start, end)."""
-        steps = self.rng.uniform(0.4, 2, max(2, round(length / step / self.habit))).cumsum()
+        """Cut a length into uneven pieces of about `step`; return at least two (start, end)."""
+        steps = self.rng.uniform(0.4, 2, max(2, round(length / step / self.coarseness))).cumsum()
         return list(pairwise([0.0, *(length * steps / steps[-1]).tolist()]))
 
     def cover(self, pixels: Floats) -> None:
@@ -56,31 +58,31 @@ class Canvas:
         self.image.paste(Image.fromarray(np.clip(whole, 0, 255).astype(np.uint8)))
 
     def shape(self, points: Floats, fill: Floats) -> None:
-        """A filled polygon of points (n, 2)."""
+        """Draw a filled polygon of points (n, 2)."""
         self.draw.polygon((points * self.scale).ravel().tolist(), _ink(fill))
 
     def stroke(self, path: Floats, fill: Floats, width: float) -> None:
-        """A line along a path (n, 2)."""
+        """Draw a line along a path (n, 2)."""
         points, pixels = (path * self.scale).ravel().tolist(), max(1, round(width * self.scale))
         self.draw.line(points, _ink(fill), pixels, joint="curve")
 
     def box(self, x: tuple[float, float], y: tuple[float, float], fill: Floats) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle, given by (start, end) in x and y."""
         self.draw.rectangle([v * self.scale for v in (x[0], y[0], x[1], y[1])], _ink(fill))
 
     def disc(self, x: float, y: float, rx: float, ry: float, fill: Floats) -> None:
-        """A filled ellipse by center and radii."""
+        """Draw a filled ellipse, given by center and radii."""
         self.draw.ellipse([v * self.scale for v in (x - rx, y - ry, x + rx, y + ry)], _ink(fill))
 
     def ball(self, x: float, y: float, rx: float, ry: float) -> None:
-        """A shaded ellipse of any accent."""
+        """Draw a shaded ellipse in a random accent color."""
         color = self.color()
-        for s in np.linspace(0, 1, 20):  # ever smaller, lighter and further to the upper left
+        for s in np.linspace(0, 1, 20):  # smaller, lighter and nearer the upper left
             x, y, size = x - 0.018 * rx, y - 0.018 * ry, 1 - 0.85 * s
             self.disc(x, y, rx * size, ry * size, color * (0.62 + 0.55 * s))
 
     def finish(self) -> Image.Image:
-        """The painting at its final size, with the weave of the canvas and an uneven varnish."""
+        """Return the painting at its final size, with canvas weave and uneven varnish."""
         small = np.asarray(self.image.reduce(2))
         h, w = small.shape[:2]
         weave = 0.015 * np.sin(np.arange(h) * 2.1)[:, None] * np.sin(np.arange(w) * 2.0)

@@ -1,5 +1,6 @@
-"""The demo's collection: 252 paintings that nobody painted, drawn from a seed, so that a first run
-needs no network. Twelve manners (the label `style`), three painters each, seven works a painter.
+"""The demo's collection: 252 paintings drawn from a seed, so that a first run needs no network.
+
+Twelve styles (the label `style`) with three painters each and seven works per painter.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from src.demo import styles
 from src.demo.canvas import Canvas, Floats
 from src.io.files import atomic_write
 
-WORKS = 7  # a painter
-COARSENESS = (1.0, 0.7, 1.4)  # how coarsely each of a manner's painters works
+WORKS_PER_PAINTER = 7
+COARSENESS = (1.0, 0.7, 1.4)  # of the brushwork of a style's three painters
 SCHOOLS = ("Harbor School", "Circle of Nine", "Velm Academy", "Salt Row Group", "Northern Workshop")
 MEDIA = ("oil on canvas", "acrylic on canvas", "oil on panel", "tempera on panel")
 WORDS = {
@@ -38,7 +39,7 @@ TITLES: dict[Callable[[Canvas], None], str] = {
     styles.hatching: "{time} over {place}",
 }
 
-# A line for each manner above: its painters, each with a palette of five colors in short hex.
+# One line per style above: its painters, each with a palette of five colors in short hex.
 PAINTERS = """\
 Mirel Astho eed 222 c32 258 eb3, Jun Vadeck def 134 f96 6ab 287, Pia Lorrow edb 431 a52 785 da4
 Oskar Thule 412 932 e52 d94 612, Anwen Sorl 124 247 59b 8cc 335, Teo Marchet edc a97 d87 cb8 788
@@ -55,25 +56,26 @@ Silas Thorn fe9 247 48b eb4 685, Nell Farro fdc 512 e53 f96 a35, Abel Rooke dec 
 """
 
 
-def _painter(manner: int, number: int) -> tuple[str, Floats]:
-    """Name and palette (5, 3)."""
-    words = PAINTERS.splitlines()[manner].split(", ")[number].split()
+def _painter(style: int, number: int) -> tuple[str, Floats]:
+    """Return the name and the palette (5, 3) of a painter."""
+    words = PAINTERS.splitlines()[style].split(", ")[number].split()
     palette = [[17.0 * int(digit, 16) for digit in color] for color in words[2:]]
     return " ".join(words[:2]), np.array(palette)
 
 
-def _describe(rng: np.random.Generator, manner: int, painter: int, work: int) -> dict[str, str]:
-    image_id, draw = str(UUID(bytes=rng.bytes(16), version=4)), list(TITLES)[manner]
+def _describe(rng: np.random.Generator, style: int, painter: int, work: int) -> dict[str, str]:
+    """Return the metadata of a painting."""
+    image_id, draw = str(UUID(bytes=rng.bytes(16), version=4)), list(TITLES)[style]
     words = {kind: str(rng.choice(options.split())) for kind, options in WORDS.items()}
     return {
         "image_id": image_id,
         "file": f"{image_id[:2]}/{image_id}.jpg",
-        "object_id": str(20001 + (manner * len(COARSENESS) + painter) * WORKS + work),
+        "object_id": str(20001 + (style * len(COARSENESS) + painter) * WORKS_PER_PAINTER + work),
         "title": TITLES[draw].format(n=work + 1, **words),
-        "artist": _painter(manner, painter)[0],
-        "date": str(1860 + (37 * manner + 23 * painter) % 95 + rng.integers(35)),
+        "artist": _painter(style, painter)[0],
+        "date": str(1860 + (37 * style + 23 * painter) % 95 + rng.integers(35)),
         "classification": "Painting",
-        "school": SCHOOLS[(3 * manner + painter) % len(SCHOOLS)],
+        "school": SCHOOLS[(3 * style + painter) % len(SCHOOLS)],
         "style": draw.__name__.replace("_", " ").title(),
         "medium": str(rng.choice(MEDIA)),
         "view": "primary",
@@ -81,17 +83,17 @@ def _describe(rng: np.random.Generator, manner: int, painter: int, work: int) ->
 
 
 def draw_collection(folder: Path, seed: int = 0) -> list[dict[str, str]]:
-    """Draw the paintings that are not yet under folder, and describe all of them, sorted by file.
+    """Draw the paintings that are missing in folder; return the metadata of all, sorted by file.
 
-    The bytes of a painting depend on the seed and its own number alone, never on the others.
+    The bytes of a painting depend only on the seed and on its style, painter and work numbers.
     """
     records = []
-    for numbers in product(range(len(TITLES)), range(len(COARSENESS)), range(WORKS)):
-        rng, (manner, painter, _) = np.random.default_rng([seed, *numbers]), numbers
+    for numbers in product(range(len(TITLES)), range(len(COARSENESS)), range(WORKS_PER_PAINTER)):
+        rng, (style, painter, _) = np.random.default_rng([seed, *numbers]), numbers
         record = _describe(rng, *numbers)
         if not (folder / record["file"]).exists():
-            canvas = Canvas(rng, _painter(manner, painter)[1], COARSENESS[painter])
-            list(TITLES)[manner](canvas)
+            canvas = Canvas(rng, _painter(style, painter)[1], COARSENESS[painter])
+            list(TITLES)[style](canvas)
             with atomic_write(folder / record["file"]) as part:
                 canvas.finish().save(part, "JPEG", quality=90)
         records.append(record)

@@ -1,8 +1,6 @@
-"""A tiny National Gallery on localhost, so that the demo and the tests go the way of the real one:
+"""A small National Gallery on localhost, so that demo and tests exercise the real download code.
 
-    python -m src.demo [--port PORT]
-
-It serves the drawn collection: the museum's five tables, and images by IIIF addresses.
+It serves the drawn collection: the museum's five tables, and images by IIIF URLs.
 """
 
 import csv
@@ -20,7 +18,7 @@ from PIL import Image
 
 from src.demo.collection import draw_collection
 
-# All columns of the tables in the schema of 2026
+# All columns of the tables, in the schema of 2026
 HEADERS = {
     "published_images.csv": "uuid,iiifurl,iiifthumburl,viewtype,sequence,width,height,maxpixels,"
     "openaccess,created,modified,depictstmsobjectid,assistivetext",
@@ -42,7 +40,10 @@ Row = dict[str, str]
 
 
 def tables(records: Sequence[Row], address: str) -> dict[str, bytes]:
-    """The museum's five tables, as the files' bytes, of the works that records describe."""
+    """Return the contents of the museum's five tables for works described by records.
+
+    `address` is the URL of the server, without a path.
+    """
     artists = sorted({record["artist"] for record in records})
     rows: dict[str, list[Row]] = {name: [] for name in HEADERS}
     for number, artist in enumerate(artists):
@@ -50,20 +51,21 @@ def tables(records: Sequence[Row], address: str) -> dict[str, bytes]:
             {"constituentid": str(number), "forwarddisplayname": artist, "nationality": "Invented"}
         )
     for record in records:
-        thing = record["object_id"]
+        object_id = record["object_id"]
         rows["published_images.csv"].append(_image(record, f"{address}/iiif/{record['image_id']}"))
         if record["view"] == "primary":
             rows["objects.csv"].append(_object(record))
             person = str(artists.index(record["artist"]))
-            role = {"objectid": thing, "constituentid": person, "displayorder": "1"}
+            role = {"objectid": object_id, "constituentid": person, "displayorder": "1"}
             rows["objects_constituents.csv"].append(role | {"roletype": "artist"})
             for kind in ("School", "Style"):
-                term = {"objectid": thing, "termtype": kind, "term": record[kind.lower()]}
+                term = {"objectid": object_id, "termtype": kind, "term": record[kind.lower()]}
                 rows["objects_terms.csv"].append(term)
     return {name: _csv(name, rows[name]) for name in HEADERS}
 
 
 def _image(record: Row, url: str) -> Row:
+    """Return a row of published_images.csv."""
     return {
         "uuid": record["image_id"],
         "iiifurl": url,
@@ -78,6 +80,7 @@ def _image(record: Row, url: str) -> Row:
 
 
 def _object(record: Row) -> Row:
+    """Return a row of objects.csv."""
     year = record["date"]
     return {
         "objectid": record["object_id"],
@@ -99,16 +102,16 @@ def _csv(name: str, rows: list[Row]) -> bytes:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the museum's two hosts do."""
+    """Answer requests as the museum's two hosts do."""
 
-    protocol_version = "HTTP/1.1"  # connections stay open
-    wbufsize = -1  # a header and its body leave together
+    protocol_version = "HTTP/1.1"  # keeps connections open
+    wbufsize = -1  # buffered: header and body are sent together
     disable_nagle_algorithm = True
     timeout = 60
 
     @property
     def museum(self) -> "Museum":
-        """The server."""
+        """Return the server."""
         return cast("Museum", self.server)
 
     def do_GET(self) -> None:
@@ -116,15 +119,15 @@ class Handler(BaseHTTPRequestHandler):
         name = self.path.removeprefix("/data/")
         if name in self.museum.tables:
             self.table(self.museum.tables[name])
-        elif (asked := IMAGE.fullmatch(self.path)) and asked[1] in self.museum.files:
-            self.image(asked[1], int(asked[2]), int(asked[3]))
+        elif (match := IMAGE.fullmatch(self.path)) and match[1] in self.museum.files:
+            self.image(match[1], int(match[2]), int(match[3]))
         elif self.path == "/robots.txt":
             self.reply(200, ROBOTS, "text/plain")
         else:
-            self.reply(404, b"no such page", "text/plain")
+            self.reply(404, b"not found", "text/plain")
 
     def table(self, body: bytes) -> None:
-        """Answer with a table, or that it has not changed."""
+        """Answer with a table, or with 304 if the client has it."""
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         if self.headers.get("If-None-Match") == etag:
             self.reply(304, b"", "text/csv", ETag=etag)
@@ -132,22 +135,22 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, body, "text/csv; charset=utf-8", ETag=etag)
 
     def image(self, image_id: str, width: int, height: int) -> None:
-        """Answer with an image that fits into width by height."""
+        """Answer with an image that fits into width by height pixels."""
         self.reply(200, self.picture(image_id, width, height), "image/jpeg")
 
     def picture(self, image_id: str, width: int, height: int) -> bytes:
-        """The bytes of an image, as they are when they fit."""
+        """Return the bytes of an image, of the file itself if it fits into width by height."""
         path = self.museum.files[image_id]
         with Image.open(path) as image:
             if image.width <= width and image.height <= height:
                 return path.read_bytes()
             image.thumbnail((width, height), Image.Resampling.LANCZOS)
-            made = io.BytesIO()
-            image.save(made, "JPEG", quality=90)
-            return made.getvalue()
+            body = io.BytesIO()
+            image.save(body, "JPEG", quality=90)
+            return body.getvalue()
 
     def reply(self, status: int, body: bytes, kind: str, **headers: str) -> None:
-        """One whole answer; headers by name, _ for -."""
+        """Send a complete response; names of extra headers have _ for -."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         for name, value in headers.items():
@@ -157,11 +160,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: whoever asks has a log of its own."""
+        """Log nothing: clients have their own logs."""
 
 
 class Museum(ThreadingHTTPServer):
-    """Serves records, whose files lie below folder, on 127.0.0.1."""
+    """Server on 127.0.0.1 for works described by records, whose files are below folder."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -176,7 +179,10 @@ class Museum(ThreadingHTTPServer):
 
 
 def open_museum(folder: Path, seed: int, port: int = 0) -> Museum:
-    """The drawn collection's server, its paintings below folder; not yet serving."""
+    """Return a server of the drawn collection, not yet serving. Draws missing paintings.
+
+    Paintings are stored in folder/seed-<seed>; port 0 takes any free port.
+    """
     paintings = folder / f"seed-{seed}"
     records = draw_collection(paintings, seed)
     for record in records:
@@ -187,7 +193,7 @@ def open_museum(folder: Path, seed: int, port: int = 0) -> Museum:
 
 @contextmanager
 def served(museum: Museum) -> Iterator[str]:
-    """Serve in a thread for the time of the block; the address of the tables."""
+    """Serve in a thread for the block; yield the URL of the tables."""
     thread = threading.Thread(target=museum.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""A polite client of one host, and the tables and images fetched with it.
+"""A polite HTTP client, and the downloads of tables and images made with it.
 
 Imports runtime and below. Imported by gallery.
 """

@@ -1,5 +1,5 @@
-"""Asking one host for many things as it would like to be asked: under an honest name, at one pace
-for all threads, by its robots.txt, and waiting when it says so.
+"""Polite HTTP client: identifying User-Agent, one rate limit for all threads, robots.txt,
+Retry-After, and retries with exponential backoff.
 """
 
 import logging
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -18,39 +18,39 @@ from requests.adapters import HTTPAdapter
 
 from src import __version__
 from src.config.validation import is_address
-from src.downloader.errors import Failure, Outcome, from_status, invalid_url, why
-from src.downloader.rate_limiter import LONGEST_PAUSE, RateLimiter, Stopped
+from src.downloader.errors import Failure, Outcome, from_status, invalid_url, root_cause
+from src.downloader.rate_limiter import RateLimiter, Stopped
 from src.downloader.robots import Robots
 from src.errors import UserError
 
 log = logging.getLogger(__name__)
 
 AGENT = "painting-similarity"
-REDIRECTS = 5
-MOVED = (301, 302, 303, 307, 308)
-CHUNK = 65_536
+MAX_REDIRECTS = 5
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+CHUNK_BYTES = 65_536
 LOGGED_WAIT = 5.0  # seconds; a longer pause is logged
-LOCAL = ("127.0.0.1", "localhost", "::1")
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how long a host is waited for; seconds."""
+    """How often a request is repeated, and its timeouts in seconds."""
 
-    attempts: int = 5  # for one thing
-    first_wait: float = 1.0  # before the second attempt, on average; doubled for each after it
-    longest_wait: float = 60.0
-    connect: float = 10.0
-    silence: float = 30.0  # while an answer is read
-    body: float = 600.0  # for the whole of it
+    attempts: int = 5
+    first_wait: float = 1.0  # mean wait before the second attempt; doubled for each further one
+    max_wait: float = 60.0
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0  # without a byte
+    body_timeout: float = 600.0  # for the whole body
 
 
 class PoliteClient:
-    """A client for many threads, done with once its pace is stopped.
+    """HTTP client for several threads. It ends with its rate limiter: nothing follows a stop.
 
-    requests' adapter stands in for its sessions, which are not made for threads, keep cookies, and
-    follow redirects on their own.
+    Built on requests' adapter instead of its sessions, which are not thread-safe, keep cookies and
+    follow redirects without asking robots.txt.
     """
 
     def __init__(
@@ -58,163 +58,164 @@ class PoliteClient:
         requests_per_second: float = 0,
         workers: int = 1,
         contact: str | None = None,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
-        self.pace, self.patience = RateLimiter(requests_per_second), patience or RetryPolicy()
+        self.rate_limiter = RateLimiter(requests_per_second)
+        self.retry_policy = retry_policy or RetryPolicy()
         about = f" ({contact})" if contact else ""
-        name = f"{AGENT}/{__version__}{about} python-requests/{requests.__version__}"
-        self._headers = {"User-Agent": name, "Connection": "keep-alive", "Accept": "*/*"}
+        agent = f"{AGENT}/{__version__}{about} python-requests/{requests.__version__}"
+        self._headers = {"User-Agent": agent, "Connection": "keep-alive", "Accept": "*/*"}
         self._adapter = HTTPAdapter(pool_maxsize=workers)
-        self._settings: dict[str, dict[str, Any]] = {}
-        self._robots = Robots(AGENT, self.pace, self._beginning)
+        self._settings: dict[str, dict[str, Any]] = {}  # by origin: proxies, verify, cert
+        self._robots = Robots(AGENT, self.rate_limiter, self._read_prefix)
 
-    def with_retries(self, ask: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
-        """What ask returns, and after how many attempts; raises its last Failure.
+    def with_retries(self, request: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
+        """Call request with retries; return its result and the number of attempts.
 
-        Passing failures are asked again after a wait that doubles, drawn at random around its mean
-        so that threads do not come back together. Content that makes no sense is asked for once
-        more, since error pages pass too.
+        Transient failures are repeated after a wait that doubles, drawn at random around its mean
+        so that threads do not come back together. Invalid content is requested once more, because
+        error pages pass too. Raises the last Failure.
         """
-        last = attempts or self.patience.attempts
-        again = {Outcome.transient: last, Outcome.bad: min(last, 2)}
+        last = attempts or self.retry_policy.attempts
+        max_attempts = {Outcome.transient: last, Outcome.bad: min(last, 2)}
         for attempt in range(1, last + 1):
             try:
-                return ask(), attempt
+                return request(), attempt
             except Failure as failure:
-                failure.attempts = attempt
-                if failure.once or attempt >= again.get(failure.outcome, 1):
-                    raise
-                wait = self.patience.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-                self.pace.sleep(min(wait, self.patience.longest_wait))
+                if not failure.retryable or attempt >= max_attempts.get(failure.outcome, 1):
+                    raise replace(failure, attempts=attempt) from failure
+                wait = self.retry_policy.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+                self.rate_limiter.sleep(min(wait, self.retry_policy.max_wait))
         raise AssertionError("no attempt was made")
 
     @contextmanager
-    def answer(
-        self, address: str, headers: dict[str, str] | None = None, robots: bool = True
+    def get(
+        self, url: str, headers: dict[str, str] | None = None, robots: bool = True
     ) -> Iterator[requests.Response]:
-        """One request, redirects followed, with the answer's body still to be read.
+        """Send one GET request, follow redirects, and yield the response with its body unread.
 
-        Raises Failure for every status but 200, and 304 where the headers make that condition.
+        `robots=False` skips robots.txt. Raises Failure for every status but 200, and 304 if the
+        headers contain If-None-Match.
         """
-        wanted = (200, 304) if headers and "If-None-Match" in headers else (200,)
+        accepted = (200, 304) if headers and "If-None-Match" in headers else (200,)
         status = None
-        for _ in range(REDIRECTS + 1):
-            if not is_address(address):
-                raise invalid_url(address, status)
+        for _ in range(MAX_REDIRECTS + 1):
+            if not is_address(url):
+                raise invalid_url(url, status)
             if robots:
-                self._robots.check(address)
-            self.pace.turn()
-            response = self._send(address, headers or {})
+                self._robots.check(url)
+            self.rate_limiter.acquire()
+            response = self._send(url, headers or {})
             try:
-                if response.status_code in wanted:
+                if response.status_code in accepted:
                     yield response
                     return
-                _finish(response)
-                address, status = self._next(address, response), response.status_code
+                _drain(response)
+                url, status = self._redirect_target(url, response), response.status_code
             finally:
                 response.close()
-        raise Failure(Outcome.permanent, f"more than {REDIRECTS} redirects", status)
+        raise Failure(Outcome.permanent, f"more than {MAX_REDIRECTS} redirects", status)
 
-    def chunks(
+    def iter_body(
         self,
         response: requests.Response,
-        limit: int,
-        within: float | None = None,
-        packed: bool = False,
+        max_bytes: int,
+        timeout: float | None = None,
+        raw: bool = False,
     ) -> Iterator[bytes]:
-        """The body of an answer, as it was sent if packed.
+        """Yield the body of a response in chunks, with `raw` still compressed as it was sent.
 
-        Raises Failure when it is cut off, stalls or exceeds the limit.
+        `timeout` in seconds replaces the policy's body_timeout. Raises Failure if the body is cut
+        off, stalls or exceeds max_bytes.
         """
-        size, end = 0, time.monotonic() + (self.patience.body if within is None else within)
-        reason = f"larger than {limit} bytes"
-        too_large = Failure(Outcome.bad, reason, response.status_code, once=True)
-        if (length(response) or 0) > limit:
+        seconds = self.retry_policy.body_timeout if timeout is None else timeout
+        size, end, status = 0, time.monotonic() + seconds, response.status_code
+        too_large = Failure(Outcome.bad, f"larger than {max_bytes} bytes", status, retryable=False)
+        if (content_length(response) or 0) > max_bytes:
             raise too_large
-        while chunk := _read(response, packed):
+        while chunk := _read_chunk(response, raw):
             size += len(chunk)
-            if size > limit:
+            if size > max_bytes:
                 raise too_large
             if time.monotonic() > end:
-                raise Failure(Outcome.transient, "time-out of a slow body", response.status_code)
-            if self.pace.stopped:
+                raise Failure(Outcome.transient, "timeout of a slow body", status)
+            if self.rate_limiter.stopped:
                 raise Stopped
             yield chunk
 
-    def _send(self, address: str, headers: dict[str, str]) -> requests.Response:
+    def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
         request = requests.PreparedRequest()
         try:
-            request.prepare("GET", address, headers=self._headers | headers)
+            request.prepare("GET", url, headers=self._headers | headers)
         except (ValueError, UnicodeError, urllib3.exceptions.LocationParseError) as error:
-            raise invalid_url(address) from error
-        times = (self.patience.connect, self.patience.silence)
+            raise invalid_url(url) from error
+        timeout = (self.retry_policy.connect_timeout, self.retry_policy.read_timeout)
         try:
-            settings = self._environment(address)
-            return self._adapter.send(request, stream=True, timeout=times, **settings)
+            settings = self._environment_settings(url)
+            return self._adapter.send(request, stream=True, timeout=timeout, **settings)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise Failure(Outcome.transient, why(error)) from error
-        except OSError as error:  # requests' word for a REQUESTS_CA_BUNDLE that is not there
+            raise Failure(Outcome.transient, root_cause(error)) from error
+        except OSError as error:  # what requests raises if REQUESTS_CA_BUNDLE does not exist
             raise UserError(str(error)) from error
 
-    def _next(self, address: str, response: requests.Response) -> str:
-        """Where a redirect leads. Raises the Failure that any other answer is."""
-        target, status = response.headers.get("Location"), response.status_code
-        if status in MOVED and target:
+    def _redirect_target(self, url: str, response: requests.Response) -> str:
+        """Return the URL that a redirect leads to. Raises Failure for any other response."""
+        location, status = response.headers.get("Location"), response.status_code
+        if status in REDIRECT_STATUSES and location:
             try:
-                # headers come as latin-1; what stands in them is UTF-8, or quoted
-                sent = target.encode("latin-1").decode("utf-8", "replace")
-                return urljoin(address, requests.utils.requote_uri(sent))
+                # http.client decodes headers as latin-1, but servers send UTF-8 or quoted ASCII
+                text = location.encode("latin-1").decode("utf-8", "replace")
+                return urljoin(url, requests.utils.requote_uri(text))
             except (ValueError, requests.exceptions.InvalidURL) as error:
-                raise Failure(Outcome.permanent, "redirected to no address", status) from error
+                raise Failure(Outcome.permanent, "redirect to an invalid URL", status) from error
         failure = from_status(status, response.headers.get("Retry-After", ""))
-        if (wait := failure.retry_after) is not None:
-            failure.once = wait > LONGEST_PAUSE
-            self.pace.pause(0 if failure.once else wait)
-            if wait > LOGGED_WAIT and not failure.once:
-                log.info("%s: asked to wait %.0f seconds", failure.reason, wait)
+        if failure.retry_after is not None and failure.retryable:
+            self.rate_limiter.pause(failure.retry_after)
+            if failure.retry_after > LOGGED_WAIT:
+                log.info("%s: waiting %.0f seconds (Retry-After)", failure, failure.retry_after)
         raise failure
 
-    def _environment(self, address: str) -> dict[str, Any]:
-        """Proxies and certificates as the environment has them; none between local programs."""
-        parts = urlsplit(address)
+    def _environment_settings(self, url: str) -> dict[str, Any]:
+        """Return the environment's proxies and certificates for a URL; none for localhost."""
+        parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._settings:
             with requests.Session() as session:
-                session.trust_env = parts.hostname not in LOCAL
-                found = session.merge_environment_settings(origin, {}, True, None, None)
-            self._settings[origin] = {k: found[k] for k in ("proxies", "verify", "cert")}
+                session.trust_env = parts.hostname not in LOCAL_HOSTS
+                merged = session.merge_environment_settings(origin, {}, True, None, None)
+            self._settings[origin] = {k: merged[k] for k in ("proxies", "verify", "cert")}
         return self._settings[origin]
 
-    def _beginning(self, address: str, limit: int) -> bytes:
-        """What an address gives, cut off where it is longer."""
+    def _read_prefix(self, url: str, max_bytes: int) -> bytes:
+        """Return the content of a URL, at least its first max_bytes bytes if it is longer."""
         text = bytearray()
-        with self.answer(address, robots=False) as response:
-            for chunk in self.chunks(response, sys.maxsize):
+        with self.get(url, robots=False) as response:
+            for chunk in self.iter_body(response, sys.maxsize):
                 text += chunk
-                if len(text) > limit:
+                if len(text) > max_bytes:
                     break
         return bytes(text)
 
 
-def length(response: requests.Response) -> int | None:
-    """The bytes that an answer announces, None where that is not known."""
+def content_length(response: requests.Response) -> int | None:
+    """Return the Content-Length of a response in bytes, None if it is missing or invalid."""
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def _read(response: requests.Response, packed: bool) -> bytes:
-    """What has arrived of the body, nothing at its end; read1 so that a trickle is noticed."""
-    try:
-        return response.raw.read1(CHUNK, decode_content=not packed) or b""
+def _read_chunk(response: requests.Response, raw: bool) -> bytes:
+    """Return the next bytes of the body, b"" at its end."""
+    try:  # read1 returns whatever has arrived, so that iter_body notices a slow body
+        return response.raw.read1(CHUNK_BYTES, decode_content=not raw) or b""
     except urllib3.exceptions.DecodeError as error:
-        raise Failure(Outcome.bad, "cannot be unpacked", response.status_code) from error
+        raise Failure(Outcome.bad, "cannot be decompressed", response.status_code) from error
     except urllib3.exceptions.HTTPError as error:
-        timed_out = isinstance(error, urllib3.exceptions.TimeoutError)
-        reason = "time-out" if timed_out else "body cut off"
+        is_timeout = isinstance(error, urllib3.exceptions.TimeoutError)
+        reason = "timeout" if is_timeout else "incomplete body"
         raise Failure(Outcome.transient, reason, response.status_code) from error
 
 
-def _finish(response: requests.Response) -> None:
-    """Read what little is left, so that the connection can be used again."""
-    if (length(response) or CHUNK) < CHUNK:
+def _drain(response: requests.Response) -> None:
+    """Read the rest of a short body, so that the connection can be used again."""
+    if (content_length(response) or CHUNK_BYTES) < CHUNK_BYTES:
         response.raw.drain_conn()

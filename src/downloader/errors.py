@@ -1,6 +1,7 @@
-"""What a host's answers, or their absence, mean for the one who asked."""
+"""Classify failed requests as permanent, transient or invalid content."""
 
 import ssl
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -9,11 +10,14 @@ from http import HTTPStatus
 import requests
 import urllib3
 
-PASSING = (408, 425, 429)  # and 500 to 599: worth another attempt
+from src.downloader.rate_limiter import MAX_PAUSE
+
+TRANSIENT_STATUSES = (408, 425, 429)  # and 500 to 599
+MAX_REASON_LENGTH = 200
 
 
 class Outcome(Enum):
-    """What came of asking for an image."""
+    """Outcome of one requested image. The values are those of journal.csv."""
 
     ok = "ok"
     permanent = "permanent"
@@ -21,48 +25,53 @@ class Outcome(Enum):
     bad = "bad content"
 
 
+@dataclass(eq=False)
 class Failure(Exception):
-    """Something that was not had; status is None where no answer came."""
+    """A failed request. Never modified once raised: `dataclasses.replace` makes a changed copy.
 
-    def __init__(
-        self, outcome: Outcome, reason: str, status: int | None = None, once: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.outcome, self.status = outcome, status
-        self.reason = _printable(reason)[:200]  # hosts have a say in it
-        self.once = once  # another attempt now would bring the same
-        self.retry_after: float | None = None  # seconds that the host asks for
-        self.attempts = 1
+    Not a frozen dataclass, because Python itself sets an exception's traceback.
+    """
+
+    outcome: Outcome
+    reason: str  # one printable line of at most 200 characters
+    status: int | None = None  # HTTP status, None without a response
+    retryable: bool = True  # False: another attempt now would fail in the same way
+    retry_after: float | None = None  # seconds that the host asks to wait
+    attempts: int = 1  # requests made before giving up
+
+    def __post_init__(self) -> None:
+        """Clean the reason, which may contain text of the host's."""
+        line = " ".join(self.reason.split())
+        self.reason = "".join(filter(str.isprintable, line))[:MAX_REASON_LENGTH]
 
     def __str__(self) -> str:
         return self.reason
 
 
-def _printable(text: str) -> str:
-    return "".join(filter(str.isprintable, " ".join(text.split())))
-
-
 def from_status(status: int, retry_after: str = "") -> Failure:
-    """The failure that an HTTP status other than 200 is."""
-    if status in PASSING or 500 <= status <= 599 or status < 200:
-        failure = Failure(Outcome.transient, _phrase(status), status)
-        failure.retry_after = seconds(retry_after)
-        return failure
+    """Return the Failure for an HTTP status other than 200 and its Retry-After header."""
+    if status in TRANSIENT_STATUSES or 500 <= status <= 599 or status < 200:
+        wait = parse_retry_after(retry_after)
+        retryable = wait is None or wait <= MAX_PAUSE
+        return Failure(Outcome.transient, _phrase(status), status, retryable, wait)
     return Failure(Outcome.bad if status < 300 else Outcome.permanent, _phrase(status), status)
 
 
 def invalid_url(text: str, status: int | None = None) -> Failure:
-    """The failure that asking for it is; status is that of the answer that led there."""
-    return Failure(Outcome.permanent, f"not an http(s) address: {text}", status)
+    """Return the Failure for a URL that cannot be requested.
+
+    `status` is that of the redirect that led to it, None for a URL of the museum's tables.
+    """
+    return Failure(Outcome.permanent, f"not an http(s) URL: {text}", status)
 
 
 def _phrase(status: int) -> str:
-    known = status in HTTPStatus.__members__.values()
-    return f"{status} {HTTPStatus(status).phrase}" if known else str(status)
+    is_standard = status in HTTPStatus.__members__.values()
+    return f"{status} {HTTPStatus(status).phrase}" if is_standard else str(status)
 
 
-def seconds(text: str) -> float | None:
-    """A Retry-After, which is seconds or a date; None when it is neither."""
+def parse_retry_after(text: str) -> float | None:
+    """Return the seconds of a Retry-After header (a number or a date), None if it is invalid."""
     if text.strip().isdecimal():
         return float(text)
     try:
@@ -74,22 +83,22 @@ def seconds(text: str) -> float | None:
     return max(0.0, wait)
 
 
-def why(error: BaseException) -> str:
-    """The cause at the bottom of an error of requests or urllib3, in a few words."""
+def root_cause(error: BaseException) -> str:
+    """Return a short description of the first cause of an error of requests or urllib3."""
     chain = [error]
     while (inner := chain[-1].__cause__ or chain[-1].__context__) and inner not in chain:
         chain.append(inner)
-    for kind, words in (
-        (requests.exceptions.ProxyError, "no answer from the proxy"),
-        (requests.exceptions.InvalidProxyURL, "the proxy's address is none"),
-        (requests.exceptions.InvalidHeader, "headers that make no sense"),
+    for kind, description in (
+        (requests.exceptions.ProxyError, "no response from the proxy"),
+        (requests.exceptions.InvalidProxyURL, "invalid proxy URL"),
+        (requests.exceptions.InvalidHeader, "invalid headers"),
         (urllib3.exceptions.NameResolutionError, "host name not found"),
-        (ssl.SSLError, "no secure connection"),
+        (ssl.SSLError, "TLS connection failed"),
         (ConnectionRefusedError, "connection refused"),
         (ConnectionResetError, "connection reset"),
-        (urllib3.exceptions.TimeoutError, "time-out"),  # some of the above are of this kind too
-        (urllib3.exceptions.ProtocolError, "connection closed without an answer"),
+        (urllib3.exceptions.TimeoutError, "timeout"),  # base class of some kinds above
+        (urllib3.exceptions.ProtocolError, "connection closed without a response"),
     ):
         if any(isinstance(link, kind) for link in chain):
-            return words
-    return "no connection"
+            return description
+    return "connection failed"

@@ -1,5 +1,5 @@
-"""What came of every image that was asked for: a CSV that only ever grows, a line an image asked
-for, the last one counting. A process that is killed leaves at most one half line at its end.
+"""Append-only CSV of download outcomes, one line per requested image; the last line of an image
+wins. A killed process leaves at most one incomplete line at the end.
 """
 
 import csv
@@ -7,30 +7,33 @@ import errno
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from src.downloader.errors import Failure, Outcome
 
+TAIL_BYTES = 65_536
+
 
 def now() -> str:
-    """The time as records have it."""
+    """Return the current time in UTC as ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
 class DownloadRecord:
-    """One image's outcome. Texts, as they stand in the file; empty where unknown."""
+    """Outcome of one image; the fields are the columns of the file, empty if unknown."""
 
     image_id: str
-    outcome: str
-    reason: str = ""
-    status: str = ""  # of HTTP; empty where there was no answer
+    outcome: str  # value of an Outcome
+    reason: str = ""  # of a failure
+    status: str = ""  # HTTP status, empty without a response
     attempts: str = ""
     bytes: str = ""
-    sha256: str = ""
+    sha256: str = ""  # hexadecimal
     width: str = ""  # pixels of the upright picture
     height: str = ""
     time: str = field(default_factory=now)  # UTC
@@ -38,20 +41,20 @@ class DownloadRecord:
 
     @property
     def ok(self) -> bool:
-        """Whether the image was had."""
+        """Return whether the image was downloaded."""
         return self.outcome == Outcome.ok.value
 
     @property
     def final(self) -> bool:
-        """Whether the host said that it will never be had."""
+        """Return whether the host answered that the image is permanently unavailable."""
         return self.outcome == Outcome.permanent.value and self.status != ""
 
 
 COLUMNS = [column.name for column in fields(DownloadRecord)]
 
 
-def failed(image_id: str, url: str, failure: Failure) -> DownloadRecord:
-    """The record of an image that was not had."""
+def failure_record(image_id: str, url: str, failure: Failure) -> DownloadRecord:
+    """Return the record of an image that could not be downloaded."""
     return DownloadRecord(
         image_id,
         failure.outcome.value,
@@ -63,17 +66,17 @@ def failed(image_id: str, url: str, failure: Failure) -> DownloadRecord:
 
 
 def read_journal(path: Path) -> dict[str, DownloadRecord]:
-    """The last record of each image; a half line at the end is none."""
+    """Return the last record of each image, by id. Skips incomplete and damaged lines."""
     if not path.exists():
         return {}
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = filter(None, (_fields(line) for line in file if line.endswith("\n")))
+        rows = filter(None, (_parse(line) for line in file if line.endswith("\n")))
         next(rows, None)
         return {row[0]: DownloadRecord(*row) for row in rows}
 
 
-def _fields(line: str) -> list[str]:
-    """The fields of a record, none of what is no record."""
+def _parse(line: str) -> list[str]:
+    """Return the fields of a line, [] if it is damaged."""
     try:
         row = next(csv.reader([line]))
     except csv.Error:
@@ -82,22 +85,19 @@ def _fields(line: str) -> list[str]:
 
 
 class Journal:
-    """The file, open for adding; threads may share it."""
+    """The file, opened for appending by several threads; see open_journal."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: int, end: int) -> None:
+        self._file, self._end = file, end  # descriptor, size in bytes
         self._lock = threading.Lock()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        self._end = _whole_lines(self._file)
-        os.ftruncate(self._file, self._end)
-        if not self._end:
-            self._add(COLUMNS)
 
     def add(self, record: DownloadRecord) -> None:
-        """Add a line; it is with the system when this returns. Raises OSError on a full disk."""
+        """Append a record; the operating system has it on return. Raises OSError."""
         with self._lock:
-            self._add(" ".join(value.split()) for value in astuple(record))
+            self.append_row(" ".join(value.split()) for value in astuple(record))
 
-    def _add(self, values: Iterator[str] | list[str]) -> None:
+    def append_row(self, values: Iterable[str]) -> None:
+        """Append a line whole or not at all. Raises OSError if the disk is full."""
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(values)
         text = line.getvalue().encode("utf-8", "replace")
@@ -107,14 +107,26 @@ class Journal:
         self._end += len(text)
 
     def close(self) -> None:
-        """No more lines: a thread that comes late gets an OSError."""
+        """Close the file; a later `add` of another thread raises OSError."""
         with self._lock:
             file, self._file = self._file, -1
         os.close(file)
 
 
-def _whole_lines(file: int) -> int:
-    """The number of bytes up to the end of the last line that ends."""
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """Open a journal for the block: drop an incomplete last line, write the header if it is new."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    end = _complete_size(file)
+    os.ftruncate(file, end)
+    with closing(Journal(file, end)) as journal:
+        if not end:
+            journal.append_row(COLUMNS)
+        yield journal
+
+
+def _complete_size(file: int) -> int:
+    """Return the number of bytes up to the end of the last complete line."""
     size = os.fstat(file).st_size
-    tail = os.pread(file, 65_536, max(0, size - 65_536))
+    tail = os.pread(file, TAIL_BYTES, max(0, size - TAIL_BYTES))
     return size - len(tail) + tail.rfind(b"\n") + 1

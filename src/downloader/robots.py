@@ -1,67 +1,72 @@
-"""What hosts ask of programs in their robots.txt (RFC 9309)."""
+"""Rules of robots.txt (RFC 9309)."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from protego import Protego
 
 from src.downloader.errors import Failure, Outcome
-from src.downloader.rate_limiter import LONGEST_PAUSE, RateLimiter
+from src.downloader.rate_limiter import MAX_PAUSE, RateLimiter
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 512_000  # 2.5: at least 500 kiB are read
+MAX_BYTES = 512_000  # RFC 9309, 2.5: at least 500 KiB must be parsed
 
 
 class Robots:
-    """The rules of every host met, each read once by read(address, most bytes)."""
+    """Rules of all requested hosts. Each robots.txt is fetched once, by `fetch(url, max_bytes)`."""
 
-    def __init__(self, agent: str, pace: RateLimiter, read: Callable[[str, int], bytes]) -> None:
-        self._agent, self._pace, self._read = agent, pace, read
-        self._rules: dict[str, Protego | None] = {}
+    def __init__(
+        self, agent: str, rate_limiter: RateLimiter, fetch: Callable[[str, int], bytes]
+    ) -> None:
+        self._agent, self._rate_limiter, self._fetch = agent, rate_limiter, fetch
+        self._rules: dict[str, Protego | None] = {}  # by origin; None = everything is allowed
         self._locks: dict[str, threading.Lock] = {}
-        self._failed: dict[str, tuple[float, Failure]] = {}  # when a host was last asked in vain
+        self._failures: dict[str, tuple[float, Failure]] = {}  # by origin, with the time of it
 
-    def check(self, address: str) -> None:
-        """Raises Failure when the host asks to leave the address alone, or its rules are not known.
+    def check(self, url: str) -> None:
+        """Raise Failure if the host disallows the URL, or its rules cannot be fetched.
 
-        2.3.1: without an answer nothing may be asked for; with a 4xx everything may.
+        RFC 9309, 2.3.1: without a response everything is disallowed, with a 4xx status allowed.
         """
-        parts, began = urlsplit(address), time.monotonic()
+        parts, began = urlsplit(url), time.monotonic()
         origin = f"{parts.scheme}://{parts.netloc}"
         with self._locks.setdefault(origin, threading.Lock()):
             if origin not in self._rules:
-                at, failure = self._failed.get(origin, (0.0, None))
+                at, failure = self._failures.get(origin, (0.0, None))
                 if failure and at > began:  # another thread asked while this one waited
                     raise Failure(failure.outcome, failure.reason)
-                self._rules[origin] = self._fetch(origin)
+                self._rules[origin] = self._fetch_rules(origin)
         rules = self._rules[origin]
-        if rules and not rules.can_fetch(address, self._agent):
-            raise Failure(Outcome.permanent, f"robots.txt of {parts.netloc} asks to leave it alone")
+        if rules and not rules.can_fetch(url, self._agent):
+            raise Failure(Outcome.permanent, f"disallowed by robots.txt of {parts.netloc}")
 
-    def _fetch(self, origin: str) -> Protego | None:
+    def _fetch_rules(self, origin: str) -> Protego | None:
+        """Return the rules of a host, None if it has none."""
         try:
-            text = self._read(f"{origin}/robots.txt", MOST_BYTES)
-        except Failure as failure:
-            if failure.outcome is Outcome.permanent:
+            text = self._fetch(f"{origin}/robots.txt", MAX_BYTES)
+        except Failure as error:
+            if error.outcome is Outcome.permanent:
                 return None
-            failure.outcome, failure.reason = Outcome.transient, f"robots.txt: {failure.reason}"
-            self._failed[origin] = time.monotonic(), failure
-            raise
+            reason = f"robots.txt: {error.reason}"
+            failure = replace(error, outcome=Outcome.transient, reason=reason)
+            self._failures[origin] = time.monotonic(), failure
+            raise failure from error
         rules = Protego.parse(text.decode("utf-8-sig", "replace"))
-        self._keep_pace(rules, origin)
+        self._apply_rate(rules, origin)
         return rules
 
-    def _keep_pace(self, rules: Protego, origin: str) -> None:
+    def _apply_rate(self, rules: Protego, origin: str) -> None:
+        """Slow down to the rate that the rules ask for. Raises Failure if it is extremely low."""
         delay, rate = rules.crawl_delay(self._agent) or 0.0, rules.request_rate(self._agent)
         if rate and rate.requests > 0:
             delay = max(delay, rate.seconds / rate.requests)
-        if delay > LONGEST_PAUSE:
-            failure = Failure(Outcome.transient, "robots.txt asks for a very slow pace", once=True)
-            failure.retry_after = delay
-            raise failure
-        if delay > 0 and self._pace.set_min_interval(delay):
+        if delay > MAX_PAUSE:
+            reason = f"robots.txt asks for {delay:.3g} seconds between requests"
+            raise Failure(Outcome.transient, reason, retryable=False, retry_after=delay)
+        if delay > 0 and self._rate_limiter.set_min_interval(delay):
             log.warning("%s/robots.txt asks for %.3g seconds between requests", origin, delay)

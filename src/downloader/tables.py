@@ -1,4 +1,4 @@
-"""The museum's tables, fetched whole or not at all, and only where they have changed."""
+"""Download the museum's tables: all of them or none, and only those that have changed."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from src.downloader.client import PoliteClient, length
+from src.downloader.client import PoliteClient, content_length
 from src.downloader.errors import Failure, Outcome
 from src.errors import UserError
 from src.io.files import temporary_name
@@ -19,78 +19,81 @@ from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # for each: someone waits for the first line
-LARGEST = 4_000_000_000  # bytes; more is no table of this museum's
-WITHOUT = "without data.refresh=true the tables that were fetched before do"
-ELSEWHERE = "start with experiment=demo, or with images of your own: data=folder data.images=..."
+ATTEMPTS = 3  # for each table: fewer than for images, because the user waits for the first line
+MAX_BYTES = 4_000_000_000  # of one table
+ADVICE_USE_CACHE = "data.refresh=false uses the tables downloaded before"
+ADVICE_OTHER_IMAGES = "try experiment=demo, or your own images: data=folder data.images=..."
 
 
 def fetch_tables(
-    address: str,
+    base_url: str,
     schema: Mapping[str, Sequence[str]],
     folder: Path,
     refresh: bool,
-    web: PoliteClient,
+    client: PoliteClient,
 ) -> None:
-    """The tables below an address into folder, where they are not there yet.
+    """Download the tables named by schema from base_url into folder, unless they exist.
 
-    With refresh also those whose ETag has changed. They take their places after the last has
-    arrived and has its columns. Raises UserError when one cannot be had.
+    `schema` maps file names to required columns. `refresh` also downloads existing tables whose
+    ETag has changed. Files are replaced once all tables have arrived and have their columns.
+    Raises UserError if a table cannot be downloaded or lacks a column.
     """
-    wanted = [name for name in schema if refresh or not (folder / name).exists()]
-    if not wanted:
+    pending = [name for name in schema if refresh or not (folder / name).exists()]
+    if not pending:
         return
-    log.info("tables: from %s", address)
+    log.info("tables: downloading from %s", base_url)
     folder.mkdir(parents=True, exist_ok=True)
     new = temporary_name(folder)
     new.mkdir()
     try:
-        for name in wanted:
-            _fetch(f"{address.rstrip('/')}/{name}", folder / name, new / name, web)
+        for name in pending:
+            _fetch(f"{base_url.rstrip('/')}/{name}", folder / name, new / name, client)
             if (new / name).exists():
                 check_header(new / name, schema[name])
-        for path in sorted(new.iterdir()):  # a table before its ETag, which would be believed
+        for path in sorted(new.iterdir()):  # a table before its ETag, which vouches for it
             os.replace(path, folder / path.name)
     finally:
         shutil.rmtree(new)
 
 
-def _fetch(address: str, there: Path, part: Path, web: PoliteClient) -> None:
-    known = _known(there)
-    headers = {"Accept-Encoding": "gzip"} | ({"If-None-Match": known} if known else {})
+def _fetch(url: str, existing: Path, part: Path, client: PoliteClient) -> None:
+    """Download a table to part unless it equals the existing one."""
+    etag = _read_etag(existing)
+    headers = {"Accept-Encoding": "gzip"} | ({"If-None-Match": etag} if etag else {})
     try:
-        web.with_retries(lambda: _save(address, headers, part, web), ATTEMPTS)
+        client.with_retries(lambda: _save(url, headers, part, client), ATTEMPTS)
     except Failure as failure:
-        way_out = WITHOUT if there.exists() else ELSEWHERE
-        raise UserError(f"{address}: {failure.reason}; {way_out}") from failure
+        advice = ADVICE_USE_CACHE if existing.exists() else ADVICE_OTHER_IMAGES
+        raise UserError(f"{url}: {failure.reason}; {advice}") from failure
 
 
-def _known(table: Path) -> str:
-    """The ETag of a table that is there; nothing for what no header can hold."""
-    file = _etag(table)
+def _read_etag(table: Path) -> str:
+    """Return the ETag of an existing table, "" if there is none that fits into a header."""
+    file = _etag_path(table)
     text = file.read_bytes().decode("latin-1") if table.exists() and file.exists() else ""
     return text if text.isascii() and text.isprintable() else ""
 
 
-def _save(address: str, headers: dict[str, str], part: Path, web: PoliteClient) -> None:
-    """One request; part and its ETag, or nothing where the table has not changed.
+def _save(url: str, headers: dict[str, str], part: Path, client: PoliteClient) -> None:
+    """Send one request; write part and its ETag, or nothing if the table has not changed.
 
-    No robots.txt here: it is for those who follow links, and these are files that the user named.
+    Ignores robots.txt, which is for programs that follow links; the user named these files.
     """
-    part.unlink(missing_ok=True)  # of an attempt that was cut off
-    with web.answer(address, headers, robots=False) as response:
+    part.unlink(missing_ok=True)  # of an incomplete attempt
+    with client.get(url, headers, robots=False) as response:
         if response.status_code == 304:
             return
-        size = length(response) or 0
+        size = content_length(response) or 0
+        body = client.iter_body(response, MAX_BYTES, math.inf, raw=True)
         with part.open("wb") as file, progress(None, part.name, size, "B") as bar:
-            for chunk in _unpacked(web.chunks(response, LARGEST, math.inf, packed=True), response):
+            for chunk in _decompress(body, response):
                 file.write(chunk)
                 bar.update(response.raw.tell() - bar.n)
-        _etag(part).write_text(response.headers.get("ETag", ""), errors="replace")
+        _etag_path(part).write_text(response.headers.get("ETag", ""), errors="replace")
 
 
-def _unpacked(chunks: Iterator[bytes], response: requests.Response) -> Iterator[bytes]:
-    """The body without gzip. Unlike urllib3's own unpacking it sees that a body lacks its end."""
+def _decompress(chunks: Iterator[bytes], response: requests.Response) -> Iterator[bytes]:
+    """Yield the body without gzip. Unlike urllib3's decoder it notices a missing end."""
     if response.headers.get("Content-Encoding", "identity").lower() == "identity":
         yield from chunks
         return
@@ -99,10 +102,10 @@ def _unpacked(chunks: Iterator[bytes], response: requests.Response) -> Iterator[
         for chunk in chunks:
             yield gzip.decompress(chunk)
     except zlib.error as error:
-        raise Failure(Outcome.bad, "cannot be unpacked", 200) from error
+        raise Failure(Outcome.bad, "cannot be decompressed", 200) from error
     if not gzip.eof:
-        raise Failure(Outcome.transient, "body cut off", 200)
+        raise Failure(Outcome.transient, "incomplete body", 200)
 
 
-def _etag(table: Path) -> Path:
+def _etag_path(table: Path) -> Path:
     return table.with_name(f"{table.name}.etag")

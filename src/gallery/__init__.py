@@ -1,4 +1,4 @@
-"""Collections of images with their metadata: a folder of files, or the museum's catalog.
+"""Collections of images with their metadata: a folder of files, or a museum's catalog.
 
 Imports downloader, demo and below. Imported by embedding, reporting, pipeline and the commands.
 """

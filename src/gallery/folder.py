@@ -1,4 +1,4 @@
-"""A gallery over a folder of the user's: its images, and labels from a CSV or the sub-folders."""
+"""A gallery of a folder of images, with labels from a CSV or from the sub-folders."""
 
 import logging
 import os
@@ -23,12 +23,17 @@ SUFFIXES = {
 def folder_gallery(
     images: Path, labels: Path | None, limit: int | None, seed: int, outputs: Path
 ) -> Gallery:
-    """A gallery over a folder of the user's, in sorted order; nothing is copied."""
+    """Return the gallery of the images below a folder, sorted by path, and write it to outputs.
+
+    `labels` is a CSV with a column file and any label columns; without it the first sub-folder
+    level becomes the columns folder and artist. `limit` takes a seeded sample. No image is copied.
+    Raises UserError if there are fewer than two images, or as join_labels does.
+    """
     files = sample(sorted(list_images(images)), limit, seed)
     if len(files) < 2:
         raise UserError(
-            f"data.images={images} holds {len(files)} images, at least 2 are needed;"
-            f" files count that end in {' '.join(sorted(SUFFIXES))}"
+            f"data.images={images} holds {len(files)} images, at least 2 are needed; images are"
+            f" files that end in {' '.join(sorted(SUFFIXES))}"
         )
     folders = [file.split("/")[0] if "/" in file else "" for file in files]
     works = pd.DataFrame({"image_id": files, "file": files, "folder": folders}, dtype=object)
@@ -44,13 +49,15 @@ def folder_gallery(
         "limit": limit,
         "seed": seed if limit else None,
     }
-    return write_gallery(
-        "folder", images.resolve(), with_file_facts(works, images), selection, outputs
-    )
+    works = with_file_facts(works, images)
+    return write_gallery("folder", images.resolve(), works, selection, outputs)
 
 
 def list_images(folder: Path) -> Iterator[str]:
-    """Files below folder that are named like images, as paths relative to it; none hidden."""
+    """Yield the image files below a folder as paths relative to it, in arbitrary order.
+
+    Skips hidden files and folders, and files without one of SUFFIXES.
+    """
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
@@ -59,9 +66,10 @@ def list_images(folder: Path) -> Iterator[str]:
 
 
 def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """works with the columns of a CSV of the user's, matched by its column file.
+    """Return works with the columns of a CSV, matched by its column file, "" for other files.
 
-    Raises UserError when there is no such column, a file stands in it twice, or none matches.
+    Columns of the CSV replace those of works, but for FILE_FACT_COLUMNS. Raises UserError if the
+    CSV has no column file, names a file twice, or matches none.
     """
     table = read_table(path, *_dialect(path))
     table.columns = table.columns.str.strip()
@@ -71,23 +79,23 @@ def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"data.labels={path} needs a column file, it has {', '.join(map(str, table))}"
         )
     table["file"] = [PurePosixPath(file.replace("\\", "/")).as_posix() for file in table["file"]]
-    if (twice := table["file"][table["file"].duplicated()]).size:
-        raise UserError(f"data.labels={path} names {twice.iloc[0]} twice: keep one line a file")
+    if (repeated := table["file"][table["file"].duplicated()]).size:
+        raise UserError(f"data.labels={path} names {repeated.iloc[0]} twice: keep one line a file")
     matched = int(works["file"].isin(table["file"]).sum())
     if not matched:
         raise UserError(
             f"data.labels={path} matches none of the {len(works)} images: its column file must hold"
             f" paths like {works['file'].iloc[0]}"
         )
-    if missing := len(works) - matched:
-        log.warning("labels: %d of %d images have no line in %s", missing, len(works), path)
-    own = table[["file"] + [column for column in table if column not in FILE_FACT_COLUMNS]]
-    rest = works[[column for column in works if column == "file" or column not in own]]
-    return rest.merge(own, how="left", on="file").fillna("")
+    if unlabeled := len(works) - matched:
+        log.warning("labels: %d of %d images have no line in %s", unlabeled, len(works), path)
+    labels = table[["file"] + [column for column in table if column not in FILE_FACT_COLUMNS]]
+    rest = works[[column for column in works if column == "file" or column not in labels]]
+    return rest.merge(labels, how="left", on="file").fillna("")
 
 
 def _dialect(path: Path) -> tuple[str, str]:
-    """Separator and encoding of a CSV, which Excel may have written."""
+    """Return separator and encoding of a CSV, which may come from Excel, by its first line."""
     with path.open("rb") as file:
         head = file.readline()
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"

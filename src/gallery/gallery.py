@@ -1,7 +1,7 @@
-"""The gallery: the images searched, one row each, in an order that never changes.
+"""The gallery: the images that are compared, one row each, in an order that never changes.
 
-A gallery is a folder of two plain files, works.csv (one line an image) and gallery.yaml (the
-selection, and the folder of images that the column file is relative to).
+On disk it is a folder with works.csv (one line per image) and gallery.yaml (the selection, and the
+folder of images that the column file is relative to).
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from src.config.enums import Exclude
 from src.errors import UserError, did_you_mean
 from src.io.files import atomic_write, sha256
 from src.io.images import pixel_size
+from src.io.outputs import Outputs
 from src.io.tables import read_table
 from src.runtime.progress import progress
 
@@ -32,62 +33,61 @@ COLUMNS = [
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
     *("width", "height", "url", "sha256"),
 ]
-FILE_FACT_COLUMNS = [
-    "image_id",
-    "file",
-    "width",
-    "height",
-    "sha256",
-]  # never taken from a user's CSV
+# Facts of the files, never taken from a user's CSV
+FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
     *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view", "url"),
-    *("schools", "styles", "themes", "techniques"),  # lists of the museum's, the first is a label
+    *("schools", "styles", "themes", "techniques"),  # the museum's lists; their first is a label
 }
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """n images. works has one row an image, all columns strings, empty where unknown."""
+    """n images and their metadata."""
 
-    name: str
-    root: Path
-    works: pd.DataFrame
-    missing: int = 0  # images that were asked for and could not be fetched
+    name: str  # of its folder below outputs/galleries
+    root: Path  # folder that the column file is relative to
+    works: pd.DataFrame  # n rows, string columns, "" for unknown values
+    missing: int = 0  # selected images that could not be downloaded
 
     def __len__(self) -> int:
         return len(self.works)
 
     @property
     def files(self) -> list[str]:
-        """Each image's path relative to root, in row order."""
+        """Return the n paths relative to root, in row order."""
         return list(self.works["file"])
 
     def fingerprint(self) -> str:
-        """A hash of the images and their order: where it is the same, rows can be compared."""
+        """Return a hash of the images and their order: 16 hexadecimal digits.
+
+        Two galleries with the same fingerprint have the same rows.
+        """
         names = "\n".join(self.works["file"] + "\t" + self.works["sha256"])
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def caption(self, row: int) -> str:
-        """What to call an image: title and artist where they are known, else its file."""
+        """Return "title, artist" of the image in a row, its file name if the title is unknown."""
         title, artist = (self.works[c][row] if c in self.works else "" for c in ("title", "artist"))
         return ", ".join(filter(None, (title, artist))) if title else self.files[row]
 
     def labels(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
-        """(n,) a number for each distinct value of the column, -1 where it is empty.
+        """Return (n,) int64: the number of each image's value of the column, -1 if it is empty.
 
-        Raises UserError, naming the option that asked, when there is no such column.
+        Values are numbered from 0 in order of appearance. Raises UserError, which names `option`,
+        if there is no such column.
         """
         if column not in self.works:
             similar = did_you_mean(column, map(str, self.works))
             raise UserError(
-                f"{option}: works.csv has no column {column}, only"
+                f"{option}: works.csv has no column {column}; label columns are"
                 f" {', '.join(self.label_columns())}{similar}"
             )
         values = self.works[column]
         return pd.factorize(values.where(values != ""))[0].astype(np.int64)
 
     def label_columns(self) -> list[str]:
-        """The columns that have repeated values, more than one of them."""
+        """Return the columns that have several values, at least one of them repeated."""
         counts = {
             column: self.works.loc[self.works[column] != "", column].value_counts()
             for column in self.works.columns
@@ -96,47 +96,58 @@ class Gallery:
         return [c for c, count in counts.items() if len(count) > 1 and count.iloc[0] > 1]
 
     def label_ids(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
-        """(n,) as labels, but an image without a value is alike to no other."""
+        """Return (n,) int64: like `labels`, but each image without a value gets a unique id."""
         labels = self.labels(column, option)
         return np.where(labels < 0, len(self) + np.arange(len(self)), labels)
 
     def exclusion_groups(self, options: Similarity) -> NDArray[np.int64]:
-        """(n,) a number for each set of images that are no neighbors of one another.
+        """Return (n,) int64 group ids; images of one group are never each other's neighbors.
 
-        Raises UserError when that leaves an image fewer than top_k others.
+        Groups are the works of art with `exclude=same_object`, else single images. Raises UserError
+        if some image is left with fewer than `options.top_k` possible neighbors.
         """
         groups = np.arange(len(self))
         if options.exclude is Exclude.same_object:
             groups = self.label_ids("object_id", "similarity.exclude=same_object")
-        most = max_neighbors(groups)
-        if options.top_k > most:
+        limit = max_neighbors(groups)
+        if options.top_k > limit:
             raise UserError(
-                f"similarity.top_k must be between 1 and {most} for {len(self)} images,"
+                f"similarity.top_k must be between 1 and {limit} for {len(self)} images,"
                 f" got {options.top_k}"
             )
         return groups
 
     def subset(self, rows: NDArray[np.int64]) -> "Gallery":
-        """The gallery of these rows alone."""
+        """Return a gallery of the given rows (m,) in the given order, numbered from 0."""
         return replace(self, works=self.works.iloc[rows].reset_index(drop=True))
 
 
 def max_neighbors(groups: NDArray[np.int64]) -> int:
-    """How many neighbors every image can have: those outside the largest group."""
+    """Return how many neighbors every image can have: n minus the size of the largest group.
+
+    `groups` (n,) are exclusion groups.
+
+    >>> max_neighbors(np.array([0, 1, 1, 2]))
+    2
+    """
     return len(groups) - int(np.unique(groups, return_counts=True)[1].max())
 
 
 def write_gallery(
     source: str, root: Path, works: pd.DataFrame, selection: dict[str, Any], outputs: Path
 ) -> Gallery:
-    """Write works.csv and gallery.yaml to outputs/galleries/<source>-<hash of the selection>."""
+    """Write works.csv and gallery.yaml to outputs/galleries/<source>-<hash of the selection>.
+
+    `works` are the rows of the gallery; `selection` are the options that chose them, with values
+    that YAML can hold. Returns the gallery.
+    """
     digest = hashlib.sha256(repr(sorted(selection.items())).encode("utf-8", "surrogateescape"))
     name = f"{source}-{digest.hexdigest()[:12]}"
-    folder = outputs / "galleries" / name
-    known = [column for column in COLUMNS if column in works]
-    works = works[known + [column for column in works if column not in known]]
+    folder = Outputs(outputs).galleries / name
+    standard = [column for column in COLUMNS if column in works]
+    works = works[standard + [column for column in works if column not in standard]]
     with atomic_write(folder / "works.csv") as part:
-        # Lines end in \r\n so that a lone \r in a field is quoted too
+        # Lines end in \r\n so that pandas quotes a lone \r in a field
         works.to_csv(part, index=False, errors="surrogateescape", lineterminator="\r\n")
     with atomic_write(folder / "gallery.yaml") as part:
         facts = {"source": source, "root": str(root), "selection": selection}
@@ -145,36 +156,39 @@ def write_gallery(
 
 
 def read_gallery(folder: Path) -> Gallery:
-    """The gallery of a folder that write_gallery wrote."""
+    """Read a gallery from the folder that write_gallery wrote."""
     facts = yaml.safe_load((folder / "gallery.yaml").read_bytes())
     return Gallery(folder.name, Path(facts["root"]), read_table(folder / "works.csv"))
 
 
 def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
-    """A seeded sample in the order given.
+    """Return a random sample of at most `limit` names, all if it is None, in their order.
 
-    Names are drawn by a hash of their own, so that a name more or less in the list changes one
-    place of the sample at most.
+    Names with the lowest seeded hashes are taken, so that adding or removing one name changes at
+    most one name of the sample.
+
+    >>> sample(["a", "b", "c", "d"], limit=2, seed=0)
+    ['c', 'd']
     """
-    draws = {
+    hashes = {
         name: hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
         for name in names
     }
-    chosen = set(names if limit is None else sorted(names, key=draws.__getitem__)[:limit])
-    return [name for name in names if name in chosen]
+    sampled = set(names if limit is None else sorted(names, key=hashes.__getitem__)[:limit])
+    return [name for name in names if name in sampled]
 
 
 def with_file_facts(works: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """works with sha256, width and height of every file; empty where it cannot be read."""
+    """Return works with sha256, width and height of each file below root, "" if unreadable."""
     paths = [root / file for file in works["file"]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = pool.map(_facts, paths)
-        shown = progress(facts, "listing", len(paths), " images")
-        measured = pd.DataFrame(shown, columns=["sha256", "width", "height"], dtype=object)
-    return works.assign(**measured)
+        facts = progress(pool.map(_file_facts, paths), "listing", len(paths), " images")
+        columns = pd.DataFrame(facts, columns=["sha256", "width", "height"], dtype=object)
+    return works.assign(**columns)
 
 
-def _facts(path: Path) -> tuple[str, str, str]:
+def _file_facts(path: Path) -> tuple[str, str, str]:
+    """Return sha256, width and height of an image file, "" for what cannot be read."""
     try:
         digest = sha256(path) if path.is_file() else ""
     except OSError:

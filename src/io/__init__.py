@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, decoded images, CSV tables.
+"""Files: atomic writes, locks, images as RGB, large CSV tables, the tree below outputs/.
 
-Imports errors only. Imported by everything above.
+Imports errors. Imported by runtime and above.
 """

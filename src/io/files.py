@@ -1,6 +1,5 @@
-"""Files that appear whole or not at all."""
+"""Write files so that they appear whole or not at all, lock folders, and reserve disk space."""
 
-import fcntl
 import glob
 import hashlib
 import logging
@@ -13,8 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike
+from rich import filesize
 
 from src.errors import UserError
 
@@ -22,18 +23,21 @@ log = logging.getLogger(__name__)
 
 
 def temporary_name(path: Path) -> Path:
-    """The name under which this process writes path, free of what killed processes left there."""
+    """Return the name under which this process writes path.
+
+    Removes files and folders of this pattern that killed processes of this machine left.
+    """
     host = socket.gethostname()
     for part in path.parent.glob(f"{glob.escape(path.name)}.{glob.escape(host)}-*.part"):
-        number = part.name.removesuffix(".part").rpartition("-")[2]
-        if number == str(os.getpid()) or not _alive(int(number)):
+        pid = int(part.name.removesuffix(".part").rpartition("-")[2])
+        if pid == os.getpid() or not _is_alive(pid):
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
     return path.with_name(f"{path.name}.{host}-{os.getpid()}.part")
 
 
-def _alive(process: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(process, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -43,7 +47,7 @@ def _alive(process: int) -> bool:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A name to write beside path; it takes path's place once the block has ended without error."""
+    """Yield a temporary path beside path; rename it to path if the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary_name(path)
     try:
@@ -55,37 +59,37 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Only one process at a time is inside, for each folder; others wait, and say so."""
+    """Hold an exclusive lock on a folder for the block; wait, and log it, while it is locked.
+
+    The operating system releases the lock of a process that dies. A thread must not lock the same
+    folder twice.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another process works in %s; waiting for it", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
+    # Where flock is unavailable, a soft lock would survive a kill: raise OSError instead
+    lock = FileLock(folder / ".lock", fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.info("%s is locked by another process; waiting", folder)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pwrite_all(file: int, data: memoryview | bytes, place: int) -> None:
-    """All bytes to their place in an open file."""
+def pwrite_all(file: int, data: memoryview | bytes, offset: int) -> None:
+    """Write all bytes of data at an offset of an open file, given by its descriptor."""
     rest = memoryview(data)
-    while rest:  # a nearly full disk takes a part of it
-        written = os.pwrite(file, rest, place)
-        rest, place = rest[written:], place + written
-
-
-def format_bytes(size: int) -> str:
-    """Bytes in the unit that suits them."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
+    while rest:  # a nearly full disk takes only a part
+        written = os.pwrite(file, rest, offset)
+        rest, offset = rest[written:], offset + written
 
 
 def create_npy(
@@ -94,10 +98,10 @@ def create_npy(
     dtype: DTypeLike,
     advice: str = "free some space, or put outputs= on another disk",
 ) -> int:
-    """Write the header of a .npy and reserve the room for its rows; returns where they start.
+    """Write the header of a .npy file and reserve the space of its rows; return their offset.
 
-    The room is reserved first because a memory map that meets a full disk kills the process.
-    Raises UserError when the disk has less than that.
+    Space is reserved because a full disk kills a process that writes to a memory map. Raises
+    UserError, which ends in `advice`, if the disk has too little free space.
     """
     kind = np.dtype(dtype)
     header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
@@ -108,8 +112,8 @@ def create_npy(
     free = shutil.disk_usage(Path(file.name).parent).free
     if size > free:
         raise UserError(
-            f"{Path(file.name).parent} has {format_bytes(free)} free, but {format_bytes(size)}"
-            f" are needed: {advice}"
+            f"{Path(file.name).parent} has {filesize.decimal(free)} free, but"
+            f" {filesize.decimal(size)} are needed: {advice}"
         )
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(file.fileno(), start, size)

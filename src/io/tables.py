@@ -1,4 +1,4 @@
-"""Large CSV files read row by row, since now and then a row is damaged."""
+"""Read CSV files with string columns; large ones row by row, skipping damaged rows."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -12,81 +12,80 @@ from src.errors import UserError
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """These columns of a CSV, as strings, and the number of rows left out because they have
-    another number of fields than the header.
+    """Return columns of a CSV, as strings, and the number of damaged rows, which are skipped.
 
-    Columns are found by name; those that start with ? may be absent. Raises UserError when the
-    file or one of the others is missing.
+    A row is damaged if it has more or fewer fields than the header. Columns whose name starts with
+    ? are optional. Raises UserError as check_header does.
     """
     present = check_header(path, columns)
-    with _opened(path) as file:
-        rows = _Rows(file)
-        records = iter(rows)
+    with _open(path) as file:
+        reader = _TolerantReader(file)
+        records = iter(reader)
         header = next(records)
         pick = itemgetter(*(header.index(name) for name in present))
         table = pd.DataFrame(map(pick, records), columns=present, dtype=object)
-    return table, rows.ragged
+    return table, reader.damaged
 
 
 def check_header(path: Path, columns: Sequence[str]) -> list[str]:
-    """The names of those columns that a CSV has, in the order asked for.
+    """Return the names of those columns that a CSV has, in the order of `columns`.
 
-    Raises UserError when the file is missing, or a column whose name does not start with ?.
+    Raises UserError if the file does not exist, or lacks a column whose name does not start with ?.
     """
     try:
-        with _opened(path) as file:
+        with _open(path) as file:
             header = next(csv.reader(file, strict=True), [])
     except csv.Error:
         header = []
     except FileNotFoundError as error:
-        raise UserError(f"there is no {path}, which data.tables should hold") from error
+        raise UserError(f"{path} does not exist: data.tables must contain it") from error
     missing = [name for name in columns if not name.startswith("?") and name not in header]
     if missing:
         raise UserError(
-            f"{path.name} has no column {', '.join(missing)}: it is no table of the museum's, or of"
-            f" a schema that this version does not know; it starts with {','.join(header)[:80]!r}"
+            f"{path.name} has no column {', '.join(missing)}: it is not one of the museum's tables,"
+            f" or its schema is newer than this version; it starts with {','.join(header)[:80]!r}"
         )
     return [name for column in columns if (name := column.removeprefix("?")) in header]
 
 
-def _opened(path: Path) -> TextIO:
+def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
-class _Rows:
-    """The records of a CSV, without those of another width than the header's.
+class _TolerantReader:
+    """Iterate over the records of a CSV, skipping and counting damaged ones.
 
-    A quote that is never closed would swallow every row up to the next quote, which then stands
-    where none may be. So of a record that makes no sense only the first line is given up, and the
-    lines after it are read again.
+    A quote that is never closed would swallow all rows up to the next quote, where the parser
+    reports an error. Only the first line of such a record is skipped; the others are parsed again.
     """
 
     def __init__(self, file: TextIO) -> None:
-        self.ragged = 0
-        self._file, self._again = file, list[str]()  # lines to read again, the next one last
-        self._record = list[str]()  # the lines of the record under way
-        self._width = 0
+        self.damaged = 0
+        self._file = file
+        self._reread = list[str]()  # lines to parse again, the next one last
+        self._record = list[str]()  # lines of the current record
+        self._width = 0  # fields of the header
 
     def __iter__(self) -> Iterator[list[str]]:
-        """The header, then each row."""
+        """Yield the header, then each row with the same number of fields."""
         while True:
             try:
                 for row in csv.reader(self._lines(), strict=True):
                     self._width = self._width or len(row)
                     if len(row) == self._width:
                         yield row
-                    elif row:  # an empty line is no row
-                        self.ragged += 1
+                    elif row:  # an empty line is not a row
+                        self.damaged += 1
                     self._record.clear()
                 return
-            except csv.Error:  # also a field of more than 131,072 characters
-                self.ragged += 1
-                self._again += reversed(self._record[1:])
+            except csv.Error:  # also for a field of more than 131,072 characters
+                self.damaged += 1
+                self._reread += reversed(self._record[1:])
                 self._record.clear()
 
     def _lines(self) -> Iterator[str]:
-        while self._again:
-            self._record.append(self._again.pop())
+        while self._reread:
+            self._record.append(self._reread.pop())
             yield self._record[-1]
         for line in self._file:
             self._record.append(line)
@@ -94,9 +93,10 @@ class _Rows:
 
 
 def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """A CSV of strings: nothing is guessed, so an artist called NA stays one.
+    """Return a CSV with string columns, "" for empty fields. Nothing else counts as missing: an
+    artist called NA stays one.
 
-    Raises UserError for what is no CSV.
+    Raises UserError if the file is not a CSV, or its rows have more fields than its header.
     """
     try:
         table = pd.read_csv(
@@ -108,8 +108,8 @@ def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.
             keep_default_na=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        why = " ".join(str(error).split())
-        raise UserError(f"{path} is not a table of comma-separated values: {why}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
-        raise UserError(f"{path}: its lines have more fields than its header has names")
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not a table of comma-separated values: {reason}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas used the first column as row names
+        raise UserError(f"{path}: its rows have more fields than its header has names")
     return table.fillna("")

@@ -1,4 +1,4 @@
-"""The first stage: list the images that the options select."""
+"""First stage: the gallery of the images that the options select."""
 
 from pathlib import Path
 
@@ -8,7 +8,11 @@ from src.gallery import Gallery
 
 
 def collect(cfg: Config) -> Gallery:
-    """The gallery that the options ask for; what only it can tell is refused here."""
+    """Return the gallery of a folder or a museum; download missing images of a museum.
+
+    Raises UserError as folder_gallery and museum_gallery do, and for options that can be checked
+    only against the gallery (top_k, label columns).
+    """
     if isinstance(cfg.data, Folder):
         from src.gallery.folder import folder_gallery
 

@@ -24,8 +24,9 @@ from src.demo.server import Museum
 from src.downloader.client import PoliteClient
 from src.downloader.images import Limits
 from src.downloader.tables import fetch_tables
-from src.gallery.museum import fetch_missing
-from src.gallery.nga import SCHEMA, read_catalog
+from src.gallery.downloads import fetch_missing
+from src.gallery.nga import read_catalog
+from src.gallery.nga_tables import SCHEMA
 from tests.support.hosts import draw_small
 
 

@@ -34,10 +34,10 @@ def pixels(folder: Path, works: Records) -> np.ndarray:
 
 
 def only_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw a single painting: one manner, one painter, one work."""
+    """Draw a single painting: one style, one painter, one work."""
     monkeypatch.setattr(collection, "TITLES", {collection.styles.grid: "Grid {n}"})
     monkeypatch.setattr(collection, "COARSENESS", (1.0,))
-    monkeypatch.setattr(collection, "WORKS", 1)
+    monkeypatch.setattr(collection, "WORKS_PER_PAINTER", 1)
 
 
 def spread(values: list[str], groups: list[str]) -> dict[str, set[str]]:
@@ -60,21 +60,21 @@ def nearest_shares_label(features: np.ndarray, labels: list[str], apart: list[st
     return float((names[distance.argmin(1)] == names).mean())
 
 
-def test_there_are_enough_paintings_manners_and_painters(works: Records) -> None:
+def test_there_are_enough_paintings_styles_and_painters(works: Records) -> None:
     painters = spread(column(works, "artist"), column(works, "style"))
     assert len(works) >= 240
     assert len(painters) >= 12
     assert min(map(len, painters.values())) >= 3
 
 
-def test_a_painter_has_one_manner_and_one_school(works: Records) -> None:
+def test_a_painter_has_one_style_and_one_school(works: Records) -> None:
     for key in ("style", "school"):
         assert {len(v) for v in spread(column(works, key), column(works, "artist")).values()} == {1}
 
 
-def test_a_school_has_painters_of_many_manners(works: Records) -> None:
-    manners = spread(column(works, "style"), column(works, "school"))
-    assert min(map(len, manners.values())) >= 5
+def test_a_school_has_painters_of_many_styles(works: Records) -> None:
+    styles = spread(column(works, "style"), column(works, "school"))
+    assert min(map(len, styles.values())) >= 5
 
 
 def test_records_are_complete_and_sorted_by_file(works: Records) -> None:
@@ -154,7 +154,7 @@ def test_a_painter_is_recognized_by_color(pixels: np.ndarray, works: Records) ->
     assert found > 0.8  # chance: 6 of 251
 
 
-def test_a_manner_is_recognized_across_painters_by_texture(
+def test_a_style_is_recognized_across_painters_by_texture(
     pixels: np.ndarray, works: Records
 ) -> None:
     gray = pixels.mean(3)

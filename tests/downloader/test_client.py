@@ -1,4 +1,4 @@
-"""How a host is asked: its name for us, its robots.txt, its pace, its Retry-After."""
+"""The HTTP client: its User-Agent, robots.txt, rate limit, Retry-After and retries."""
 
 import threading
 import time
@@ -34,8 +34,8 @@ def address(museum: BadMuseum) -> str:
 
 
 def get(client: PoliteClient, url: str) -> bytes:
-    with client.answer(url) as response:
-        return b"".join(client.chunks(response, 10**6))
+    with client.get(url) as response:
+        return b"".join(client.iter_body(response, 10**6))
 
 
 @pytest.mark.parametrize(("contact", "about"), [(None, ""), ("a@b.org", " (a@b.org)")])
@@ -63,7 +63,7 @@ def test_robots_txt_is_obeyed(museum: BadMuseum, robots: str, allowed: bool) -> 
     if allowed:
         get(PoliteClient(), address(museum))
     else:
-        with pytest.raises(Failure, match="robots.txt of 127.0.0.1:.* asks to leave it alone"):
+        with pytest.raises(Failure, match="disallowed by robots.txt of 127.0.0.1:"):
             get(PoliteClient(), address(museum))
     assert len(museum.moments) == allowed
 
@@ -100,7 +100,7 @@ def test_a_redirect_is_followed_to_another_host_by_its_rules(
         museum.every = Fault("moved elsewhere")
         assert get(PoliteClient(), address(museum)) == next(iter(other.files.values())).read_bytes()
         other.robots = (200, b"User-agent: *\nDisallow: /")
-        with pytest.raises(Failure, match="asks to leave it alone"):
+        with pytest.raises(Failure, match="disallowed by robots.txt"):
             get(PoliteClient(), address(museum))
 
 
@@ -109,7 +109,7 @@ def test_between_local_programs_no_proxy_is_used(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert get(PoliteClient(), address(museum))
-    with pytest.raises(Failure, match="no answer from the proxy"):
+    with pytest.raises(Failure, match="no response from the proxy"):
         get(PoliteClient(), "http://museum.invalid/x.jpg")
 
 
@@ -118,27 +118,27 @@ def test_between_local_programs_no_proxy_is_used(
     [
         ("http://127.0.0.1:1/x.jpg", "robots.txt: connection refused"),
         ("http://museum.invalid/x.jpg", "robots.txt: host name not found"),
-        ("file:///etc/hostname", "not an http\\(s\\) address"),
-        ("http:///x.jpg", "not an http\\(s\\) address"),
-        ("http://127.0.0.1:99999/", "not an http\\(s\\) address"),
-        ("http://xn--/x", "not an address|host name not found"),
+        ("file:///etc/hostname", "not an http\\(s\\) URL"),
+        ("http:///x.jpg", "not an http\\(s\\) URL"),
+        ("http://127.0.0.1:99999/", "not an http\\(s\\) URL"),
+        ("http://xn--/x", "not an http|host name not found"),
     ],
 )
 def test_no_answer_has_its_reason(url: str, reason: str) -> None:
     with pytest.raises(Failure, match=reason) as caught:
-        get(PoliteClient(patience=RetryPolicy(connect=1)), url)
+        get(PoliteClient(retry_policy=RetryPolicy(connect_timeout=1)), url)
     assert caught.value.status is None
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
-    assert errors.seconds("7") == 7
-    assert errors.seconds("0") == 0
+    assert errors.parse_retry_after("7") == 7
+    assert errors.parse_retry_after("0") == 0
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    assert 88 <= (errors.seconds(later) or 0) <= 90
-    assert errors.seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert 88 <= (errors.parse_retry_after(later) or 0) <= 90
+    assert errors.parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     far = "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"
     for text in ("", "soon", "-3", "1.5", "²", far):
-        assert errors.seconds(text) is None
+        assert errors.parse_retry_after(text) is None
 
 
 @pytest.mark.parametrize("status", [203, 206, 500])
@@ -152,7 +152,7 @@ def test_rules_that_did_not_arrive_are_not_known(museum: BadMuseum, status: int)
 @pytest.mark.parametrize("rule", ["Crawl-delay: 99999999999", "Request-rate: 1/99999999999999999"])
 def test_a_host_that_wants_a_request_a_day_is_left_alone(museum: BadMuseum, rule: str) -> None:
     museum.robots = (200, f"User-agent: *\n{rule}".encode())
-    with pytest.raises(Failure, match="a very slow pace") as caught:
+    with pytest.raises(Failure, match="robots.txt asks for .* seconds between requests") as caught:
         get(PoliteClient(), address(museum))
     assert (caught.value.retry_after or 0) > 3600
 
@@ -163,7 +163,7 @@ def test_threads_that_wait_for_the_same_rules_ask_for_them_once(museum: BadMuseu
     def read(url: str, most: int) -> bytes:
         asked.append(url)
         time.sleep(0.2)
-        raise Failure(Outcome.transient, "time-out")
+        raise Failure(Outcome.transient, "timeout")
 
     robots = Robots("me", RateLimiter(0), read)
     reasons = list[str]()
@@ -178,7 +178,7 @@ def test_threads_that_wait_for_the_same_rules_ask_for_them_once(museum: BadMuseu
         thread.start()
     for thread in threads:
         thread.join()
-    assert (reasons, len(asked)) == (["robots.txt: time-out"] * 8, 1)
+    assert (reasons, len(asked)) == (["robots.txt: timeout"] * 8, 1)
 
 
 @pytest.mark.parametrize("target", ["/a b.jpg", "/k\u00f6.jpg", "/k%C3%B6.jpg", "//{host}/x?a=[1]"])
@@ -190,8 +190,8 @@ def test_a_redirect_may_be_written_carelessly(museum: BadMuseum, target: str) ->
 
 
 def test_waits_double_and_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, waits = PoliteClient(patience=RetryPolicy(attempts=6, longest_wait=12)), list[float]()
-    monkeypatch.setattr(client.pace, "sleep", waits.append)
+    client, waits = PoliteClient(retry_policy=RetryPolicy(attempts=6, max_wait=12)), list[float]()
+    monkeypatch.setattr(client.rate_limiter, "sleep", waits.append)
 
     def fail() -> None:
         raise Failure(Outcome.transient, "no")
@@ -214,11 +214,11 @@ def test_the_certificates_that_are_asked_for_must_be_there(monkeypatch: pytest.M
 
 
 def test_turns_are_spaced_however_many_threads_ask() -> None:
-    pace, moments = RateLimiter(100), list[float]()
+    limiter, moments = RateLimiter(100), list[float]()
 
     def ask() -> None:
         for _ in range(5):
-            pace.turn()
+            limiter.acquire()
             moments.append(time.monotonic())
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -232,27 +232,27 @@ def test_turns_are_spaced_however_many_threads_ask() -> None:
 
 
 def test_a_pause_holds_back_those_who_already_wait() -> None:
-    pace, moments = RateLimiter(10), list[float]()
+    limiter, moments = RateLimiter(10), list[float]()
     threads = [
-        threading.Thread(target=lambda: (pace.turn(), moments.append(time.monotonic())))
+        threading.Thread(target=lambda: (limiter.acquire(), moments.append(time.monotonic())))
         for _ in range(3)
     ]
-    pace.turn()
+    limiter.acquire()
     for thread in threads:
         thread.start()
     began = time.monotonic()
-    pace.pause(0.6)
+    limiter.pause(0.6)
     for thread in threads:
         thread.join()
     assert min(moments) - began > 0.59
 
 
 def test_who_waits_is_told_that_the_work_is_called_off() -> None:
-    pace = RateLimiter(0)
-    pace.pause(60)
-    timer = threading.Timer(0.1, pace.stop)
+    limiter = RateLimiter(0)
+    limiter.pause(60)
+    timer = threading.Timer(0.1, limiter.stop)
     timer.start()
     with pytest.raises(Stopped):
-        pace.turn()
+        limiter.acquire()
     with pytest.raises(Stopped):
-        pace.turn()
+        limiter.acquire()

@@ -1,4 +1,4 @@
-"""Fetching from a host that misbehaves: every image that it can give arrives, nothing else."""
+"""Downloads from a host with faults: all its valid images arrive, and nothing else."""
 
 import hashlib
 import random
@@ -13,7 +13,7 @@ from src.downloader import journal
 from src.downloader.journal import DownloadRecord
 from tests.support.hosts import QUICK, BadMuseum, Fault, download_all, draw_small
 
-# what a fault that lasts ends as: outcome, start of the reason, requests
+# Of a fault that lasts: outcome, start of the reason, number of requests
 LASTING = {
     "404": ("permanent", "404 Not Found", 1),
     "410": ("permanent", "410 Gone", 1),
@@ -24,14 +24,14 @@ LASTING = {
     "500": ("transient", "500 Internal Server Error", 4),
     "503": ("transient", "503 Service Unavailable", 4),
     "204": ("bad content", "204 No Content", 2),
-    "reset": ("transient", "body cut off", 4),
-    "cut": ("transient", "body cut off", 4),
-    "cut chunks": ("transient", "body cut off", 4),
+    "reset": ("transient", "incomplete body", 4),
+    "cut": ("transient", "incomplete body", 4),
+    "cut chunks": ("transient", "incomplete body", 4),
     "cut unannounced": ("bad content", "OSError: image file is truncated", 2),
-    "silent": ("transient", "time-out", 4),
-    "trickle": ("transient", "time-out of a slow body", 4),
-    "garbage": ("transient", "connection closed without an answer", 4),
-    "html": ("bad content", "not an image but text/html", 2),
+    "silent": ("transient", "timeout", 4),
+    "trickle": ("transient", "timeout of a slow body", 4),
+    "garbage": ("transient", "connection closed without a response", 4),
+    "html": ("bad content", "not an image: text/html", 2),
     "html as jpeg": ("bad content", "not an image", 2),
     "empty": ("bad content", "not an image", 2),
     "svg": ("bad content", "not an image", 2),
@@ -40,14 +40,14 @@ LASTING = {
     "announced too large": ("bad content", "larger than 60000 bytes", 1),
     "vast": ("bad content", "400000000 pixels, more than data.max_pixels", 2),
     "moved round": ("permanent", "more than 5 redirects", 6),
-    "moved to ftp": ("permanent", "not an http(s) address: ftp://127.0.0.1/x.jpg", 1),
-    "moved to file": ("permanent", "not an http(s) address: file:///etc/hostname", 1),
-    "moved nowhere": ("permanent", "redirected to no address", 1),
+    "moved to ftp": ("permanent", "not an http(s) URL: ftp://127.0.0.1/x.jpg", 1),
+    "moved to file": ("permanent", "not an http(s) URL: file:///etc/hostname", 1),
+    "moved nowhere": ("permanent", "redirect to an invalid URL", 1),
 }
 PASSING = [name for name, (outcome, *_) in LASTING.items() if outcome != "permanent"]
-WAITS = {  # for what a host never gives, shorter waits do
-    "silent": replace(QUICK, silence=0.4),
-    "trickle": replace(QUICK, body=0.6),
+WAITS = {  # shorter timeouts for hosts that never answer
+    "silent": replace(QUICK, read_timeout=0.4),
+    "trickle": replace(QUICK, body_timeout=0.6),
 }
 ONCE = [name for name in PASSING if name not in ("endless", "announced too large")]
 

@@ -1,7 +1,6 @@
 import errno
 import os
 import threading
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,18 +9,17 @@ import pytest
 
 from src.downloader import journal
 from src.downloader.errors import Failure, Outcome
-from src.downloader.journal import DownloadRecord, Journal, failed
-from src.io.files import folder_lock
+from src.downloader.journal import DownloadRecord, failure_record, open_journal
 
 
 def record(image_id: str, reason: str = "404 Not Found") -> DownloadRecord:
-    return failed(image_id, "http://a/b,c", Failure(Outcome.permanent, reason, 404))
+    return failure_record(image_id, "http://a/b,c", Failure(Outcome.permanent, reason, 404))
 
 
 def filled(path: Path, *records: DownloadRecord) -> Path:
-    with closing(Journal(path)) as book:
+    with open_journal(path) as opened:
         for each in records:
-            book.add(each)
+            opened.add(each)
     return path
 
 
@@ -74,11 +72,11 @@ def test_a_reason_of_many_lines_stays_one_line(tmp_path: Path) -> None:
 
 
 def test_threads_write_whole_lines(tmp_path: Path) -> None:
-    with closing(Journal(tmp_path / "j.csv")) as book:
+    with open_journal(tmp_path / "j.csv") as opened:
 
         def add(start: int) -> None:
             for number in range(start, start + 100):
-                book.add(record(str(number)))
+                opened.add(record(str(number)))
 
         threads = [threading.Thread(target=add, args=(100 * n,)) for n in range(8)]
         for thread in threads:
@@ -93,35 +91,17 @@ def test_a_line_that_the_disk_does_not_take_is_taken_back(
 ) -> None:
     path = filled(tmp_path / "j.csv", record("a"))
     before, write = path.read_bytes(), os.pwrite
-    with closing(Journal(path)) as book:
+    with open_journal(path) as opened:
         monkeypatch.setattr(os, "pwrite", lambda file, text, at: write(file, text[:9], at))
         with pytest.raises(OSError, match="No space left") as caught:
-            book.add(record("b"))
+            opened.add(record("b"))
         assert (caught.value.errno, path.read_bytes()) == (errno.ENOSPC, before)
         monkeypatch.undo()
-        book.add(record("c"))
+        opened.add(record("c"))
     assert list(journal.read_journal(path)) == ["a", "c"]
 
 
 def test_final_is_what_the_host_said_for_good() -> None:
     assert record("a").final
     assert not replace(record("a"), outcome="transient").final
-    assert not failed("a", "x", Failure(Outcome.permanent, "robots.txt")).final
-
-
-def test_only_one_process_at_a_time_is_inside(tmp_path: Path) -> None:
-    inside, order = threading.Event(), list[str]()
-
-    def second() -> None:
-        inside.wait()
-        with folder_lock(tmp_path):
-            order.append("second")
-
-    other = threading.Thread(target=second)
-    other.start()
-    with folder_lock(tmp_path):
-        inside.set()
-        other.join(0.2)
-        order.append("first")
-    other.join()
-    assert order == ["first", "second"]
+    assert not failure_record("a", "x", Failure(Outcome.permanent, "robots.txt")).final

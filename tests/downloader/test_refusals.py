@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from src.demo.server import served
-from src.downloader import images, journal
+from src.downloader import circuit_breaker, images, journal
 from tests.support.hosts import BadMuseum, Fault, download_all, draw_small
 
 WORKERS = 4
@@ -33,9 +33,9 @@ def museum(tmp_path: Path) -> Iterator[BadMuseum]:
         ("401", "401 Unauthorized", "requests"),
         ("403", "403 Forbidden", "requests"),
         ("429", "429 Too Many Requests", "requests"),
-        ("garbage", "connection closed without an answer", "requests"),
+        ("garbage", "connection closed without a response", "requests"),
         ("503", "503 Service Unavailable", "images"),
-        ("html", "not an image but text/html", "images"),
+        ("html", "not an image: text/html", "images"),
         ("html as jpeg", "not an image", "images"),
     ],
 )
@@ -44,7 +44,7 @@ def test_a_host_that_gives_nothing_is_left_alone(
 ) -> None:
     museum.every = Fault(name)
     found = fetched(museum, tmp_path / "images")
-    assert found.refusal == f"the first 50 {what} brought nothing: 50 x {seen}"
+    assert found.refusal == f"the first 50 {what} failed: 50 x {seen}"
     asked = museum.moments if what == "requests" else museum.asked
     assert 50 <= len(asked) <= 50 + WORKERS
 
@@ -84,7 +84,7 @@ def test_images_that_never_come_do_not_keep_back_the_others(
 def test_a_host_that_is_not_there_is_left_alone(museum: BadMuseum, tmp_path: Path) -> None:
     museum.address = "http://127.0.0.1:1"
     found = fetched(museum, tmp_path / "images")
-    assert found.refusal.endswith("brought nothing: 50 x robots.txt: connection refused")
+    assert found.refusal.endswith("failed: 50 x robots.txt: connection refused")
 
 
 def test_images_that_were_refused_with_all_others_are_asked_for_again(
@@ -105,11 +105,11 @@ def test_images_that_do_not_exist_are_no_refusal(museum: BadMuseum, tmp_path: Pa
 def test_a_host_that_breaks_down_later_has_more_time(
     museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "LATER", 80)
+    monkeypatch.setattr(circuit_breaker, "MAX_LATER_FAILURES", 80)
     for image_id in list(museum.files)[20:]:
         museum.faults[image_id] = Fault("503")
     found = fetched(museum, tmp_path / "images")
-    assert found.refusal.startswith("the last 80 images brought nothing: 80 x 503")
+    assert found.refusal.startswith("the last 80 images failed: 80 x 503")
     assert len(found.present) == 20
     assert 100 <= len(museum.asked) <= 100 + WORKERS
 
@@ -129,7 +129,7 @@ def test_a_host_that_asks_for_hours_is_asked_another_day(museum: BadMuseum, tmp_
     museum.faults[list(museum.files)[30]] = Fault("503 for hours")
     began = time.monotonic()
     found = fetched(museum, tmp_path / "images")
-    assert found.refusal == "the host asks to be left alone for 2.0 hours"
+    assert found.refusal == "the host asks to wait 2.0 hours"
     assert time.monotonic() - began < 5
     assert len(found.present) >= 30 - WORKERS
 

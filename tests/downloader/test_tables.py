@@ -10,7 +10,7 @@ from src.demo.server import Handler, Museum, served
 from src.downloader.client import PoliteClient, RetryPolicy
 from src.downloader.tables import fetch_tables
 from src.errors import UserError
-from src.gallery.nga import SCHEMA
+from src.gallery.nga_tables import SCHEMA
 from tests.support.hosts import draw_small
 
 
@@ -77,7 +77,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 def fetched(library: Library, folder: Path, refresh: bool = False) -> dict[str, bytes]:
     """What is in the cache afterwards."""
-    web = PoliteClient(patience=RetryPolicy(first_wait=0.01, silence=2))
+    web = PoliteClient(retry_policy=RetryPolicy(first_wait=0.01, read_timeout=2))
     fetch_tables(f"{library.address}/data", SCHEMA, folder, refresh, web)
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".csv"}
 
@@ -113,10 +113,10 @@ def test_a_table_without_its_etag_is_fetched_again(library: Library, tmp_path: P
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("cut", "objects.csv: body cut off; (start with experiment=demo|without data.refresh)"),
-        ("cut gzip", "objects.csv: body cut off"),
-        ("no gzip", "objects.csv: cannot be unpacked"),
-        ("odd length", "objects.csv: headers that make no sense"),
+        ("cut", "objects.csv: incomplete body; (try experiment=demo|data.refresh=false)"),
+        ("cut gzip", "objects.csv: incomplete body"),
+        ("no gzip", "objects.csv: cannot be decompressed"),
+        ("odd length", "objects.csv: invalid headers"),
         ("wait", "objects.csv: 503 Service Unavailable"),
         ("gone", "objects.csv: 404 Not Found"),
         ("html", "objects.csv has no column objectid.* it starts with '<html>Please log in</html>"),

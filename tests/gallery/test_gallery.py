@@ -235,7 +235,8 @@ def test_labels_are_numbers_and_empty_ones_minus_one() -> None:
 
 
 def test_an_unknown_column_names_those_near_it(paintings: Path) -> None:
-    message = "evaluation.labels: .* no column artst, only artist, folder; did you mean artist"
+    message = "evaluation.labels: .* no column artst; label columns are artist, folder;"
+    message += " did you mean artist"
     with pytest.raises(UserError, match=message):
         listed(paintings).labels("artst")
 

@@ -20,25 +20,26 @@ from src.downloader import journal
 from src.downloader.client import PoliteClient, RetryPolicy
 from src.gallery import Gallery
 from src.gallery import museum as stage
-from src.gallery.museum import ManyMissing, museum_gallery
+from src.gallery.downloads import ManyMissing
+from src.gallery.museum import museum_gallery
 from src.run import run
-from tests.support.commands import Ended, command
+from tests.support.commands import CommandResult, command
 from tests.support.hosts import BadMuseum, Fault, draw_small
-from tests.support.processes import (  # noqa: F401
+from tests.support.processes import (
     Fork,
     Moment,
     Point,
-    forked_children,
-    started_server,
 )
 
 
 @pytest.fixture
 def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadMuseum]:
     """Forty images, and little patience with them."""
-    quick = RetryPolicy(attempts=2, first_wait=0.01, connect=2, silence=2, body=2)
+    quick = RetryPolicy(
+        attempts=2, first_wait=0.01, connect_timeout=2, read_timeout=2, body_timeout=2
+    )
     monkeypatch.setattr(
-        stage, "PoliteClient", lambda *options: PoliteClient(*options, patience=quick)
+        stage, "PoliteClient", lambda *options: PoliteClient(*options, retry_policy=quick)
     )
     bad = BadMuseum(draw_small(tmp_path / "host", 40), tmp_path / "host")
     with served(bad):
@@ -108,7 +109,7 @@ def test_a_newer_table_adds_and_leaves_out(
         newer = gallery(museum, tmp_path, refresh=True)
     assert list(newer.works["image_id"]) == [record["image_id"] for record in records[10:]]
     assert len(museum.moments) == 40
-    assert "10  others here are not in these tables: kept, and left out" in caplog.text
+    assert "10  images on disk are not in these tables (kept, not in the gallery)" in caplog.text
     assert len(list(newer.root.glob("*/*.jpg"))) == 40
 
 
@@ -124,7 +125,9 @@ def test_too_many_missing_is_an_error_of_code_1(museum: BadMuseum, tmp_path: Pat
 
 def test_a_host_that_refuses_is_named_with_what_to_try(museum: BadMuseum, tmp_path: Path) -> None:
     museum.every = Fault("403")
-    with pytest.raises(ManyMissing, match="403 Forbidden; what came is kept. Start again"):
+    with pytest.raises(
+        ManyMissing, match="403 Forbidden; downloaded images are kept; run the same command again"
+    ):
         gallery(museum, tmp_path)
 
 
@@ -144,11 +147,11 @@ def test_outcomes_are_counted(
     with caplog.at_level(logging.INFO):
         gallery(museum, tmp_path, max_failed=0.5)
     for line in (
-        *("40  images selected", "34  fetched", "2  permanent: 404 Not Found"),
-        *("2  transient: 503 Service", "2  bad content: not an image but text/html"),
+        *("40  images selected", "34  downloaded", "2  permanent: 404 Not Found"),
+        *("2  transient: 503 Service", "2  bad content: not an image: text/html"),
     ):
         assert line in caplog.text
-    assert "not asked for" not in caplog.text
+    assert "not attempted" not in caplog.text
 
 
 def test_tables_may_lie_in_a_folder(museum: BadMuseum, tmp_path: Path) -> None:
@@ -183,14 +186,14 @@ def test_a_run_goes_from_tables_to_neighbors(
     assert '"missing": 0' in (tmp_path / "metrics.json").read_text()
 
 
-def ended(*words: str) -> Ended:
+def ended(*words: str) -> CommandResult:
     return command("src.download", "download.requests_per_second=0", *words)
 
 
 def test_the_command_ends_with_its_outcomes(museum: BadMuseum, tmp_path: Path) -> None:
     done = ended(f"data.tables={museum.address}/data", f"outputs={tmp_path / 'outputs'}")
     assert done.returncode == 0
-    assert "      40  images selected\n      40  fetched\n" in done.stderr
+    assert "      40  images selected\n      40  downloaded\n" in done.stderr
     assert list((tmp_path / "outputs").glob("downloads/*/*/download.log"))
 
 
@@ -254,7 +257,7 @@ def test_kills_lose_only_what_was_in_flight(
     for point in points(kills):
         if point.name == ".csv":
             shutil.rmtree(other / "tables", ignore_errors=True)
-        fork(download_to_be_killed, cfg, point).killed()
+        fork(download_to_be_killed, cfg, point).kill_at_announcement()
     assert kills < len(list(other.glob("images/nga/256/*/*.jpg"))) < images
     museum.delay = 0
     museum_gallery(cfg)

@@ -7,7 +7,7 @@ import pytest
 from src.config.enums import View
 from src.demo.server import HEADERS
 from src.errors import UserError
-from src.gallery.nga import SCHEMA
+from src.gallery.nga_tables import SCHEMA
 from tests.support.nga_rows import (
     EVERYTHING,
     catalog,
@@ -58,10 +58,10 @@ def test_without_openaccess_the_rights_are_said_to_be_unknown_and_all_stay(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     write(tmp_path / old, images, HEADERS[old].replace("openaccess,", "").split(","))
     assert numbers(catalog(tmp_path)) == [1, 2, 3]
-    assert "rights of its images are not known" in caplog.text
+    assert "data.open_access=true has no effect" in caplog.text
     caplog.clear()
     assert numbers(catalog(tmp_path, open_access=False)) == [1, 2, 3]
-    assert "rights" not in caplog.text
+    assert "data.open_access" not in caplog.text
 
 
 def test_columns_are_found_by_name_in_any_order(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_table_that_is_missing_empty_or_a_page_is_named(tmp_path: Path, table:
         with pytest.raises(UserError, match=rf"^{table} has no column .*{SCHEMA[table][0]}"):
             catalog(tmp_path)
     path.unlink()
-    with pytest.raises(UserError, match=f"there is no .*{table}, which data.tables should hold"):
+    with pytest.raises(UserError, match=f".*{table} does not exist: data.tables must contain it"):
         catalog(tmp_path)
 
 
@@ -104,9 +104,9 @@ def test_without_rows_of_terms_there_is_no_school(tmp_path: Path) -> None:
 
 
 def test_without_rows_of_images_or_objects_nothing_is_selected(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="leaves 0 images, at least 2 are needed"):
+    with pytest.raises(UserError, match="select 0 images, at least 2 are needed"):
         catalog(museum(tmp_path, images=[]), **EVERYTHING)
-    with pytest.raises(UserError, match="no published image is of that kind"):
+    with pytest.raises(UserError, match="no published image has it"):
         catalog(museum(tmp_path, objects=[]))
     assert columns(catalog(tmp_path, **EVERYTHING), "title", "decade") == [("", "")] * 3
 
@@ -128,7 +128,7 @@ def test_a_hostile_uuid_is_refused_and_counted(tmp_path: Path, text: str) -> Non
     assert numbers(found) == [1, 3]
     assert len(found.published) == 2
     assert list(found.works["file"]) == [f"00/{uuid(n)}.jpg" for n in (1, 3)]
-    assert found.counts["refused, no uuid or no http(s) address"] == 1
+    assert found.counts["skipped, invalid uuid or URL"] == 1
 
 
 @pytest.mark.parametrize("size", ["256", "thumb"])
@@ -137,7 +137,7 @@ def test_a_hostile_address_is_refused_and_counted(tmp_path: Path, text: str, siz
     images = [image(1), image(2, iiifurl=text, iiifthumburl=text), image(3)]
     found = catalog(museum(tmp_path, images), image_size=size)
     assert numbers(found) == [1, 3]
-    assert found.counts["refused, no uuid or no http(s) address"] == 1
+    assert found.counts["skipped, invalid uuid or URL"] == 1
 
 
 def test_an_image_listed_twice_is_one(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_images_of_no_known_object_stay_only_among_all(tmp_path: Path) -> None:
     assert columns(found, "object_id", "title") == [
         *(("1", "Title 1"), ("3", "Title 3"), ("9", ""), ("", "")),
     ]
-    assert found.counts["of no known object"] == 2
+    assert found.counts["without a known object"] == 2
     assert numbers(catalog(tmp_path)) == [1, 3]
 
 
@@ -217,7 +217,7 @@ def test_an_unknown_artist_gets_names_near_it(tmp_path: Path) -> None:
 
 
 def test_a_selection_of_one_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"leaves 1 images, at least 2 are needed: widen"):
+    with pytest.raises(UserError, match=r"select 1 images, at least 2 are needed: widen"):
         catalog(museum(tmp_path, objects=[work(1)]))
 
 

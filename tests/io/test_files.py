@@ -1,12 +1,35 @@
+import fcntl
+import logging
 import os
 import shutil
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
 
 from src.errors import UserError
-from src.io.files import atomic_write, create_npy
+from src.io.files import atomic_write, create_npy, folder_lock
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKED = """
+import os, sys, time
+from pathlib import Path
+from src.io.files import folder_lock
+folder, ends = Path(sys.argv[1]), sys.argv[2] == "ends"
+with folder_lock(folder):
+    if not os.fork():  # a child, which ends here or lives on
+        sys.exit() if ends else time.sleep(5)
+        os._exit(0)
+    if ends:
+        os.wait()
+    print("locked", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_file_appears_once_it_is_whole(tmp_path):
@@ -81,6 +104,55 @@ def test_create_npy_fills_the_disk_to_the_last_byte_but_no_further(tmp_path, mon
 def test_create_npy_names_the_folder_and_both_sizes(tmp_path):
     with (
         (tmp_path / "array.npy").open("w+b") as file,
-        pytest.raises(UserError, match=rf"^{tmp_path} has .* GB free, but 4000000.0 GB are needed"),
+        pytest.raises(
+            UserError, match=rf"^{tmp_path} has [\d.]+ [GT]B free, but 4.0 PB are needed"
+        ),
     ):
         create_npy(file, (10**6, 10**9), "float32")
+
+
+def test_one_thread_at_a_time_locks_a_folder_and_others_log_that_they_wait(tmp_path, caplog):
+    is_locked, order = threading.Event(), []
+
+    def second():
+        is_locked.wait()
+        with folder_lock(tmp_path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with caplog.at_level(logging.INFO), folder_lock(tmp_path):
+        is_locked.set()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert caplog.messages == [f"{tmp_path} is locked by another process; waiting"]
+
+
+@contextmanager
+def locked(folder, child):
+    """Lock a folder in a process that has forked a child, which "ends" or "lives" on."""
+    command = [sys.executable, "-c", LOCKED, str(folder), child]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_a_kill_ends_a_lock_though_a_child_of_the_process_lives_on(tmp_path, caplog):
+    """Workers that read images are forked from the process that holds the lock."""
+    with locked(tmp_path, "lives") as process:
+        process.kill()
+        process.wait()
+        with caplog.at_level(logging.INFO), folder_lock(tmp_path):
+            assert not caplog.messages
+
+
+def test_the_end_of_a_child_does_not_end_the_lock(tmp_path):
+    with (
+        locked(tmp_path, "ends"),
+        (tmp_path / ".lock").open("a") as file,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

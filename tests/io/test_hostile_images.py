@@ -31,11 +31,12 @@ from src.embedding.dataset import CHANGED, PaintingsDataset
 from src.embedding.transforms import Transform
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
-from src.io.images import MAX_SCANS, METADATA, Unreadable, check_whole, load_rgb
+from src.io.images import MAX_METADATA_BYTES, MAX_SCANS, Unreadable, check_complete, load_rgb
 from src.pipeline.embed import embed
 from tests.bench.similarity import memory
 from tests.io.test_images import STORED, huge
-from tests.pipeline.test_embed import MEAN, STD, trunk
+from tests.pipeline.test_embed import trunk
+from tests.support.embedding import MEAN, STD
 
 Maker = Callable[[Path, Image.Image], Image.Image | str]  # writes a file: its picture, or reason
 
@@ -319,7 +320,7 @@ KINDS: dict[str, Maker] = {
     "a tile's size is text.tif": raw(tiff((322, 2, 2, 57), (323, 4, 1, 2**32 - 1)), "a tile of"),
     "strips on strips.tif": raw(
         tiff((278, 3, 1, 29), (273, 4, 500, 500), (279, 4, 500, 500)),
-        "over and over",
+        "overlap many times",
     ),
     "lossy.webp": file("WEBP"),
     "lossless.webp": file("WEBP", lossless=True),
@@ -483,9 +484,9 @@ def test_a_plain_run_warns_of_nothing_and_takes_little_memory(outcome: Outcome) 
 def test_a_file_too_large_for_the_limit_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "sparse.webp"  # Pillow would read all of it into memory, twice
     path.write_bytes(encoded(noise("a"), "WEBP"))
-    os.truncate(path, METADATA + 8 * 1200)
+    os.truncate(path, MAX_METADATA_BYTES + 8 * 1200)
     assert load_rgb(path, 1200).size == (40, 30)
-    os.truncate(path, METADATA + 8 * 1200 + 1)
+    os.truncate(path, MAX_METADATA_BYTES + 8 * 1200 + 1)
     with pytest.raises(Unreadable, match="67118465 bytes, too many for data.max_pixels=1200"):
         load_rgb(path, 1200)
 
@@ -521,7 +522,7 @@ def test_the_size_of_a_fetched_tiff_is_that_of_the_upright_picture(
     tmp_path: Path, orientation: int
 ) -> None:
     upright = turned("TIFF", orientation)(tmp_path / "a.tif", noise("a"))
-    assert check_whole((tmp_path / "a.tif").read_bytes(), MAX_PIXELS) == upright.size
+    assert check_complete((tmp_path / "a.tif").read_bytes(), MAX_PIXELS) == upright.size
 
 
 SQUARE = 2000  # pixels

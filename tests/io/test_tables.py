@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.gallery.nga import SCHEMA
+from src.gallery.nga_tables import SCHEMA
 from src.io.tables import check_header, read_columns
 
 COLUMNS = ["a", "b", "c"]
@@ -140,7 +140,7 @@ def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no .*table\.csv.*data\.tables"):
+    with pytest.raises(UserError, match=r"table\.csv does not exist: data\.tables"):
         read_columns(tmp_path / "table.csv", COLUMNS)
 
 
@@ -148,7 +148,10 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_such_table_is_refused(
     tmp_path: Path, content: bytes, missing: str
 ) -> None:
-    with pytest.raises(UserError, match=rf"table\.csv has no column {missing}: it is no table"):
+    with pytest.raises(
+        UserError,
+        match=rf"table\.csv has no column {missing}: it is not one of the museum's tables",
+    ):
         read(tmp_path, content)
 
 

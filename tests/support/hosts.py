@@ -1,4 +1,4 @@
-"""Museums on localhost with small images, which can be told to misbehave; for tests."""
+"""Museums on localhost with small images that misbehave on request, for tests."""
 
 import gzip
 import socket
@@ -23,12 +23,12 @@ from src.config.data import Download
 from src.demo.server import Handler, Museum, Row
 from src.downloader.client import PoliteClient, RetryPolicy
 from src.downloader.images import Limits
-from src.gallery.museum import Fetched, fetch_missing
-from src.gallery.nga import Catalog
+from src.gallery.catalog import Catalog
+from src.gallery.downloads import Fetched, fetch_missing
 
 
 def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list[Row]:
-    """Records of as many small JPEGs, drawn below folder; no two have the same bytes."""
+    """Draw small JPEGs below folder, no two with the same bytes; return their records."""
     draw, records = np.random.default_rng(seed), []
     for number in range(images):
         image_id = str(UUID(bytes=draw.bytes(16), version=4))
@@ -56,22 +56,26 @@ def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list
     return records
 
 
-# of waiting: four attempts in a few seconds at most
-QUICK = RetryPolicy(attempts=4, first_wait=0.01, connect=2, silence=1, body=1.5)
+# Four attempts within a few seconds
+QUICK = RetryPolicy(
+    attempts=4, first_wait=0.01, connect_timeout=2, read_timeout=1, body_timeout=1.5
+)
 LIMITS = Limits(bytes=60_000, pixels=10**6)
 
 
 def download_all(
-    museum: Museum, folder: Path, patience: RetryPolicy = QUICK, **options: Any
+    museum: Museum, folder: Path, retry_policy: RetryPolicy = QUICK, **options: Any
 ) -> Fetched:
-    """Download all that the museum has once, at full speed but for the options."""
-    chosen = Download(**({"requests_per_second": 0} | options))
-    web = PoliteClient(chosen.requests_per_second, chosen.workers, chosen.contact, patience)
-    return fetch_missing(catalog_of(museum), folder, chosen, LIMITS, web)
+    """Download all images of a museum, without a rate limit unless the options set one."""
+    download = Download(**({"requests_per_second": 0} | options))
+    client = PoliteClient(
+        download.requests_per_second, download.workers, download.contact, retry_policy
+    )
+    return fetch_missing(catalog_of(museum), folder, download, LIMITS, client)
 
 
 def catalog_of(museum: Museum, size: int = 256) -> Catalog:
-    """All images of a museum, as its tables would give them."""
+    """Return a catalog of all images of a museum."""
     url = museum.address + "/iiif/{}/full/!{},{}/0/default.jpg"
     rows = [(image_id, url.format(image_id, size, size)) for image_id in museum.files]
     works = pd.DataFrame(rows, columns=["image_id", "url"], dtype=object)
@@ -80,14 +84,14 @@ def catalog_of(museum: Museum, size: int = 256) -> Catalog:
 
 @dataclass
 class Fault:
-    """What an image's address does instead, the first times it is asked for; None = always."""
+    """A fault of an image's URL."""
 
-    name: str
-    times: int | None = None
+    name: str  # key of FAULTS
+    times: int | None = None  # requests that it affects, None = all
 
 
 class Misbehaving(Handler):
-    """Answers as its museum was told to."""
+    """Answer with the faults of a BadMuseum."""
 
     def do_GET(self) -> None:
         """Answer one request."""
@@ -98,12 +102,12 @@ class Misbehaving(Handler):
 
     @property
     def bad(self) -> "BadMuseum":
-        """The server."""
+        """Return the server."""
         assert isinstance(self.server, BadMuseum)
         return self.server
 
     def image(self, image_id: str, width: int, height: int) -> None:
-        """The image, or its fault."""
+        """Answer with the image, or with its fault."""
         museum = self.bad
         with museum.lock:
             museum.asked[image_id] += 1
@@ -118,40 +122,40 @@ class Misbehaving(Handler):
             FAULTS[fault.name](self, self.picture(image_id, width, height))
 
     def hang_up(self) -> None:
-        """Close the connection after what was sent."""
+        """Close the connection."""
         self.wfile.flush()
         self.close_connection = True
 
     def start(self, *headers: str) -> None:
-        """A status of 200 and headers, no body yet."""
+        """Send the status 200 and headers, without a body."""
         self.wfile.write("\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode())
 
 
 class BadMuseum(Museum):
-    """A museum that can be told to misbehave, and remembers what it was asked."""
+    """A museum with faults, which records its requests."""
 
     handler = Misbehaving
 
     def __init__(self, records: Sequence[Row], folder: Path, port: int = 0) -> None:
         super().__init__(records, folder, port)
         self.faults: dict[str, Fault] = {}
-        self.every: Fault | None = None  # of all images
-        self.robots: tuple[int, bytes] = (200, b"")
+        self.every: Fault | None = None  # of all images without their own
+        self.robots: tuple[int, bytes] = (200, b"")  # status and body of robots.txt
         self.asked: Counter[str] = Counter()  # requests by image_id
-        self.moments: list[float] = []  # of requests for images, in seconds
-        self.log: list[str] = []  # image_ids, a request each
+        self.moments: list[float] = []  # time of each request for an image, in seconds
+        self.log: list[str] = []  # image_id of each request
         self.headers: list[dict[str, str]] = []
-        self.silence = 2.5  # seconds of a host that does not answer
-        self.delay = 0.0  # seconds before an image
-        self.redirect = ""  # where "moved elsewhere" leads
+        self.silence = 2.5  # seconds without an answer
+        self.delay = 0.0  # seconds before each image
+        self.redirect = ""  # target of "moved elsewhere"
         self.lock = threading.Lock()
 
     def handle_error(self, *_: object) -> None:
-        """Nothing: clients that hang up are part of the test."""
+        """Ignore clients that hang up, which is part of the tests."""
 
 
 def reset(self: Misbehaving, body: bytes) -> None:
-    """Half an answer, then a reset connection."""
+    """Reset the connection after half of the body."""
     self.start("Content-Type: image/jpeg", f"Content-Length: {len(body)}")
     self.wfile.write(body[: len(body) // 2])
     self.wfile.flush()
@@ -161,34 +165,34 @@ def reset(self: Misbehaving, body: bytes) -> None:
 
 
 def cut(self: Misbehaving, body: bytes) -> None:
-    """Less than was announced."""
+    """Send less than Content-Length announces."""
     self.start("Content-Type: image/jpeg", f"Content-Length: {len(body)}")
     self.wfile.write(body[:-20])
     self.hang_up()
 
 
 def cut_chunks(self: Misbehaving, body: bytes) -> None:
-    """A chunk without the last one."""
+    """Send a chunked body without its last chunk."""
     self.start("Content-Type: image/jpeg", "Transfer-Encoding: chunked")
     self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
     self.hang_up()
 
 
 def cut_unannounced(self: Misbehaving, body: bytes) -> None:
-    """A body that ends with the connection, too early."""
+    """Close the connection early, without a Content-Length."""
     self.start("Content-Type: image/jpeg", "Connection: close")
     self.wfile.write(body[:-20])
     self.hang_up()
 
 
 def silent(self: Misbehaving, body: bytes) -> None:
-    """Nothing for a while."""
+    """Send nothing for a while."""
     time.sleep(self.bad.silence)
     self.hang_up()
 
 
 def trickle(self: Misbehaving, body: bytes) -> None:
-    """A byte now and then."""
+    """Send single bytes slowly."""
     self.start("Content-Type: image/jpeg", f"Content-Length: {len(body)}")
     for byte in body:
         self.wfile.write(bytes([byte]))
@@ -197,7 +201,7 @@ def trickle(self: Misbehaving, body: bytes) -> None:
 
 
 def endless(self: Misbehaving, body: bytes) -> None:
-    """More and more."""
+    """Send a body that is far too long, without a Content-Length."""
     self.start("Content-Type: image/jpeg", "Connection: close")
     for _ in range(10_000):
         self.wfile.write(body)
@@ -205,7 +209,7 @@ def endless(self: Misbehaving, body: bytes) -> None:
 
 
 def vast(self: Misbehaving, body: bytes) -> None:
-    """Few bytes, many pixels."""
+    """Send a small PNG with very many pixels."""
     header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
     chunk = b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     idat = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -213,34 +217,34 @@ def vast(self: Misbehaving, body: bytes) -> None:
 
 
 def zipped(self: Misbehaving, body: bytes) -> None:
-    """The image, compressed once more."""
+    """Send the image with Content-Encoding gzip."""
     self.reply(200, gzip.compress(body), "image/jpeg", Content_Encoding="gzip")
 
 
 def garbage(self: Misbehaving, body: bytes) -> None:
-    """Not HTTP."""
+    """Send something that is not HTTP."""
     self.wfile.write(b"\x00\x01 what?\r\n\r\n")
     self.hang_up()
 
 
 def no_content(self: Misbehaving, body: bytes) -> None:
-    """A status that has no body."""
+    """Send the status 204, which has no body."""
     self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 def wait_until(self: Misbehaving, body: bytes) -> None:
-    """Come back at the second after the next."""
+    """Send a Retry-After date two seconds from now."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     self.reply(503, b"", "text/html", Retry_After=date)
 
 
 def moved_elsewhere(self: Misbehaving, body: bytes) -> None:
-    """A redirect to where the museum says."""
+    """Redirect to the museum's `redirect`."""
     self.reply(301, b"", "text/plain", Location=self.bad.redirect.encode().decode("latin-1"))
 
 
 def moved(target: str) -> Callable[[Misbehaving, bytes], None]:
-    """A redirect; {} stands for the address asked for."""
+    """Return a fault that redirects; {} stands for the requested path."""
 
     def answer(self: Misbehaving, body: bytes) -> None:
         self.reply(302, b"", "text/plain", Location=target.format(self.path))
@@ -249,12 +253,12 @@ def moved(target: str) -> Callable[[Misbehaving, bytes], None]:
 
 
 def status(code: int, **headers: str) -> Callable[[Misbehaving, bytes], None]:
-    """An answer of this status."""
+    """Return a fault that answers with this status."""
     return lambda self, body: self.reply(code, b"<html>no</html>", "text/html", **headers)
 
 
 def content(body: bytes, kind: str) -> Callable[[Misbehaving, bytes], None]:
-    """An answer of status 200."""
+    """Return a fault that answers with this body and content type."""
     return lambda self, _: self.reply(200, body, kind)
 
 

@@ -1,4 +1,4 @@
-"""The museum's five tables written for tests, small and by hand."""
+"""Small hand-written versions of the museum's five tables, for tests."""
 
 import csv
 from pathlib import Path
@@ -6,44 +6,51 @@ from pathlib import Path
 from src.config.data import Nga
 from src.config.enums import View
 from src.demo.server import HEADERS
-from src.gallery.nga import Catalog, read_catalog
+from src.gallery.catalog import Catalog
+from src.gallery.nga import read_catalog
 
 Row = dict[str, str]
 EVERYTHING: dict[str, object] = {"classification": "all", "view": View.all, "open_access": False}
 
 
 def uuid(number: int) -> str:
+    """Return the id of the image with this number."""
     return f"{number:08x}-ab00-4000-8000-000000000000"
 
 
 def image(number: int, **fields: str) -> Row:
-    """The only view of object number; **fields say what differs."""
+    """Return a row of the only view of object `number`; fields replace the defaults."""
     url = f"https://museum/iiif/{uuid(number)}"
     default = {"uuid": uuid(number), "iiifurl": url, "iiifthumburl": f"{url}/full/!2,2/0/a.jpg"}
     sizes = {"width": "9000", "height": "8000", "maxpixels": "", "openaccess": "1"}
-    thing = {"viewtype": "primary", "sequence": "0", "depictstmsobjectid": str(number)}
-    return default | sizes | thing | fields
+    view = {"viewtype": "primary", "sequence": "0", "depictstmsobjectid": str(number)}
+    return default | sizes | view | fields
 
 
 def work(number: int, **fields: str) -> Row:
+    """Return a row of objects.csv; fields replace the defaults."""
     default = {"objectid": str(number), "title": f"Title {number}", "classification": "Painting"}
     return default | {"displaydate": "1635", "beginyear": "1635", "endyear": "1635"} | fields
 
 
-def role(thing: int, person: str, order: str = "1", kind: str = "artist") -> Row:
-    ids = {"objectid": str(thing), "constituentid": person}
+def role(object_id: int, person: str, order: str = "1", kind: str = "artist") -> Row:
+    """Return a row of objects_constituents.csv."""
+    ids = {"objectid": str(object_id), "constituentid": person}
     return ids | {"displayorder": order, "roletype": kind}
 
 
 def person(name: str, nation: str = "Dutch") -> Row:
+    """Return a row of constituents.csv for Judith <name>, whose id is name."""
     return {"constituentid": name, "forwarddisplayname": f"Judith {name}", "nationality": nation}
 
 
-def term(thing: int, kind: str, text: str) -> Row:
-    return {"objectid": str(thing), "termtype": kind, "term": text}
+def term(object_id: int, kind: str, text: str) -> Row:
+    """Return a row of objects_terms.csv."""
+    return {"objectid": str(object_id), "termtype": kind, "term": text}
 
 
 def write(path: Path, rows: list[Row], columns: list[str] | None = None) -> None:
+    """Write a table, by default with the columns that its file name stands for."""
     with path.open("w", newline="", encoding="utf-8") as file:
         names = columns or HEADERS[path.name].split(",")
         writer = csv.DictWriter(file, names, restval="", extrasaction="ignore")
@@ -59,7 +66,7 @@ def museum(
     people: list[Row] | None = None,
     terms: list[Row] | None = None,
 ) -> Path:
-    """The five tables in folder; by default three paintings by one artist, one view each."""
+    """Write the five tables to folder, by default of three paintings by one artist."""
     three = [1, 2, 3]
     rows = {
         "published_images.csv": [image(n) for n in three] if images is None else images,
@@ -74,13 +81,15 @@ def museum(
 
 
 def catalog(folder: Path, seed: int = 0, **options: object) -> Catalog:
+    """Read the catalog of the tables in folder with options of Nga."""
     return read_catalog(folder, Nga(tables=str(folder), **options), seed)  # type: ignore
 
 
-def numbers(found: Catalog) -> list[int]:
-    """The images, each as the number that image() made it of."""
-    return [int(image_id[:8], 16) for image_id in found.works["image_id"]]
+def numbers(catalog: Catalog) -> list[int]:
+    """Return the image numbers of a catalog, as given to uuid."""
+    return [int(image_id[:8], 16) for image_id in catalog.works["image_id"]]
 
 
-def columns(found: Catalog, *names: str) -> list[tuple[str, ...]]:
-    return list(found.works[list(names)].itertuples(index=False, name=None))
+def columns(catalog: Catalog, *names: str) -> list[tuple[str, ...]]:
+    """Return columns of a catalog, one tuple per image."""
+    return list(catalog.works[list(names)].itertuples(index=False, name=None))

@@ -1,0 +1,74 @@
+"""Circuit breaker: stop when the host or the network has failed too often in a row."""
+
+import threading
+from collections import Counter
+
+from src.downloader.errors import Failure, Outcome
+from src.downloader.rate_limiter import MAX_PAUSE
+
+MAX_INITIAL_FAILURES = 50  # in a row while no image has arrived
+MAX_LATER_FAILURES = 500  # in a row after that: a network may be away for some minutes
+MIN_TOTAL_FAILURES = 10  # of a whole download in which no image has arrived
+REFUSING_STATUSES = (None, 401, 403, 429)  # the host does not serve us; None: no response
+
+
+class HostUnavailable(Exception):
+    """The host or the network fails all requests; the message says how."""
+
+    def __init__(self, message: str, host_answered: bool = True) -> None:
+        super().__init__(message)
+        self.host_answered = host_answered  # by HTTP; else the network may be down
+
+
+class CircuitBreaker:
+    """Count failures since the last image, for several threads.
+
+    Requests count that fail with one of REFUSING_STATUSES, and images that failed for any other
+    reason that is not permanent: a 404 says something about one image only.
+    """
+
+    def __init__(self) -> None:
+        self._any_image = self._host_answered = False
+        self._requests: Counter[str] = Counter()  # failures by reason
+        self._images: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def image_succeeded(self) -> None:
+        """Reset the counts."""
+        with self._lock:
+            self._any_image = self._host_answered = True
+            self._requests.clear()
+            self._images.clear()
+
+    def request_failed(self, failure: Failure) -> None:
+        """Count a failed request. Raises HostUnavailable if there are too many."""
+        if failure.retry_after is not None and failure.retry_after > MAX_PAUSE:
+            hours = failure.retry_after / 3600
+            raise HostUnavailable(f"the host asks to wait {hours:.1f} hours")
+        if failure.status in REFUSING_STATUSES:
+            self._count(self._requests, failure, "requests")
+
+    def image_failed(self, failure: Failure) -> None:
+        """Count a failed image. Raises HostUnavailable if there are too many."""
+        if failure.outcome is not Outcome.permanent:
+            self._count(self._images, failure, "images")
+
+    def finish(self) -> None:
+        """Raise HostUnavailable if the download has ended and all its images failed."""
+        for failures, kind in ((self._requests, "requests"), (self._images, "images")):
+            if not self._any_image and failures.total() >= MIN_TOTAL_FAILURES:
+                self._trip("all", failures, kind)
+
+    def _count(self, failures: Counter[str], failure: Failure, kind: str) -> None:
+        with self._lock:
+            self._host_answered = self._host_answered or failure.status is not None
+            failures[failure.reason] += 1
+            if failures.total() >= (
+                MAX_LATER_FAILURES if self._any_image else MAX_INITIAL_FAILURES
+            ):
+                self._trip("the last" if self._any_image else "the first", failures, kind)
+
+    def _trip(self, which: str, failures: Counter[str], kind: str) -> None:
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in failures.most_common(3))
+        message = f"{which} {failures.total()} {kind} failed: {reasons}"
+        raise HostUnavailable(message, self._host_answered)

@@ -1,0 +1,178 @@
+"""Download the missing images of a catalog, and report the outcomes."""
+
+import logging
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich import filesize
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from src.config.data import Download
+from src.downloader import images, journal
+from src.downloader.circuit_breaker import HostUnavailable
+from src.downloader.client import PoliteClient
+from src.downloader.errors import Outcome
+from src.downloader.images import ImageDownloader, Limits
+from src.downloader.journal import DownloadRecord, Journal
+from src.errors import UserError
+from src.gallery.catalog import Catalog
+from src.io.files import folder_lock
+from src.runtime.progress import progress
+
+log = logging.getLogger(__name__)
+
+MAX_REPORTED_REASONS = 12
+REFUSED_STATUSES = ("401", "403")  # may concern us rather than the image
+ADVICE_RATE_LIMITED = (
+    "downloaded images are kept; run the same command again later, perhaps with a lower"
+    " download.requests_per_second and with download.contact=<your e-mail>"
+)
+ADVICE_OFFLINE = (
+    "downloaded images are kept; run the same command again when the museum can be reached"
+    " (experiment=demo and data=folder need no network)"
+)
+ADVICE_RETRY = (
+    "run the same command again to retry transient failures (download.retry_failed=true: all"
+    " failures), or raise download.max_failed"
+)
+
+
+class ManyMissing(UserError):
+    """More images are missing than download.max_failed allows."""
+
+    code = 1
+    keep_run_folder = True
+
+
+@dataclass
+class Fetched:
+    """Which images of a catalog exist, which failed, and which are still to be requested."""
+
+    total: int  # images of the catalog
+    present: dict[str, DownloadRecord]  # by image_id
+    failed: list[DownloadRecord]  # not requested (again) in this call
+    pending: list[tuple[str, str]]  # (id, URL); those never requested come first
+    new: int = 0  # images downloaded in this call
+    new_bytes: int = 0
+    refusal: str = ""  # why the download ended early
+    host_answered: bool = True  # False: it ended early without any response
+
+    def add(self, record: DownloadRecord) -> None:
+        """Add the outcome of a pending image."""
+        if record.ok:
+            self.present[record.image_id] = record
+            self.new, self.new_bytes = self.new + 1, self.new_bytes + int(record.bytes)
+        else:
+            self.failed.append(record)
+
+    def check(self, max_missing: float) -> None:
+        """Raise ManyMissing if more than max_missing images are missing."""
+        missing = self.total - len(self.present)
+        if missing <= max_missing:
+            return
+        advice = ADVICE_RATE_LIMITED if self.host_answered else ADVICE_OFFLINE
+        reason = f": {self.refusal}; {advice}" if self.refusal else f"; {ADVICE_RETRY}"
+        raise ManyMissing(f"{missing} of {self.total} images are missing{reason}")
+
+
+def fetch_missing(
+    catalog: Catalog, folder: Path, options: Download, limits: Limits, client: PoliteClient
+) -> Fetched:
+    """Download the images of the catalog that are missing in the folder, and log a summary.
+
+    Images that the host declared permanently unavailable are requested again only if
+    `options.retry_failed`. Returns the state of all images; Fetched.check judges it.
+    """
+    sizes = images.sizes_on_disk(folder)
+    fetched = _state(catalog, folder, sizes, options)
+    if fetched.pending:
+        with folder_lock(folder):
+            images.remove_partial_files(folder)
+            sizes = images.sizes_on_disk(folder)  # another process may have downloaded meanwhile
+            fetched = _state(catalog, folder, sizes, options)
+            if fetched.pending:
+                _download(fetched, folder, options, limits, client)
+    _report(fetched)
+    if unlisted := len(sizes.keys() - catalog.published):
+        log.info("%8d  images on disk are not in these tables (kept, not in the gallery)", unlisted)
+    return fetched
+
+
+def _state(catalog: Catalog, folder: Path, sizes: dict[str, int], options: Download) -> Fetched:
+    """Return the state of all images by the journal and the sizes of the files."""
+    records = journal.read_journal(folder / "journal.csv")
+    fetched = Fetched(len(catalog.works), {}, [], [])
+    for image_id, url in zip(catalog.works["image_id"], catalog.works["url"], strict=True):
+        record = records.get(image_id)
+        if record and record.ok and record.bytes == str(sizes.get(image_id)):
+            fetched.present[image_id] = record
+        elif record and record.final and record.url == url and not options.retry_failed:
+            fetched.failed.append(record)
+        else:
+            fetched.pending.append((image_id, url))
+    # Images that failed before come last: they may all fail again and trip the circuit breaker
+    fetched.pending.sort(key=lambda pending: pending[0] in records)
+    return fetched
+
+
+def _download(
+    fetched: Fetched, folder: Path, options: Download, limits: Limits, client: PoliteClient
+) -> None:
+    """Request the pending images and add their outcomes to fetched."""
+    count, rate = len(fetched.pending), options.requests_per_second
+    limit = f", at most {rate:g} per second: {count / rate / 60:.1f} minutes" if rate else ""
+    log.info("downloading %d images%s", count, limit)
+    refused = list[DownloadRecord]()  # since the last image that arrived
+    with (
+        journal.open_journal(folder / "journal.csv") as outcomes,
+        closing(
+            ImageDownloader(folder, outcomes, client, limits).fetch(
+                fetched.pending, options.workers
+            )
+        ) as records,
+        logging_redirect_tqdm(),
+        progress(None, "downloading", count, " images") as bar,
+    ):
+        try:
+            for record in records:
+                fetched.add(record)
+                if record.ok:
+                    refused.clear()
+                elif record.status in REFUSED_STATUSES:
+                    refused.append(record)
+                bar.update()
+                summary = f"{bar.n - fetched.new} failed, {filesize.decimal(fetched.new_bytes)}"
+                bar.set_postfix_str(summary, refresh=False)
+        except (HostUnavailable, KeyboardInterrupt) as error:
+            _mark_retryable(refused, outcomes)
+            if isinstance(error, KeyboardInterrupt):
+                log.info(
+                    "%d images downloaded; run the same command to resume", len(fetched.present)
+                )
+                raise
+            fetched.refusal, fetched.host_answered = str(error), error.host_answered
+
+
+def _mark_retryable(refused: list[DownloadRecord], outcomes: Journal) -> None:
+    """Journal refused images as transient failures, so that the next call requests them again."""
+    for record in refused:
+        outcomes.add(replace(record, outcome=Outcome.transient.value))
+
+
+def _report(fetched: Fetched) -> None:
+    """Log how many images have which outcome."""
+    reasons = Counter(f"{record.outcome}: {record.reason}" for record in fetched.failed)
+    reported = reasons.most_common(MAX_REPORTED_REASONS)
+    rows = [(fetched.total, "images selected"), (fetched.new, "downloaded")]
+    rows += [(len(fetched.present) - fetched.new, "already downloaded")]
+    rows += [(count, reason) for reason, count in reported]
+    unreported = len(fetched.failed) - sum(count for _, count in reported)
+    rows += [(unreported, "other failures: see journal.csv")]
+    rows += [(fetched.total - len(fetched.present) - len(fetched.failed), "not attempted")]
+    for count, description in rows:
+        if count or description == "downloaded":
+            log.info("%8d  %s", count, description)
+    if fetched.refusal:
+        log.warning("%s", fetched.refusal)
