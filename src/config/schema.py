@@ -180,6 +180,9 @@ class Tracking:
     tensorboard: bool = option(True, "write TensorBoard event files into the run folder")
     project: str = option("painting-similarity", "wandb project name")
 
+    def __post_init__(self) -> None:
+        check_bounds(self, "tracking")
+
 
 @dataclass
 class Trainer:

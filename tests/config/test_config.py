@@ -1,13 +1,16 @@
 """Options: their bounds and the errors of impossible values."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from src.config import Backbone, Config, Similarity, Trainer
-from src.config.data import Data, Download, Folder, Nga
+from src.config import Backbone, Config, Evaluation, Similarity, Tracking, Trainer
+from src.config.data import Data, Demo, Download, Folder, Nga
 from src.config.validation import check_bounds, model_names, option
 from src.errors import UserError, did_you_mean
 
@@ -79,6 +82,24 @@ def test_the_bounds_of_an_option_are_inclusive_and_checked_by_its_definition_alo
         check_bounds(Group(share), "group")
     with pytest.raises(UserError, match=r"^group.share must be between 0 and 0.5, got 0.6$"):
         check_bounds(Group(0.6), "group")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Nga, partial(Folder, images="tests"), Demo, Download]
+    + [Backbone, Similarity, Evaluation, Tracking, Trainer, partial(Config, data=Data())],
+)
+def test_every_bound_in_help_is_checked(make: Callable[..., Any]) -> None:
+    group = make()
+    for field in fields(group):
+        low = field.metadata.get("low")
+        if low is None:
+            continue
+        below = str(low - 1) if isinstance(getattr(group, field.name), str) else low - 1
+        with pytest.raises(
+            UserError, match=rf"(^|\.){field.name} must be .*{low}.*, got {low - 1}"
+        ):
+            make(**{field.name: below})
 
 
 def test_did_you_mean_lists_the_closest_words_or_nothing() -> None:

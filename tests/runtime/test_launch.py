@@ -167,9 +167,9 @@ def features_of(outputs: Path) -> torch.Tensor:
 def assert_neighbors(folder: Path, rows: torch.Tensor) -> None:
     """Assert that the run's neighbors are those of the whitened rows, to the bit."""
     expected = top_k(fit_whiten(rows)(rows), 3)
-    with np.load(folder / "neighbors.npz") as found:
-        np.testing.assert_array_equal(found["index"], expected.index)
-        np.testing.assert_array_equal(found["score"].view("i4"), expected.score.view("i4"))
+    with np.load(folder / "neighbors.npz") as saved:
+        np.testing.assert_array_equal(saved["index"], expected.index)
+        np.testing.assert_array_equal(saved["score"].view("i4"), expected.score.view("i4"))
 
 
 @pytest.mark.parametrize(
@@ -211,10 +211,10 @@ def test_several_processes_make_one_run_with_the_neighbors_of_one(
     np.testing.assert_allclose(features_of(tmp_path / "one"), rows, rtol=1e-6, atol=1e-6)
 
 
-def killed_run(processes: list[Started], told: Path) -> str:
+def killed_run(processes: list[Started], pid_file: Path) -> str:
     """Kill the held process once it waits; return what the run printed until all ended."""
     (command,) = processes
-    held = int(wait_for_line(told, lambda: command.poll() is None))
+    held = int(wait_for_line(pid_file, lambda: command.poll() is None))
     os.kill(held, signal.SIGKILL)
     printed, _ = command.communicate(timeout=60)
     assert command.returncode != 0, printed
@@ -237,10 +237,10 @@ def test_if_a_process_is_killed_the_run_ends_and_the_next_run_resumes(
     fork,
     monkeypatch,
 ):
-    outputs, told = tmp_path / "o", tmp_path / "told"
+    outputs, pid_file = tmp_path / "o", tmp_path / "pid"
     asked = [*options(paintings, outputs, size), f"similarity={storage.name}"]
-    held = {"HELD": killed, "TILE": 5, "TOLD": told}  # of 7 or 10
-    printed = killed_run(launcher(fork, "tests.support.held_run", size, asked, **held), told)
+    held = {"HELD": killed, "TILE": 5, "PID_FILE": pid_file}  # of 7 or 10
+    printed = killed_run(launcher(fork, "tests.support.held_run", size, asked, **held), pid_file)
     assert not list(outputs.glob("runs/*/*/neighbors.npz"))
     tile, computed = Centered.tile, []
     monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
@@ -282,12 +282,12 @@ def test_if_a_process_is_killed_embedding_ends_and_the_next_run_resumes(
     fork,
     tmp_path,
 ):
-    outputs, told = tmp_path / "o", tmp_path / "told"
-    held = {"HELD": killed, "BATCH": 3, "TOLD": told}  # of 6
+    outputs, pid_file = tmp_path / "o", tmp_path / "pid"
+    held = {"HELD": killed, "BATCH": 3, "PID_FILE": pid_file}  # of 6
     started = launcher(
         fork, "tests.support.held_run", size, options(paintings, outputs, size), **held
     )
-    killed_run(started, told)
+    killed_run(started, pid_file)
     folder = run_alone(cfg, outputs)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert size <= metrics["resumed_rows"] < 12

@@ -27,8 +27,8 @@ def test_a_control_group_limits_the_free_memory(tmp_path: Path) -> None:
     (group / "memory.current").write_text("5\n")
     (tmp_path / "job" / "memory.max").write_text("1000\n")
     (tmp_path / "job" / "memory.current").write_text("400\n")
-    (tmp_path / "own").write_text("0::/job/step\n")
-    assert memory._cgroup_free(tmp_path, tmp_path / "own") == 600
+    (tmp_path / "membership").write_text("0::/job/step\n")
+    assert memory._cgroup_free(tmp_path, tmp_path / "membership") == 600
     assert memory._cgroup_free(tmp_path, tmp_path / "missing") > 2**20
 
 

@@ -54,9 +54,9 @@ def search(folder: Path, rank: int, size: int, what: str, held: bool) -> None:
     if what == "matrix":
         stored = {"matrix": folder / "m.npy"}
     options = replace(options, watch=watch, **stored)
-    found = NeighborSearch(rows, None, options, group).nearest(5, penalty)
-    arrays = {"index": found.index, "score": found.score, "seen": seen, "computed": computed}
-    np.savez(folder / f"found-{rank}.npz", **arrays)
+    nearest = NeighborSearch(rows, None, options, group).nearest(5, penalty)
+    arrays = {"index": nearest.index, "score": nearest.score, "seen": seen, "computed": computed}
+    np.savez(folder / f"neighbors-{rank}.npz", **arrays)
     dist.barrier()
     dist.destroy_process_group()
 
@@ -65,10 +65,10 @@ def watched(seen: list[int], computed: list[int], held: int | None) -> Watch:
     """Record the numbers of all tiles and of the computed ones; announce after `held` tiles."""
     tile = Centered.tile
 
-    def compute(self: Centered, rows: Any, *others: Any) -> torch.Tensor:
+    def compute(self: Centered, rows: Any, *arguments: Any) -> torch.Tensor:
         """Record the number of a tile, but not of single rows."""
         computed.extend(seen[-1:] if isinstance(rows, slice) else [])
-        return tile(self, rows, *others)
+        return tile(self, rows, *arguments)
 
     def watch(tiles: Sequence[int]) -> Iterator[int]:
         """Yield the numbers."""
@@ -99,7 +99,7 @@ def rows(tmp_path: Path) -> np.ndarray:
     return values
 
 
-def assert_found(
+def assert_same_neighbors(
     folder: Path, rows: np.ndarray, size: int, what: str
 ) -> tuple[list[int], list[int]]:
     """Assert that each process has found what one process alone finds.
@@ -109,10 +109,10 @@ def assert_found(
     penalty = csls_penalty(top_k(rows, 10).score) if what == "csls" else None
     alone, files = top_k(rows, 5, penalty=penalty), list[Any]()
     for rank in range(size):
-        found = np.load(folder / f"found-{rank}.npz")
-        np.testing.assert_array_equal(found["index"], alone.index)
-        np.testing.assert_array_equal(found["score"].view("i4"), alone.score.view("i4"))
-        files.append(found)
+        saved = np.load(folder / f"neighbors-{rank}.npz")
+        np.testing.assert_array_equal(saved["index"], alone.index)
+        np.testing.assert_array_equal(saved["score"].view("i4"), alone.score.view("i4"))
+        files.append(saved)
     if what == "matrix":
         options = SearchOptions(block_size=16, matrix=folder / "alone.npy")
         NeighborSearch(rows, options=options).nearest(5)
@@ -139,7 +139,7 @@ def on_disk(folder: Path, what: str) -> set[int]:
 def test_several_processes_find_what_one_finds(size, what, rows, fork, tmp_path):
     for process in started(fork, tmp_path, size, what):
         process.wait_for_success()
-    seen, computed = assert_found(tmp_path, rows, size, what)
+    seen, computed = assert_same_neighbors(tmp_path, rows, size, what)
     assert seen == computed == list(range(TILES))  # each tile once
 
 
@@ -164,5 +164,5 @@ def test_if_one_process_dies_all_end_and_the_next_start_resumes(
     assert what == "matrix" or set(done) <= finished
     for process in started(fork, tmp_path, after, what):
         process.wait_for_success()
-    _, computed = assert_found(tmp_path, rows, after, what)
+    _, computed = assert_same_neighbors(tmp_path, rows, after, what)
     assert computed == sorted(set(range(TILES)) - finished)  # only the missing ones, each once

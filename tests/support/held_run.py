@@ -1,7 +1,7 @@
 """src.run as a command in which one rank stops and waits to be killed, for tests of launchers.
 
 The rank is HELD, an environment variable like the others. It stops before its tile number TILE or
-its batch number BATCH, and writes its process id to the file TOLD. Finished work is saved at once,
+its batch number BATCH, and writes its process id to PID_FILE. Finished work is saved at once,
 and the other ranks notice its death at once.
 """
 
@@ -33,7 +33,7 @@ def held(work: Callable[..., Any], variable: str) -> Callable[..., Any]:
         """Work; the held rank stops at its call and waits to be killed."""
         is_held = os.environ.get("LOCAL_RANK", "0") == os.environ["HELD"]
         if is_held and next(calls) == int(os.environ.get(variable, "-1")):
-            Path(os.environ["TOLD"]).write_text(f"{os.getpid()}\n")
+            Path(os.environ["PID_FILE"]).write_text(f"{os.getpid()}\n")
             while True:
                 signal.pause()
         return work(*arguments)
