@@ -1,3 +1,5 @@
+"""The network cut at a layer, against the whole network."""
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,6 @@ from src.embedding.backbone import load_backbone as load
 from src.embedding.dataset import Batch
 from src.embedding.layers import joined_layers
 from src.embedding.models import preset_of
-from src.embedding.pooling import pool
 from src.embedding.transforms import Transform, transform
 from src.errors import UserError
 from tests.support.embedding import MEAN, STD
@@ -44,10 +45,6 @@ def untrained(layer: str, name: str = "resnet18", pooling: Pooling = Pooling.avg
     return Options(name=name, weights="random", layer=layer, pooling=pooling)
 
 
-def pooled_by(pooling: Pooling, gem_p: float = 3) -> Options:
-    return Options(weights="random", pooling=pooling, gem_p=gem_p)
-
-
 def pixels(side: int, n: int = 3) -> Tensor:
     """(n, side, side, 3) uint8"""
     draw = torch.Generator().manual_seed(0)
@@ -65,7 +62,7 @@ def load_backbone(options: Options, side: int, seed: int) -> BackboneModule:
     return load(options, joined_layers(options, preset_of(options)), prepare, seed)
 
 
-def rows_of(backbone: BackboneModule, side: int) -> Tensor:
+def only_rows(backbone: BackboneModule, side: int) -> Tensor:
     """What it makes of the pixels, by its one layer."""
     (rows,) = backbone(pixels(side))
     return rows
@@ -77,18 +74,18 @@ def resnet(seed: int) -> nn.Module:
         return models.resnet18().eval()
 
 
-def instead(monkeypatch: pytest.MonkeyPatch, network: nn.Module) -> nn.Module:
+def build_instead(monkeypatch: pytest.MonkeyPatch, network: nn.Module) -> nn.Module:
     """Whatever torchvision model is asked for, this network is built."""
     monkeypatch.setattr(models, "get_model", lambda *_, **__: network)
     return network.eval()
 
 
 def swin(monkeypatch: pytest.MonkeyPatch) -> models.SwinTransformer:
-    return instead(monkeypatch, models.SwinTransformer([4, 4], 8, [1, 1], [1, 1], [2, 2]))
+    return build_instead(monkeypatch, models.SwinTransformer([4, 4], 8, [1, 1], [1, 1], [2, 2]))
 
 
 def vit(monkeypatch: pytest.MonkeyPatch) -> models.VisionTransformer:
-    return instead(monkeypatch, models.VisionTransformer(32, 8, 1, 2, 16, 16))
+    return build_instead(monkeypatch, models.VisionTransformer(32, 8, 1, 2, 16, 16))
 
 
 def refused(options: Options) -> str:
@@ -97,37 +94,6 @@ def refused(options: Options) -> str:
         load_backbone(options, 32, 0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def test_pooling_of_a_map_by_hand() -> None:
-    output = torch.tensor([[[[1.0, 2], [3, 4]], [[0, 0], [0, -8]]]])  # (1, 2, 2, 2)
-    assert pool(output, (2, 3), pooled_by(Pooling.avg)).tolist() == [[2.5, -2]]
-    assert pool(output, (2, 3), pooled_by(Pooling.max)).tolist() == [[4, 0]]
-    gem = pool(output, (2, 3), pooled_by(Pooling.gem))
-    torch.testing.assert_close(gem, torch.tensor([[25 ** (1 / 3), 1e-6]]))  # (1 + 8 + 27 + 64) / 4
-    mean = pool(output[:, :1], (2, 3), pooled_by(Pooling.gem, gem_p=1))
-    torch.testing.assert_close(mean, torch.tensor([[2.5]]))
-
-
-def test_pooling_of_tokens_by_hand() -> None:
-    output = torch.tensor([[[5.0, 1], [1, 3]]])  # (1, 2 tokens, 2)
-    assert pool(output, (1,), pooled_by(Pooling.avg)).tolist() == [[3, 2]]
-    assert pool(output, (1,), pooled_by(Pooling.max)).tolist() == [[5, 3]]
-    assert pool(output, (1,), pooled_by(Pooling.token)).tolist() == [[5, 1]]
-
-
-@pytest.mark.parametrize("pooling", Pooling)
-def test_rows_need_no_pooling_and_are_float32(pooling: Pooling) -> None:
-    pooled = pool(torch.tensor([[1, -2]], dtype=torch.float16), (), pooled_by(pooling))
-    assert (pooled.dtype, pooled.tolist()) == (torch.float32, [[1, -2]])
-
-
-def test_pooling_is_in_float32_whatever_comes() -> None:
-    output = torch.ones(1, 1, 64, 64, dtype=torch.bfloat16)
-    output[0, 0, 0, 0] = 1.0078125  # bfloat16 has no number between the two
-    mean = pool(output, (2, 3), pooled_by(Pooling.avg))
-    assert mean.dtype == torch.float32
-    torch.testing.assert_close(mean, torch.tensor([[1 + 0.0078125 / 4096]]), rtol=1e-7, atol=0)
 
 
 @torch.inference_mode()
@@ -154,7 +120,7 @@ def test_avgpool_of_a_resnet_is_its_last_features() -> None:
     backbone, network, layer4 = load_backbone(untrained("avgpool"), 64, 3), resnet(3), []
     network.layer4.register_forward_hook(lambda *args: layer4.append(args[2]))
     network.fc = nn.Identity()
-    rows, expected = rows_of(backbone, 64), network(images(64))
+    rows, expected = only_rows(backbone, 64), network(images(64))
     assert rows.shape == (3, 512) and backbone.extractor.dims == {"layer4": 512}
     torch.testing.assert_close(rows, expected)
     torch.testing.assert_close(rows, layer4[0].mean((2, 3)))
@@ -165,7 +131,7 @@ def test_a_node_in_the_middle() -> None:
     backbone, network, seen = load_backbone(untrained("layer2.1.conv1"), 64, 0), resnet(0), []
     network.layer2[1].conv1.register_forward_hook(lambda *args: seen.append(args[2]))
     network(images(64))
-    torch.testing.assert_close(rows_of(backbone, 64), seen[0].mean((2, 3)))
+    torch.testing.assert_close(only_rows(backbone, 64), seen[0].mean((2, 3)))
     assert backbone.extractor.dims == {"layer2.1.conv1": 128}
 
 
@@ -181,7 +147,7 @@ def test_swin_maps_are_pooled_over_their_spatial_axes(monkeypatch: pytest.Monkey
     network = swin(monkeypatch)
     backbone = load_backbone(untrained("features", "swin_t"), 32, 0)
     assert backbone.extractor.axes == {"features": (1, 2)}
-    torch.testing.assert_close(rows_of(backbone, 32), network.features(images(32)).mean((1, 2)))
+    torch.testing.assert_close(only_rows(backbone, 32), network.features(images(32)).mean((1, 2)))
 
 
 @torch.inference_mode()
@@ -192,14 +158,14 @@ def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.Monke
     handle.remove()
     average = load_backbone(untrained("encoder", "vit_b_16"), 32, 0)
     first = load_backbone(untrained("encoder", "vit_b_16", Pooling.token), 32, 0)
-    torch.testing.assert_close(rows_of(average, 32), seen[0].mean(1))
-    torch.testing.assert_close(rows_of(first, 32), seen[0][:, 0])
+    torch.testing.assert_close(only_rows(average, 32), seen[0].mean(1))
+    torch.testing.assert_close(only_rows(first, 32), seen[0][:, 0])
 
 
 def test_a_network_of_one_input_size_has_maps_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    instead(monkeypatch, Fixed())
+    build_instead(monkeypatch, Fixed())
     backbone = load_backbone(untrained("reshape"), 32, 0)
     assert backbone.extractor.axes == {"reshape": (2, 3)}
     assert backbone.extractor.dims == {"reshape": 4}
@@ -225,7 +191,7 @@ def test_an_unknown_layer_names_those_near_it(layer: str, message: str) -> None:
 def test_a_layer_without_a_row_an_image_is_refused(
     monkeypatch: pytest.MonkeyPatch, layer: str, given: str
 ) -> None:
-    instead(monkeypatch, Odd())
+    build_instead(monkeypatch, Odd())
     assert f"gives no row per image, but {given} for two images" in refused(untrained(layer))
 
 
@@ -236,15 +202,17 @@ def test_token_pooling_needs_tokens() -> None:
 
 
 def test_the_transform_is_what_the_weights_expect() -> None:
-    made = transform(preset_of(Options(name="resnet50")), Data(resize=Resize.pad, image_size="300"))
-    assert (made.resize, made.size, made.resize_before_crop, made.max_side) == (
+    prepare = transform(
+        preset_of(Options(name="resnet50")), Data(resize=Resize.pad, image_size="300")
+    )
+    assert (prepare.resize, prepare.size, prepare.resize_before_crop, prepare.max_side) == (
         Resize.pad,
         224,
         232,
         300,
     )
-    assert (made.mean, made.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert made.interpolation == "bilinear"
+    assert (prepare.mean, prepare.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert prepare.interpolation == "bilinear"
     assert preset_of(untrained("features", "swin_t")).interpolation == "bicubic"
     assert preset_of(untrained("layer1")).crop_from == 256
 

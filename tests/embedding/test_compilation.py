@@ -1,4 +1,4 @@
-"""How batches go through the network: compiled, in less memory than there should be, on a GPU."""
+"""Batches through the network: compiled, with too little memory, and on a GPU."""
 
 import gc
 import logging
@@ -38,17 +38,19 @@ def every_layer(cfg: Config) -> dict[str, np.ndarray]:
     }
 
 
-def assert_close(made: dict[str, np.ndarray], expected: dict[str, np.ndarray], to: float) -> None:
-    """Each row by its own length."""
+def assert_close(
+    features: dict[str, np.ndarray], expected: dict[str, np.ndarray], to: float
+) -> None:
+    """Compare rows, with an error relative to the length of each."""
     for layer in LAYERS:
-        error = np.linalg.norm(made[layer] - expected[layer], axis=1)
+        error = np.linalg.norm(features[layer] - expected[layer], axis=1)
         assert (error <= to * np.linalg.norm(expected[layer], axis=1)).all(), layer
 
 
 @pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
 @pytest.mark.parametrize("by", ["openvino", pytest.param("torch.compile", marks=pytest.mark.slow)])
 def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
-    """With whole batches, a batch less one that cannot be read, and a last one that is not full."""
+    """Batches are full, lack an unreadable image, or are the last and not full."""
     caplog.set_level(logging.INFO)
     Path(cfg.data.images, "bea/1.png").write_text("no image")
     plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
@@ -65,15 +67,15 @@ def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
     assert_close(every_layer(compiled), plain, to=1e-4)
 
 
-def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def break_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ValueError("no such operation\nand more")
 
     monkeypatch.setattr(src.embedding.backbone, "compiled", fail)
 
 
-def test_a_network_that_cannot_be_compiled_goes_without(cfg, monkeypatch, caplog):
-    broken(monkeypatch)
+def test_a_network_that_cannot_be_compiled_runs_uncompiled(cfg, monkeypatch, caplog):
+    break_compiler(monkeypatch)
     monkeypatch.setitem(src.embedding.compilation.MIN_IMAGES, "cpu", 0)
     facts = embed(list_gallery(cfg), cfg).facts
     assert facts["compiler"] is None
@@ -81,25 +83,25 @@ def test_a_network_that_cannot_be_compiled_goes_without(cfg, monkeypatch, caplog
 
 
 def test_a_network_that_must_be_compiled_is_refused(cfg, monkeypatch):
-    broken(monkeypatch)
+    break_compiler(monkeypatch)
     with pytest.raises(
         UserError, match="compile=always: no such operation; auto runs the network uncompiled"
     ):
         embed(list_gallery(cfg), changed(cfg, "trainer", compile=Compile.always))
 
 
-def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Exception) -> list[int]:
-    """No more images at once than that, else the error; how many there were at once."""
-    forward, tried = Extractor.forward, []
+def limit_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Exception) -> list[int]:
+    """Let batches of more than at_most images raise error; return a list of the sizes tried."""
+    forward, sizes = Extractor.forward, []
 
     def tight(self: Extractor, images: torch.Tensor) -> list[torch.Tensor]:
-        tried.append(len(images))
+        sizes.append(len(images))
         if len(images) > at_most:
             raise error
         return forward(self, images)
 
     monkeypatch.setattr(Extractor, "forward", tight)
-    return tried
+    return sizes
 
 
 @pytest.mark.parametrize(
@@ -112,27 +114,27 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, at_most: int, error: Except
 )
 def test_out_of_memory_halves_the_batch(cfg, monkeypatch, caplog, error):
     plain = embed(list_gallery(cfg), replace(cfg, outputs=f"{cfg.outputs}-plain")).features
-    tried = short_of_memory(monkeypatch, 3, error)
-    made = embed(list_gallery(cfg), changed(cfg, "data", batch_size=10))
-    np.testing.assert_allclose(made.features, plain, rtol=1e-5, atol=1e-6)
-    assert tried == [10, 5, 2, 2, 2, 2, 2, 2]
+    sizes = limit_memory(monkeypatch, 3, error)
+    features = embed(list_gallery(cfg), changed(cfg, "data", batch_size=10)).features
+    np.testing.assert_allclose(features, plain, rtol=1e-5, atol=1e-6)
+    assert sizes == [10, 5, 2, 2, 2, 2, 2, 2]
     assert "out of memory on cpu: batch size reduced to 5" in caplog.text
     assert "batch size reduced to 2" in caplog.text
 
 
-def test_no_memory_for_one_image_is_said(cfg, monkeypatch):
-    short_of_memory(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
+def test_too_little_memory_for_one_image_is_an_error(cfg, monkeypatch):
+    limit_memory(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(UserError, match="too little memory for a single image: choose a smaller"):
         embed(list_gallery(cfg), cfg)
 
 
 def test_other_errors_of_the_network_are_not_hidden(cfg, monkeypatch):
-    short_of_memory(monkeypatch, 0, RuntimeError("shapes"))
+    limit_memory(monkeypatch, 0, RuntimeError("shapes"))
     with pytest.raises(RuntimeError, match="shapes"):
         embed(list_gallery(cfg), cfg)
 
 
-def test_half_precision_gives_float32_rows_near_the_others(cfg):
+def test_half_precision_gives_float32_rows_near_those_of_full_precision(cfg):
     half = changed(cfg, "trainer", precision=Precision["bf16-mixed"])
     assert_close(every_layer(half), every_layer(cfg), to=0.05)
 
@@ -152,8 +154,8 @@ def test_half_precision_gives_float32_rows_near_the_others(cfg):
 def test_a_gpu_gives_the_same_rows(cfg, precision, compiled, to):
     plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
     options = {"accelerator": Accelerator.gpu, "precision": Precision[precision]}
-    made = every_layer(changed(cfg, "trainer", **options, compile=compiled))
-    assert_close(made, plain, to=to)
+    features = every_layer(changed(cfg, "trainer", **options, compile=compiled))
+    assert_close(features, plain, to=to)
 
 
 class Mean(nn.Module):
@@ -166,8 +168,8 @@ class Mean(nn.Module):
         return [images.float().mean((1, 2))]
 
 
-def compile_and_drop() -> None:
-    """Compile two networks, as the body of a child, drop them in that order, and take a signal."""
+def compile_and_delete() -> None:
+    """As the body of a child: compile two networks, delete them in order, and get a signal."""
     warnings.simplefilter("ignore")  # of what OpenVINO loads
     first, second = (OpenVino(cast(Extractor, Mean().eval()), 32) for _ in range(2))
     del first
@@ -178,8 +180,8 @@ def compile_and_drop() -> None:
     subprocess.run(["true"])
 
 
-def test_networks_that_are_compiled_and_dropped_leave_signals_to_be_handled(fork):
+def test_signals_work_after_compiled_networks_are_deleted(fork):
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
-    child = fork(compile_and_drop)
+    child = fork(compile_and_delete)
     printed, _ = child.communicate()
     assert child.returncode == 0, printed  # -11 where the stack of a dropped core is still in use

@@ -1,4 +1,4 @@
-"""Several layers in one pass, joined layers, and rows taken over from other galleries."""
+"""Several layers in one pass, joined layers, and rows copied from other galleries."""
 
 import shutil
 from dataclasses import replace
@@ -45,17 +45,18 @@ def test_one_pass_writes_every_layer(cfg, gallery, monkeypatch):
         ).features
         for name in EVERY
     }
-    made = embed(gallery, layer(cfg, "layer2"))
-    assert sorted(path.name for path in made.folder.parent.iterdir() if path.is_dir()) == EVERY
+    embeddings = embed(gallery, layer(cfg, "layer2"))
+    folders = [path.name for path in embeddings.folder.parent.iterdir() if path.is_dir()]
+    assert sorted(folders) == EVERY
     forbid_embedding(monkeypatch)
     for name in [*EVERY, "avgpool"]:
-        found = embed(gallery, layer(cfg, name))
-        assert found.facts["reused_embeddings"]
+        embeddings = embed(gallery, layer(cfg, name))
+        assert embeddings.facts["reused_embeddings"]
         expected = alone["layer4" if name == "avgpool" else name]
-        np.testing.assert_array_equal(found.features, expected)
+        np.testing.assert_array_equal(embeddings.features, expected)
 
 
-def test_only_what_is_missing_is_made(cfg, gallery):
+def test_only_missing_layers_are_computed(cfg, gallery):
     embed(gallery, layer(cfg, "layer1", layers=[]))
     before = {path.stat().st_ino for path in Path(cfg.outputs).rglob("features.npy")}
     embed(gallery, layer(cfg, "layer3", layers=["layer1", "layer4"]))
@@ -79,8 +80,8 @@ def test_only_what_is_missing_is_made(cfg, gallery):
 def test_which_layers_are_written(options, joined, written):
     backbone = Backbone(weights="random", **options)
     preset = preset_of(backbone)
-    found = joined_layers(backbone, preset), written_layers(backbone, preset)
-    assert found == (joined, written)
+    layers = joined_layers(backbone, preset), written_layers(backbone, preset)
+    assert layers == (joined, written)
 
 
 @pytest.mark.parametrize("parts", [["layer3", "avgpool"], ["layer2", "layer1", "layer4"]])
@@ -94,7 +95,7 @@ def test_joined_layers_are_their_normalized_concatenation(cfg, gallery, parts):
     assert joined.gallery.files == gallery.files
 
 
-def test_a_row_of_zeros_stays_one(tmp_path):
+def test_a_row_of_zeros_stays_zero(tmp_path):
     for name, rows in (("a", [[0.0, 0], [3, 4]]), ("b", [[2.0], [0]])):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "features.npy", np.array(rows, "f4"))
@@ -134,8 +135,8 @@ def test_layers_in_any_order_compiled_too(cfg, gallery, layers):
     compiled = changed(asked, "trainer", compile=Compile.always)
     for name in ["layer2", *layers]:
         rows = embed(gallery, changed(plain, "backbone", layer=name)).features
-        made = embed(gallery, changed(compiled, "backbone", layer=name)).features
-        np.testing.assert_allclose(made, rows, rtol=1e-4, atol=1e-5)
+        compiled_rows = embed(gallery, changed(compiled, "backbone", layer=name)).features
+        np.testing.assert_allclose(compiled_rows, rows, rtol=1e-4, atol=1e-5)
 
 
 def test_names_of_one_node_give_the_same_rows(cfg, gallery):
@@ -148,7 +149,7 @@ def test_names_of_one_node_give_the_same_rows(cfg, gallery):
         np.testing.assert_array_equal(each, alone.features)
 
 
-def test_an_unknown_layer_of_several_is_named(cfg, gallery):
+def test_the_error_names_the_unknown_layer_of_several(cfg, gallery):
     with pytest.raises(UserError, match="layers: layr2 is not a node of ResNet; did you mean"):
         embed(gallery, layer(cfg, "layer1+layr2"))
 
@@ -165,7 +166,7 @@ def test_pooling_applies_to_every_layer(cfg, gallery, pooling):
 
 
 def add_images(cfg: Config) -> None:
-    """Two more images and a changed one, between the others in order."""
+    """Add two images and change one, in the middle of the order."""
     folder = Path(cfg.data.images)
     for old, new in (("ada/0.png", "ada/1b.png"), ("bea/2.png", "cleo/0b.png")):
         with Image.open(folder / old) as image:
@@ -174,46 +175,50 @@ def add_images(cfg: Config) -> None:
         ImageOps.flip(image).save(folder / "bea/3.png")
 
 
-def fresh(cfg: Config, name: str) -> Embeddings:
+def embed_from_scratch(cfg: Config, name: str) -> Embeddings:
     other = replace(cfg, outputs=f"{cfg.outputs}-fresh")
     return embed(list_gallery(other), layer(other, name))
 
 
-def test_added_images_alone_are_embedded(cfg, gallery, caplog):
+def test_only_added_images_are_embedded(cfg, gallery, caplog):
     caplog.set_level("INFO")
     embed(gallery, layer(cfg, "layer1"))
     add_images(cfg)
-    made = embed(list_gallery(cfg), layer(cfg, "layer4"))
+    embeddings = embed(list_gallery(cfg), layer(cfg, "layer4"))
     assert "embedding: reused 11 rows of earlier runs" in caplog.text
-    assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (11, 3)
+    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (11, 3)
     for name in EVERY:
-        found = embed(list_gallery(cfg), layer(cfg, name)).features
-        np.testing.assert_allclose(found, fresh(cfg, name).features, rtol=1e-5, atol=1e-6)
+        rows = embed(list_gallery(cfg), layer(cfg, name)).features
+        expected = embed_from_scratch(cfg, name).features
+        np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_rows_of_a_sample_serve_the_whole(cfg):
+def test_rows_of_a_sample_are_reused_for_the_whole_gallery(cfg):
     embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
-    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (5, 7)
-    np.testing.assert_allclose(made.features, fresh(cfg, "layer1").features, atol=1e-6)
+    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
+    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (5, 7)
+    np.testing.assert_allclose(
+        embeddings.features, embed_from_scratch(cfg, "layer1").features, atol=1e-6
+    )
 
 
 def test_all_rows_may_be_copied(cfg, gallery, monkeypatch):
     whole = embed(gallery, layer(cfg, "layer1")).features
     forbid_embedding(monkeypatch)
-    made = embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
-    assert made.facts["copied_rows"] == 5 and "embedded_rows" not in made.facts
-    rows = [gallery.files.index(file) for file in made.gallery.files]
-    np.testing.assert_array_equal(made.features, whole[rows])
+    embeddings = embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
+    assert embeddings.facts["copied_rows"] == 5 and "embedded_rows" not in embeddings.facts
+    rows = [gallery.files.index(file) for file in embeddings.gallery.files]
+    np.testing.assert_array_equal(embeddings.features, whole[rows])
 
 
-def test_copies_of_an_image_are_copied_too(cfg, gallery):
+def test_a_duplicate_image_gets_the_same_row(cfg, gallery):
     embed(gallery, layer(cfg, "layer1"))
     folder = Path(cfg.data.images)
     shutil.copy(folder / "ada/0.png", folder / "ada/copy.png")
-    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert made.facts["copied_rows"] == 13
-    assert np.array_equal(made.features[0], made.features[made.gallery.files.index("ada/copy.png")])
+    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
+    assert embeddings.facts["copied_rows"] == 13
+    duplicate = embeddings.gallery.files.index("ada/copy.png")
+    assert np.array_equal(embeddings.features[0], embeddings.features[duplicate])
 
 
 @pytest.mark.parametrize(
@@ -227,19 +232,19 @@ def test_rows_of_other_options_are_not_copied(cfg, gallery, other):
     else:
         embed(gallery, changed(options, "backbone", **other))
     add_images(cfg)
-    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert (made.facts["copied_rows"], made.facts["embedded_rows"]) == (0, 14)
+    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
+    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (0, 14)
 
 
-def test_images_that_could_not_be_read_are_tried_again(cfg, gallery):
+def test_images_that_were_unreadable_are_tried_again(cfg, gallery):
     Path(cfg.data.images, "ada/0.png").write_text("no image")
     embed(list_gallery(cfg), layer(cfg, "layer1"))
     shutil.copy(Path(cfg.data.images, "ada/1.png"), Path(cfg.data.images, "ada/0.png"))
-    made = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert (made.facts["copied_rows"], made.facts["skipped"]) == (12, 0)
+    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
+    assert (embeddings.facts["copied_rows"], embeddings.facts["skipped"]) == (12, 0)
 
 
-def test_a_reused_folder_still_tells_what_was_left_out(cfg, caplog):
+def test_a_cached_folder_still_reports_skipped_images(cfg, caplog):
     Path(cfg.data.images, "ada/0.png").write_text("no image")
     embed(list_gallery(cfg), layer(cfg, "layer1"))
     caplog.clear()
@@ -247,11 +252,11 @@ def test_a_reused_folder_still_tells_what_was_left_out(cfg, caplog):
     assert "1 images could not be read then: " in caplog.text
 
 
-def test_a_folder_of_images_given_twice_is_one(cfg, gallery):
-    """The gallery's name counts for nothing: rows go by what the images are."""
+def test_rows_are_copied_for_the_same_images_in_another_folder(cfg, gallery):
+    """Rows are found by the checksums of images, whatever the gallery's name is."""
     embed(gallery, layer(cfg, "layer1"))
     other = Path(cfg.outputs).parent / "moved"
     shutil.copytree(cfg.data.images, other)
     moved = replace(cfg, data=Folder(images=str(other)))
-    made = embed(list_gallery(moved), layer(moved, "layer1"))
-    assert made.facts["copied_rows"] == 12
+    embeddings = embed(list_gallery(moved), layer(moved, "layer1"))
+    assert embeddings.facts["copied_rows"] == 12

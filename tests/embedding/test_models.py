@@ -1,4 +1,4 @@
-"""The backbones that configs/ offers, each as it is, but for its weights."""
+"""The backbones of configs/, each as it is but with random weights."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from src.errors import UserError
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
 
-# side of the square, pixels before a crop, interpolation, width of a row: what their authors say
+# by their authors: side of the square, pixels before a crop, interpolation, width of a row
 EXPECTED = {
     "resnet50": (224, 232, "bilinear", 2048),
     "resnet50_v1": (224, 256, "bilinear", 2048),
@@ -34,9 +34,9 @@ QUICK = ["resnet50", "squeezenet1_1"]
 def composed(*overrides: str) -> Config:
     app.register()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        made = OmegaConf.to_object(compose("run", list(overrides)))
-    assert isinstance(made, Config)
-    return made
+        cfg = OmegaConf.to_object(compose("run", list(overrides)))
+    assert isinstance(cfg, Config)
+    return cfg
 
 
 def test_every_backbone_of_configs_is_expected_here():
@@ -56,16 +56,17 @@ def test_a_backbone_runs_as_its_weights_expect(name, paintings, tmp_path):
     asked = ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'o'}", "data.limit=3"]
     cfg = composed(*asked, f"backbone={name}", "backbone.weights=random", "trainer.accelerator=cpu")
     gallery = folder_gallery(paintings, None, 3, 0, Path(cfg.outputs))
-    made = embed(gallery, cfg)
+    embeddings = embed(gallery, cfg)
     size, crop_from, interpolation, width = EXPECTED[name]
     prepare = preset_of(weights)
     assert (prepare.size, prepare.crop_from) == (size, crop_from)
     assert prepare.interpolation == interpolation
-    assert made.features.shape == (3, width)
-    assert np.linalg.norm(made.features, axis=1).min() > 0
-    assert len({row.tobytes() for row in made.features}) == 3
-    written = {path.name for path in made.folder.parent.iterdir() if path.is_dir()}
-    assert written == set(cfg.backbone.layers or [made.folder.name]) or name.startswith("resnet")
+    assert embeddings.features.shape == (3, width)
+    assert np.linalg.norm(embeddings.features, axis=1).min() > 0
+    assert len({row.tobytes() for row in embeddings.features}) == 3
+    written = {path.name for path in embeddings.folder.parent.iterdir() if path.is_dir()}
+    layers = set(cfg.backbone.layers or [embeddings.folder.name])
+    assert written == layers or name.startswith("resnet")
 
 
 def test_timm_weights_from_a_file(tmp_path):
@@ -84,12 +85,12 @@ def test_timm_weights_from_a_file(tmp_path):
         ("timm/resnet10t.nothing", "Invalid pretrained tag"),
     ],
 )
-def test_what_timm_does_not_know_is_refused(name, message):
+def test_a_model_that_timm_lacks_is_refused(name, message):
     with pytest.raises(UserError, match=message):
         preset_of(Backbone(name=name, weights="pretrained"))
 
 
-def test_timm_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
+def test_the_error_for_a_failed_download_from_timm_names_the_fix(monkeypatch):
     def offline(*_: object, **__: object) -> None:
         raise OSError("no way")
 

@@ -1,4 +1,4 @@
-"""What weights expect of an image, kept beside the embeddings."""
+"""Presets of weights, cached beside the embeddings."""
 
 import json
 import sys
@@ -22,31 +22,31 @@ ONES = (
 
 
 @pytest.mark.parametrize("backbone", ONES, ids=lambda backbone: f"{backbone.name}")
-def test_it_is_read_back_as_it_was_computed(backbone: Backbone, tmp_path: Path) -> None:
+def test_a_preset_is_read_back_as_it_was_computed(backbone: Backbone, tmp_path: Path) -> None:
     assert cached_preset(backbone, tmp_path) == preset_of(backbone)
     (path,) = tmp_path.glob("*.json")
     assert cached_preset(backbone, tmp_path) == preset_of(backbone)
     assert list(tmp_path.glob("*.json")) == [path]
 
 
-def test_it_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preset_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = cached_preset(ONES[0], tmp_path)
     monkeypatch.delitem(sys.modules, models.__name__)  # it would be imported to compute
     assert cached_preset(ONES[0], tmp_path) == first
     assert models.__name__ not in sys.modules
 
 
-def test_each_model_and_each_of_its_weights_has_its_own(tmp_path: Path) -> None:
+def test_each_model_and_each_of_its_weights_has_its_own_preset(tmp_path: Path) -> None:
     crops = {cached_preset(backbone, tmp_path).crop_from for backbone in ONES[:2]}
     assert crops == {232, 256}  # of torchvision's second weights, and of its first
     assert cached_preset(ONES[2], tmp_path).interpolation == "bicubic"
     assert len(list(tmp_path.glob("*.json"))) == 3
 
 
-def test_weights_of_a_file_are_prepared_for_as_the_first(tmp_path: Path) -> None:
+def test_weights_of_a_file_have_the_preset_of_the_first_weights(tmp_path: Path) -> None:
     (tmp_path / "own.pth").touch()
-    mine = Backbone(name="resnet50", weights=str(tmp_path / "own.pth"))
-    assert cached_preset(mine, tmp_path / "presets") == preset_of(ONES[1])
+    backbone = Backbone(name="resnet50", weights=str(tmp_path / "own.pth"))
+    assert cached_preset(backbone, tmp_path / "presets") == preset_of(ONES[1])
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", "{}", '{"mean": 3}'])
@@ -68,8 +68,8 @@ def test_another_version_of_the_library_has_another_file(
     assert len(names) == 2 and names[-1] == "99"
 
 
-def test_threads_side_by_side_all_get_it(tmp_path: Path) -> None:
+def test_concurrent_threads_all_get_the_preset(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(lambda _: cached_preset(ONES[0], tmp_path), range(64)))
-    assert found == {preset_of(ONES[0])}
+        presets = set(pool.map(lambda _: cached_preset(ONES[0], tmp_path), range(64)))
+    assert presets == {preset_of(ONES[0])}
     assert len(list(tmp_path.glob("*.json"))) == 1

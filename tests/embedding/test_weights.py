@@ -34,15 +34,15 @@ def tiny() -> nn.Module:
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
-    """A small network, built in place of any of torchvision's."""
+def small_network(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """Return a small network that is built in place of any of torchvision's."""
     network = tiny()
     monkeypatch.setattr(models, "get_model", lambda *_, **__: network)
     return network
 
 
 @pytest.fixture
-def own(tmp_path: Path, built: nn.Module) -> Backbone:
+def from_file(tmp_path: Path, small_network: nn.Module) -> Backbone:
     """Options that name a file of weights for the small network."""
     (tmp_path / "own.pth").touch()
     return Backbone(weights=str(tmp_path / "own.pth"), layer="relu")
@@ -62,7 +62,7 @@ def image() -> torch.Tensor:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in place of the one where torch.hub keeps what it has fetched."""
+    """Return an empty folder for the downloads of torch.hub."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     folder = tmp_path / "torch" / "hub" / "checkpoints"
@@ -90,12 +90,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_weights_from_a_file(own: Backbone, built: nn.Module, dtype: torch.dtype) -> None:
-    wanted = {name: value.to(dtype) for name, value in tiny().state_dict().items()}
-    torch.save(wanted, own.weights)
-    load_network(own, 0)
-    for name, value in built.state_dict().items():
-        assert torch.equal(value, wanted[name].float())
+def test_weights_from_a_file(
+    from_file: Backbone, small_network: nn.Module, dtype: torch.dtype
+) -> None:
+    expected = {name: value.to(dtype) for name, value in tiny().state_dict().items()}
+    torch.save(expected, from_file.weights)
+    load_network(from_file, 0)
+    for name, value in small_network.state_dict().items():
+        assert torch.equal(value, expected[name].float())
 
 
 @pytest.mark.parametrize(
@@ -114,15 +116,17 @@ def test_weights_from_a_file(own: Backbone, built: nn.Module, dtype: torch.dtype
         (tiny(), "not a state dict for Sequential: Weights only load failed"),
     ],
 )  # fmt: skip
-def test_a_file_of_other_weights_is_refused(own: Backbone, state: object, message: str) -> None:
-    torch.save(state, own.weights)
-    assert message in refused(own)
+def test_a_file_of_other_weights_is_refused(
+    from_file: Backbone, state: object, message: str
+) -> None:
+    torch.save(state, from_file.weights)
+    assert message in refused(from_file)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"PK\3\4", b"\xb0\xff", b"\x80\2h\x82."])
-def test_a_file_that_is_no_checkpoint_is_refused(own: Backbone, content: bytes) -> None:
-    Path(own.weights).write_bytes(content)
-    assert "own.pth is not a state dict for Sequential: " in refused(own)
+def test_a_file_that_is_no_checkpoint_is_refused(from_file: Backbone, content: bytes) -> None:
+    Path(from_file.weights).write_bytes(content)
+    assert "own.pth is not a state dict for Sequential: " in refused(from_file)
 
 
 @torch.inference_mode()
@@ -140,7 +144,7 @@ def test_weights_that_a_model_lacks_are_refused_with_those_it_has() -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_failed_download_says_what_to_do(hub: Path) -> None:
+def test_the_error_for_a_failed_download_names_the_fix(hub: Path) -> None:
     message = refused(PUBLISHED)
     assert "IMAGENET1K_V1 could not be downloaded (<urlopen error no way>)" in message
     assert f"save https://download.pytorch.org/models/{FILE} as {hub / FILE}, " in message
@@ -157,7 +161,7 @@ def test_a_damaged_download_is_refused(hub: Path) -> None:
 
 
 def serve(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, checksum: str = "") -> Path:
-    """Weights on the local server in place of the published ones; returns the file."""
+    """Serve weights on the local server instead of the published ones; return their file."""
     source = tmp_path / "random.pth"
     torch.save(models.squeezenet1_1().state_dict(), source)
     checksum = checksum or hashlib.sha256(source.read_bytes()).hexdigest()[:8]
@@ -166,16 +170,16 @@ def serve(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, checksum: s
     return source.rename(tmp_path / f"net-{checksum}.pth")
 
 
-def test_weights_are_fetched_once(
+def test_weights_are_downloaded_once(
     tmp_path: Path, hub: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve(tmp_path, server, monkeypatch)
     load_network(PUBLISHED, 0)
-    wanted = torch.load(served, weights_only=True)["features.0.weight"]
+    expected = torch.load(served, weights_only=True)["features.0.weight"]
     served.unlink()
     network = load_network(PUBLISHED, 0)
     assert [path.name for path in hub.iterdir()] == [served.name]
-    assert torch.equal(network.get_submodule("features.0").weight, wanted)
+    assert torch.equal(network.get_submodule("features.0").weight, expected)
 
 
 def test_a_download_with_another_checksum_is_refused(
@@ -199,7 +203,7 @@ def test_a_file_that_the_server_lacks_is_an_error(
     assert list(hub.iterdir()) == []
 
 
-def test_weights_are_told_apart(tmp_path: Path) -> None:
+def test_different_weights_have_different_ids(tmp_path: Path) -> None:
     for name, content in (("a.pth", b"1"), ("b.pth", b"1"), ("c.pth", b"2")):
         (tmp_path / name).write_bytes(content)
     files = [Backbone(weights=str(tmp_path / name)) for name in ("a.pth", "b.pth", "c.pth")]

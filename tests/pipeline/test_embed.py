@@ -37,8 +37,8 @@ def gallery(cfg: Config) -> Gallery:
     return list_gallery(cfg)
 
 
-def spoil(cfg: Config, *files: str) -> Gallery:
-    """The gallery, after these files became no images."""
+def make_unreadable(cfg: Config, *files: str) -> Gallery:
+    """Return the gallery after these files were replaced by text."""
     for file in files:
         Path(cfg.data.images, file).write_text("no image")
     return list_gallery(cfg)
@@ -69,13 +69,13 @@ def reference(gallery: Gallery) -> np.ndarray:
 def test_rows_equal_one_image_at_a_time(
     cfg: Config, gallery: Gallery, batch_size: int, workers: int
 ) -> None:
-    made = embed(gallery, changed(cfg, "data", batch_size=batch_size, workers=workers))
-    features = np.load(made.folder / "features.npy")
+    embeddings = embed(gallery, changed(cfg, "data", batch_size=batch_size, workers=workers))
+    features = np.load(embeddings.folder / "features.npy")
     assert (features.dtype, features.shape) == (np.float32, (12, 64))
     np.testing.assert_allclose(features, reference(gallery), rtol=1e-5, atol=1e-5)
-    assert np.load(made.folder / "image_names.npy").tolist() == gallery.files
-    assert made.gallery.files == gallery.files
-    assert np.array_equal(made.features, features)
+    assert np.load(embeddings.folder / "image_names.npy").tolist() == gallery.files
+    assert embeddings.gallery.files == gallery.files
+    assert np.array_equal(embeddings.features, features)
 
 
 def test_batches_may_arrive_in_any_order(
@@ -91,7 +91,7 @@ def test_batches_may_arrive_in_any_order(
     np.testing.assert_allclose(embed(gallery, cfg).features, reference(gallery), atol=1e-5)
 
 
-def test_the_writer_puts_rows_where_the_batch_says(tmp_path: Path) -> None:
+def test_the_writer_writes_the_rows_that_the_batch_names(tmp_path: Path) -> None:
     rows = torch.arange(12.0).reshape(4, 3)
     create_rows(tmp_path, 4, {"a": 3, "b": 1})
     with open_writer(tmp_path, ["a", "b"], list("abcd")) as writer:
@@ -116,20 +116,22 @@ def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
 
 
 def test_unreadable_images_shift_no_row(cfg: Config, caplog: pytest.LogCaptureFixture) -> None:
-    gallery = spoil(cfg, "ada/0.png", "bea/1.png", "cleo/3.png")
-    made = embed(gallery, changed(cfg, "data", batch_size=1))
-    kept = [1, 2, 3, 4, 6, 7, 8, 9, 10]
-    assert made.gallery.files == [gallery.files[row] for row in kept]
-    assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
-    np.testing.assert_allclose(made.features, reference(made.gallery), rtol=1e-5, atol=1e-5)
-    assert (made.facts["images"], made.facts["skipped"]) == (9, 3)
+    gallery = make_unreadable(cfg, "ada/0.png", "bea/1.png", "cleo/3.png")
+    embeddings = embed(gallery, changed(cfg, "data", batch_size=1))
+    readable = [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert embeddings.gallery.files == [gallery.files[row] for row in readable]
+    assert np.load(embeddings.folder / "image_names.npy").tolist() == embeddings.gallery.files
+    np.testing.assert_allclose(
+        embeddings.features, reference(embeddings.gallery), rtol=1e-5, atol=1e-5
+    )
+    assert (embeddings.facts["images"], embeddings.facts["skipped"]) == (9, 3)
     assert "3 images cannot be read and are skipped: see skipped.csv" in caplog.text
 
 
 def test_unreadable_images_are_listed(cfg: Config) -> None:
     odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
-    made = embed(spoil(cfg, odd, "bea/1.png"), cfg)
-    with (made.folder / "skipped.csv").open(
+    embeddings = embed(make_unreadable(cfg, odd, "bea/1.png"), cfg)
+    with (embeddings.folder / "skipped.csv").open(
         encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
         lines = list(csv.reader(file))
@@ -138,16 +140,16 @@ def test_unreadable_images_are_listed(cfg: Config) -> None:
     assert all("cannot identify image file" in reason for _, reason in lines[1:])
 
 
-def test_odd_names_are_kept(cfg: Config) -> None:
+def test_file_names_that_are_not_utf8_are_kept(cfg: Config) -> None:
     odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
     shutil.copy(Path(cfg.data.images, "ada/0.png"), Path(cfg.data.images, odd))
-    made = embed(list_gallery(cfg), cfg)
-    assert odd in made.gallery.files
-    assert np.load(made.folder / "image_names.npy").tolist() == made.gallery.files
+    embeddings = embed(list_gallery(cfg), cfg)
+    assert odd in embeddings.gallery.files
+    assert np.load(embeddings.folder / "image_names.npy").tolist() == embeddings.gallery.files
 
 
 def test_a_gallery_without_a_readable_image_is_refused(cfg: Config, gallery: Gallery) -> None:
-    gallery = spoil(cfg, *gallery.files)
+    gallery = make_unreadable(cfg, *gallery.files)
     with pytest.raises(UserError, match="none of the 12 .* the first: ada/0.png: .* identify"):
         embed(gallery, cfg)
 
@@ -166,30 +168,30 @@ def test_nan_names_the_image(
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "there"),
+    ("accelerator", "available"),
     [
         (Accelerator.gpu, torch.cuda.is_available()),
         (Accelerator.mps, torch.backends.mps.is_available()),
     ],
 )
-def test_a_device_that_is_not_there_is_refused(
-    cfg: Config, gallery: Gallery, accelerator: Accelerator, there: bool
+def test_a_device_that_the_machine_lacks_is_refused(
+    cfg: Config, gallery: Gallery, accelerator: Accelerator, available: bool
 ) -> None:
-    if there:
+    if available:
         pytest.skip(f"this machine has {accelerator.name}")
     message = f"trainer.accelerator={accelerator.name}: torch .* finds no such device; use auto"
     with pytest.raises(UserError, match=message):
         embed(gallery, changed(cfg, "trainer", accelerator=accelerator))
 
 
-def test_halves_are_refused_where_lightning_would_compute_otherwise(cfg, gallery):
+def test_float16_on_a_cpu_is_refused(cfg, gallery):
     halves = changed(cfg, "trainer", precision=Precision["16-mixed"])
     with pytest.raises(UserError, match="16-mixed needs a GPU; use bf16-mixed on a CPU"):
         embed(gallery, halves)
     assert not Path(cfg.outputs, "embeddings").exists()
 
 
-def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
+def test_facts_describe_the_pass(cfg: Config, gallery: Gallery) -> None:
     facts = embed(gallery, cfg).facts
     assert 0 < facts.pop("waiting_for_data") < 1
     rate, seconds = facts.pop("images_per_second"), facts.pop("embed_seconds")
@@ -211,7 +213,7 @@ def test_facts_say_how_it_went(cfg: Config, gallery: Gallery) -> None:
     }
 
 
-def test_the_log_says_what_is_done_and_nothing_else_speaks(
+def test_the_log_reports_the_pass_and_nothing_else_is_printed(
     cfg: Config,
     gallery: Gallery,
     caplog: pytest.LogCaptureFixture,
@@ -235,7 +237,7 @@ def test_the_log_says_what_is_done_and_nothing_else_speaks(
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError])
-def test_sigterm_is_handled_as_before_after_embedding(cfg, gallery, error, monkeypatch):
+def test_embedding_restores_the_handler_of_sigterm(cfg, gallery, error, monkeypatch):
     def handler(*_: object) -> None: ...
 
     def fail(*_: object) -> None:
@@ -253,7 +255,7 @@ def test_sigterm_is_handled_as_before_after_embedding(cfg, gallery, error, monke
         signal.signal(signal.SIGTERM, original)
 
 
-def test_the_callback_itself_restores_the_handler():
+def test_the_callback_alone_restores_the_handler_of_sigterm():
     original = signal.getsignal(signal.SIGTERM)
     with ExitOnSigterm() as callback:
         callback.on_predict_start()

@@ -1,4 +1,4 @@
-"""Runs that are stopped in the middle, as real processes."""
+"""Runs that are interrupted, as real processes."""
 
 import math
 import os
@@ -35,16 +35,16 @@ LAYERS = ["layer1", "layer2"]
 Written = Callable[[Batch], None]
 
 
-def nothing(batch: Batch) -> None:
-    """Leave it at what is done anyway."""
+def do_nothing(batch: Batch) -> None:
+    """Add nothing to what is done with a batch."""
 
 
-def on_each_batch(before: Written = nothing, after: Written = nothing) -> None:
-    """From here on do this for each batch that is written."""
+def on_each_batch(before: Written = do_nothing, after: Written = do_nothing) -> None:
+    """Call before and after around the writing of each batch in this process."""
     write = writer.RowWriter.write_on_batch_end
 
     def write_between(self: writer.RowWriter, *arguments: Any) -> None:
-        """Write the batch in between."""
+        """Write the batch between the two calls."""
         (batch,) = (each for each in arguments if isinstance(each, Batch))
         before(batch)
         write(self, *arguments)
@@ -54,7 +54,7 @@ def on_each_batch(before: Written = nothing, after: Written = nothing) -> None:
 
 
 def run_to_be_stopped(images: str, outputs: str) -> None:
-    """Run, as the body of a child, and announce the first batch."""
+    """As the body of a child: run and announce the first batch."""
     on_each_batch(after=lambda batch: announce(batch.rows))
     words = ["data=folder", f"data.images={images}", f"outputs={outputs}", "tracking=off"]
     words += ["backbone.name=resnet18", "backbone.weights=random", "backbone.layer=layer1"]
@@ -63,7 +63,7 @@ def run_to_be_stopped(images: str, outputs: str) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_run_ends_at_once_and_goes_on(
+def test_a_signal_ends_a_run_at_once_with_its_rows_saved(
     paintings: Path,
     tmp_path: Path,
     fork: Fork,
@@ -80,8 +80,8 @@ def test_a_stopped_run_ends_at_once_and_goes_on(
     assert DoneRows(part).rows == {0}
 
 
-def made(cfg: Config) -> Embeddings:
-    """Embed the images of a folder, which are small, and become no larger."""
+def embed_small(cfg: Config) -> Embeddings:
+    """Embed the small images of a folder at 32 pixels."""
     full = src.pipeline.embed.transform
     gallery = folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
     with pytest.MonkeyPatch.context() as patch:
@@ -93,23 +93,23 @@ def made(cfg: Config) -> Embeddings:
         return embed(gallery, cfg)
 
 
-def embed_to_be_killed(cfg: Config, told: Path, point: Point) -> None:
-    """Embed, as the body of a child, with a flush after every third batch, up to the point."""
+def embed_to_be_killed(cfg: Config, embedded_log: Path, point: Point) -> None:
+    """As the body of a child: embed, flushing after every third batch, up to the point."""
     number = count(1)
 
     def note(batch: Batch) -> None:
         """Note which rows were embedded, and choose whether a flush follows."""
-        with told.open("a") as file:
+        with embedded_log.open("a") as file:
             file.write("".join(f"{row}\n" for row in [*batch.rows, *dict(batch.unreadable)]))
         writer.FLUSH_SECONDS = -1 if next(number) % FLUSH == 0 else math.inf
 
     on_each_batch(before=note)
     point.arm()
-    made(cfg)
+    embed_small(cfg)
 
 
 def points(seed: int) -> list[Point]:
-    """Draw where a process is killed: at first, among the rows, once all rows are there.
+    """Draw points of a kill: at the start, while rows are written, and after the last row.
 
     A batch has a pwrite for each layer, at least, and a flush an fdatasync for each layer, then one
     of the list of finished rows.
@@ -133,8 +133,8 @@ def points(seed: int) -> list[Point]:
     ]
 
 
-def drawn(folder: Path) -> None:
-    """Put small images into folder, one of which cannot be read."""
+def draw_images(folder: Path) -> None:
+    """Draw small images into folder, one of which cannot be read."""
     draw = np.random.default_rng(0)
     folder.mkdir()
     for number in range(IMAGES):
@@ -153,22 +153,22 @@ def test_kills_at_announced_points_change_no_bit(
     seed: int,
     every: int,
 ) -> None:
-    drawn(tmp_path / "many")
+    draw_images(tmp_path / "many")
     options = {"images": str(tmp_path / "many"), "batch_size": BATCH, "workers": 0}
     many = changed(changed(cfg, "data", **options), "backbone", layer=LAYERS[1], layers=LAYERS)
-    told, there, kills = tmp_path / "told", [0], points(seed)[::every]
+    embedded_log, done_counts, kills = tmp_path / "embedded", [0], points(seed)[::every]
     for point in kills:
-        fork(embed_to_be_killed, many, told, point).kill_at_announcement()
+        fork(embed_to_be_killed, many, embedded_log, point).kill_at_announcement()
         parts = list(Path(many.outputs).glob("embeddings/*/*/*.part"))
-        there.append(len(DoneRows(parts[0]).rows) if parts else 0)
-    assert there == sorted(there)  # nothing is ever lost
-    assert there[-1] == IMAGES
-    last = made(many)
+        done_counts.append(len(DoneRows(parts[0]).rows) if parts else 0)
+    assert done_counts == sorted(done_counts)  # nothing is ever lost
+    assert done_counts[-1] == IMAGES
+    last = embed_small(many)
     assert last.facts["resumed_rows"] == IMAGES
-    embedded = [int(row) for row in told.read_text().split()]
+    embedded = [int(row) for row in embedded_log.read_text().split()]
     assert set(embedded) == set(range(IMAGES))
     assert len(embedded) <= IMAGES + len(kills) * FLUSH * BATCH  # what a flush had not reached
-    whole = made(replace(many, outputs=str(tmp_path / "whole")))
+    whole = embed_small(replace(many, outputs=str(tmp_path / "whole")))
     for layer in LAYERS:
         one, other = (each.folder.parent / layer / FEATURES for each in (last, whole))
         assert one.read_bytes() == other.read_bytes()

@@ -17,6 +17,11 @@ def list_gallery(cfg: Config, limit: int | None = None) -> Gallery:
     return folder_gallery(Path(cfg.data.images), None, limit, 0, Path(cfg.outputs))
 
 
+def folders(cfg: Config) -> list[str]:
+    """Return the names of folders of layers and of unfinished passes."""
+    return [path.name for path in Path(cfg.outputs, "embeddings").glob("*/*/*") if path.is_dir()]
+
+
 def forbid_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail the test when images go through a network."""
     monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: pytest.fail("embedded again"))
