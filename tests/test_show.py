@@ -13,13 +13,13 @@ from src.run import run
 
 @pytest.fixture
 def finished(finished_run: Path, tmp_path: Path) -> Path:
-    """A finished run's folder to write into; outputs is parents[2]."""
+    """Copy a finished run and return its folder; outputs is parents[2]."""
     outputs = shutil.copytree(finished_run.parents[2], tmp_path / "outputs")
     return outputs / finished_run.relative_to(finished_run.parents[2])
 
 
-def ended(cfg: Config, day: str) -> Path:
-    """Return the folder of a run of that day."""
+def run_on(cfg: Config, day: str) -> Path:
+    """Run and return the folder, named by day."""
     folder = Path(cfg.outputs, "runs", day, "12-00-00-000000")
     folder.mkdir(parents=True)
     run(cfg, folder)
@@ -27,6 +27,7 @@ def ended(cfg: Config, day: str) -> Path:
 
 
 def ask(folder: Path, *words: str) -> int:
+    """Run src.show on the outputs of a run's folder; return the exit code."""
     return show.main([*words, "--outputs", str(folder.parents[2]), "--no-open"])
 
 
@@ -58,7 +59,7 @@ def test_a_painting_is_found_by_row_file_or_part(finished: Path, words: list[str
         ),
     ],
 )
-def test_a_painting_that_is_not_there(
+def test_a_painting_that_is_not_found_is_an_error(
     finished: Path, word: str, message: str, capsys: pytest.CaptureFixture
 ) -> None:
     assert ask(finished, word) == 2
@@ -73,7 +74,7 @@ def test_the_random_choice_can_be_repeated(finished: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == first
 
 
-def test_without_a_run_it_says_how_to_start_one(
+def test_without_a_run_the_error_says_how_to_start_one(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert show.main(["--outputs", str(tmp_path)]) == 2
@@ -83,10 +84,10 @@ def test_without_a_run_it_says_how_to_start_one(
 
 
 @pytest.mark.usefixtures("small_squares")
-def test_a_run_outlives_changes_of_its_gallery(cfg: Config, paintings: Path) -> None:
-    finished = ended(cfg, "2026-01-01")
+def test_a_run_can_be_shown_after_its_gallery_has_changed(cfg: Config, paintings: Path) -> None:
+    finished = run_on(cfg, "2026-01-01")
     (paintings / "ada" / "0.png").unlink()
-    ended(cfg, "2026-01-02")
+    run_on(cfg, "2026-01-02")
     gallery = RunFolder(finished).gallery()
     index = np.load(finished / "neighbors.npz")["index"]
     assert (len(gallery), len(index)) == (12, 12)
@@ -98,7 +99,7 @@ def test_a_run_outlives_changes_of_its_gallery(cfg: Config, paintings: Path) -> 
 def test_a_gallery_is_counted_and_checked(
     cfg: Config, paintings: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    finished = ended(cfg, "2026-01-01")
+    finished = run_on(cfg, "2026-01-01")
     capsys.readouterr()
     (paintings / "cleo" / "3.png").write_bytes((paintings / "cleo/3.png").read_bytes()[:200])
     assert ask(finished, "gallery") == 0
@@ -122,7 +123,7 @@ def test_any_folder_of_images_can_be_inspected(
 
 
 @pytest.mark.parametrize("lost", ["paths.yaml", "neighbors.npz"])
-def test_a_damaged_run_is_one_line(
+def test_a_damaged_run_is_an_error_of_one_line(
     finished: Path, lost: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (finished / lost).write_bytes(b"")
@@ -132,14 +133,14 @@ def test_a_damaged_run_is_one_line(
     assert "Traceback" not in printed
 
 
-def test_a_picture_has_a_suffix_that_says_its_kind(
+def test_a_picture_of_another_suffix_is_an_error(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ask(finished, "1", "--out", str(finished / "picture.gif")) == 2
     assert "must end in .jpg or .png" in capsys.readouterr().err
 
 
-def test_a_seed_is_no_negative_number(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_negative_seed_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         show.main(["--seed", "-1"])
     assert "invalid seed value" in capsys.readouterr().err

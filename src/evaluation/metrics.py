@@ -8,9 +8,9 @@ of a run (collect, embed, rank, evaluate).
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 SHARE = "share (0 to 1)"
-HIGHER, LOWER, NEITHER = 1, -1, 0  # which direction is better
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Metric:
 
     pattern: str  # the name in metrics.json; <label> and <stage> stand for any text
     unit: str
-    better: int  # HIGHER, LOWER or NEITHER
+    better: Literal["higher", "lower", ""]  # the better direction, if there is one
     description: str  # one sentence
 
     def matches(self, name: str) -> bool:
@@ -40,134 +40,134 @@ METRICS = (
     Metric(
         "<label>/map_at_10",
         SHARE,
-        HIGHER,
+        "higher",
         "mean average precision of the first 10 neighbors; the metric to sort settings by",
     ),
     Metric(
         "<label>/precision_at_1",
         SHARE,
-        HIGHER,
+        "higher",
         "queries whose first neighbor has the query's label",
     ),
     Metric(
         "<label>/precision_at_5",
         SHARE,
-        HIGHER,
+        "higher",
         "share of the first 5 neighbors that have the query's label",
     ),
     Metric(
         "<label>/precision_at_10",
         SHARE,
-        HIGHER,
+        "higher",
         "share of the first 10 neighbors that have the query's label",
     ),
     Metric(
         "<label>/recall_at_10",
         SHARE,
-        HIGHER,
+        "higher",
         "share of the label's other images that are among the first 10 neighbors",
     ),
     Metric(
         "<label>/r_precision",
         SHARE,
-        HIGHER,
+        "higher",
         "precision at R, the number of other images with the query's label,"
         " over queries with at least R neighbors",
     ),
     Metric(
         "<label>/label_auc",
         SHARE,
-        HIGHER,
+        "higher",
         "probability that a random pair of one label scores above a random pair of two labels",
     ),
     Metric(
         "<label>/fewer_than_10",
         SHARE,
-        LOWER,
+        "lower",
         "queries that a filter leaves with fewer than 10 neighbors",
     ),
-    Metric("<label>/queries", "images", NEITHER, "images that serve as queries"),
+    Metric("<label>/queries", "images", "", "images that serve as queries"),
     Metric(
         "<label>/singletons",
         "images",
-        NEITHER,
+        "",
         "images whose label no possible neighbor has; not used as queries",
     ),
-    Metric("<label>/empty", "images", NEITHER, "images without the label; not used as queries"),
+    Metric("<label>/empty", "images", "", "images without the label; not used as queries"),
     # other views of the same object
-    Metric("object/queries", "images", NEITHER, "images whose object has other images"),
+    Metric("object/queries", "images", "", "images whose object has other images"),
     Metric(
         "object/recall_at_1",
         SHARE,
-        HIGHER,
+        "higher",
         "share of an object's other images found at the first neighbor",
     ),
     Metric(
         "object/recall_at_k",
         SHARE,
-        HIGHER,
+        "higher",
         "share of an object's other images among the first similarity.top_k neighbors",
     ),
     # these describe one embedding, and do not say which of two is better
-    Metric("intra", "cosine", HIGHER, "mean score of all stored neighbors"),
-    Metric("intra_at_1", "cosine", HIGHER, "mean score of the first neighbor"),
-    Metric("intra_at_5", "cosine", HIGHER, "mean score of the first 5 neighbors"),
-    Metric("inter", "cosine", LOWER, "exact mean cosine of all pairs of different images"),
-    Metric("inter_std", "cosine", NEITHER, "standard deviation of the cosine of all pairs"),
-    Metric("gap", "cosine", HIGHER, "intra minus inter"),
-    Metric("separation", "standard deviations", HIGHER, "gap divided by inter_std"),
-    Metric("auc", SHARE, HIGHER, "probability that a neighbor scores above a random pair"),
+    Metric("intra", "cosine", "higher", "mean score of all stored neighbors"),
+    Metric("intra_at_1", "cosine", "higher", "mean score of the first neighbor"),
+    Metric("intra_at_5", "cosine", "higher", "mean score of the first 5 neighbors"),
+    Metric("inter", "cosine", "lower", "exact mean cosine of all pairs of different images"),
+    Metric("inter_std", "cosine", "", "standard deviation of the cosine of all pairs"),
+    Metric("gap", "cosine", "higher", "intra minus inter"),
+    Metric("separation", "standard deviations", "higher", "gap divided by inter_std"),
+    Metric("auc", SHARE, "higher", "probability that a neighbor scores above a random pair"),
     Metric(
         "inter_stored_only",
         "cosine",
-        NEITHER,
+        "",
         "the first version's figure for inter, which is an estimate of intra",
     ),
     Metric(
         "hubness",
         "skewness",
-        LOWER,
+        "lower",
         "skewness of the number of neighbor lists that an image is in",
     ),
-    Metric("orphans", SHARE, LOWER, "images that are in no neighbor list"),
-    Metric("reciprocity", SHARE, HIGHER, "neighbors that also have the image as a neighbor"),
+    Metric("orphans", SHARE, "lower", "images that are in no neighbor list"),
+    Metric("reciprocity", SHARE, "higher", "neighbors that also have the image as a neighbor"),
     Metric(
         "near_duplicates",
         "pairs",
-        LOWER,
+        "lower",
         "pairs of neighbors that score at least evaluation.near_duplicate",
     ),
     # what was compared, and how
-    Metric("images", "images", NEITHER, "images that were compared"),
-    Metric("skipped", "images", LOWER, "images left out because they cannot be read"),
-    Metric("missing", "images", LOWER, "images left out because they could not be downloaded"),
+    Metric("images", "images", "", "images that were compared"),
+    Metric("skipped", "images", "lower", "images left out because they cannot be read"),
+    Metric("missing", "images", "lower", "images left out because they could not be downloaded"),
     Metric(
         "unproven_rows",
         SHARE,
-        LOWER,
+        "lower",
         "rows searched again because the fast pass did not prove their neighbors; the result is"
         " exact either way",
     ),
-    Metric("matrix_mb", "MB", LOWER, "size of the stored similarity matrix, 0 without one"),
-    Metric("weights", "text", NEITHER, "weights of the network"),
-    Metric("precision", "text", NEITHER, "trainer.precision of the network"),
-    Metric("comparison_device", "text", NEITHER, "device that compared the images: cpu or cuda"),
+    Metric("matrix_mb", "MB", "lower", "size of the stored similarity matrix, 0 without one"),
+    Metric("weights", "text", "", "weights of the network"),
+    Metric("precision", "text", "", "trainer.precision of the network"),
+    Metric("comparison_device", "text", "", "device that compared the images: cpu or cuda"),
     # cost
-    Metric("seconds/<stage>", "s", LOWER, "time of a stage of the run"),
-    Metric("processes", "processes", NEITHER, "processes that shared the work"),
-    Metric("peak_memory_gb", "GB", LOWER, "highest memory use of the first process"),
-    Metric("peak_gpu_memory_gb", "GB", LOWER, "highest memory use of its GPU"),
-    Metric("reused_embeddings", "true, false", NEITHER, "whether all rows were on disk already"),
-    Metric("resumed_rows", "rows", NEITHER, "rows that an interrupted run had embedded"),
-    Metric("copied_rows", "rows", NEITHER, "rows copied from the embeddings of other galleries"),
-    Metric("embedded_rows", "rows", NEITHER, "rows embedded by this run"),
-    Metric("embed_seconds", "s", LOWER, "time of the forward passes, without compiling"),
-    Metric("images_per_second", "images/s", HIGHER, "speed of embedding"),
-    Metric("waiting_for_data", SHARE, LOWER, "time that the network waited for images"),
-    Metric("device", "text", NEITHER, "device that embedded the images"),
-    Metric("idle_gpu", "true, false", NEITHER, "whether a GPU of the machine was not used"),
-    Metric("compiler", "text", NEITHER, "compiler of the network, null if it was not compiled"),
-    Metric("compile_seconds", "s", LOWER, "time of compiling the network"),
+    Metric("seconds/<stage>", "s", "lower", "time of a stage of the run"),
+    Metric("processes", "processes", "", "processes that shared the work"),
+    Metric("peak_memory_gb", "GB", "lower", "highest memory use of the first process"),
+    Metric("peak_gpu_memory_gb", "GB", "lower", "highest memory use of its GPU"),
+    Metric("reused_embeddings", "true, false", "", "whether all rows were on disk already"),
+    Metric("resumed_rows", "rows", "", "rows that an interrupted run had embedded"),
+    Metric("copied_rows", "rows", "", "rows copied from the embeddings of other galleries"),
+    Metric("embedded_rows", "rows", "", "rows embedded by this run"),
+    Metric("embed_seconds", "s", "lower", "time of the forward passes, without compiling"),
+    Metric("images_per_second", "images/s", "higher", "speed of embedding"),
+    Metric("waiting_for_data", SHARE, "lower", "time that the network waited for images"),
+    Metric("device", "text", "", "device that embedded the images"),
+    Metric("idle_gpu", "true, false", "", "whether a GPU of the machine was not used"),
+    Metric("compiler", "text", "", "compiler of the network, null if it was not compiled"),
+    Metric("compile_seconds", "s", "lower", "time of compiling the network"),
 )
 
 # Shown beside the metrics of labels on the leaderboard and in TensorBoard
@@ -188,7 +188,7 @@ def find_metric(name: str) -> Metric | None:
 def lower_is_better(name: str) -> bool:
     """Return whether lower values of the metric are better. False for an unknown metric."""
     metric = find_metric(name)
-    return metric is not None and metric.better == LOWER
+    return metric is not None and metric.better == "lower"
 
 
 def describe_metric(name: str) -> str:

@@ -83,11 +83,11 @@ def read_runs(folders: list[Path]) -> list[Run]:
     runs: dict[Path, Run] = {}
     for folder in folders:
         started = {path.parent.parent for path in find_files(folder, str(CONFIG))}
-        found = [read_run(path) for path in started if not RunFolder(path).is_download]
-        found += [job for path in find_files(folder, "multirun.yaml") for job in _not_started(path)]
-        if not found:
+        below = [read_run(path) for path in started if not RunFolder(path).is_download]
+        below += [job for path in find_files(folder, "multirun.yaml") for job in _not_started(path)]
+        if not below:
             raise UserError(f"there are no runs in {folder}")
-        runs |= {run.folder: run for run in found}
+        runs |= {run.folder: run for run in below}
     return [runs[folder] for folder in sorted(runs, key=sort_key)]
 
 

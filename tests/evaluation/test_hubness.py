@@ -8,12 +8,12 @@ from src.similarity import Neighbors, top_k
 INDEX = top_k(np.random.default_rng(0).random((80, 6), dtype="f4"), 4).index
 
 
-def test_occurrences_count_the_lists_that_an_image_is_in():
-    wanted = [sum(row in near for near in INDEX) for row in range(80)]
-    np.testing.assert_array_equal(k_occurrence(INDEX), wanted)
+def test_k_occurrence_counts_the_lists_that_an_image_is_in():
+    expected = [sum(row in near for near in INDEX) for row in range(80)]
+    np.testing.assert_array_equal(k_occurrence(INDEX), expected)
 
 
-def test_health_equals_plain_counting():
+def test_neighborhood_metrics_equal_plain_counting():
     counts = k_occurrence(INDEX)
     mutual = [row in INDEX[other] for row in range(80) for other in INDEX[row]]
     assert neighborhood_metrics(INDEX) == pytest.approx(
@@ -25,7 +25,7 @@ def test_health_equals_plain_counting():
     )
 
 
-def test_one_hub_and_a_ring():
+def test_neighborhood_metrics_of_a_star_and_of_a_ring():
     star = np.array([[1], [0], [0], [0]], dtype=np.int32)
     assert (
         neighborhood_metrics(star)["orphans"] == 1 / 2
@@ -38,7 +38,7 @@ def test_one_hub_and_a_ring():
     )
 
 
-def test_near_duplicates_are_pairs_once_and_best_first():
+def test_near_duplicates_are_listed_once_and_best_first():
     index = np.array([[1, 2], [0, 2], [0, 1]], dtype=np.int32)
     score = np.array([[0.99, 0.5], [0.99, 0.97], [0.5, 0.97]], dtype="f4")
     pairs, scores = near_duplicates(Neighbors(index, score, 0), 0.9)

@@ -4,21 +4,21 @@ from sklearn.metrics import average_precision_score
 
 from src.evaluation.retrieval import instance_recall, label_pairs, retrieval
 
-SINGLE_PROCESS = np.arange(6)  # each image a group of its own
+NO_GROUPS = np.arange(6)  # each image is a group of its own
 NAMES = [*(f"precision_at_{d}" for d in (1, 5, 10)), "recall_at_10", "map_at_10", "r_precision"]
 
 
 def random_lists(n, k, seed):
-    """Of each image k others, in random order."""
+    """Return (n, k) random neighbor rows, none of an image itself."""
     draw = np.random.default_rng(seed)
     lists = [draw.permutation(np.delete(np.arange(n), row))[:k] for row in range(n)]
     return np.stack(lists).astype(np.int32)
 
 
-def test_by_hand():
+def test_metrics_by_hand():
     labels = np.array([0, 0, 0, 1, -1, -1])  # 3 is the only one of its label
     index = np.array([[1, 2], [4, 0], [3, 4], [0, 1], [5, 0], [4, 1]], dtype=np.int32)
-    metrics, queries = retrieval("artist", labels, index, SINGLE_PROCESS)
+    metrics, queries = retrieval("artist", labels, index, NO_GROUPS)
     assert metrics == {
         "artist/queries": 3,
         "artist/singletons": 1,
@@ -33,7 +33,7 @@ def test_by_hand():
     np.testing.assert_array_equal(queries["artist/precision_at_1"], [1, 0, 0] + [np.nan] * 3)
 
 
-def test_labels_that_only_the_own_group_has_are_left_out():
+def test_labels_that_only_the_query_group_has_are_singletons():
     labels, groups = np.array([0, 0, 1, 1, 1, -1]), np.array([7, 7, 3, 3, 5, 5])
     index = np.array([[2], [3], [4], [0], [2], [4]], dtype=np.int32)
     metrics, queries = retrieval("artist", labels, index, groups)
@@ -43,76 +43,76 @@ def test_labels_that_only_the_own_group_has_are_left_out():
 
 
 @pytest.mark.parametrize("labels", [[-1] * 6, range(6)])
-def test_without_queries(labels):
+def test_without_queries_only_counts_are_returned(labels):
     index = np.zeros((6, 1), dtype=np.int32)
-    metrics, queries = retrieval("artist", np.array(labels), index, SINGLE_PROCESS)
+    metrics, queries = retrieval("artist", np.array(labels), index, NO_GROUPS)
     assert metrics["artist/queries"] == 0
     assert metrics["artist/singletons"] + metrics["artist/empty"] == 6
     assert (len(metrics), queries) == (3, {})
 
 
 @pytest.mark.parametrize("k, depths", [(1, [1]), (4, [1]), (9, [1, 5]), (10, [1, 5, 10])])
-def test_depths_beyond_the_list_are_left_out(k, depths):
+def test_depths_beyond_the_list_are_omitted(k, depths):
     _, queries = retrieval("school", np.arange(20) % 10, random_lists(20, k, 0), np.arange(20))
     names = [f"precision_at_{depth}" for depth in depths] + ["r_precision"]
     names += ["recall_at_10", "map_at_10"] if k >= 10 else []
     assert set(queries) == {f"school/{name}" for name in names}
 
 
-def by_loop(labels, index, *apart):
-    """The metrics of each query by their definitions; chance of map by all orders is elsewhere."""
-    found = {name: [] for name in [*NAMES, "left", "share", "label"]}
+def by_loop(labels, index, *excluded):
+    """Return the metrics of each query (q,) by their definitions."""
+    result = {name: [] for name in [*NAMES, "left", "share", "label"]}
     for query, label in enumerate(labels):
-        may = [o for o in range(len(labels)) if all(g[o] != g[query] for g in apart)]
-        right = sum(labels[o] == label for o in may)
-        if label < 0 or not right:
+        candidates = [o for o in range(len(labels)) if all(g[o] != g[query] for g in excluded)]
+        relevant = sum(labels[o] == label for o in candidates)
+        if label < 0 or not relevant:
             continue
-        near = [o for o in index[query] if o in may]
+        near = [o for o in index[query] if o in candidates]
         hits = [float(labels[o] == label) for o in near]
         for depth in (1, 5, 10):
-            found[f"precision_at_{depth}"].append(sum(hits[:depth]) / depth)
-        found["recall_at_10"].append(sum(hits[:10]) / right)
+            result[f"precision_at_{depth}"].append(sum(hits[:depth]) / depth)
+        result["recall_at_10"].append(sum(hits[:10]) / relevant)
         gained = sum(hit * np.mean(hits[: r + 1]) for r, hit in enumerate(hits[:10]))
-        found["map_at_10"].append(gained / min(10, right))
-        deep = len(near) >= right
-        found["r_precision"].append(sum(hits[:right]) / right if deep else np.nan)
-        found["left"].append(len(near))
-        found["share"].append(right / len(may))
-        found["label"].append(label)
-    return {name: np.array(values) for name, values in found.items()}
+        result["map_at_10"].append(gained / min(10, relevant))
+        deep = len(near) >= relevant
+        result["r_precision"].append(sum(hits[:relevant]) / relevant if deep else np.nan)
+        result["left"].append(len(near))
+        result["share"].append(relevant / len(candidates))
+        result["label"].append(label)
+    return {name: np.array(values) for name, values in result.items()}
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_equals_a_plain_loop(seed):
+def test_metrics_equal_a_plain_loop(seed):
     draw = np.random.default_rng(seed)
     labels = draw.integers(-2, 12 if seed % 3 else 2, 60).clip(-1)  # R beyond the list
-    apart = [draw.integers(30, size=60) for _ in range(1 + seed % 3)]
+    excluded = [draw.integers(30, size=60) for _ in range(1 + seed % 3)]
     index = random_lists(60, 14 if seed % 2 else 25, seed)
-    metrics, queries = retrieval("style", labels, index, *apart)
-    wanted = by_loop(labels, index, *apart)
+    metrics, queries = retrieval("style", labels, index, *excluded)
+    expected = by_loop(labels, index, *excluded)
     for name in NAMES:
         each = queries[f"style/{name}"]
-        np.testing.assert_allclose(each[~np.isnan(each)], wanted[name][~np.isnan(wanted[name])])
-        there = ~np.isnan(wanted[name])
-        values, classes = wanted[name][there], wanted["label"][there]
+        np.testing.assert_allclose(each[~np.isnan(each)], expected[name][~np.isnan(expected[name])])
+        valid = ~np.isnan(expected[name])
+        values, classes = expected[name][valid], expected["label"][valid]
         assert metrics[f"style/{name}"] == pytest.approx(values.mean())
         macro = np.mean([values[classes == label].mean() for label in np.unique(classes)])
         assert metrics[f"style/{name}_macro"] == pytest.approx(macro)
-    assert metrics["style/precision_at_5_chance"] == pytest.approx(wanted["share"].mean())
-    assert metrics["style/fewer_than_10"] == (wanted["left"] < 10).mean()
-    assert metrics["style/queries"] == len(wanted["left"])
+    assert metrics["style/precision_at_5_chance"] == pytest.approx(expected["share"].mean())
+    assert metrics["style/fewer_than_10"] == (expected["left"] < 10).mean()
+    assert metrics["style/queries"] == len(expected["left"])
 
 
-def test_map_of_a_whole_list_is_average_precision():
+def test_map_of_a_complete_list_is_average_precision():
     labels, index = np.arange(11) % 2, random_lists(11, 10, 4)
     _, queries = retrieval("style", labels, index, np.arange(11))
     for query, near in enumerate(index):
-        wanted = average_precision_score(labels[near] == labels[query], -np.arange(10))
-        assert queries["style/map_at_10"][query] == pytest.approx(wanted)
+        expected = average_precision_score(labels[near] == labels[query], -np.arange(10))
+        assert queries["style/map_at_10"][query] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", [12, 200])
-def test_a_random_order_is_right_as_often_as_chance_says(n):
+def test_a_random_order_has_the_chance_values(n):
     labels, sums = np.arange(n) % 4 - (np.arange(n) % 8 == 0), {name: 0.0 for name in NAMES}
     for seed in range(times := 4000 // n):
         metrics, _ = retrieval("style", labels, random_lists(n, n - 1, seed), np.arange(n))
@@ -122,7 +122,7 @@ def test_a_random_order_is_right_as_often_as_chance_says(n):
         assert sums[name] == pytest.approx(metrics[f"style/{name}_chance"], abs=0.012), name
 
 
-def test_fewer_than_ten_are_counted_and_their_places_are_wrong():
+def test_queries_with_fewer_than_ten_neighbors_are_counted_and_missing_ones_wrong():
     groups = np.repeat([0, 1, 2], [8, 4, 8])
     index = np.stack([np.delete(np.arange(20), row)[:11] for row in range(20)]).astype(np.int32)
     metrics, queries = retrieval("style", np.zeros(20, dtype=int), index, groups)
@@ -133,7 +133,7 @@ def test_fewer_than_ten_are_counted_and_their_places_are_wrong():
     np.testing.assert_allclose(queries["style/precision_at_1"], 1)
 
 
-def test_views_of_an_object_by_hand():
+def test_instance_recall_by_hand():
     objects = np.array([3, 3, 3, 5, 5, 9, 8])
     index = np.array([[1, 5, 2], [0, 2, 6], [5, 6, 4], [6, 5, 4], [3, 0, 1], [6, 0, 1], [5, 0, 1]])
     metrics, queries = instance_recall(objects, index.astype(np.int32), 3)
@@ -150,7 +150,7 @@ def test_views_of_an_object_by_hand():
     assert instance_recall(np.arange(7), index.astype(np.int32), 3) == ({"object/queries": 0}, {})
 
 
-def test_label_pairs_are_drawn_evenly_from_all():
+def test_label_pairs_are_drawn_uniformly():
     labels = np.array([0, 0, 0, 1, 1, -1, 2])
     same, different = label_pairs(labels, 60_000, seed=0)
     assert (labels[same[:, 0]] == labels[same[:, 1]]).all() and (same[:, 0] != same[:, 1]).all()
@@ -165,5 +165,5 @@ def test_label_pairs_are_drawn_evenly_from_all():
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2], [-1, -1, 0], [-1, -1, -1]])
-def test_no_label_pairs(labels):
+def test_label_pairs_are_none_if_a_kind_of_pair_does_not_exist(labels):
     assert label_pairs(np.array(labels), 10, seed=0) is None

@@ -1,4 +1,3 @@
-import json
 import os
 import shlex
 import subprocess
@@ -16,21 +15,23 @@ from src.leaderboard.comparison import compare
 from src.leaderboard.runs import read_runs
 from tests.conftest import make_squares_small
 from tests.support.commands import ROOT, CommandResult, command
-from tests.support.made_runs import N, a_multirun, a_run, lists
+from tests.support.made_runs import N, random_neighbors, update_metrics, write_multirun, write_run
 
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Three runs and one that failed, the second one the best."""
+    """Write three runs, the second one the best, and one that failed."""
     folder = tmp_path / "outputs" / "sweeps" / "2026-11-25" / "10-00-00"
     draw = np.random.default_rng(0)
-    base, index = draw.random(N), lists(draw)
+    base, index = draw.random(N), random_neighbors(draw)
     base[:20] = np.nan
     for number, (layer, more) in enumerate([("layer2", 0), ("layer3", 0.25), ("layer4", 0.2)]):
-        right = base + more + (number == 2) * draw.normal(0, 0.01, N)
-        a_run(folder / str(number), right, (index + number // 2) % N, backbone={"layer": layer})
+        precision = base + more + (number == 2) * draw.normal(0, 0.01, N)
+        write_run(
+            folder / str(number), precision, (index + number // 2) % N, backbone={"layer": layer}
+        )
     failed = folder / "10"
-    a_run(failed, base, index, backbone={"layer": "layr4 x"})
+    write_run(failed, base, index, backbone={"layer": "layr4 x"})
     (failed / "metrics.json").unlink()
     (failed / "run.log").write_text(
         "[2026-11-25 10:00:30,001][src.embedding.extraction][INFO] - embedding: 3 images\n"
@@ -41,16 +42,16 @@ def sweep(tmp_path: Path) -> Path:
 
 def test_the_best_is_first_and_the_others_are_behind_it(sweep, capsys):
     assert main([str(sweep)]) == 1
-    found = pd.read_csv(sweep / "leaderboard.csv", dtype={"run": str})
-    assert list(found["run"]) == ["1", "2", "0"]
-    assert list(found.columns[:2]) == ["run", "backbone.layer"]
-    assert "similarity.top_k" not in found  # the same in all
-    assert found["behind"].tolist()[1:] == pytest.approx([0.05, 0.25], abs=0.002)
-    assert np.isnan(found["behind"][0])
+    table = pd.read_csv(sweep / "leaderboard.csv", dtype={"run": str})
+    assert list(table["run"]) == ["1", "2", "0"]
+    assert list(table.columns[:2]) == ["run", "backbone.layer"]
+    assert "similarity.top_k" not in table  # the same in all
+    assert table["behind"].tolist()[1:] == pytest.approx([0.05, 0.25], abs=0.002)
+    assert np.isnan(table["behind"][0])
     for line in (1, 2):
-        assert found["behind_low"][line] <= found["behind"][line] <= found["behind_high"][line]
+        assert table["behind_low"][line] <= table["behind"][line] <= table["behind_high"][line]
     # paired: all queries are apart by the same
-    assert found["behind_high"][2] - found["behind_low"][2] < 1e-6
+    assert table["behind_high"][2] - table["behind_low"][2] < 1e-6
     printed = capsys.readouterr().out
     assert "3 runs by artist/map_at_10, best first" in printed
     assert "0.250 [0.250, 0.250]" in printed
@@ -69,7 +70,7 @@ def test_failed_runs_are_named_with_the_command_that_runs_them_again(sweep, caps
 def test_jobs_that_were_never_started_are_named_with_their_commands(sweep, capsys):
     params = {"backbone.layer": "layer2,layer3,layer4", "similarity.top_k": "1,2,3,4"}
     task = ["data.images='a b'", "similarity.top_k=4,5,6,7"]
-    a_multirun(sweep, params, task)
+    write_multirun(sweep, params, task)
     assert main([str(sweep)]) == 1
     printed = capsys.readouterr().out
     assert "3 runs by artist/map_at_10" in printed and "incomplete: 9 of 12" in printed
@@ -77,13 +78,13 @@ def test_jobs_that_were_never_started_are_named_with_their_commands(sweep, capsy
     again = f"hydra.mode=RUN hydra.run.dir={os.path.relpath(sweep / '11')}"
     words = """backbone.layer=layer4 similarity.top_k=7 'data.images='"'"'a b'"'"''"""
     assert f"    python -m src.run {words} {again}\n" in printed
-    a_multirun(sweep, params, task, _target_="hydra_plugins.hydra_optuna_sweeper.OptunaSweeper")
+    write_multirun(sweep, params, task, _target_="hydra_plugins.hydra_optuna_sweeper.OptunaSweeper")
     main([str(sweep)])
     assert "incomplete: 1 of 4" in capsys.readouterr().out
 
 
 def test_a_sweep_that_was_killed_before_its_first_job(tmp_path, capsys):
-    a_multirun(tmp_path, None, ["seed=1,2"])
+    write_multirun(tmp_path, None, ["seed=1,2"])
     assert main([str(tmp_path)]) == 1
     assert "seed=2 hydra.mode=RUN" in capsys.readouterr().out
     assert not (tmp_path / "leaderboard.html").exists()
@@ -98,14 +99,13 @@ def test_only_failed_runs(sweep, capsys):
     assert not (sweep / "leaderboard.csv").exists()
 
 
-def test_what_is_better_when_lower_is_sorted_so(sweep):
+def test_a_metric_that_is_better_when_lower_is_sorted_upward(sweep):
     for number, inter in enumerate([0.3, 0.1, 0.2]):
-        path = sweep / str(number) / "metrics.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"inter": inter}))
+        update_metrics(sweep / str(number), inter=inter)
     main([str(sweep), "--sort", "inter"])
-    found = pd.read_csv(sweep / "leaderboard.csv")
-    assert found["run"].tolist() == [1, 2, 0]
-    assert found["behind"].tolist()[1:] == pytest.approx([0.1, 0.2])
+    table = pd.read_csv(sweep / "leaderboard.csv")
+    assert table["run"].tolist() == [1, 2, 0]
+    assert table["behind"].tolist()[1:] == pytest.approx([0.1, 0.2])
 
 
 def test_the_newest_sweep_is_taken(sweep, capsys):
@@ -129,44 +129,47 @@ def test_the_newest_sweep_is_taken(sweep, capsys):
         (["{}", "{}/typo"], "error: there are no runs in {}/typo\n"),
     ],
 )
-def test_what_cannot_be_compared_is_said(arguments, message, sweep, capsys):
+def test_arguments_that_cannot_be_compared_are_errors(arguments, message, sweep, capsys):
     assert main([argument.format(sweep) for argument in arguments]) == 2
     assert capsys.readouterr().err.startswith(message.format(sweep))
 
 
 def test_without_the_same_queries_there_is_no_interval(sweep):
     with np.load(sweep / "0" / "queries.npz") as queries:
-        right = queries["artist/map_at_10"].copy()
-    right[50] = np.nan
-    np.savez(sweep / "0" / "queries.npz", **{"artist/map_at_10": right})
+        precision = queries["artist/map_at_10"].copy()
+    precision[50] = np.nan
+    np.savez(sweep / "0" / "queries.npz", **{"artist/map_at_10": precision})
     other = {"gallery": "../../galleries/g", "images": "4567"}
     (sweep / "2" / "paths.yaml").write_text(yaml.safe_dump(other))
     main([str(sweep)])
-    found = pd.read_csv(sweep / "leaderboard.csv")
-    assert found["behind"].notna().tolist() == [False, True, True]
-    assert "behind_low" not in found
+    table = pd.read_csv(sweep / "leaderboard.csv")
+    assert table["behind"].notna().tolist() == [False, True, True]
+    assert "behind_low" not in table
 
 
 def test_overlap_is_the_mean_jaccard_index(sweep):
-    board = compare(read_runs([sweep]), None)
-    found, lists = board.overlap, [run.files.neighbors()[0] for run in board.runs]
-    assert board.names == ["1", "2", "0"]
+    comparison = compare(read_runs([sweep]), None)
+    overlap, lists = comparison.overlap, [run.files.neighbors()[0] for run in comparison.runs]
+    assert comparison.names == ["1", "2", "0"]
     for a in range(3):
         for b in range(3):
             each = [
                 len(set(x) & set(y)) / len(set(x) | set(y))
                 for x, y in zip(lists[a], lists[b], strict=True)
             ]
-            assert found[a, b] == pytest.approx(np.mean(each))
-    assert found[0, 2] == 1 and found[0, 1] < 0.1
+            assert overlap[a, b] == pytest.approx(np.mean(each))
+    assert overlap[0, 2] == 1 and overlap[0, 1] < 0.1
 
 
 def test_jobs_are_read_in_the_order_of_their_numbers(sweep):
     assert [run.folder.name for run in read_runs([sweep])] == ["0", "1", "2", "10"]
 
 
-def test_it_starts_without_torch(sweep):
-    program = "import sys, src.leaderboard; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    "module", ["src.leaderboard.__main__", "src.reporting.run_folder", "src.evaluation.metrics"]
+)
+def test_it_starts_without_torch(module):
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
@@ -178,9 +181,9 @@ def assert_compared(ended: Any, outputs: Path) -> Path:
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     (sweep,) = (outputs / "sweeps").glob("*/*")
-    found = pd.read_csv(sweep / "leaderboard.csv")
-    assert set(found["run"]) == {0, 2} and set(found["backbone.layer"]) == {"layer1", "layer2"}
-    assert found["artist/map_at_10"].is_monotonic_decreasing
+    table = pd.read_csv(sweep / "leaderboard.csv")
+    assert set(table["run"]) == {0, 2} and set(table["backbone.layer"]) == {"layer1", "layer2"}
+    assert table["artist/map_at_10"].is_monotonic_decreasing
     text = (sweep / "leaderboard.md").read_text()
     assert text in ended.stdout
     assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
@@ -199,7 +202,7 @@ def words(paintings: Path, outputs: Path) -> list[str]:
 def swept(
     shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[CommandResult, Path]:
-    """How the sweep has ended, and its outputs."""
+    """Run the sweep; return the result of the command and its outputs."""
     outputs = tmp_path_factory.mktemp("swept") / "outputs"
     with pytest.MonkeyPatch.context() as replaced:
         make_squares_small(replaced)
@@ -211,7 +214,7 @@ def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(swept):
 
 
 @pytest.mark.usefixtures("small_squares")
-def test_a_failed_job_runs_again_by_the_command_that_is_told(swept):
+def test_the_printed_command_runs_a_failed_job_again(swept):
     ended, outputs = swept
     (sweep,) = (outputs / "sweeps").glob("*/*")
     (line,) = (line.strip() for line in ended.stdout.splitlines() if line.startswith("    python "))
@@ -220,13 +223,13 @@ def test_a_failed_job_runs_again_by_the_command_that_is_told(swept):
     mended = [word.replace("layr9", "layer1+layer2") for word in again]
     assert command(module, *mended).returncode == 0
     assert main([str(sweep)]) == 0
-    found = pd.read_csv(sweep / "leaderboard.csv")
-    assert set(found["backbone.layer"]) == {"layer1", "layer2", "layer1+layer2"}
+    table = pd.read_csv(sweep / "leaderboard.csv")
+    assert set(table["backbone.layer"]) == {"layer1", "layer2", "layer1+layer2"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_so_does_one_of_several_processes(launcher, paintings, tmp_path):
+def test_a_sweep_of_several_processes_ends_with_its_leaderboard(launcher, paintings, tmp_path):
     asked = [*words(paintings, tmp_path / "outputs"), f"hydra/launcher={launcher}"]
     asked += JOBLIB if launcher == "joblib" else []
     ended = subprocess.run(

@@ -20,40 +20,50 @@ from src.leaderboard.hparams import SUFFIX, write_columns
 from src.leaderboard.runs import read_runs
 from src.reporting.tracking import tracking
 from tests.support.commands import ROOT, command
-from tests.support.made_runs import N, a_run, lists
+from tests.support.made_runs import N, random_neighbors, update_metrics, write_run
 from tests.support.options import changed
 
 
 def columns(folder: Path) -> tuple[dict[str, list], list[str]]:
-    """The settings with their values, and the metrics, that TensorBoard is told of."""
+    """Return the settings with their values, and the metrics, in the file of columns."""
     (path,) = folder.glob(f"*{SUFFIX}")
     content = EventAccumulator(str(path)).Reload().PluginTagToContent("hparams")
-    told = metadata.parse_experiment_plugin_data(content[metadata.EXPERIMENT_TAG])
-    settings = {info.name: list(info.domain_discrete) for info in told.hparam_infos}
-    return settings, [info.name.tag for info in told.metric_infos]
+    columns = metadata.parse_experiment_plugin_data(content[metadata.EXPERIMENT_TAG])
+    settings = {info.name: list(info.domain_discrete) for info in columns.hparam_infos}
+    return settings, [info.name.tag for info in columns.metric_infos]
 
 
-def a_told_run(cfg: Config, folder: Path, layer: str, **similarity: Any) -> None:
-    """What a run leaves, with TensorBoard's file."""
+def write_logged_run(cfg: Config, folder: Path, layer: str, **similarity: Any) -> None:
+    """Write a finished run with an event file of TensorBoard."""
     cfg = changed(cfg, "backbone", layer=layer)
     cfg = changed(changed(cfg, "similarity", **similarity), "tracking", tensorboard=True)
     draw = np.random.default_rng(0)
-    a_run(folder, draw.random(N), lists(draw), backbone={"layer": layer}, similarity=similarity)
+    write_run(
+        folder,
+        draw.random(N),
+        random_neighbors(draw),
+        backbone={"layer": layer},
+        similarity=similarity,
+    )
     with tracking(cfg, folder) as tracker:
         tracker.metrics({"intra": 0.5})
 
 
 def test_columns_are_the_settings_that_differ(cfg: Config, tmp_path: Path) -> None:
-    a_told_run(cfg, tmp_path / "sweep" / "0", "layer3", top_k=20, whiten_dim=64)
-    a_told_run(cfg, tmp_path / "sweep" / "1", "layer2", top_k=5, whiten_dim=None)
+    write_logged_run(cfg, tmp_path / "sweep" / "0", "layer3", top_k=20, whiten_dim=64)
+    write_logged_run(cfg, tmp_path / "sweep" / "1", "layer2", top_k=5, whiten_dim=None)
     draw = np.random.default_rng(0)
-    a_run(tmp_path / "untold", draw.random(N), lists(draw), backbone={"layer": "layer1"})
+    write_run(
+        tmp_path / "not_logged",
+        draw.random(N),
+        random_neighbors(draw),
+        backbone={"layer": "layer1"},
+    )
     more = ({"hubness": 2.5}, {"hubness": 1.5, "style/map_at_10": 0.5}, {"hubness": 0.5})
-    for folder, metrics in zip(("sweep/0", "sweep/1", "untold"), more, strict=True):
-        path = tmp_path / folder / "metrics.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | metrics))
-    board = compare(read_runs([tmp_path]), "inter")
-    assert write_columns(board, tmp_path) == 2
+    for folder, metrics in zip(("sweep/0", "sweep/1", "not_logged"), more, strict=True):
+        update_metrics(tmp_path / folder, **metrics)
+    comparison = compare(read_runs([tmp_path]), "inter")
+    assert write_columns(comparison, tmp_path) == 2
     settings, metrics = columns(tmp_path)
     assert settings == {
         "backbone.layer": ["layer2", "layer3"],
@@ -65,7 +75,7 @@ def test_columns_are_the_settings_that_differ(cfg: Config, tmp_path: Path) -> No
 
 
 def test_only_the_folder_that_is_looked_at_has_columns(cfg: Config, tmp_path: Path) -> None:
-    a_told_run(cfg, tmp_path / "sweep" / "0", "layer3")
+    write_logged_run(cfg, tmp_path / "sweep" / "0", "layer3")
     for folder in (tmp_path / "sweep", tmp_path, tmp_path):
         write_columns(compare(read_runs([folder]), None), folder)
     assert [path.parent for path in tmp_path.rglob(f"*{SUFFIX}")] == [tmp_path]
@@ -73,14 +83,14 @@ def test_only_the_folder_that_is_looked_at_has_columns(cfg: Config, tmp_path: Pa
     assert columns(tmp_path)[0] == main_ones | {"similarity.postprocess": ["none"]}
 
 
-def test_a_folder_without_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_folder_without_runs_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"error: there are no runs in {tmp_path}\n"
 
 
 @pytest.fixture(scope="module")
 def sweep(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four runs, by the command that users give."""
+    """Return the folder of a sweep of four runs, started by the command."""
     outputs = tmp_path_factory.mktemp("swept") / "outputs"
     words = ["-m", "backbone.layer=layer1,layer2", "similarity.top_k=2,3", "data=folder"]
     words += [f"data.images={shared_paintings}", f"outputs={outputs}"]
@@ -93,7 +103,7 @@ def sweep(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def address(sweep: Path) -> Iterator[str]:
-    """Where the dashboard of the sweep is served."""
+    """Yield the address of the sweep's dashboard."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -9,14 +9,14 @@ import yaml
 
 from src.gallery.folder import folder_gallery
 from src.leaderboard.__main__ import main
-from tests.support.made_runs import a_run
+from tests.support.made_runs import write_run
 
 TITLE = "<script>alert('é')</script> & \"quoted\""
 
 
 @pytest.fixture
 def sweep(paintings: Path, tmp_path: Path) -> Path:
-    """Three runs over twelve paintings with hostile titles, best last, and one that failed."""
+    """Write three runs of 12 paintings with hostile titles, best last, and an incomplete run."""
     labels = tmp_path / "labels.csv"
     with labels.open("w", encoding="utf-8", newline="") as file:
         rows = [[f"{artist}/{n}.png", artist, TITLE] for artist in ("ada", "bea") for n in range(4)]
@@ -28,11 +28,13 @@ def sweep(paintings: Path, tmp_path: Path) -> Path:
     draw = np.random.default_rng(3)
     for number, layer in enumerate(["layer2", "layer3", "layer4"]):
         index = np.array([draw.permutation(np.delete(np.arange(12), row))[:4] for row in range(12)])
-        right = np.append(0.1 + 0.2 * number + 0.1 * draw.random(8), [np.nan] * 4)
+        average_precision = np.append(0.1 + 0.2 * number + 0.1 * draw.random(8), [np.nan] * 4)
         settings = {"backbone": {"layer": layer}}
-        a_run(folder / str(number), right, index.astype(np.int32), paths, **settings)
+        write_run(
+            folder / str(number), average_precision, index.astype(np.int32), paths, **settings
+        )
         (folder / str(number) / "neighbors.jpg").touch()
-    a_run(folder / "3", right, index, paths, backbone={"layer": "<b>"})
+    write_run(folder / "3", average_precision, index, paths, backbone={"layer": "<b>"})
     (folder / "3" / "metrics.json").unlink()
     return folder
 
@@ -42,7 +44,7 @@ def page_of(sweep: Path) -> str:
     return (sweep / "leaderboard.html").read_text()
 
 
-def test_it_holds_all_that_it_shows(sweep: Path) -> None:
+def test_the_page_is_self_contained(sweep: Path) -> None:
     text = page_of(sweep)
     sources = re.findall(r"(?:src=\"|url\()([^\")]+)", text)
     assert sources and all(source.startswith("data:image/") for source in sources)
@@ -50,20 +52,20 @@ def test_it_holds_all_that_it_shows(sweep: Path) -> None:
     assert len(set(sources)) == len(sources)  # each image once
 
 
-def test_titles_are_text(sweep: Path) -> None:
+def test_titles_are_escaped(sweep: Path) -> None:
     text = page_of(sweep)
     assert "<script>alert" not in text and "&lt;script&gt;alert(&#39;é&#39;)" in text
     assert "<b>" not in text.partition('id="incomplete"')[2] and "layer=&lt;b&gt;" in text
 
 
-def test_without_the_images_the_rest_is_there(sweep: Path) -> None:
+def test_without_the_images_the_rest_is_shown(sweep: Path) -> None:
     shutil.rmtree(sweep.parents[2] / "galleries")
     text = page_of(sweep)
     assert "The images are missing" in text and 'id="overlap"' in text
     assert "background-image" not in text
 
 
-def test_an_image_that_is_gone_is_a_gray_square(sweep: Path, paintings: Path) -> None:
+def test_a_deleted_image_is_a_gray_square(sweep: Path, paintings: Path) -> None:
     whole = page_of(sweep)
     (paintings / "ada" / "0.png").unlink()
     without = page_of(sweep)
@@ -72,7 +74,7 @@ def test_an_image_that_is_gone_is_a_gray_square(sweep: Path, paintings: Path) ->
     assert len(changed) == 1 and changed[0].strip().startswith(".p0 { background-image")
 
 
-def test_the_embeddings_of_the_others_may_be_gone(sweep: Path) -> None:
+def test_only_the_best_run_needs_its_embeddings(sweep: Path) -> None:
     for job in ("0", "1"):
         paths = yaml.safe_load((sweep / job / "paths.yaml").read_text())
         (sweep / job / "paths.yaml").write_text(yaml.safe_dump(paths | {"embeddings": "gone"}))
@@ -80,9 +82,9 @@ def test_the_embeddings_of_the_others_may_be_gone(sweep: Path) -> None:
 
 
 @pytest.mark.browser
-def test_in_a_browser(sweep: Path, browser) -> None:
+def test_the_page_sorts_and_shows_neighbors_in_a_browser(sweep: Path, browser) -> None:
     def layers() -> list[str]:
-        """The second column, from top to bottom."""
+        """Return the cells of the second column."""
         return browser.locator("#board td:nth-child(2)").all_inner_texts()
 
     page_of(sweep)

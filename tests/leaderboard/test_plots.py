@@ -9,26 +9,31 @@ from src.leaderboard.comparison import Comparison, compare
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.leaderboard.runs import read_runs
 from src.reporting.plots import score_plot
-from tests.support.made_runs import N, a_run, lists
+from tests.support.made_runs import N, random_neighbors, write_run
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Comparison:
-    """Three layers by two numbers of neighbors, and one layer more with only one of them."""
+def comparison(tmp_path: Path) -> Comparison:
+    """Compare three layers by two values of top_k, and a fourth layer with one of them."""
     grid = [*product(["layer2", "layer3", "layer4"], [4, 5]), ("layer1", 5)]
     draw = np.random.default_rng(0)
     for number, (layer, k) in enumerate(grid):
         settings = {"backbone": {"layer": layer}, "similarity": {"top_k": k}}
-        a_run(tmp_path / str(number), 0.1 * number + 0.1 * draw.random(N), lists(draw), **settings)
+        write_run(
+            tmp_path / str(number),
+            0.1 * number + 0.1 * draw.random(N),
+            random_neighbors(draw),
+            **settings,
+        )
     return compare(read_runs([tmp_path]), None)
 
 
-def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Comparison) -> None:
-    layers, numbers = setting_plot(board).axes
+def test_a_line_joins_runs_that_differ_in_one_setting_alone(comparison: Comparison) -> None:
+    layers, numbers = setting_plot(comparison).axes
     assert [text.get_text() for text in layers.get_xticklabels()] == [
         *("layer2", "layer3", "layer4", "layer1")
     ]
-    value = {run.folder.name: run.metrics["artist/map_at_10"] for run in board.runs}
+    value = {run.folder.name: run.metrics["artist/map_at_10"] for run in comparison.runs}
     drawn = [bars.lines[0].get_ydata().tolist() for bars in layers.containers]
     assert drawn == [[value[n] for n in line] for line in (["0", "2", "4"], ["1", "3", "5", "6"])]
     places = [np.round(bars.lines[0].get_xdata().astype(float)) for bars in layers.containers]
@@ -40,31 +45,31 @@ def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Comparison) -
     assert [text.get_text() for text in layers.get_legend().get_texts()] == ["4", "5"]
 
 
-def test_the_overlap_heat_map_is_the_overlap_best_first(board: Comparison) -> None:
-    axes, _ = overlap_heat_map(board).axes
-    np.testing.assert_array_equal(axes.images[0].get_array(), board.overlap)
+def test_the_overlap_heat_map_is_the_overlap_best_first(comparison: Comparison) -> None:
+    axes, _ = overlap_heat_map(comparison).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), comparison.overlap)
     assert axes.get_yticklabels()[0].get_text() == "layer1 · 5"
     assert len(axes.texts) == 49
 
 
-def test_odd_and_long_values_are_shown(tmp_path: Path) -> None:
+def test_values_with_dollars_and_long_values_are_shown(tmp_path: Path) -> None:
     draw, long = np.random.default_rng(0), "x" * 200
     for number, value in enumerate(["a$_$b", long, f"/home/{long}/w.pth", "$x^$"]):
         settings = {"backbone": {"layer": value}, "similarity": {"name": value}}
-        a_run(tmp_path / str(number), draw.random(N), lists(draw), **settings)
-    board = compare(read_runs([tmp_path]), None)
-    for figure in (setting_plot(board), overlap_heat_map(board)):
+        write_run(tmp_path / str(number), draw.random(N), random_neighbors(draw), **settings)
+    comparison = compare(read_runs([tmp_path]), None)
+    for figure in (setting_plot(comparison), overlap_heat_map(comparison)):
         figure.savefig(into := io.BytesIO(), format="svg")  # a warning would be an error
         assert b"</svg>" in into.getvalue()
-    assert sorted(board.labels)[:2] == ["$x^$ · $x^$", "a$_$b · a$_$b"]
-    assert all(len(label) <= 51 for label in board.labels)
+    assert sorted(comparison.labels)[:2] == ["$x^$ · $x^$", "a$_$b · a$_$b"]
+    assert all(len(label) <= 51 for label in comparison.labels)
 
 
-def test_plots_of_runs_without_intervals_or_in_common(board: Comparison) -> None:
-    for run in board.runs:
+def test_plots_of_runs_without_intervals_or_common_images(comparison: Comparison) -> None:
+    for run in comparison.runs:
         run.metrics.pop("artist/map_at_10_low")
-    board.overlap[0, 1] = np.nan
-    for figure in (setting_plot(board), overlap_heat_map(board)):
+    comparison.overlap[0, 1] = np.nan
+    for figure in (setting_plot(comparison), overlap_heat_map(comparison)):
         figure.savefig(into := io.BytesIO(), format="svg")
         assert b"</svg>" in into.getvalue()
 

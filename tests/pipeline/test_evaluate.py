@@ -30,7 +30,7 @@ def gallery(**columns: np.ndarray) -> Gallery:
     )
 
 
-def measured(gallery: Gallery, cfg: Config, folder: Path) -> dict:
+def evaluated(gallery: Gallery, cfg: Config, folder: Path) -> dict:
     cfg = changed(cfg, "evaluation", resamples=50, pairs=500)
     deep = top_k(FEATURES, K, groups=gallery.exclusion_groups(cfg.similarity))
     k = cfg.similarity.top_k
@@ -39,53 +39,54 @@ def measured(gallery: Gallery, cfg: Config, folder: Path) -> dict:
 
 
 def names(metrics: dict) -> set[str]:
+    """Return the labels and filters that have metrics."""
     return {name.partition("/")[0] for name in metrics if "/" in name}
 
 
-def test_labels_with_and_without_the_same_object_and_artist(cfg, tmp_path):
+def test_labels_are_evaluated_with_and_without_the_same_object_and_artist(cfg, tmp_path):
     all_of_it = gallery(object_id=OBJECT, artist=ARTIST, style=STYLE)
-    metrics = measured(all_of_it, cfg, tmp_path)
+    metrics = evaluated(all_of_it, cfg, tmp_path)
     assert names(metrics) == {
         *("object", "artist", "artist-no_same_object"),
         *("style", "style-no_same_object", "style-no_same_artist"),
     }
     index = top_k(FEATURES, K).index
-    for filtered, apart in (("object", OBJECT), ("artist", ARTIST)):
-        found, _ = retrieval("style", STYLE, index, apart)
+    for filtered, excluded in (("object", OBJECT), ("artist", ARTIST)):
+        result, _ = retrieval("style", STYLE, index, excluded)
         for name in ("map_at_10", "precision_at_1_chance", "fewer_than_10"):
-            assert metrics[f"style-no_same_{filtered}/{name}"] == found[f"style/{name}"]
+            assert metrics[f"style-no_same_{filtered}/{name}"] == result[f"style/{name}"]
     assert metrics["object/queries"] == N
 
 
-def test_filters_that_take_nothing_out_are_left_out(cfg, tmp_path):
+def test_filters_that_exclude_nothing_are_omitted(cfg, tmp_path):
     alone = gallery(object_id=np.arange(N), style=STYLE)
-    assert names(measured(alone, cfg, tmp_path)) == {"style"}
+    assert names(evaluated(alone, cfg, tmp_path)) == {"style"}
     excluded = changed(cfg, "similarity", exclude=Exclude.same_object)
-    assert names(measured(gallery(object_id=OBJECT, style=STYLE), excluded, tmp_path)) == {"style"}
+    assert names(evaluated(gallery(object_id=OBJECT, style=STYLE), excluded, tmp_path)) == {"style"}
 
 
-def test_what_was_no_neighbor_is_not_missed_without_the_same_artist_either(cfg, tmp_path):
+def test_the_artist_filter_respects_images_excluded_from_the_search(cfg, tmp_path):
     artist = np.where(ARTIST == 0, "", ARTIST.astype(str))
     excluded = changed(cfg, "similarity", exclude=Exclude.same_object)
     some = gallery(object_id=OBJECT, artist=artist, style=STYLE)
-    metrics = measured(some, excluded, tmp_path)
+    metrics = evaluated(some, excluded, tmp_path)
     alone = np.where(ARTIST == 0, N + np.arange(N), ARTIST)
-    found, _ = retrieval("style", STYLE, top_k(FEATURES, K, groups=OBJECT).index, OBJECT, alone)
+    result, _ = retrieval("style", STYLE, top_k(FEATURES, K, groups=OBJECT).index, OBJECT, alone)
     for name in ("queries", "map_at_10", "map_at_10_chance", "recall_at_10_chance"):
-        assert metrics[f"style-no_same_artist/{name}"] == found[f"style/{name}"]
+        assert metrics[f"style-no_same_artist/{name}"] == result[f"style/{name}"]
 
 
-def test_unknown_objects_and_artists_are_all_different(cfg, tmp_path):
+def test_images_without_an_object_are_objects_of_their_own(cfg, tmp_path):
     unknown = np.where(OBJECT < 10, "", OBJECT.astype(str))
-    some = measured(gallery(object_id=unknown, style=STYLE), cfg, tmp_path)
+    some = evaluated(gallery(object_id=unknown, style=STYLE), cfg, tmp_path)
     assert some["object/queries"] == N - 30
     alone = np.where(OBJECT < 10, N + np.arange(N), OBJECT)
-    found, _ = retrieval("style", STYLE, top_k(FEATURES, K).index, alone)
-    assert some["style-no_same_object/map_at_10"] == found["style/map_at_10"]
+    result, _ = retrieval("style", STYLE, top_k(FEATURES, K).index, alone)
+    assert some["style-no_same_object/map_at_10"] == result["style/map_at_10"]
 
 
-def test_each_mean_lies_in_its_interval_and_the_queries_are_kept(cfg, tmp_path):
-    metrics = measured(gallery(object_id=OBJECT, style=STYLE), cfg, tmp_path)
+def test_each_metric_is_the_mean_of_its_queries_and_within_its_interval(cfg, tmp_path):
+    metrics = evaluated(gallery(object_id=OBJECT, style=STYLE), cfg, tmp_path)
     with np.load(tmp_path / "queries.npz") as queries:
         assert len(queries.files) == 17
         for name in queries.files:
@@ -94,7 +95,7 @@ def test_each_mean_lies_in_its_interval_and_the_queries_are_kept(cfg, tmp_path):
 
 
 def test_hubs_and_near_duplicates_are_listed(cfg, tmp_path):
-    metrics = measured(gallery(style=STYLE), changed(cfg, "similarity", top_k=3), tmp_path)
+    metrics = evaluated(gallery(style=STYLE), changed(cfg, "similarity", top_k=3), tmp_path)
     hubs = list(csv.reader((tmp_path / "hubs.csv").read_text().splitlines()))
     counts = [int(count) for _, count in hubs[1:]]
     assert hubs[0] == ["file", "neighbor_of"] and len(counts) == 10
@@ -107,6 +108,6 @@ def test_hubs_and_near_duplicates_are_listed(cfg, tmp_path):
 
 def test_all_numbers_are_finite(cfg, tmp_path):
     even = gallery(style=np.zeros(N, dtype=int))
-    metrics = measured(even, changed(cfg, "evaluation", labels=["style"]), tmp_path)
+    metrics = evaluated(even, changed(cfg, "evaluation", labels=["style"]), tmp_path)
     assert "style/label_auc" not in metrics  # there are no pairs of two labels
     assert np.isfinite(list(metrics.values())).all()

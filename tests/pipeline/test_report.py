@@ -48,7 +48,7 @@ def test_the_summary_shows_metrics_files_and_next_commands(
     assert f"python -m src.show --run {tmp_path}" in printed
 
 
-def test_the_clock_keeps_each_stage() -> None:
+def test_the_clock_records_each_stage() -> None:
     clock = Clock()
     with clock("embed"):
         time.sleep(0.05)
@@ -59,7 +59,7 @@ def test_peak_memory_is_that_of_a_process_with_torch() -> None:
     assert 0.1 < peak_memory()["peak_memory_gb"] < 20
 
 
-def test_metrics_have_the_names_of_the_design(finished_run: Path) -> None:
+def test_a_run_has_the_expected_metrics(finished_run: Path) -> None:
     metrics = json.loads((finished_run / "metrics.json").read_text())
     named = {"intra", "intra_at_1", "inter", "inter_std", "gap", "separation", "inter_stored_only"}
     named |= {"images", "skipped", "images_per_second", "waiting_for_data", "peak_memory_gb"}
@@ -82,7 +82,7 @@ def test_metrics_of_each_query_average_to_the_metric(finished_run: Path) -> None
     assert each.mean() == pytest.approx(metrics["artist/precision_at_5"])
 
 
-def test_a_run_that_fails_at_its_very_end_has_not_ended(
+def test_a_run_that_fails_at_its_very_end_is_incomplete(
     cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -83,7 +83,7 @@ def test_an_overview_has_a_line_for_each_query(gallery: Gallery) -> None:
     assert small.width == 14 + 11 * (130 + 14)
 
 
-def test_a_card_names_the_file_where_there_is_no_title(gallery: Gallery) -> None:
+def test_a_card_without_a_title_shows_the_file_name(gallery: Gallery) -> None:
     shown = card(gallery, 5, "0.9")
     assert (shown.title, shown.note) == ("1", "bea")
 

@@ -22,16 +22,16 @@ def gallery(paintings: Path, tmp_path: Path) -> Gallery:
     return made
 
 
-def test_products_are_kept_where_so_few_numbers_can() -> None:
+def test_projection_keeps_inner_products_of_low_rank_rows() -> None:
     draw = torch.Generator().manual_seed(0)
     rows = torch.rand(50, 4, generator=draw) @ torch.rand(4, 30, generator=draw)
     unit = (rows / rows.norm(dim=1, keepdim=True)).numpy()
-    found = project(rows * torch.rand(50, 1, generator=draw), 4)
-    assert found.shape == (50, 4)
-    np.testing.assert_allclose(found @ found.T, unit @ unit.T, atol=1e-5)
+    result = project(rows * torch.rand(50, 1, generator=draw), 4)
+    assert result.shape == (50, 4)
+    np.testing.assert_allclose(result @ result.T, unit @ unit.T, atol=1e-5)
 
 
-def test_no_axes_keep_more() -> None:
+def test_no_other_axes_keep_more() -> None:
     rows = torch.rand(50, 30, generator=torch.Generator().manual_seed(0)) - 0.3
     unit = (rows / rows.norm(dim=1, keepdim=True)).numpy()
     best = (np.linalg.svd(unit, compute_uv=False)[:7] ** 2).sum()  # Eckart and Young
@@ -39,7 +39,7 @@ def test_no_axes_keep_more() -> None:
     np.testing.assert_allclose(project(rows, 30), unit, atol=1e-6)
 
 
-def test_points_works_and_thumbnails_are_in_one_order(
+def test_points_labels_and_thumbnails_are_in_one_order(
     gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projector, "MAX_POINTS", 7)
@@ -71,7 +71,7 @@ def test_points_works_and_thumbnails_are_in_one_order(
 
 
 def box(middle: tuple[int, int]) -> tuple[int, int, int, int]:
-    """A square around the middle of a thumbnail."""
+    """Return a square around the middle of a thumbnail."""
     return (middle[0] - 8, middle[1] - 8, middle[0] + 8, middle[1] + 8)
 
 
@@ -87,7 +87,7 @@ def test_the_sample_is_the_same_for_a_seed(
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_an_image_that_is_gone_leaves_its_place(gallery: Gallery) -> None:
+def test_a_deleted_image_is_a_gray_square_in_its_position(gallery: Gallery) -> None:
     (gallery.root / gallery.files[1]).unlink()
     page = sprite(gallery, [0, 1, 2])
     assert page.size == (2 * THUMBNAIL, 2 * THUMBNAIL)

@@ -24,7 +24,7 @@ from tests.support.options import changed
 
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No key, and no file that could hold one."""
+    """Remove the key, and any file that could hold one."""
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -36,6 +36,7 @@ def gallery(paintings: Path, tmp_path: Path) -> Gallery:
 
 
 def track(cfg: Config, options: Tracking, folder: Path) -> None:
+    """Log a few metrics, a picture and a distribution of a run in folder."""
     folder.mkdir(parents=True)
     Image.new("RGB", (4, 3), "red").save(folder / "sheet.png")
     with tracking(replace(cfg, tracking=options), folder) as tracker:
@@ -55,11 +56,11 @@ def test_tensorboard_holds_metrics_pictures_options(cfg: Config, tmp_path: Path)
     assert b"backbone.name" in events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
 
 
-def assert_wandb_has(folder: Path, *wanted: bytes) -> None:
+def assert_wandb_has(folder: Path, *expected: bytes) -> None:
     (written,) = (folder / "wandb").glob("offline-run-*/*.wandb")
-    patience = time.monotonic() + 20  # wandb's own process writes the file, when it comes to it
-    while not all(word in written.read_bytes() for word in wanted):
-        assert time.monotonic() < patience, wanted
+    deadline = time.monotonic() + 20  # wandb's own process writes the file later
+    while not all(word in written.read_bytes() for word in expected):
+        assert time.monotonic() < deadline, expected
         time.sleep(0.1)
 
 
@@ -85,9 +86,9 @@ def test_runs_of_a_sweep_are_a_group_with_their_leaderboard(cfg: Config, tmp_pat
     (alone,) = (tmp_path / "alone" / "0" / "wandb").glob("offline-run-*/*.wandb")
     assert group not in alone.read_bytes()
     (shown,) = sweep.glob("wandb/offline-run-*/files/media/table/*.json")
-    found = json.loads(shown.read_text())
-    assert found["columns"] == list(table)
-    assert found["data"] == [["0", 64.0, None], ["1", None, 0.1]]
+    result = json.loads(shown.read_text())
+    assert result["columns"] == list(table)
+    assert result["data"] == [["0", 64.0, None], ["1", None, 0.1]]
     track_sweep(table, Tracking(wandb=WandbMode.off), tmp_path / "off")
     assert not (tmp_path / "off").exists()
 
@@ -101,8 +102,12 @@ def test_hubs_are_a_table_with_their_images(cfg: Config, gallery: Gallery, tmp_p
     with tracking(replace(cfg, tracking=Tracking()), tmp_path) as tracker:
         tracker.hubs(gallery)
     (shown,) = tmp_path.glob("wandb/offline-run-*/files/media/table/hubs*.json")
-    found = json.loads(shown.read_text())
-    assert [line[1:] for line in found["data"]] == [["bea/2.png", 7], ["n\ufffd.png", 5], ["NA", 5]]
+    result = json.loads(shown.read_text())
+    assert [line[1:] for line in result["data"]] == [
+        ["bea/2.png", 7],
+        ["n\ufffd.png", 5],
+        ["NA", 5],
+    ]
     waiting = [path.read_bytes()[:4] for path in tmp_path.glob("wandb/data/artifacts/staging/*")]
     assert waiting.count(b"\x89PNG") == 3  # to be sent with the table
     assert not (tmp_path / ".local").exists()  # of the user's home
@@ -112,7 +117,7 @@ def test_hubs_are_a_table_with_their_images(cfg: Config, gallery: Gallery, tmp_p
 
 
 @pytest.mark.usefixtures("small_squares")
-def test_no_tracker_gets_the_matrix(
+def test_no_tracker_receives_the_matrix(
     cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "run" / "wandb" / "cache"))
@@ -134,14 +139,14 @@ def test_two_runs_in_one_process_are_two_wandb_runs(cfg: Config, tmp_path: Path)
         assert len(list((tmp_path / name / "wandb").glob("offline-run-*"))) == 1
 
 
-def test_wandb_online_without_a_key_says_so(cfg: Config, tmp_path: Path) -> None:
+def test_wandb_online_without_a_key_is_an_error(cfg: Config, tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"tracking=online: No API key.*WANDB_API_KEY.*tracking=local"
     ):
         track(cfg, Tracking(wandb=WandbMode.online), tmp_path / "run")
 
 
-def test_off_writes_nothing(cfg: Config, tmp_path: Path) -> None:
+def test_trackers_that_are_off_write_nothing(cfg: Config, tmp_path: Path) -> None:
     track(cfg, Tracking(wandb=WandbMode.off, tensorboard=False), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["sheet.png"]
 

@@ -1,4 +1,4 @@
-"""Folders as runs leave them, without the runs."""
+"""Write folders as runs leave them, without running anything."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,15 @@ import yaml
 N, K = 200, 4
 
 
-def lists(draw: np.random.Generator) -> np.ndarray:
-    """(N, K) random neighbors."""
+def random_neighbors(draw: np.random.Generator) -> np.ndarray:
+    """Return (N, K) random neighbor rows."""
     return draw.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
 
 
-def a_multirun(folder: Path, params: dict[str, str] | None, task: list[str], **more: Any) -> None:
-    """What Hydra writes at the start of a sweep."""
+def write_multirun(
+    folder: Path, params: dict[str, str] | None, task: list[str], **more: Any
+) -> None:
+    """Write multirun.yaml as Hydra does at the start of a sweep."""
     target = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
     sweeper = {"_target_": target, "params": params} | more
     hydra = {
@@ -27,26 +29,37 @@ def a_multirun(folder: Path, params: dict[str, str] | None, task: list[str], **m
     (folder / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
 
 
-def a_run(
+def write_run(
     folder: Path,
-    right: np.ndarray,
+    average_precision: np.ndarray,
     index: np.ndarray,
     paths: dict[str, str] | None = None,
     **settings: Any,
 ) -> None:
-    """What a run leaves, with the query metric artist/map_at_10 (n,)."""
+    """Write a finished run with neighbors index (n, k) and artist/map_at_10 of each query (n,)."""
     (folder / ".hydra").mkdir(parents=True)
     options = {"backbone": {"layer": "layer4"}, "similarity": {"top_k": 4}} | settings
     (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(options))
     layer = options["backbone"]["layer"]
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump([f"backbone.layer={layer}"]))
-    mean = float(np.nanmean(right))
-    metrics = {"images": len(right), "intra": 0.5, "inter": 0.25, "artist/map_at_10": mean}
+    mean = float(np.nanmean(average_precision))
+    metrics = {
+        "images": len(average_precision),
+        "intra": 0.5,
+        "inter": 0.25,
+        "artist/map_at_10": mean,
+    }
     metrics |= {"artist/map_at_10_low": mean - 0.01, "artist/map_at_10_high": mean + 0.01}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "paths.yaml").write_text(
         yaml.safe_dump({"gallery": "../../galleries/g", "images": "0123", **(paths or {})})
     )
-    np.savez(folder / "queries.npz", **{"artist/map_at_10": right})
+    np.savez(folder / "queries.npz", **{"artist/map_at_10": average_precision})
     score = np.linspace(0.9, 0.8, index.size, dtype="f4").reshape(index.shape)
     np.savez(folder / "neighbors.npz", index=index, score=score)
+
+
+def update_metrics(folder: Path, **metrics: Any) -> None:
+    """Add metrics to a run's metrics.json."""
+    path = folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | metrics))
