@@ -1,4 +1,4 @@
-"""Metrics of neighbors as pure functions: retrieval, cosine statistics, hubness, bootstrap.
+"""Metrics of neighbors as pure functions, and the table that explains all metrics of a run.
 
 Imports similarity and below. Imported by pipeline and leaderboard.
 """

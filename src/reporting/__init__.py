@@ -1,4 +1,4 @@
-"""What a run leaves for people: its folder's files, contact sheets, plots, experiment trackers.
+"""Output of a run: the files of its folder, contact sheets, plots, experiment trackers.
 
 Imports gallery, similarity and below. Imported by pipeline, leaderboard and the commands.
 """

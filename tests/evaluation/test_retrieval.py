@@ -91,9 +91,9 @@ def test_metrics_equal_a_plain_loop(seed):
     metrics, queries = retrieval("style", labels, index, *excluded)
     expected = by_loop(labels, index, *excluded)
     for name in NAMES:
-        each = queries[f"style/{name}"]
-        np.testing.assert_allclose(each[~np.isnan(each)], expected[name][~np.isnan(expected[name])])
+        query_values = queries[f"style/{name}"]
         valid = ~np.isnan(expected[name])
+        np.testing.assert_allclose(query_values[~np.isnan(query_values)], expected[name][valid])
         values, classes = expected[name][valid], expected["label"][valid]
         assert metrics[f"style/{name}"] == pytest.approx(values.mean())
         macro = np.mean([values[classes == label].mean() for label in np.unique(classes)])

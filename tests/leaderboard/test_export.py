@@ -153,11 +153,11 @@ def test_overlap_is_the_mean_jaccard_index(sweep):
     assert comparison.names == ["1", "2", "0"]
     for a in range(3):
         for b in range(3):
-            each = [
+            indices = [
                 len(set(x) & set(y)) / len(set(x) | set(y))
                 for x, y in zip(lists[a], lists[b], strict=True)
             ]
-            assert overlap[a, b] == pytest.approx(np.mean(each))
+            assert overlap[a, b] == pytest.approx(np.mean(indices))
     assert overlap[0, 2] == 1 and overlap[0, 1] < 0.1
 
 

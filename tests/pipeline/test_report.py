@@ -78,8 +78,8 @@ def test_metrics_of_each_query_average_to_the_metric(finished_run: Path) -> None
     with np.load(finished_run / "queries.npz") as queries:
         assert queries["intra"].shape == (12,)
         assert queries["intra"].mean() == pytest.approx(metrics["intra"])
-        each = queries["artist/precision_at_5"]
-    assert each.mean() == pytest.approx(metrics["artist/precision_at_5"])
+        precision = queries["artist/precision_at_5"]
+    assert precision.mean() == pytest.approx(metrics["artist/precision_at_5"])
 
 
 def test_a_run_that_fails_at_its_very_end_is_incomplete(
