@@ -94,6 +94,7 @@ def _object(record: Row) -> Row:
 
 
 def _csv(name: str, rows: list[Row]) -> bytes:
+    """Return the content of a table with all its columns, empty where a row lacks one."""
     text = io.StringIO()
     writer = csv.DictWriter(text, HEADERS[name].split(","), restval="", lineterminator="\n")
     writer.writeheader()

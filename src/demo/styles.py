@@ -85,6 +85,7 @@ def gesture(c: Canvas) -> None:
 
 
 def _bottle(c: Canvas, x: float, foot: float) -> None:
+    """Draw a shaded bottle around x that stands at y = foot."""
     (height, width), tone, level = c.rng.uniform((35, 6), (55, 9)), c.color(), np.linspace(0, 1, 30)
     half = width * np.interp(level, [0, 0.03, 0.5, 0.68, 0.94, 0.95], [0.9, 1, 1, 0.35, 0.3, 0.4])
     y = foot - height * level
@@ -134,6 +135,7 @@ def op_art(c: Canvas) -> None:
 
 
 def _building(c: Canvas, x: tuple[float, float], y: tuple[float, float], light: float) -> None:
+    """Draw a dark box from (start, end) in x and y with randomly lit windows."""
     c.box(x, y, c.color(1, light))
     lefts, tops = np.arange(x[0] + 1, x[1] - 2, 2.6), np.arange(y[0] + 2, y[1] - 2, 3.4)
     for left, top in product(lefts, tops):

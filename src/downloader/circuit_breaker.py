@@ -60,15 +60,15 @@ class CircuitBreaker:
                 self._trip("all", failures, kind)
 
     def _count(self, failures: Counter[str], failure: Failure, kind: str) -> None:
+        """Add a failure to a count. Raises HostUnavailable if that reaches its limit."""
         with self._lock:
             self._host_answered = self._host_answered or failure.status is not None
             failures[failure.reason] += 1
-            if failures.total() >= (
-                MAX_LATER_FAILURES if self._any_image else MAX_INITIAL_FAILURES
-            ):
+            limit = MAX_LATER_FAILURES if self._any_image else MAX_INITIAL_FAILURES
+            if failures.total() >= limit:
                 self._trip("the last" if self._any_image else "the first", failures, kind)
 
-    def _trip(self, which: str, failures: Counter[str], kind: str) -> None:
+    def _trip(self, position: str, failures: Counter[str], kind: str) -> None:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in failures.most_common(3))
-        message = f"{which} {failures.total()} {kind} failed: {reasons}"
+        message = f"{position} {failures.total()} {kind} failed: {reasons}"
         raise HostUnavailable(message, self._host_answered)

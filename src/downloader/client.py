@@ -144,6 +144,7 @@ class PoliteClient:
             yield chunk
 
     def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
+        """Send one request, without redirects. Raises Failure if there is no response."""
         request = requests.PreparedRequest()
         try:
             request.prepare("GET", url, headers=self._headers | headers)

@@ -93,6 +93,7 @@ class ImageDownloader:
             self._stop(threads)
 
     def _stop(self, threads: list[threading.Thread]) -> None:
+        """Allow no further request, and wait some seconds for the threads to end."""
         self._client.rate_limiter.stop()
         end = time.monotonic() + JOIN_SECONDS
         for thread in threads:
@@ -161,6 +162,7 @@ class ImageDownloader:
             raise
 
     def _save(self, image_id: str, body: bytes) -> None:
+        """Write an image under a temporary name and rename it."""
         path = path_of(self._folder, image_id)
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(".part")

@@ -36,6 +36,7 @@ def temporary_name(path: Path) -> Path:
 
 
 def _is_alive(pid: int) -> bool:
+    """Return whether a process of this machine exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -86,10 +87,10 @@ def sha256(path: Path) -> str:
 
 def pwrite_all(file: int, data: memoryview | bytes, offset: int) -> None:
     """Write all bytes of data at an offset of an open file, given by its descriptor."""
-    rest = memoryview(data)
-    while rest:  # a nearly full disk takes only a part
-        written = os.pwrite(file, rest, offset)
-        rest, offset = rest[written:], offset + written
+    remaining = memoryview(data)
+    while remaining:  # a nearly full disk takes only a part
+        written = os.pwrite(file, remaining, offset)
+        remaining, offset = remaining[written:], offset + written
 
 
 def create_npy(

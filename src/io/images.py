@@ -151,6 +151,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB, transparency over white."""
     if image.mode.startswith(("I", "F")):  # convert() would clip 16 bits and more
         image = _to_eight_bit(np.array(image, dtype=np.float32))
     if image.has_transparency_data:

@@ -84,6 +84,7 @@ class _TolerantReader:
                 self._record.clear()
 
     def _lines(self) -> Iterator[str]:
+        """Yield lines to parse again, then those of the file; collect them in _record."""
         while self._reread:
             self._record.append(self._reread.pop())
             yield self._record[-1]

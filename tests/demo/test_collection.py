@@ -41,26 +41,27 @@ def only_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spread(values: list[str], groups: list[str]) -> dict[str, set[str]]:
-    found = defaultdict(set)
+    """Return the set of values of each group."""
+    members = defaultdict(set)
     for value, group in zip(values, groups, strict=True):
-        found[group].add(value)
-    return found
+        members[group].add(value)
+    return members
 
 
 def column(works: Records, key: str) -> list[str]:
     return [work[key] for work in works]
 
 
-def nearest_shares_label(features: np.ndarray, labels: list[str], apart: list[str]) -> float:
-    """How often the nearest painting by Euclidean distance, among those apart, has the label."""
+def nearest_shares_label(features: np.ndarray, labels: list[str], groups: list[str]) -> float:
+    """Return how often the nearest painting of another group (Euclidean distance) has the label."""
     squares = (features**2).sum(1)
     distance = squares[:, None] + squares - 2 * features @ features.T
-    distance[np.array(apart)[:, None] == np.array(apart)] = np.inf
+    distance[np.array(groups)[:, None] == np.array(groups)] = np.inf
     names = np.array(labels)
     return float((names[distance.argmin(1)] == names).mean())
 
 
-def test_there_are_enough_paintings_styles_and_painters(works: Records) -> None:
+def test_the_collection_has_enough_paintings_styles_and_painters(works: Records) -> None:
     painters = spread(column(works, "artist"), column(works, "style"))
     assert len(works) >= 240
     assert len(painters) >= 12
@@ -85,7 +86,7 @@ def test_records_are_complete_and_sorted_by_file(works: Records) -> None:
         assert len(set(column(works, key))) == len(works)
 
 
-def test_a_painter_lived_no_longer_than_people_do(works: Records) -> None:
+def test_the_works_of_a_painter_span_less_than_60_years(works: Records) -> None:
     for years in spread(column(works, "date"), column(works, "artist")).values():
         assert int(max(years)) - int(min(years)) < 60
 
@@ -116,7 +117,9 @@ def test_a_second_call_draws_nothing(folder: Path, works: Records) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_lost_paintings_come_back_with_the_same_bytes(folder: Path, works: Records) -> None:
+def test_deleted_paintings_are_drawn_again_with_the_same_bytes(
+    folder: Path, works: Records
+) -> None:
     lost = {folder / work["file"]: (folder / work["file"]).read_bytes() for work in works[::25]}
     for path in lost:
         path.unlink()
@@ -124,7 +127,7 @@ def test_lost_paintings_come_back_with_the_same_bytes(folder: Path, works: Recor
     assert {path: path.read_bytes() for path in lost} == lost
 
 
-def test_another_seed_paints_others(
+def test_another_seed_draws_other_paintings(
     tmp_path: Path, works: Records, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_first(monkeypatch)
@@ -134,7 +137,7 @@ def test_another_seed_paints_others(
     assert other["image_id"] not in column(works, "image_id")
 
 
-def test_a_killed_draw_leaves_no_half_painting(
+def test_an_interrupted_draw_leaves_no_incomplete_painting(
     tmp_path: Path, works: Records, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_first(monkeypatch)
@@ -150,8 +153,8 @@ def test_a_killed_draw_leaves_no_half_painting(
 def test_a_painter_is_recognized_by_color(pixels: np.ndarray, works: Records) -> None:
     bins = (pixels * 3.999).astype(int) @ (16, 4, 1)
     colors = np.stack([np.bincount(image.ravel(), minlength=64) for image in bins]) ** 0.5
-    found = nearest_shares_label(colors, column(works, "artist"), column(works, "image_id"))
-    assert found > 0.8  # chance: 6 of 251
+    share = nearest_shares_label(colors, column(works, "artist"), column(works, "image_id"))
+    assert share > 0.8  # chance: 6 of 251
 
 
 def test_a_style_is_recognized_across_painters_by_texture(
@@ -162,5 +165,5 @@ def test_a_style_is_recognized_across_painters_by_texture(
     steps = [np.abs(np.diff(gray[:, ::s, ::s], axis=a)) for s in (1, 2, 4, 8) for a in (1, 2)]
     texture = np.stack([f(step, axis=(1, 2)) for step in steps for f in (np.mean, np.std)], 1)
     texture = (texture - texture.mean(0)) / texture.std(0)
-    found = nearest_shares_label(texture, column(works, "style"), column(works, "artist"))
-    assert found > 0.4  # chance: 14 of 245
+    share = nearest_shares_label(texture, column(works, "style"), column(works, "artist"))
+    assert share > 0.4  # chance: 14 of 245

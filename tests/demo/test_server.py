@@ -31,18 +31,18 @@ def image(museum: Museum, size: str) -> requests.Response:
     return requests.get(url, timeout=5)
 
 
-def test_an_image_that_fits_comes_as_it_is(museum: Museum) -> None:
+def test_an_image_that_fits_is_served_unchanged(museum: Museum) -> None:
     for size in ("!60,60", "!256,256"):
         assert image(museum, size).content == next(iter(museum.files.values())).read_bytes()
 
 
-def test_a_larger_image_is_fitted_into_the_size(museum: Museum) -> None:
+def test_a_larger_image_is_scaled_to_fit(museum: Museum) -> None:
     with Image.open(io.BytesIO(image(museum, "!20,30").content)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (20, 20))
 
 
 @pytest.mark.parametrize("path", ["", "/data/x.csv", "/iiif/../../etc/passwd", "/iiif/x/full/!9,9"])
-def test_other_addresses_are_not_found(museum: Museum, path: str) -> None:
+def test_other_urls_are_not_found(museum: Museum, path: str) -> None:
     assert requests.get(museum.address + path, timeout=5).status_code == 404
     assert image(museum, "full").status_code == 404
 
@@ -56,17 +56,17 @@ def test_tables_have_all_columns_and_an_etag(museum: Museum) -> None:
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_it_listens_to_this_machine_alone(museum: Museum) -> None:
+def test_the_server_listens_on_localhost_only(museum: Museum) -> None:
     assert museum.server_address[0] == "127.0.0.1"
 
 
-def test_it_serves_the_drawn_collection(drawn_demo: Path) -> None:
+def test_open_museum_serves_the_drawn_collection(drawn_demo: Path) -> None:
     with open_museum(drawn_demo, seed=0) as museum:
         records = draw_collection(drawn_demo / "seed-0", 0)
         assert museum.files.keys() == {record["image_id"] for record in records}
 
 
-def test_the_command_serves_until_it_is_stopped(drawn_demo: Path) -> None:
+def test_the_command_serves_until_ctrl_c(drawn_demo: Path) -> None:
     outputs = str(drawn_demo.parent)
     words = [sys.executable, "-m", "src.demo", "--port", "0", "--outputs", outputs]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -39,7 +39,9 @@ def get(client: PoliteClient, url: str) -> bytes:
 
 
 @pytest.mark.parametrize(("contact", "about"), [(None, ""), ("a@b.org", " (a@b.org)")])
-def test_the_host_is_told_who_asks(museum: BadMuseum, contact: str | None, about: str) -> None:
+def test_the_user_agent_names_the_program_and_the_contact(
+    museum: BadMuseum, contact: str | None, about: str
+) -> None:
     get(PoliteClient(contact=contact), address(museum))
     name = f"painting-similarity/{__version__}{about} python-requests/{requests.__version__}"
     assert museum.headers[0]["User-Agent"] == name
@@ -69,12 +71,12 @@ def test_robots_txt_is_obeyed(museum: BadMuseum, robots: str, allowed: bool) -> 
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
-def test_without_a_robots_txt_all_is_allowed(museum: BadMuseum, status: int) -> None:
+def test_without_a_robots_txt_everything_is_allowed(museum: BadMuseum, status: int) -> None:
     museum.robots = (status, b"")
     assert get(PoliteClient(), address(museum))
 
 
-def test_while_robots_txt_is_not_known_nothing_is_asked_for(museum: BadMuseum) -> None:
+def test_nothing_is_requested_while_robots_txt_cannot_be_fetched(museum: BadMuseum) -> None:
     museum.robots, client = (503, b""), PoliteClient()
     with pytest.raises(Failure, match="robots.txt: 503 Service Unavailable") as caught:
         get(client, address(museum))
@@ -84,16 +86,14 @@ def test_while_robots_txt_is_not_known_nothing_is_asked_for(museum: BadMuseum) -
 
 
 @pytest.mark.parametrize("rule", ["Crawl-delay: 0.2", "Request-rate: 5/1"])
-def test_a_pace_in_robots_txt_is_kept(museum: BadMuseum, rule: str) -> None:
+def test_the_rate_of_robots_txt_is_kept(museum: BadMuseum, rule: str) -> None:
     museum.robots, client = (200, f"User-agent: *\n{rule}".encode()), PoliteClient(1000)
     for _ in range(4):
         get(client, address(museum))
     assert museum.moments[-1] - museum.moments[0] > 0.55
 
 
-def test_a_redirect_is_followed_to_another_host_by_its_rules(
-    museum: BadMuseum, tmp_path: Path
-) -> None:
+def test_a_redirect_to_another_host_obeys_its_robots_txt(museum: BadMuseum, tmp_path: Path) -> None:
     other = BadMuseum(draw_small(tmp_path / "other", 1), tmp_path / "other")
     with served(other):
         museum.redirect = address(other)
@@ -104,7 +104,7 @@ def test_a_redirect_is_followed_to_another_host_by_its_rules(
             get(PoliteClient(), address(museum))
 
 
-def test_between_local_programs_no_proxy_is_used(
+def test_localhost_is_requested_without_a_proxy(
     museum: BadMuseum, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -124,7 +124,7 @@ def test_between_local_programs_no_proxy_is_used(
         ("http://xn--/x", "not an http|host name not found"),
     ],
 )
-def test_no_answer_has_its_reason(url: str, reason: str) -> None:
+def test_a_failure_without_a_response_has_a_reason(url: str, reason: str) -> None:
     with pytest.raises(Failure, match=reason) as caught:
         get(PoliteClient(retry_policy=RetryPolicy(connect_timeout=1)), url)
     assert caught.value.status is None
@@ -142,7 +142,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 @pytest.mark.parametrize("status", [203, 206, 500])
-def test_rules_that_did_not_arrive_are_not_known(museum: BadMuseum, status: int) -> None:
+def test_an_unusual_status_of_robots_txt_is_a_failure(museum: BadMuseum, status: int) -> None:
     museum.robots = (status, b"User-agent: *\nDisallow: /")
     with pytest.raises(Failure, match="robots.txt: "):
         get(PoliteClient(), address(museum))
@@ -150,14 +150,16 @@ def test_rules_that_did_not_arrive_are_not_known(museum: BadMuseum, status: int)
 
 
 @pytest.mark.parametrize("rule", ["Crawl-delay: 99999999999", "Request-rate: 1/99999999999999999"])
-def test_a_host_that_wants_a_request_a_day_is_left_alone(museum: BadMuseum, rule: str) -> None:
+def test_a_host_that_asks_for_an_extremely_low_rate_is_a_failure(
+    museum: BadMuseum, rule: str
+) -> None:
     museum.robots = (200, f"User-agent: *\n{rule}".encode())
     with pytest.raises(Failure, match="robots.txt asks for .* seconds between requests") as caught:
         get(PoliteClient(), address(museum))
     assert (caught.value.retry_after or 0) > 3600
 
 
-def test_threads_that_wait_for_the_same_rules_ask_for_them_once(museum: BadMuseum) -> None:
+def test_threads_that_wait_for_the_same_robots_txt_fetch_it_once(museum: BadMuseum) -> None:
     asked = list[str]()
 
     def read(url: str, most: int) -> bytes:
@@ -182,14 +184,14 @@ def test_threads_that_wait_for_the_same_rules_ask_for_them_once(museum: BadMuseu
 
 
 @pytest.mark.parametrize("target", ["/a b.jpg", "/k\u00f6.jpg", "/k%C3%B6.jpg", "//{host}/x?a=[1]"])
-def test_a_redirect_may_be_written_carelessly(museum: BadMuseum, target: str) -> None:
+def test_a_redirect_may_have_an_unquoted_location(museum: BadMuseum, target: str) -> None:
     museum.every, museum.redirect = Fault("moved elsewhere"), target
     museum.redirect = target.format(host=museum.address.removeprefix("http://"))
     with pytest.raises(Failure, match="404 Not Found"):
         get(PoliteClient(), address(museum))
 
 
-def test_waits_double_and_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_between_retries_double_and_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
     client, waits = PoliteClient(retry_policy=RetryPolicy(attempts=6, max_wait=12)), list[float]()
     monkeypatch.setattr(client.rate_limiter, "sleep", waits.append)
 
@@ -207,13 +209,27 @@ def test_waits_double_and_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch) -
     assert max(waits) == 12
 
 
-def test_the_certificates_that_are_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_never_modified_after_it_was_raised() -> None:
+    failure = Failure(Outcome.transient, "a\nb\0" + "c" * 300, 503)
+    before = vars(failure).copy()
+    assert (str(failure), failure.retryable) == ("a b" + "c" * 197, True)
+
+    def fail() -> None:
+        raise failure
+
+    with pytest.raises(Failure) as caught:
+        PoliteClient(retry_policy=RetryPolicy(first_wait=0)).with_retries(fail, attempts=3)
+    assert (caught.value.attempts, caught.value.__cause__) == (3, failure)
+    assert vars(failure) == before
+
+
+def test_a_missing_file_of_certificates_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
     with pytest.raises(UserError, match="invalid path: /no/such/file"):
         get(PoliteClient(), "https://museum.invalid/x.jpg")
 
 
-def test_turns_are_spaced_however_many_threads_ask() -> None:
+def test_requests_of_many_threads_are_evenly_spaced() -> None:
     limiter, moments = RateLimiter(100), list[float]()
 
     def ask() -> None:
@@ -231,7 +247,7 @@ def test_turns_are_spaced_however_many_threads_ask() -> None:
     assert 0.38 < max(moments) - began < 10
 
 
-def test_a_pause_holds_back_those_who_already_wait() -> None:
+def test_a_pause_delays_threads_that_already_wait() -> None:
     limiter, moments = RateLimiter(10), list[float]()
     threads = [
         threading.Thread(target=lambda: (limiter.acquire(), moments.append(time.monotonic())))
@@ -247,7 +263,7 @@ def test_a_pause_holds_back_those_who_already_wait() -> None:
     assert min(moments) - began > 0.59
 
 
-def test_who_waits_is_told_that_the_work_is_called_off() -> None:
+def test_a_stop_wakes_threads_that_wait() -> None:
     limiter = RateLimiter(0)
     limiter.pause(60)
     timer = threading.Timer(0.1, limiter.stop)

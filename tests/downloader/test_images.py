@@ -78,27 +78,29 @@ def assert_sound(museum: BadMuseum, folder: Path) -> dict[str, DownloadRecord]:
 
 
 def test_images_arrive_byte_for_byte(museum: BadMuseum, tmp_path: Path) -> None:
-    found = download_all(museum, tmp_path / "images")
-    assert found.present.keys() == museum.files.keys()
-    assert found.present == assert_sound(museum, tmp_path / "images")
+    fetched = download_all(museum, tmp_path / "images")
+    assert fetched.present.keys() == museum.files.keys()
+    assert fetched.present == assert_sound(museum, tmp_path / "images")
     assert set(museum.asked.values()) == {1}
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_a_lasting_fault_has_its_outcome(name: str, museum: BadMuseum, tmp_path: Path) -> None:
+def test_a_permanent_fault_has_its_outcome_and_number_of_requests(
+    name: str, museum: BadMuseum, tmp_path: Path
+) -> None:
     image_id = list(museum.files)[3]
     museum.faults[image_id] = Fault(name)
-    found = download_all(museum, tmp_path / "images", WAITS.get(name, QUICK))
+    fetched = download_all(museum, tmp_path / "images", WAITS.get(name, QUICK))
     record = assert_sound(museum, tmp_path / "images")[image_id]
     outcome, reason, requests = LASTING[name]
     assert (record.outcome, museum.asked[image_id]) == (outcome, requests)
     assert record.reason.startswith(reason)
-    assert [failed.image_id for failed in found.failed] == [image_id]
-    assert len(found.present) == 9
+    assert [failed.image_id for failed in fetched.failed] == [image_id]
+    assert len(fetched.present) == 9
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_a_passing_fault_costs_one_more_request(
+def test_a_fault_that_occurs_once_costs_one_more_request(
     name: str, museum: BadMuseum, tmp_path: Path
 ) -> None:
     image_id = list(museum.files)[3]
@@ -108,7 +110,7 @@ def test_a_passing_fault_costs_one_more_request(
     assert (museum.asked[image_id], record.attempts) == (2, "2")
 
 
-def test_a_compressed_image_is_unpacked(museum: BadMuseum, tmp_path: Path) -> None:
+def test_a_compressed_image_is_decompressed(museum: BadMuseum, tmp_path: Path) -> None:
     museum.every = Fault("zipped")
     assert len(download_all(museum, tmp_path / "images").present) == 10
     assert_sound(museum, tmp_path / "images")
@@ -132,7 +134,7 @@ def test_images_with_every_fault_mixed_in(
     for number, image_id in enumerate(draw.sample(list(museum.files)[:-4], faults)):
         museum.faults[image_id] = Fault(*kinds[number % len(kinds)])
     with served(museum):
-        found = download_all(museum, tmp_path / "images")
+        fetched = download_all(museum, tmp_path / "images")
     records = assert_sound(museum, tmp_path / "images")
     assert records.keys() == museum.files.keys()
     for image_id, record in records.items():
@@ -144,4 +146,4 @@ def test_images_with_every_fault_mixed_in(
             outcome, reason, requests = LASTING[fault.name]
             assert (record.outcome, museum.asked[image_id]) == (outcome, requests)
             assert record.reason.startswith(reason)
-    assert len(found.present) + len(found.failed) == images
+    assert len(fetched.present) + len(fetched.failed) == images

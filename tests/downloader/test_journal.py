@@ -23,24 +23,24 @@ def filled(path: Path, *records: DownloadRecord) -> Path:
     return path
 
 
-def test_the_last_line_of_an_image_counts(tmp_path: Path) -> None:
+def test_the_last_line_of_an_image_wins(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.csv", record("a"), record("b"), record("a", "410 Gone"))
     assert journal.read_journal(path) == {"a": record("a", "410 Gone"), "b": record("b")}
     assert path.read_text().count("\n") == 4
 
 
-def test_pandas_opens_it(tmp_path: Path) -> None:
+def test_pandas_reads_the_journal(tmp_path: Path) -> None:
     table = pd.read_csv(filled(tmp_path / "j.csv", record("a")))
     assert list(table) == journal.COLUMNS
     assert table.loc[0, ["image_id", "outcome", "status"]].tolist() == ["a", "permanent", 404]
 
 
-def test_there_may_be_none(tmp_path: Path) -> None:
+def test_a_missing_journal_is_empty(tmp_path: Path) -> None:
     assert journal.read_journal(tmp_path / "j.csv") == {}
 
 
 @pytest.mark.parametrize("lost", range(1, 60, 7))
-def test_a_half_line_is_none_and_is_written_over(tmp_path: Path, lost: int) -> None:
+def test_an_incomplete_last_line_is_skipped_and_overwritten(tmp_path: Path, lost: int) -> None:
     path = filled(tmp_path / "j.csv", record("a"), record("b"))
     path.write_bytes(path.read_bytes()[:-lost])
     assert journal.read_journal(path) == {"a": record("a")}
@@ -48,20 +48,20 @@ def test_a_half_line_is_none_and_is_written_over(tmp_path: Path, lost: int) -> N
 
 
 @pytest.mark.parametrize("size", [0, 1, 20])
-def test_a_half_header_is_written_over(tmp_path: Path, size: int) -> None:
+def test_an_incomplete_header_is_overwritten(tmp_path: Path, size: int) -> None:
     path = filled(tmp_path / "j.csv")
     path.write_bytes(path.read_bytes()[:size])
     assert journal.read_journal(filled(path, record("a"))) == {"a": record("a")}
 
 
 @pytest.mark.parametrize("odd", [b'"', b'"' + b"x" * 200_000, b"\0\xff\r", b",,,", b""])
-def test_an_odd_line_costs_only_itself(tmp_path: Path, odd: bytes) -> None:
+def test_a_damaged_line_loses_only_itself(tmp_path: Path, odd: bytes) -> None:
     path = filled(tmp_path / "j.csv", record("a"))
     path.write_bytes(path.read_bytes() + odd + b"\n")
     assert journal.read_journal(filled(path, record("b"))) == {"a": record("a"), "b": record("b")}
 
 
-def test_it_is_a_plain_file(tmp_path: Path) -> None:
+def test_the_journal_is_not_executable(tmp_path: Path) -> None:
     assert not filled(tmp_path / "j.csv").stat().st_mode & 0o111
 
 
@@ -86,7 +86,7 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
     assert journal.read_journal(tmp_path / "j.csv").keys() == {str(number) for number in range(800)}
 
 
-def test_a_line_that_the_disk_does_not_take_is_taken_back(
+def test_a_line_that_does_not_fit_on_the_disk_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = filled(tmp_path / "j.csv", record("a"))
@@ -101,7 +101,7 @@ def test_a_line_that_the_disk_does_not_take_is_taken_back(
     assert list(journal.read_journal(path)) == ["a", "c"]
 
 
-def test_final_is_what_the_host_said_for_good() -> None:
+def test_a_record_is_final_if_the_host_answered_permanently() -> None:
     assert record("a").final
     assert not replace(record("a"), outcome="transient").final
     assert not failure_record("a", "x", Failure(Outcome.permanent, "robots.txt")).final

@@ -39,17 +39,17 @@ def museum(tmp_path: Path) -> Iterator[BadMuseum]:
         ("html as jpeg", "not an image", "images"),
     ],
 )
-def test_a_host_that_gives_nothing_is_left_alone(
+def test_the_download_ends_early_if_all_first_requests_fail(
     name: str, seen: str, what: str, museum: BadMuseum, tmp_path: Path
 ) -> None:
     museum.every = Fault(name)
-    found = fetched(museum, tmp_path / "images")
-    assert found.refusal == f"the first 50 {what} failed: 50 x {seen}"
+    state = fetched(museum, tmp_path / "images")
+    assert state.refusal == f"the first 50 {what} failed: 50 x {seen}"
     asked = museum.moments if what == "requests" else museum.asked
     assert 50 <= len(asked) <= 50 + WORKERS
 
 
-def test_what_is_journaled_while_a_refusal_is_on_its_way_is_known_too(
+def test_a_record_added_during_the_stop_is_returned_too(
     museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that counted before the last refusal may write its record after it."""
@@ -68,7 +68,7 @@ def test_what_is_journaled_while_a_refusal_is_on_its_way_is_known_too(
 
 
 @pytest.mark.parametrize("name", ["500", "html"])
-def test_images_that_never_come_do_not_keep_back_the_others(
+def test_images_that_always_fail_are_requested_last(
     name: str, museum: BadMuseum, tmp_path: Path
 ) -> None:
     broken = list(museum.files)[:100:2]
@@ -77,17 +77,19 @@ def test_images_that_never_come_do_not_keep_back_the_others(
     museum.files = early
     fetched(museum, tmp_path / "images")
     museum.files = files
-    found = fetched(museum, tmp_path / "images")
-    assert found.present.keys() == files.keys() - set(broken)
+    state = fetched(museum, tmp_path / "images")
+    assert state.present.keys() == files.keys() - set(broken)
 
 
-def test_a_host_that_is_not_there_is_left_alone(museum: BadMuseum, tmp_path: Path) -> None:
+def test_the_download_ends_early_if_the_host_does_not_exist(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
     museum.address = "http://127.0.0.1:1"
-    found = fetched(museum, tmp_path / "images")
-    assert found.refusal.endswith("failed: 50 x robots.txt: connection refused")
+    state = fetched(museum, tmp_path / "images")
+    assert state.refusal.endswith("failed: 50 x robots.txt: connection refused")
 
 
-def test_images_that_were_refused_with_all_others_are_asked_for_again(
+def test_images_of_a_host_that_refused_all_are_requested_again(
     museum: BadMuseum, tmp_path: Path
 ) -> None:
     museum.every = Fault("403")
@@ -96,26 +98,26 @@ def test_images_that_were_refused_with_all_others_are_asked_for_again(
     assert len(fetched(museum, tmp_path / "images").present) == 120
 
 
-def test_images_that_do_not_exist_are_no_refusal(museum: BadMuseum, tmp_path: Path) -> None:
+def test_missing_images_do_not_end_the_download_early(museum: BadMuseum, tmp_path: Path) -> None:
     museum.every = Fault("404")
-    found = fetched(museum, tmp_path / "images")
-    assert (len(found.failed), found.refusal) == (120, "")
+    state = fetched(museum, tmp_path / "images")
+    assert (len(state.failed), state.refusal) == (120, "")
 
 
-def test_a_host_that_breaks_down_later_has_more_time(
+def test_more_failures_are_allowed_after_an_image_has_arrived(
     museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(circuit_breaker, "MAX_LATER_FAILURES", 80)
     for image_id in list(museum.files)[20:]:
         museum.faults[image_id] = Fault("503")
-    found = fetched(museum, tmp_path / "images")
-    assert found.refusal.startswith("the last 80 images failed: 80 x 503")
-    assert len(found.present) == 20
+    state = fetched(museum, tmp_path / "images")
+    assert state.refusal.startswith("the last 80 images failed: 80 x 503")
+    assert len(state.present) == 20
     assert 100 <= len(museum.asked) <= 100 + WORKERS
 
 
 @pytest.mark.parametrize("name", ["429 wait", "503 wait until"])
-def test_retry_after_holds_for_all_workers(name: str, museum: BadMuseum, tmp_path: Path) -> None:
+def test_retry_after_pauses_all_workers(name: str, museum: BadMuseum, tmp_path: Path) -> None:
     image_id = list(museum.files)[30]
     museum.faults[image_id] = Fault(name, times=1)
     assert len(fetched(museum, tmp_path / "images").present) == 120
@@ -125,13 +127,15 @@ def test_retry_after_holds_for_all_workers(name: str, museum: BadMuseum, tmp_pat
     assert [seconds for seconds in since if 0.3 < seconds < 0.95] == []
 
 
-def test_a_host_that_asks_for_hours_is_asked_another_day(museum: BadMuseum, tmp_path: Path) -> None:
+def test_the_download_ends_if_the_host_asks_to_wait_for_hours(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
     museum.faults[list(museum.files)[30]] = Fault("503 for hours")
     began = time.monotonic()
-    found = fetched(museum, tmp_path / "images")
-    assert found.refusal == "the host asks to wait 2.0 hours"
+    state = fetched(museum, tmp_path / "images")
+    assert state.refusal == "the host asks to wait 2.0 hours"
     assert time.monotonic() - began < 5
-    assert len(found.present) >= 30 - WORKERS
+    assert len(state.present) >= 30 - WORKERS
 
 
 def test_the_rate_holds_in_every_second(museum: BadMuseum, tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_the_rate_holds_in_every_second(museum: BadMuseum, tmp_path: Path) -> No
     assert rate * 0.8 <= most <= rate + WORKERS
 
 
-def test_permanent_failures_are_asked_for_again_only_when_told(
+def test_permanent_failures_are_requested_again_only_with_retry_failed(
     museum: BadMuseum, tmp_path: Path
 ) -> None:
     gone, broken = list(museum.files)[:2]
@@ -161,7 +165,9 @@ def test_permanent_failures_are_asked_for_again_only_when_told(
     assert museum.asked == {broken: 3, gone: 1}
 
 
-def test_a_lost_or_shortened_image_is_fetched_again(museum: BadMuseum, tmp_path: Path) -> None:
+def test_a_deleted_or_truncated_image_is_downloaded_again(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
     fetched(museum, tmp_path / "images")
     lost, short = (images.path_of(tmp_path / "images", i) for i in list(museum.files)[:2])
     whole = short.read_bytes()
@@ -173,7 +179,7 @@ def test_a_lost_or_shortened_image_is_fetched_again(museum: BadMuseum, tmp_path:
     assert short.read_bytes() == whole
 
 
-def test_a_full_disk_stops_it_and_room_lets_it_go_on(
+def test_a_full_disk_ends_the_download_and_free_space_lets_it_resume(
     museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, number = Path.write_bytes, itertools.count()

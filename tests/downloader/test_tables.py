@@ -87,14 +87,16 @@ def test_tables_arrive_byte_for_byte(library: Library, tmp_path: Path) -> None:
     assert sorted(library.asked) == [(name, 200) for name in sorted(SCHEMA)]
 
 
-def test_the_cache_is_used_without_asking(library: Library, tmp_path: Path) -> None:
+def test_existing_tables_are_used_without_a_request(library: Library, tmp_path: Path) -> None:
     fetched(library, tmp_path / "cache")
     library.asked.clear()
     assert fetched(library, tmp_path / "cache") == library.tables
     assert library.asked == []
 
 
-def test_a_refresh_fetches_only_what_has_changed(library: Library, tmp_path: Path) -> None:
+def test_a_refresh_downloads_only_tables_that_have_changed(
+    library: Library, tmp_path: Path
+) -> None:
     fetched(library, tmp_path / "cache")
     library.asked.clear()
     library.tables["objects.csv"] += b"9,,1" + b"," * 28 + b"\n"
@@ -103,7 +105,7 @@ def test_a_refresh_fetches_only_what_has_changed(library: Library, tmp_path: Pat
     assert dict(library.asked) == changed
 
 
-def test_a_table_without_its_etag_is_fetched_again(library: Library, tmp_path: Path) -> None:
+def test_a_table_without_an_etag_is_downloaded_again(library: Library, tmp_path: Path) -> None:
     fetched(library, tmp_path / "cache")
     (tmp_path / "cache" / "objects.csv.etag").unlink()
     (tmp_path / "cache" / "objects.csv").write_text("lost")
@@ -123,7 +125,7 @@ def test_a_table_without_its_etag_is_fetched_again(library: Library, tmp_path: P
     ],
 )
 @pytest.mark.parametrize("before", [True, False])
-def test_a_broken_table_replaces_none(
+def test_a_broken_table_leaves_all_tables_as_they_were(
     fault: str, message: str, before: bool, library: Library, tmp_path: Path
 ) -> None:
     old = fetched(library, tmp_path / "cache") if before else {}
@@ -139,20 +141,20 @@ def test_a_broken_table_replaces_none(
     assert fetched(library, tmp_path / "cache", refresh=True) == library.tables
 
 
-def test_a_table_cut_off_before_a_304_is_not_believed(library: Library, tmp_path: Path) -> None:
+def test_an_incomplete_table_is_removed_before_a_304(library: Library, tmp_path: Path) -> None:
     """Two servers of one host may have different versions."""
     old = fetched(library, tmp_path / "cache")
     library.broken["objects.csv"] = "cut once"
     assert fetched(library, tmp_path / "cache", refresh=True) == old
 
 
-def test_an_odd_etag_is_none(library: Library, tmp_path: Path) -> None:
+def test_an_invalid_etag_is_ignored(library: Library, tmp_path: Path) -> None:
     old = fetched(library, tmp_path / "cache")
     for odd in (b"\xff\xfe", b"a\nb", "\u00e9".encode()):
         (tmp_path / "cache" / "objects.csv.etag").write_bytes(odd)
         assert fetched(library, tmp_path / "cache", refresh=True) == old
 
 
-def test_no_network_is_one_line_in_seconds(tmp_path: Path) -> None:
+def test_no_network_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="/published_images.csv: host name not found"):
         fetch_tables("http://museum.invalid/data", SCHEMA, tmp_path, False, PoliteClient())

@@ -72,12 +72,12 @@ def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
     assert gallery.label_columns() == []
 
 
-def test_hidden_files_and_other_files_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_and_other_files_are_skipped(tmp_path: Path) -> None:
     folder = make_images(tmp_path / "in", "a.png", ".b.png", ".git/c.png", "d.PNG", "e.txt", "png")
     assert listed(folder).files == ["a.png", "d.PNG"]
 
 
-def test_files_are_measured(tmp_path: Path) -> None:
+def test_a_gallery_has_size_and_hash_of_each_file(tmp_path: Path) -> None:
     folder = make_images(tmp_path / "in", "a.png", "b.png")
     (folder / "c.jpg").write_text("no image")
     gallery = listed(folder)
@@ -87,7 +87,7 @@ def test_files_are_measured(tmp_path: Path) -> None:
     assert column(gallery, "sha256") == hashes
 
 
-def test_a_file_that_cannot_be_opened_has_no_measures(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_has_no_size_and_hash(tmp_path: Path) -> None:
     folder = make_images(tmp_path / "in", "a.png", "b.png")
     (folder / "c.png").symlink_to("nowhere")
     assert listed(folder).works.loc[2, ["sha256", "width", "height"]].tolist() == [""] * 3
@@ -135,11 +135,11 @@ def test_labels_survive_writing_and_reading(tmp_path: Path) -> None:
     assert column(again, "artist") == ["NA", "null\n", "007"]
 
 
-def test_a_byte_order_mark_is_no_part_of_a_column(paintings: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_column_name(paintings: Path) -> None:
     assert column(labeled(paintings, "\ufefffile,artist\nada/0.png,Ada\n"), "artist")[0] == "Ada"
 
 
-def test_measured_columns_are_never_the_users(paintings: Path) -> None:
+def test_file_facts_are_never_taken_from_the_users_csv(paintings: Path) -> None:
     table = "file,width,height,sha256,image_id,style\nada/0.png,9,9,9,9,flat\n"
     gallery, own = labeled(paintings, table), listed(paintings)
     assert gallery.works.loc[0, "style"] == "flat"
@@ -147,7 +147,7 @@ def test_measured_columns_are_never_the_users(paintings: Path) -> None:
         assert column(gallery, name) == column(own, name)
 
 
-def test_title_slug_serves_as_title(paintings: Path) -> None:
+def test_title_slug_is_used_as_title_if_there_is_none(paintings: Path) -> None:
     assert column(labeled(paintings, "file,title_slug\nada/0.png,red\n"), "title")[:2] == [
         "red",
         "",
@@ -207,7 +207,7 @@ def test_works_csv_opens_with_plain_pandas(paintings: Path, tmp_path: Path) -> N
     assert known == sorted(known, key=COLUMNS.index)
 
 
-def test_gallery_yaml_says_what_was_selected(paintings: Path, tmp_path: Path) -> None:
+def test_gallery_yaml_contains_the_selection(paintings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "galleries" / listed(paintings, 3, seed=4).name
     assert sorted(path.name for path in folder.iterdir()) == ["gallery.yaml", "works.csv"]
     facts = yaml.safe_load((folder / "gallery.yaml").read_text())
@@ -234,14 +234,14 @@ def test_labels_are_numbers_and_empty_ones_minus_one() -> None:
     assert labels.tolist() == [0, -1, 1, 0, 2]
 
 
-def test_an_unknown_column_names_those_near_it(paintings: Path) -> None:
+def test_an_unknown_column_suggests_similar_ones(paintings: Path) -> None:
     message = "evaluation.labels: .* no column artst; label columns are artist, folder;"
     message += " did you mean artist"
     with pytest.raises(UserError, match=message):
         listed(paintings).labels("artst")
 
 
-def test_label_columns_have_repeated_values_more_than_one() -> None:
+def test_label_columns_have_several_values_and_repeat_some() -> None:
     gallery = gallery_of(
         file=["1", "1", "2"],
         title=["a", "a", "b"],
@@ -253,7 +253,7 @@ def test_label_columns_have_repeated_values_more_than_one() -> None:
     assert gallery.label_columns() == ["good"]
 
 
-def test_narrowed_keeps_the_rows_asked_for() -> None:
+def test_a_subset_has_the_given_rows_in_their_order() -> None:
     gallery = gallery_of(file=["a", "b", "c"]).subset(np.array([2, 0]))
     assert gallery.files == ["c", "a"]
     assert list(gallery.works.index) == [0, 1]
@@ -276,7 +276,7 @@ def test_more_neighbors_than_there_are_images_are_refused(exclude: Exclude, top:
         gallery_of(object_id=["7", "", "7", "", "8"]).exclusion_groups(options)
 
 
-def test_leaving_out_views_needs_a_column_of_objects(paintings: Path) -> None:
+def test_excluding_the_same_object_needs_a_column_object_id(paintings: Path) -> None:
     options = Similarity(exclude=Exclude.same_object)
     with pytest.raises(UserError, match="similarity.exclude=same_object: .* no column object_id"):
         listed(paintings).exclusion_groups(options)

@@ -60,7 +60,7 @@ def written(tmp_path: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def test_works_csv_holds_the_images_that_are_there(museum: BadMuseum, tmp_path: Path) -> None:
+def test_works_csv_contains_the_downloaded_images(museum: BadMuseum, tmp_path: Path) -> None:
     missing = list(museum.files)[7]
     museum.faults[missing] = Fault("404")
     made = gallery(museum, tmp_path)
@@ -79,7 +79,7 @@ def test_works_csv_holds_the_images_that_are_there(museum: BadMuseum, tmp_path: 
     assert first[["width", "height", "view"]].tolist() == ["24", "24", "primary"]
 
 
-def test_images_lie_by_source_and_size(museum: BadMuseum, tmp_path: Path) -> None:
+def test_images_are_stored_by_source_and_size(museum: BadMuseum, tmp_path: Path) -> None:
     images = (tmp_path / "outputs" / "images" / "nga").resolve()
     assert gallery(museum, tmp_path).root == images / "256"
     assert gallery(museum, tmp_path, image_size="16").root == images / "16"
@@ -88,7 +88,7 @@ def test_images_lie_by_source_and_size(museum: BadMuseum, tmp_path: Path) -> Non
     assert set(pd.read_csv(images / "16" / "journal.csv")["width"]) == {16}
 
 
-def test_another_selection_shares_the_images(museum: BadMuseum, tmp_path: Path) -> None:
+def test_selections_share_downloaded_images(museum: BadMuseum, tmp_path: Path) -> None:
     few = gallery(museum, tmp_path, limit=10)
     assert (len(few), len(museum.moments)) == (10, 10)
     assert len(gallery(museum, tmp_path)) == 40
@@ -97,7 +97,7 @@ def test_another_selection_shares_the_images(museum: BadMuseum, tmp_path: Path) 
     assert gallery(museum, tmp_path, limit=10, seed=1).name != few.name
 
 
-def test_a_newer_table_adds_and_leaves_out(
+def test_newer_tables_add_and_remove_images(
     museum: BadMuseum, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = draw_small(tmp_path / "host", 40)
@@ -113,7 +113,9 @@ def test_a_newer_table_adds_and_leaves_out(
     assert len(list(newer.root.glob("*/*.jpg"))) == 40
 
 
-def test_too_many_missing_is_an_error_of_code_1(museum: BadMuseum, tmp_path: Path) -> None:
+def test_too_many_missing_images_are_an_error_with_exit_code_1(
+    museum: BadMuseum, tmp_path: Path
+) -> None:
     for image_id in list(museum.files)[:4]:
         museum.faults[image_id] = Fault("404")
     with pytest.raises(ManyMissing, match="4 of 40 images are missing.*download.max_failed") as e:
@@ -123,7 +125,7 @@ def test_too_many_missing_is_an_error_of_code_1(museum: BadMuseum, tmp_path: Pat
     assert len(museum.moments) == 40
 
 
-def test_a_host_that_refuses_is_named_with_what_to_try(museum: BadMuseum, tmp_path: Path) -> None:
+def test_a_refusing_host_is_an_error_with_advice(museum: BadMuseum, tmp_path: Path) -> None:
     museum.every = Fault("403")
     with pytest.raises(
         ManyMissing, match="403 Forbidden; downloaded images are kept; run the same command again"
@@ -131,7 +133,7 @@ def test_a_host_that_refuses_is_named_with_what_to_try(museum: BadMuseum, tmp_pa
         gallery(museum, tmp_path)
 
 
-def test_what_is_there_suffices_when_the_host_is_not(museum: BadMuseum, tmp_path: Path) -> None:
+def test_existing_images_suffice_if_the_host_is_down(museum: BadMuseum, tmp_path: Path) -> None:
     lost = list(museum.files)[0]
     museum.faults[lost] = Fault("503")
     gallery(museum, tmp_path)
@@ -139,7 +141,7 @@ def test_what_is_there_suffices_when_the_host_is_not(museum: BadMuseum, tmp_path
     assert gallery(museum, tmp_path).missing == 1
 
 
-def test_outcomes_are_counted(
+def test_the_log_counts_the_outcomes(
     museum: BadMuseum, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number, image_id in enumerate(list(museum.files)[:6]):
@@ -154,7 +156,7 @@ def test_outcomes_are_counted(
     assert "not attempted" not in caplog.text
 
 
-def test_tables_may_lie_in_a_folder(museum: BadMuseum, tmp_path: Path) -> None:
+def test_tables_may_be_in_a_local_folder(museum: BadMuseum, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     for name, body in museum.tables.items():
         (tmp_path / "tables" / name).write_bytes(body)
@@ -163,7 +165,7 @@ def test_tables_may_lie_in_a_folder(museum: BadMuseum, tmp_path: Path) -> None:
     assert len(museum_gallery(cfg)) == 40
 
 
-def test_the_demo_is_fetched_from_its_own_museum(
+def test_the_demo_is_downloaded_from_its_own_museum(
     cfg: Config, drawn_demo: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "outputs").mkdir()
@@ -190,7 +192,7 @@ def ended(*words: str) -> CommandResult:
     return command("src.download", "download.requests_per_second=0", *words)
 
 
-def test_the_command_ends_with_its_outcomes(museum: BadMuseum, tmp_path: Path) -> None:
+def test_the_command_logs_its_outcomes(museum: BadMuseum, tmp_path: Path) -> None:
     done = ended(f"data.tables={museum.address}/data", f"outputs={tmp_path / 'outputs'}")
     assert done.returncode == 0
     assert "      40  images selected\n      40  downloaded\n" in done.stderr
@@ -206,7 +208,7 @@ def test_the_command_ends_with_code_1_when_too_many_are_missing(
     assert done.stderr.splitlines()[-1].startswith("error: 40 of 40 images are missing")
 
 
-def test_a_folder_needs_no_download(tmp_path: Path) -> None:
+def test_a_folder_has_nothing_to_download(tmp_path: Path) -> None:
     done = ended("data=folder", "data.images=tests", f"outputs={tmp_path}")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "nothing to download" in done.stderr

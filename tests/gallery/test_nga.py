@@ -36,21 +36,21 @@ def add(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "surrogateescape"))
 
 
-def test_a_catalog_has_one_row_an_image_all_texts(tmp_path: Path) -> None:
-    found = catalog(museum(tmp_path))
+def test_a_catalog_has_one_row_per_image_with_string_columns(tmp_path: Path) -> None:
+    result = catalog(museum(tmp_path))
     size, no_terms = "full/!256,256/0/default.jpg", ("style", "theme", "technique")
     kept = {"image_id": uuid(1), "object_id": "1", "view": "primary", "title": "Title 1"}
     kept |= {"date": "1635", "medium": "", "classification": "Painting", "artist": "Judith Ley"}
     made = {"nationality": "Dutch", "school": "Dutch", "schools": "Dutch", "decade": "1630s"}
     made |= {"url": f"https://museum/iiif/{uuid(1)}/{size}", "file": f"00/{uuid(1)}.jpg"}
     expected = kept | made | {kind + s: "" for kind in no_terms for s in ("", "s")}
-    assert found.works.to_dict("records")[0] == expected
-    assert numbers(found) == [1, 2, 3]
-    assert found.published == {uuid(1), uuid(2), uuid(3)}
-    assert all(isinstance(value, str) for value in found.works.to_numpy().ravel())
+    assert result.works.to_dict("records")[0] == expected
+    assert numbers(result) == [1, 2, 3]
+    assert result.published == {uuid(1), uuid(2), uuid(3)}
+    assert all(isinstance(value, str) for value in result.works.to_numpy().ravel())
 
 
-def test_without_openaccess_the_rights_are_said_to_be_unknown_and_all_stay(
+def test_without_a_column_openaccess_all_images_are_selected_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     images, old = [image(n, openaccess=str(n % 2)) for n in (1, 2, 3)], "published_images.csv"
@@ -112,7 +112,7 @@ def test_without_rows_of_images_or_objects_nothing_is_selected(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("table", SCHEMA)
-def test_damaged_rows_are_counted_and_the_others_stay(tmp_path: Path, table: str) -> None:
+def test_damaged_rows_are_counted_and_skipped(tmp_path: Path, table: str) -> None:
     before = catalog(museum(tmp_path))
     assert not [name for name in before.counts if "damaged" in name]
     add(tmp_path / table, '1,2\n\n\r\n"unclosed,3\n\0,\udcff' + ",5" * 99 + "\n")
@@ -122,65 +122,65 @@ def test_damaged_rows_are_counted_and_the_others_stay(tmp_path: Path, table: str
 
 
 @pytest.mark.parametrize("text", HOSTILE_IDS)
-def test_a_hostile_uuid_is_refused_and_counted(tmp_path: Path, text: str) -> None:
+def test_an_invalid_uuid_is_skipped_and_counted(tmp_path: Path, text: str) -> None:
     images = [image(1), image(2, uuid=text), image(3)]
-    found = catalog(museum(tmp_path, images))
-    assert numbers(found) == [1, 3]
-    assert len(found.published) == 2
-    assert list(found.works["file"]) == [f"00/{uuid(n)}.jpg" for n in (1, 3)]
-    assert found.counts["skipped, invalid uuid or URL"] == 1
+    result = catalog(museum(tmp_path, images))
+    assert numbers(result) == [1, 3]
+    assert len(result.published) == 2
+    assert list(result.works["file"]) == [f"00/{uuid(n)}.jpg" for n in (1, 3)]
+    assert result.counts["skipped, invalid uuid or URL"] == 1
 
 
 @pytest.mark.parametrize("size", ["256", "thumb"])
 @pytest.mark.parametrize("text", HOSTILE_URLS)
-def test_a_hostile_address_is_refused_and_counted(tmp_path: Path, text: str, size: str) -> None:
+def test_an_invalid_url_is_skipped_and_counted(tmp_path: Path, text: str, size: str) -> None:
     images = [image(1), image(2, iiifurl=text, iiifthumburl=text), image(3)]
-    found = catalog(museum(tmp_path, images), image_size=size)
-    assert numbers(found) == [1, 3]
-    assert found.counts["skipped, invalid uuid or URL"] == 1
+    result = catalog(museum(tmp_path, images), image_size=size)
+    assert numbers(result) == [1, 3]
+    assert result.counts["skipped, invalid uuid or URL"] == 1
 
 
 def test_an_image_listed_twice_is_one(tmp_path: Path) -> None:
     again = image(0xAB, uuid=uuid(0xAB).upper(), depictstmsobjectid="1")
-    found = catalog(museum(tmp_path, [image(0xAB, depictstmsobjectid="1"), again, image(2)]))
-    assert columns(found, "image_id") == [(uuid(0xAB),), (uuid(2),)]
-    assert (found.counts["listed more than once"], found.counts["published images"]) == (1, 3)
+    result = catalog(museum(tmp_path, [image(0xAB, depictstmsobjectid="1"), again, image(2)]))
+    assert columns(result, "image_id") == [(uuid(0xAB),), (uuid(2),)]
+    assert (result.counts["listed more than once"], result.counts["published images"]) == (1, 3)
 
 
 def test_an_uppercase_uuid_is_the_same_image(tmp_path: Path) -> None:
-    found = catalog(museum(tmp_path, [image(1, uuid=uuid(1).upper()), image(2)]))
-    assert columns(found, "image_id", "file")[0] == (uuid(1), f"00/{uuid(1)}.jpg")
+    result = catalog(museum(tmp_path, [image(1, uuid=uuid(1).upper()), image(2)]))
+    assert columns(result, "image_id", "file")[0] == (uuid(1), f"00/{uuid(1)}.jpg")
 
 
-def test_an_image_refused_once_may_be_listed_again(tmp_path: Path) -> None:
-    found = catalog(museum(tmp_path, [image(1, iiifurl=""), image(1), image(2)]))
-    assert numbers(found) == [1, 2]
-    assert found.counts["listed more than once"] == 0
+def test_an_image_may_be_listed_again_after_an_invalid_row(tmp_path: Path) -> None:
+    result = catalog(museum(tmp_path, [image(1, iiifurl=""), image(1), image(2)]))
+    assert numbers(result) == [1, 2]
+    assert result.counts["listed more than once"] == 0
 
 
-def test_of_an_object_listed_twice_the_first_row_stays(tmp_path: Path) -> None:
+def test_an_object_listed_twice_has_its_first_row(tmp_path: Path) -> None:
     objects = [work(1), work(2, title="first"), work(2, title="second")]
-    found = catalog(museum(tmp_path, objects=objects))
-    assert columns(found, "title") == [("Title 1",), ("first",)]
-    assert found.counts["objects listed more than once"] == 1
+    result = catalog(museum(tmp_path, objects=objects))
+    assert columns(result, "title") == [("Title 1",), ("first",)]
+    assert result.counts["objects listed more than once"] == 1
 
 
-def test_images_of_no_known_object_stay_only_among_all(tmp_path: Path) -> None:
+def test_images_without_a_known_object_are_selected_only_with_all(tmp_path: Path) -> None:
     images = [image(1), image(2, depictstmsobjectid=""), image(9), image(3)]
-    found = catalog(museum(tmp_path, images), classification="all")
-    assert columns(found, "object_id", "title") == [
+    result = catalog(museum(tmp_path, images), classification="all")
+    assert columns(result, "object_id", "title") == [
         *(("1", "Title 1"), ("3", "Title 3"), ("9", ""), ("", "")),
     ]
-    assert found.counts["without a known object"] == 2
+    assert result.counts["without a known object"] == 2
     assert numbers(catalog(tmp_path)) == [1, 3]
 
 
-def test_empty_fields_are_empty_texts(tmp_path: Path) -> None:
+def test_empty_fields_are_empty_strings(tmp_path: Path) -> None:
     images = [image(1, width="", height="", maxpixels="", sequence=""), image(2)]
     objects = [{"objectid": "1", "classification": "Painting"}, work(2)]
-    found = catalog(museum(tmp_path, images, objects, [role(1, "")], [person("")]))
-    assert columns(found, "title", "date", "medium", "decade")[0] == ("",) * 4
-    assert found.works["url"][0].endswith("/full/!256,256/0/default.jpg")
+    result = catalog(museum(tmp_path, images, objects, [role(1, "")], [person("")]))
+    assert columns(result, "title", "date", "medium", "decade")[0] == ("",) * 4
+    assert result.works["url"][0].endswith("/full/!256,256/0/default.jpg")
 
 
 @pytest.mark.parametrize(
@@ -205,13 +205,13 @@ def test_options_select(tmp_path: Path, options: dict[str, object], chosen: list
     assert numbers(catalog(tmp_path, **options)) == chosen
 
 
-def test_an_unknown_classification_lists_the_known(tmp_path: Path) -> None:
+def test_an_unknown_classification_lists_the_frequent_ones(tmp_path: Path) -> None:
     museum(tmp_path, objects=[work(1), work(2), work(3, classification="Print")])
     with pytest.raises(UserError, match=r"classification=paint: .*Painting \(2\), Print \(1\)"):
         catalog(tmp_path, classification="paint")
 
 
-def test_an_unknown_artist_gets_names_near_it(tmp_path: Path) -> None:
+def test_an_unknown_artist_suggests_similar_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no artist Judit Lei; did you mean Judith Ley"):
         catalog(museum(tmp_path), artists=["Judith Ley", "Judit Lei"])
 
@@ -235,7 +235,7 @@ def test_a_sample_is_seeded_and_keeps_the_order(tmp_path: Path) -> None:
     assert len(catalog(tmp_path, limit=10).published) == 30
 
 
-def test_a_row_more_changes_one_of_a_sample_at_most(tmp_path: Path) -> None:
+def test_an_additional_row_changes_at_most_one_of_a_sample(tmp_path: Path) -> None:
     changed = []
     for count in range(20, 40):
         before = set(numbers(catalog(many(tmp_path, count), limit=10)))

@@ -34,18 +34,18 @@ def first(folder: Path, *names: str, **tables: list[Row]) -> tuple[str, ...]:
 
 def size_asked(folder: Path, size: str | None, **fields: str) -> str:
     """The part of the address that names the size, of an image with these fields."""
-    found = catalog(museum(folder, [image(1, **fields), image(2)]), image_size=size)
+    result = catalog(museum(folder, [image(1, **fields), image(2)]), image_size=size)
     start, end = f"https://museum/iiif/{uuid(1)}/full/!", "/0/default.jpg"
-    return str(found.works["url"][0]).removeprefix(start).removesuffix(end)
+    return str(result.works["url"][0]).removeprefix(start).removesuffix(end)
 
 
-def test_the_artist_is_the_first_by_number_and_no_donor(tmp_path: Path) -> None:
+def test_the_artist_is_the_first_by_display_order_among_artists(tmp_path: Path) -> None:
     roles = [role(1, "Ten", "10"), role(1, "Nine", "9"), role(1, "Don", "1", "donor")]
     roles += [role(1, "None", ""), role(1, "Own", "0", "owner"), role(2, "Ten", "1")]
     people = [person(name, f"of {name}") for name in ("Don", "None", "Own", "Nine", "Ten")]
     people += [person("Nine", "of another Nine")]
-    found = first(tmp_path, "artist", "nationality", roles=roles, people=people)
-    assert found == ("Judith Nine", "of Nine")
+    result = first(tmp_path, "artist", "nationality", roles=roles, people=people)
+    assert result == ("Judith Nine", "of Nine")
 
 
 @pytest.mark.parametrize("order", ["", "x"])
@@ -55,7 +55,7 @@ def test_an_empty_display_order_comes_last(tmp_path: Path, order: str) -> None:
     assert first(tmp_path, "artist", roles=roles[:1], people=people) == ("Judith A",)
 
 
-def test_without_a_known_artist_it_is_empty(tmp_path: Path) -> None:
+def test_an_unknown_artist_is_empty(tmp_path: Path) -> None:
     for roles in ([role(1, "Nobody")], [role(1, "Ley", kind="donor")]):
         assert first(tmp_path, "artist", "nationality", roles=roles) == ("", "")
 
@@ -85,7 +85,7 @@ def test_the_first_term_is_the_label_and_all_are_joined(tmp_path: Path) -> None:
         ("980", "980", "985", "980s"),
     ],
 )
-def test_the_decade_is_of_years_that_are_known_within_ten(
+def test_the_decade_is_known_if_the_years_span_at_most_ten(
     tmp_path: Path, date: str, begin: str, end: str, decade: str
 ) -> None:
     objects = [work(1, displaydate=date, beginyear=begin, endyear=end), work(2)]
@@ -93,13 +93,13 @@ def test_the_decade_is_of_years_that_are_known_within_ten(
 
 
 @pytest.mark.parametrize("year", ["9" * 19, "9" * 20, "9" * 25, "1e300", "-" + "9" * 19])
-def test_a_year_that_is_damaged_stops_nothing(tmp_path: Path, year: str) -> None:
+def test_a_damaged_year_is_ignored(tmp_path: Path, year: str) -> None:
     objects = [work(1, beginyear=year, endyear=year), work(2)]
     assert columns(catalog(museum(tmp_path, objects=objects)), "decade")[1] == ("1630s",)
 
 
 @pytest.mark.parametrize("text", ["NA", "nan", "NULL", "None", "1e5", "007", "True"])
-def test_a_text_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
+def test_texts_are_not_interpreted(tmp_path: Path, text: str) -> None:
     objects = [work(1, title=text, medium=text, displaydate=text, classification=text)]
     tables = {"roles": [role(1, text)], "people": [person(text, text)]}
     tables |= {"objects": objects, "terms": [term(1, "Theme", text)]}
@@ -132,28 +132,28 @@ def test_labels_have_no_line_breaks_or_doubled_spaces(tmp_path: Path) -> None:
         (None, {"width": "", "height": "", "maxpixels": "5000"}, 4096),
     ],
 )
-def test_no_more_pixels_are_asked_for_than_there_are(
+def test_the_requested_size_is_limited_by_the_image_and_the_server(
     tmp_path: Path, size: str | None, fields: Row, asked: int
 ) -> None:
     assert size_asked(tmp_path, size, **fields) == f"{asked},{asked}"
 
 
 @pytest.mark.parametrize("text", GARBAGE)
-def test_a_size_that_is_no_number_is_ignored(tmp_path: Path, text: str) -> None:
+def test_an_invalid_size_is_ignored(tmp_path: Path, text: str) -> None:
     assert size_asked(tmp_path, "256", maxpixels=text) == "256,256"
     assert size_asked(tmp_path, "256", width=text, height="8") == "256,256"
 
 
-def test_a_thumbnail_has_its_own_address(tmp_path: Path) -> None:
+def test_a_thumbnail_has_its_own_url(tmp_path: Path) -> None:
     thumb = "https://museum/full/!200,200/0/default.jpg"
     tables = museum(tmp_path, [image(1, iiifthumburl=thumb, maxpixels="50"), image(2)])
     assert catalog(tables, image_size="thumb").works["url"][0] == thumb
 
 
-def test_a_slash_at_the_end_of_an_address_is_not_doubled(tmp_path: Path) -> None:
+def test_a_slash_at_the_end_of_a_url_is_not_doubled(tmp_path: Path) -> None:
     images = [image(1, iiifurl="https://museum/1/"), image(2)]
-    found = catalog(museum(tmp_path, images)).works["url"][0]
-    assert found == "https://museum/1/full/!256,256/0/default.jpg"
+    result = catalog(museum(tmp_path, images)).works["url"][0]
+    assert result == "https://museum/1/full/!256,256/0/default.jpg"
 
 
 def test_images_are_ordered_by_object_number_primary_view_sequence(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_images_are_ordered_by_object_number_primary_view_sequence(tmp_path: Pat
     images = [image(10), image(23, **alternate, sequence="10"), image(9)]
     images += [image(22, **alternate, sequence="9"), image(24, **alternate, sequence="")]
     images += [image(2, sequence="99"), image(21, **alternate, sequence="9")]
-    found = catalog(museum(tmp_path, images), **EVERYTHING)
-    assert numbers(found) == [2, 21, 22, 23, 24, 9, 10]
+    result = catalog(museum(tmp_path, images), **EVERYTHING)
+    assert numbers(result) == [2, 21, 22, 23, 24, 9, 10]
 
 
-def test_the_order_of_the_images_rows_changes_nothing(tmp_path: Path) -> None:
+def test_a_catalog_is_independent_of_the_order_of_the_rows(tmp_path: Path) -> None:
     views = [image(n, viewtype="alternate", depictstmsobjectid=str(n % 9)) for n in range(40, 60)]
     rows = [*map(image, range(1, 20)), *views, *map(image, (3, 4)), image(99, iiifurl="x")]
     museum(tmp_path, rows, [work(n) for n in range(1, 15)])
@@ -176,7 +176,7 @@ def test_the_order_of_the_images_rows_changes_nothing(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(catalog(tmp_path, **EVERYTHING, limit=17).works, expected)
 
 
-def test_of_two_rows_of_an_image_the_same_one_stays_in_any_order(tmp_path: Path) -> None:
+def test_an_image_listed_twice_has_the_same_row_in_any_order(tmp_path: Path) -> None:
     rows = [image(1), image(1, depictstmsobjectid="3"), image(2)]
     there = catalog(museum(tmp_path, rows), **EVERYTHING).works
     back = catalog(museum(tmp_path, rows[::-1]), **EVERYTHING).works
@@ -193,8 +193,8 @@ def test_the_real_rows_are_a_catalog(tmp_path: Path, shared_data: Path) -> None:
         shutil.copyfile(real / source, museum_of / name)
     people = {37003: "1485", 46569: "1107", 66755: "1902", 119052: "6845"}
     write(tmp_path / "objects_constituents.csv", [role(n, who) for n, who in people.items()])
-    found = catalog(tmp_path, **EVERYTHING, image_size=None)
-    assert columns(found, "object_id", "title", "artist", "nationality", "date", "decade") == [
+    result = catalog(tmp_path, **EVERYTHING, image_size=None)
+    assert columns(result, "object_id", "title", "artist", "nationality", "date", "decade") == [
         ("37003", "Self-Portrait", "Judith Leyster", "Dutch", "c. 1630", "1630s"),
         ("46569", "The Boating Party", "Mary Cassatt", "American", "1893/1894", "1890s"),
         (
@@ -205,7 +205,7 @@ def test_the_real_rows_are_a_catalog(tmp_path: Path, shared_data: Path) -> None:
         ("119052", "Tomorrow I May Be Far Away", "Romare Bearden", "American", "1967", "1960s"),
     ]
     start = "https://api.nga.gov/iiif/"
-    assert list(found.works["url"])[::4] == [
+    assert list(result.works["url"])[::4] == [
         f"{start}440fe0d2-b4ca-4afc-a33e-2d4683ece38f/full/!4096,4096/0/default.jpg",
         f"{start}ff96f3bc-7f92-42f1-8836-a8c91b80fea9/full/!640,640/0/default.jpg",
     ]
@@ -219,18 +219,18 @@ def test_the_real_row_of_2026_is_read(tmp_path: Path, shared_data: Path) -> None
     real = (shared_data / "nga" / "published_images.real_row.2026schema.csv").read_bytes()
     path = museum(tmp_path) / "published_images.csv"
     path.write_bytes(real.rstrip() + b"\n" + path.read_bytes().split(b"\n", 1)[1])
-    found = catalog(tmp_path, classification="all", image_size="1000")
+    result = catalog(tmp_path, classification="all", image_size="1000")
     name = "03ee67ee-dd0e-443f-84ef-ede5f62ce0cd"
-    assert columns(found, "image_id", "file", "object_id", "view", "url")[-1] == (
+    assert columns(result, "image_id", "file", "object_id", "view", "url")[-1] == (
         *(name, f"03/{name}.jpg", "41645", "primary"),
         f"https://api.nga.gov/iiif/{name}/full/!1000,1000/0/default.jpg",
     )
-    assert len(found.works) == 4
+    assert len(result.works) == 4
 
 
 def test_generated_tables_are_a_catalog_of_every_image(tmp_path: Path) -> None:
     write_tables(tmp_path, images=300)
-    found = catalog(tmp_path, **EVERYTHING)
-    assert len(found.works) == len(set(found.works["image_id"])) == len(found.published) == 300
-    assert not [name for name in found.counts if "damaged" in name]
-    assert (found.works["artist"] != "").sum() > 250
+    result = catalog(tmp_path, **EVERYTHING)
+    assert len(result.works) == len(set(result.works["image_id"])) == len(result.published) == 300
+    assert not [name for name in result.counts if "damaged" in name]
+    assert (result.works["artist"] != "").sum() > 250

@@ -32,7 +32,7 @@ with folder_lock(folder):
 """
 
 
-def test_a_file_appears_once_it_is_whole(tmp_path):
+def test_a_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "folder" / "file.txt"
     with atomic_write(path) as part:
         part.write_text("whole")
@@ -42,7 +42,7 @@ def test_a_file_appears_once_it_is_whole(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_is_replaced_whole(tmp_path):
+def test_a_file_is_replaced_atomically(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("a long one, from before")
     with atomic_write(path) as part:
@@ -54,7 +54,7 @@ def test_a_file_is_replaced_whole(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_leaves_all_as_it_was(error, tmp_path):
+def test_an_error_leaves_the_old_file(error, tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("before")
     with pytest.raises(error), atomic_write(path) as part:
@@ -81,7 +81,7 @@ def test_create_npy_makes_a_file_that_numpy_reads(shape, dtype, tmp_path):
 
 
 @pytest.mark.parametrize("reserve", [True, False])
-def test_create_npy_says_where_the_rows_start(reserve, tmp_path, monkeypatch):
+def test_create_npy_returns_the_offset_of_the_rows(reserve, tmp_path, monkeypatch):
     if not reserve:  # as on macOS
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
     array = np.arange(12, dtype="f4").reshape(3, 4)

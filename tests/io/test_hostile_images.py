@@ -61,7 +61,7 @@ pytestmark = [
 
 
 def noise(name: str) -> Image.Image:
-    """A picture of the name's own, in its own color."""
+    """Return a noisy picture that depends on the name only."""
     draw = np.random.default_rng(zlib.crc32(os.fsencode(name)))
     pixels = draw.integers(0, 200, 3) + draw.integers(0, 56, (30, 40, 3))
     return Image.fromarray(pixels.astype(np.uint8))
@@ -375,7 +375,7 @@ LATER: dict[str, Maker] = {  # done between listing and reading
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of all kinds in one gallery."""
+    """A gallery of all kinds of files, and the result of embedding it."""
 
     gallery: Gallery
     expected: dict[str, Image.Image | str]
@@ -412,9 +412,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     (images / "link to a folder.jpg").symlink_to("directory.jpg")  # not followed
     for name in LATER:
         noise("before").save(images / name)
-    found = embedded(images, folder / "outputs", LATER)
-    found.expected.update(expected)
-    return found
+    result = embedded(images, folder / "outputs", LATER)
+    result.expected.update(expected)
+    return result
 
 
 def row(picture: Image.Image) -> np.ndarray:
@@ -425,9 +425,7 @@ def row(picture: Image.Image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", [*KINDS, *LATER])
-def test_each_is_embedded_as_its_picture_or_skipped_with_the_reason(
-    outcome: Outcome, name: str
-) -> None:
+def test_each_file_is_embedded_or_skipped_with_a_reason(outcome: Outcome, name: str) -> None:
     expected = outcome.expected[name]
     if isinstance(expected, str):
         assert re.search(expected, outcome.skipped[name])
@@ -506,7 +504,7 @@ def test_a_file_without_permission_is_skipped_even_where_root_runs_the_tests() -
             os.seteuid(0)
 
 
-def test_a_file_may_be_cut_off_while_it_is_read(tmp_path: Path) -> None:
+def test_a_file_may_be_truncated_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"  # Pillow would map it into memory, and die there of SIGBUS
     noise("a").convert("L").resize((400, 300)).save(path)
     shorten = "images._orientation = lambda image: os.truncate(sys.argv[1], 500)"
@@ -579,11 +577,11 @@ def mutations(count: int, seed: int) -> Iterator[bytes]:
         yield bytes(body)
 
 
-def test_mutated_jpegs_are_pixels_or_a_reason(tmp_path: Path) -> None:
+def test_mutated_jpegs_are_read_or_skipped_with_a_reason(tmp_path: Path) -> None:
     gallery = Gallery("mutated", tmp_path, pd.DataFrame({"file": ["a.jpg"], "sha256": [""]}))
     square = Transform(Resize.squash, 32, 36, None, MEAN, STD)
     images = PaintingsDataset(gallery, square, max_pixels=1_000_000)
-    found, before = Counter[str](), memory("VmHWM")
+    counts, before = Counter[str](), memory("VmHWM")
     for body in mutations(2000, seed=0):
         (tmp_path / "a.jpg").write_bytes(body)
         _, result = images[0]
@@ -591,9 +589,9 @@ def test_mutated_jpegs_are_pixels_or_a_reason(tmp_path: Path) -> None:
             assert re.fullmatch(r"[^\n]{10,200}", result)
         else:
             assert (result.shape, result.dtype) == ((32, 32, 3), np.uint8)
-        found[type(result).__name__] += 1
-    assert found.total() == 2000
-    assert min(found["str"], found["ndarray"]) > 400
+        counts[type(result).__name__] += 1
+    assert counts.total() == 2000
+    assert min(counts["str"], counts["ndarray"]) > 400
     assert memory("VmHWM") - before < 0.1  # GB
 
 

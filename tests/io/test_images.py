@@ -110,7 +110,7 @@ def test_wide_gray_of_any_range_stays_a_gradient(tmp_path: Path, dtype: str, top
     assert load(save(tmp_path / "a.tif", gradient))[0, :, 2].tolist() == list(range(256))
 
 
-def test_a_float_picture_may_have_holes(tmp_path: Path) -> None:
+def test_a_float_image_may_contain_nan_and_values_out_of_range(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tif", np.array([[np.nan, -1, 1]], np.float32))
     assert load(path)[0, :, 0].tolist() == [0, 0, 255]
 
@@ -133,7 +133,7 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     assert load(tmp_path / "a.gif").reshape(-1, 3).tolist() == [[255, 0, 0]] * 4
 
 
-def test_a_truncated_jpeg_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_jpeg_is_unreadable(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     path = save(tmp_path / "a.jpg", noise)
     path.write_bytes(path.read_bytes()[:2000])
@@ -141,25 +141,25 @@ def test_a_truncated_jpeg_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "<!DOCTYPE html><title>Not found</title>"])
-def test_what_is_no_image_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_an_image_is_unreadable(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.jpg").write_text(content)
     assert refused(tmp_path / "a.jpg").endswith("cannot identify image file 'a.jpg'")
     assert pixel_size(tmp_path / "a.jpg") is None
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
     assert "FileNotFoundError: " in refused(tmp_path / "a.jpg")
     assert str(tmp_path) not in refused(tmp_path / "a.jpg")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", UPRIGHT)
     path.chmod(0)
     assert "PermissionError: " in refused(path)
 
 
-def test_a_picture_over_the_limit_is_not_decoded(
+def test_an_image_over_the_limit_is_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = huge(tmp_path / "a.png", 20_000)
@@ -169,7 +169,7 @@ def test_a_picture_over_the_limit_is_not_decoded(
     assert pixel_size(path) == (20_000, 20_000)
 
 
-def test_the_limit_itself_is_allowed(tmp_path: Path) -> None:
+def test_an_image_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
     path = huge(tmp_path / "a.png", 64)
     assert load_rgb(path, 64 * 64).size == (64, 64)
     assert "4096 pixels" in refused(path, 64 * 64 - 1)
@@ -186,7 +186,7 @@ def test_the_size_is_that_of_the_upright_picture(
     assert load_rgb(tmp_path / "a.jpg", 10_000).size == size
 
 
-def test_settings_of_the_process_are_as_before_and_off_while_any_thread_reads(tmp_path):
+def test_pillow_settings_are_restored_when_the_last_thread_has_read(tmp_path):
     path = save(tmp_path / "a.png", UPRIGHT)
     before = Image.MAX_IMAGE_PIXELS, warnings.filters[:]
     assert before[0] is not None

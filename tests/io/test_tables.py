@@ -79,14 +79,14 @@ def words(*rows: str) -> list[list[str]]:
 
 
 def test_columns_are_found_by_name_in_any_order(tmp_path: Path) -> None:
-    found, damaged = read(tmp_path, b"x,c,b,more,a\n0,3,2,9,1\n0,6,5,9,4\n")
-    assert (found, damaged) == (words("1 2 3", "4 5 6"), 0)
+    result, damaged = read(tmp_path, b"x,c,b,more,a\n0,3,2,9,1\n0,6,5,9,4\n")
+    assert (result, damaged) == (words("1 2 3", "4 5 6"), 0)
 
 
 @pytest.mark.parametrize(
     ("head", "present"), [("b,a", ["a", "b"]), ("?a,b", ["b"]), ("a,b,c", ["a", "b", "c"])]
 )
-def test_a_column_that_may_be_absent_is_read_where_it_is(
+def test_an_optional_column_is_read_if_it_exists(
     tmp_path: Path, head: str, present: list[str]
 ) -> None:
     path, names = tmp_path / "table.csv", ["?a", "b", "?c"]
@@ -96,32 +96,32 @@ def test_a_column_that_may_be_absent_is_read_where_it_is(
 
 @pytest.mark.parametrize(("row", "fields"), FIELDS.values(), ids=FIELDS)
 def test_a_field_is_read_as_it_was_written(tmp_path: Path, row: bytes, fields: list[str]) -> None:
-    found = read(tmp_path, b"a,b,c\nx,y,z\n" + row + b"\n7,8,9\n")
-    assert found == ([["x", "y", "z"], fields, ["7", "8", "9"]], 0)
+    result = read(tmp_path, b"a,b,c\nx,y,z\n" + row + b"\n7,8,9\n")
+    assert result == ([["x", "y", "z"], fields, ["7", "8", "9"]], 0)
 
 
 @pytest.mark.parametrize(("row", "damaged"), DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_row_is_left_out_and_counted(tmp_path: Path, row: bytes, damaged: int) -> None:
-    found = read(tmp_path, b"a,b,c\nx,y,z\n" + row + b'\n4,5,6\n7,"8, ""eight""\n8",9\n')
-    assert found == ([["x", "y", "z"], ["4", "5", "6"], ["7", '8, "eight"\n8', "9"]], damaged)
+def test_a_damaged_row_is_skipped_and_counted(tmp_path: Path, row: bytes, damaged: int) -> None:
+    result = read(tmp_path, b"a,b,c\nx,y,z\n" + row + b'\n4,5,6\n7,"8, ""eight""\n8",9\n')
+    assert result == ([["x", "y", "z"], ["4", "5", "6"], ["7", '8, "eight"\n8', "9"]], damaged)
 
 
 @pytest.mark.parametrize(("row", "after"), UNCLOSED.values(), ids=UNCLOSED)
-def test_a_quote_never_closed_takes_no_row_but_its_own(
+def test_a_quote_that_is_never_closed_loses_only_its_own_row(
     tmp_path: Path, row: bytes, after: bytes
 ) -> None:
-    found = read(tmp_path, b"a,b,c\n0,0,0\n" + row + b"\n" + after)
-    assert found == (words("0 0 0", "4 5 6", "7 8 9"), 1)
+    result = read(tmp_path, b"a,b,c\n0,0,0\n" + row + b"\n" + after)
+    assert result == (words("0 0 0", "4 5 6", "7 8 9"), 1)
 
 
-def test_a_quote_never_closed_in_the_last_row_is_counted(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_in_the_last_row_is_counted(tmp_path: Path) -> None:
     assert read(tmp_path, b'a,b,c\n1,2,3\n4,5,"6\n') == (words("1 2 3"), 1)
 
 
 def test_rows_after_a_field_that_is_too_long_survive(tmp_path: Path) -> None:
     row = b'1,"' + b"2\n" * 70_000 + b'",3'
-    found, damaged = read(tmp_path, b"a,b,c\n" + row + b"\n4,5,6\n7,8,9\n")
-    assert found == words("4 5 6", "7 8 9")
+    result, damaged = read(tmp_path, b"a,b,c\n" + row + b"\n4,5,6\n7,8,9\n")
+    assert result == words("4 5 6", "7 8 9")
     assert damaged >= 1
 
 
@@ -135,7 +135,7 @@ def test_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(
     assert read(tmp_path, start + end.join([*lines, b""])) == (words("1 2 3", "4 5 6"), 0)
 
 
-def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
+def test_a_table_without_rows_is_valid(tmp_path: Path) -> None:
     assert read(tmp_path, b"a,b,c\n") == read(tmp_path, b"a,b,c") == ([], 0)
 
 
@@ -145,7 +145,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "missing"), FOREIGN.values(), ids=FOREIGN)
-def test_a_file_that_is_no_such_table_is_refused(
+def test_a_file_that_is_not_such_a_table_is_an_error(
     tmp_path: Path, content: bytes, missing: str
 ) -> None:
     with pytest.raises(
@@ -167,7 +167,7 @@ def test_any_text_is_read_as_it_was_written(
 
 
 @given(st.binary() | signs.map(b"".join), st.sampled_from([b"", b"a,b,c\n", b"a,b,c,d\r\n"]))
-def test_any_bytes_are_a_table_of_these_columns_or_refused(
+def test_any_bytes_are_a_table_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, header: bytes
 ) -> None:
     try:
@@ -180,7 +180,7 @@ def test_any_bytes_are_a_table_of_these_columns_or_refused(
 
 
 @given(signs.map(b"".join))
-def test_whatever_stands_before_it_the_last_row_survives(
+def test_the_last_row_survives_anything_before_it(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     last = b'\n1,"2 ""two"", 2",3\n'
@@ -223,6 +223,6 @@ def test_the_real_headers_have_what_is_read(shared_data: Path, tmp_path: Path) -
     for name, header in headers.items():
         table, _, year = name.partition(" ")
         (tmp_path / table).write_text(",".join(header) + "\n")
-        found = check_header(tmp_path / table, SCHEMA[table])
-        assert len(found) == len(SCHEMA[table]) - ("no openaccess" in year)
+        result = check_header(tmp_path / table, SCHEMA[table])
+        assert len(result) == len(SCHEMA[table]) - ("no openaccess" in year)
     assert {name.partition(" ")[0] for name in headers} == set(SCHEMA)
