@@ -1,27 +1,23 @@
 """Ranking: from embeddings to the neighbor files of a run."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from src.config import Config, Similarity
 from src.config.enums import Accelerator, Postprocess, RankedBy, Storage
 from src.embedding.cache import Embeddings
 from src.errors import UserError
-from src.gallery.gallery import max_neighbors
 from src.io.files import atomic_write
+from src.reporting.run_folder import RunFolder
 from src.runtime.devices import device_of
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import progress
-from src.similarity import Neighbors, top_k
-from src.similarity.checkpoint import hash_of
+from src.similarity import Neighbors, NeighborSearch, SearchOptions
 from src.similarity.csls import NEAREST, csls_penalty
 from src.similarity.numerics import row_norms
 from src.similarity.postprocess import fit_center, fit_whiten
@@ -56,33 +52,34 @@ def rank(
         log.info("similarity: the matrix is already in %s", matrix)
     processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
     device = comparison_device(cfg.trainer.accelerator, processes)
-    search = partial(
-        top_k,
-        features,
-        block_size=options.block,
-        precision=options.precision.value,
-        device=device,
-        groups=groups,
-        matrix=matrix,
-        dtype=options.dtype.value,
-        watch=lambda tiles: progress(
-            tiles, "comparing", len(tiles), " tiles", processes.is_rank_zero
-        ),
-        processes=processes,
-        resume=embeddings.folder,
-    )
+    how = search_options(options, device, matrix, embeddings.folder, processes.is_rank_zero)
+    search = NeighborSearch(features, groups, how, processes)
     penalty = None
     if options.ranking is RankedBy.csls:
-        penalty = csls_penalties(features, groups, search, embeddings.folder, processes)
-    depth = min(max(options.top_k, cfg.evaluation.depth), max_neighbors(groups))
-    deep = search(depth, penalty=penalty)
+        penalty = csls_penalties(search, embeddings.folder)
+    deep = search.nearest(min(max(options.top_k, cfg.evaluation.depth), search.max_k), penalty)
     if deep.fallback_share:
         log.info("similarity: %.2f%% of rows searched again", 100 * deep.fallback_share)
     k = options.top_k
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.fallback_share)
     if processes.is_rank_zero:
-        save(top, embeddings.gallery.files, folder)
+        RunFolder(folder).write_neighbors(top.index, top.score, embeddings.gallery.files)
     return Ranking(features, top, deep, matrix, torch.device(device).type)
+
+
+def search_options(
+    options: Similarity, device: str, matrix: Path | None, checkpoints: Path, shown: bool
+) -> SearchOptions:
+    """Return the options of a search on device; shown: whether a progress bar is printed."""
+    return SearchOptions(
+        block_size=options.block,
+        device=device,
+        precision=options.precision.value,
+        matrix=matrix,
+        dtype=options.dtype.value,
+        checkpoints=checkpoints,
+        watch=lambda tiles: progress(tiles, "comparing", len(tiles), " tiles", shown),
+    )
 
 
 def comparison_device(accelerator: Accelerator, processes: ProcessGroup = SINGLE_PROCESS) -> str:
@@ -97,24 +94,20 @@ def comparison_device(accelerator: Accelerator, processes: ProcessGroup = SINGLE
     return str(device)
 
 
-def csls_penalties(
-    features: Tensor,
-    groups: NDArray[np.int64],
-    search: Callable[[int], Neighbors],
-    folder: Path,
-    processes: ProcessGroup = SINGLE_PROCESS,
-) -> Tensor:
-    """(n,) what csls takes from each image's scores; kept in folder for other runs of these rows.
+def csls_penalties(search: NeighborSearch, folder: Path) -> Tensor:
+    """Return what csls subtracts from each image's scores, (n,) float64.
 
-    The neighbors that it is made of cost as much again as those that are ranked by it.
+    It takes a search of its own, so it is stored in folder for later runs of the same rows.
     """
-    path = folder / f"csls-{NEAREST}-{hash_of(features)}-{hash_of(torch.from_numpy(groups))}.npy"
-    kept = processes.broadcast_from_rank_zero(lambda: np.load(path) if path.exists() else None)
-    if kept is not None:
-        return torch.from_numpy(kept)
-    log.info("similarity: the scores of each image's %d nearest first, for csls", NEAREST)
-    penalty = csls_penalty(search(min(NEAREST, max_neighbors(groups))).score)
-    if processes.is_rank_zero:
+    path = folder / f"csls-{NEAREST}-{search.features_hash}-{search.groups_hash}.npy"
+    stored = search.processes.broadcast_from_rank_zero(
+        lambda: np.load(path) if path.exists() else None
+    )
+    if stored is not None:
+        return torch.from_numpy(stored)
+    log.info("similarity: searching the %d nearest of each image for csls", NEAREST)
+    penalty = csls_penalty(search.nearest(min(NEAREST, search.max_k), keep_tiles=True).score)
+    if search.processes.is_rank_zero:
         with atomic_write(path) as part, part.open("wb") as file:
             np.save(file, penalty.numpy())
     return penalty
@@ -154,8 +147,7 @@ def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tenso
     arrays = {"mean": fitted.mean.numpy()}
     if fitted.axes is not None:
         arrays["axes"] = fitted.axes.numpy()
-    with atomic_write(folder / "postprocess.npz") as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    RunFolder(folder).write_postprocess(arrays)
     return fitted(features)
 
 
@@ -171,18 +163,3 @@ def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
     if options.dtype.value != "float32":
         name += f"-{options.dtype.value}"
     return embeddings.folder / f"{name}.npy"
-
-
-def save(neighbors: Neighbors, files: list[str], folder: Path) -> None:
-    """neighbors.npz (index and score) and top_<k>_similar.npy (name and score), each (n, k)."""
-    index, score = neighbors.index, neighbors.score
-    with atomic_write(folder / "neighbors.npz") as part, part.open("wb") as file:
-        np.savez(file, index=index, score=score)
-    names = np.array(files)[index]  # (n, k)
-    named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
-    named["name"], named["score"] = names, score
-    with (
-        atomic_write(folder / f"top_{index.shape[1]}_similar.npy") as part,
-        part.open("wb") as file,
-    ):
-        np.save(file, named)

@@ -4,6 +4,7 @@ Takes arrays and tensors, never the configuration. Imports runtime and below. Im
 evaluation, reporting, pipeline and notebooks.
 """
 
-from src.similarity.search import Neighbors, top_k, write_matrix
+from src.similarity.plan import SearchOptions
+from src.similarity.search import Neighbors, NeighborSearch, top_k, write_matrix
 
-__all__ = ["Neighbors", "top_k", "write_matrix"]
+__all__ = ["NeighborSearch", "Neighbors", "SearchOptions", "top_k", "write_matrix"]

@@ -3,18 +3,22 @@
 n = images, d = width of a row, w = width of a centered row, b = rows of a block.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from src.runtime.memory import resident
-from src.similarity.numerics import Precision, doubles, row_norms
-from src.similarity.streaming import Streamed
+from src.runtime.memory import fits_on_device
+from src.similarity.numerics import doubles, row_norms
+from src.similarity.streaming import StreamedRows
 
-# Of one addition. Tensor cores truncate and align to the largest term; Fasi, Higham, Mikaitis and
-# Pranesh, Numerical behavior of NVIDIA tensor cores (2021), measured less than this.
-UNIT = {"float32": 2.0**-24, "tf32": 2.0**-22, "float16": 2.0**-22}
+Precision = Literal["float32", "tf32", "float16"]
+# Relative error of one addition. Tensor cores truncate and align to the largest term; Fasi, Higham,
+# Mikaitis and Pranesh, Numerical behavior of NVIDIA tensor cores (2021), measured less than this.
+UNIT_ROUNDOFF = {"float32": 2.0**-24, "tf32": 2.0**-22, "float16": 2.0**-22}
 
 
 @dataclass(frozen=True)
@@ -26,54 +30,55 @@ class Centered:
     all positive; without centering their products are too alike for the bound to tell them apart.
     """
 
-    rows: Tensor  # (n, w): x - m, zeros up to a multiple of 8, then the last four columns:
-    # m.(x-m) and what its rounding left, 1, 1
-    device: torch.device  # that multiplies; rows are on it, or on the host where they do not fit
+    # (n, w): x - m, zeros up to a multiple of 8, then four offset columns: m.(x-m), the rounding
+    # error of that, 1, 1. On the device, or on the host if they do not fit there
+    rows: Tensor
+    device: torch.device  # that multiplies
     precision: Precision
     offset: float  # m.m
-    bound: Tensor  # (n,) float64: no product with this row is further than that from exact
+    bound: Tensor  # (n,) float64: largest error of any product with this row
     zero: Tensor  # (n,) bool, on the device: rows of zeros, whose every cosine is 0
-    streamed: Streamed | None = None  # of rows on the host
-    _turned: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    host_rows: StreamedRows | None = None  # the rows if they are on the host
+    _swapped_cache: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
-    def tile(self, rows: slice | Tensor, columns: slice, memory: Tensor | None = None) -> Tensor:
-        """(b, b) float32: x.y - m.m of these rows and columns, to within bound.
+    def tile(self, rows: slice | Tensor, columns: slice, buffer: Tensor | None = None) -> Tensor:
+        """Return x.y - m.m of these rows and columns to within bound, (b, b) float32.
 
-        The result lies in memory (b * b,) where that is given.
+        rows may also be row numbers (b,). The result lies in buffer (b * b,) if that is given.
         """
-        left, right = self._left(rows), (self.streamed or self.rows)[columns]
-        with torch.autocast(right.device.type, enabled=False):  # the bound counts on float32
+        left, right = self._left_operand(rows), (self.host_rows or self.rows)[columns]
+        with torch.autocast(right.device.type, enabled=False):  # the bound assumes float32
             if right.dtype == torch.float16:
                 return torch.mm(left, right.T, out_dtype=torch.float32)
             size = (len(left), len(right))
-            out = None if memory is None else memory[: size[0] * size[1]].view(size)
+            out = None if buffer is None else buffer[: size[0] * size[1]].view(size)
             return torch.mm(left, right.T, out=out)
 
-    def _left(self, rows: slice | Tensor) -> Tensor:
-        """Rows with the last four columns turned round. A band of tiles has the same ones."""
+    def _left_operand(self, rows: slice | Tensor) -> Tensor:
+        """Return the rows with offset columns reversed; cached for the current band of tiles."""
         band = (rows.start, rows.stop) if isinstance(rows, slice) else None
-        if band is None or band not in self._turned:
-            left = (self.streamed or self.rows)[rows].clone()
+        if band is None or band not in self._swapped_cache:
+            left = (self.host_rows or self.rows)[rows].clone()
             left[:, -4:] = left[:, -4:].flip(1)
-            self._turned.clear()
+            self._swapped_cache.clear()
             if band is None:
                 return left
-            self._turned[band] = left
-        return self._turned[band]
+            self._swapped_cache[band] = left
+        return self._swapped_cache[band]
 
 
 def center(rows: Tensor, device: torch.device, precision: Precision = "float32") -> Centered:
-    """Normalize and center (n, d) rows, block by block in float64."""
+    """Normalize and center rows (n, d), block by block in float64."""
     n, d = rows.shape
     norms = row_norms(rows)
     zero, scale = norms == 0, torch.where(norms == 0, 1, norms)[:, None]
     mean = torch.zeros(d, dtype=torch.float64)
     for at, block in doubles(rows):
         mean += block.div_(scale[at]).sum(0) / n
-    half = precision == "float16" and device.type == "cuda"  # the CPU multiplies halves slowly
-    centered = torch.zeros(n, -(-(d + 4) // 8) * 8, dtype=torch.float16 if half else torch.float32)
+    centered = torch.zeros(n, operand_width(d), dtype=operand_dtype(precision, device))
     centered[:, -2:] = 1
-    length, lost, along, left = torch.empty(4, n, dtype=torch.float64)
+    # (n,) float64 each: |x-m|, |x-m - q| of its rounding q, m.(x-m)
+    length, lost, along = torch.empty(3, n, dtype=torch.float64)
     for at, block in doubles(rows):
         moved = block.div_(scale[at]).sub_(mean)
         length[at], along[at] = moved.norm(dim=1), moved @ mean
@@ -81,29 +86,70 @@ def center(rows: Tensor, device: torch.device, precision: Precision = "float32")
         lost[at] = moved.sub_(centered[at, :d]).norm(dim=1)
     centered[:, -4] = rounded(along, precision)
     centered[:, -3] = rounded(along - centered[:, -4], precision)
-    left = (along - centered[:, -4] - centered[:, -3]).abs()
-    # Rounding x-m to q moves a product by (x-m - q).(y-m) + q.(y-m - r), by Cauchy and Schwarz at
-    # most |x-m - q| |y-m| + |q| |y-m - r|; the lengths of what was lost are known.
-    most = lost.max()
-    bound = lost * length.max() + (length + lost) * most + left + left.max()
-    # Higham, Accuracy and Stability, 3.1: a sum of w products in any order is within g(w) of exact,
-    # relative to the sum of their sizes; g(i) = i u / (1 - i u), u the unit of one addition. 4 more
-    # are for the rounding of size itself. The last term covers the float64 arithmetic.
-    size = (length + lost) * (length.max() + most) + 2 * (along.abs() + along.abs().max())
-    steps = (d + 8) * UNIT[precision]
-    bound += steps / (1 - steps) * size + (d + 16) * 2.0**-50
-    stays = resident(centered.nbytes, device)
-    streamed = None if stays else Streamed(centered, device)
-    where = centered.to(device) if streamed is None else streamed.rows
+    offset_lost = (along - centered[:, -4] - centered[:, -3]).abs()
+    bound = error_bound(length, lost, along, offset_lost, d, precision)
+    on_host = not fits_on_device(centered.nbytes, device)
+    streamed = StreamedRows(centered, device) if on_host else None
+    operand = centered.to(device) if streamed is None else streamed.rows
     offset = float(mean @ mean)
-    return Centered(where, device, precision, offset, bound, zero.to(device), streamed)
+    return Centered(operand, device, precision, offset, bound, zero.to(device), streamed)
+
+
+def error_bound(
+    length: Tensor, lost: Tensor, along: Tensor, offset_lost: Tensor, d: int, precision: Precision
+) -> Tensor:
+    """Return for each row the largest error of a product with any row, (n,) float64.
+
+    All are (n,) float64: length = |x-m|, lost = |x-m - q| for the rounded row q, along = m.(x-m),
+    and offset_lost, the rounding error of along.
+    """
+    # Rounding x-m to q changes a product by (x-m - q).(y-m) + q.(y-m - r), by Cauchy and Schwarz at
+    # most |x-m - q| |y-m| + |q| |y-m - r|.
+    max_lost = lost.max()
+    bound = lost * length.max() + (length + lost) * max_lost + offset_lost + offset_lost.max()
+    # Higham, Accuracy and Stability, 3.1: a sum of w products in any order is within g(w) of exact,
+    # relative to the sum of their sizes; g(i) = i u / (1 - i u), u the unit roundoff. 4 more are
+    # for the rounding of size itself. The last term covers the float64 arithmetic.
+    size = (length + lost) * (length.max() + max_lost) + 2 * (along.abs() + along.abs().max())
+    steps = (d + 8) * UNIT_ROUNDOFF[precision]
+    bound += steps / (1 - steps) * size + (d + 16) * 2.0**-50
+    return bound
+
+
+def operand_width(d: int) -> int:
+    """Return the width of a centered row: d and the offset columns, up to a multiple of 8."""
+    return -(-(d + 4) // 8) * 8
+
+
+def operand_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the dtype of the centered rows; a CPU multiplies float16 slowly, so it emulates it."""
+    half = precision == "float16" and device.type == "cuda"
+    return torch.float16 if half else torch.float32
 
 
 def rounded(values: Tensor, precision: Precision) -> Tensor:
-    """float64 values as the fast pass multiplies them, so that the device rounds nothing itself."""
+    """Round float64 values to precision, so that the device rounds no operand itself."""
     if precision == "float16":
         return values.half()
     if precision == "float32":
         return values.float()
     bits = values.float().view(torch.int32)  # TF32 keeps 10 of the 23 bits behind the point
     return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+@contextmanager
+def exact_products(precision: Precision = "float32") -> Iterator[None]:
+    """Switch off TF32 and bfloat16 in float32 products, and sums in 16 bits: the bound needs that.
+
+    With precision tf32 the operands are rounded to TF32 already, so it stays on.
+    """
+    before = torch.get_float32_matmul_precision()
+    matmul = torch.backends.cuda.matmul
+    reduced = matmul.allow_fp16_reduced_precision_reduction
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    matmul.allow_fp16_reduced_precision_reduction = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        matmul.allow_fp16_reduced_precision_reduction = reduced

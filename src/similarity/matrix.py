@@ -1,4 +1,4 @@
-"""The whole matrix as a file: written tile by tile, gone on with after a kill, read where finished.
+"""The matrix of cosines as a file: tile by tile, resumable after a crash, reused once complete.
 
 n = images, b = rows of a block.
 """
@@ -13,53 +13,65 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich import filesize
 from torch import Tensor
 
 from src.errors import UserError
-from src.io.files import atomic_write, create_npy, folder_lock, format_bytes, pwrite_all
+from src.io.files import atomic_write, create_npy, folder_lock, pwrite_all
 from src.runtime.processes import ProcessGroup
-from src.runtime.resume import LOGS, RECORD, DoneTiles, begin
+from src.runtime.resume import LOGS, RECORD, DoneTiles, begin_or_resume
 from src.similarity.centering import Centered
-from src.similarity.checkpoint import OWN, SearchRecord
+from src.similarity.record import FREE_TO_DIFFER, SearchRecord
 from src.similarity.tiles import tile_pairs
 
-AHEAD = 3  # tiles that wait to be written while the next is computed
-SYNC_SECONDS = 10.0  # between two moments at which the disk is known to have what was written
-# A stored value is rounded when m.m is added and once more when it is taken away; for float16 the
+MatrixDtype = Literal["float32", "float16"]
+QUEUED_TILES = 3  # that wait to be written while the next is computed
+SYNC_SECONDS = 10.0  # between two syncs, after which the disk has what was written
+# A stored value is rounded when m.m is added and once more when it is subtracted; for float16 the
 # largest step of its grid below 1 is 2^-11.
 ROUNDING = {"float32": 2.0**-22, "float16": 2.0**-12 + 2.0**-22}
 
 
 class Matrix:
-    """An (n, n) array in a file that takes tiles with their mirror images, and gives them back."""
+    """An open (n, n) file that takes tiles with their transposes, and gives them back.
+
+    Args:
+        path: an existing .npy.
+        centered: the rows whose cosines it holds.
+        record: with the block whose tiles it has.
+        log: of the finished tiles; None if all are, and nothing is to be written.
+    """
 
     def __init__(self, path: Path, centered: Centered, record: SearchRecord, log: DoneTiles | None):
-        self.array: NDArray[Any] = np.load(path, mmap_mode="r")
+        self.array: NDArray[Any] = np.load(path, mmap_mode="r")  # (n, n)
         self.record, self.log = record, log
         tiles = len(tile_pairs(len(self.array), record.block))
         self.done = set(range(tiles)) if log is None else log.done
-        self.readable = frozenset(self.done)  # in this call
-        self.rounding = ROUNDING[str(self.array.dtype)]
+        self.readable = frozenset(self.done)  # tiles that were there when it was opened
+        self.rounding = ROUNDING[str(self.array.dtype)]  # largest error of a stored cosine
         self._offset = centered.offset
-        self._zero = centered.zero if centered.zero.any() else None
+        self._zero = centered.zero if centered.zero.any() else None  # (n,) rows of zeros
         self._file = os.open(path, os.O_RDONLY if log is None else os.O_RDWR)
-        self._start = path.stat().st_size - self.array.nbytes
+        self._data_start = path.stat().st_size - self.array.nbytes  # bytes of the header
         self._writer, self._syncer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._waiting: deque[Future[None]] = deque()
-        self._written: list[int] = []  # and not yet known to be on the disk
-        self._syncing, self._synced = self._syncer.submit(lambda: None), time.monotonic()
+        self._queue: deque[Future[None]] = deque()
+        self._unsynced: list[int] = []  # tiles written, but perhaps not on the disk yet
+        self._syncing, self._last_sync = self._syncer.submit(lambda: None), time.monotonic()
 
-    def read(self, rows: slice, columns: slice) -> Tensor:
-        """(b, b) float32 cosines."""
-        return torch.from_numpy(self.array[rows, columns].astype(np.float32))
+    def read(self, number: int, rows: slice, columns: slice) -> Tensor:
+        """Return the stored cosines of rows with columns less m.m, (b, b) float32."""
+        return torch.from_numpy(self.array[rows, columns].astype(np.float32)) - self._offset
 
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
-        """Write a tile twice; on the diagonal, its upper triangle. The disk is not waited for."""
+        """Queue a tile and its transpose for writing, without waiting for the disk.
+
+        On the diagonal the upper triangle is mirrored.
+        """
         cosine = (tile + self._offset).clamp_(-1, 1)
         if rows == columns:
             cosine = cosine.triu(1) + cosine.triu(1).T
@@ -71,47 +83,47 @@ class Matrix:
         pieces = [(rows, columns, *_on_host(cosine))]
         if rows != columns:
             pieces.append((columns, rows, *_on_host(cosine.T.contiguous())))
-        while len(self._waiting) >= AHEAD:
-            self._waiting.popleft().result()
-        self._waiting.append(self._writer.submit(self._write, number, pieces))
+        while len(self._queue) >= QUEUED_TILES:
+            self._queue.popleft().result()
+        self._queue.append(self._writer.submit(self._write, number, pieces))
 
     def _write(self, number: int, pieces: list[tuple[slice, slice, Tensor, Any]]) -> None:
         size, n = self.array.itemsize, len(self.array)
-        for rows, columns, values, arrived in pieces:
-            if arrived is not None:
-                arrived.synchronize()
-            place = self._start + (rows.start * n + columns.start) * size
+        for rows, columns, values, copied in pieces:
+            if copied is not None:
+                copied.synchronize()
+            position = self._data_start + (rows.start * n + columns.start) * size
             for row, line in enumerate(values.numpy()):
-                pwrite_all(self._file, line.view(np.uint8).data, place + row * n * size)
-        self._written.append(number)
-        if self._syncing.done() and time.monotonic() - self._synced > SYNC_SECONDS:
+                pwrite_all(self._file, line.view(np.uint8).data, position + row * n * size)
+        self._unsynced.append(number)
+        if self._syncing.done() and time.monotonic() - self._last_sync > SYNC_SECONDS:
             self._syncing.result()
-            self._syncing = self._syncer.submit(self._sync, self._written)
-            self._written, self._synced = [], time.monotonic()
+            self._syncing = self._syncer.submit(self._sync, self._unsynced)
+            self._unsynced, self._last_sync = [], time.monotonic()
 
     def _sync(self, written: list[int]) -> None:
-        """Tiles count as finished when the disk has them."""
+        """Log tiles as finished once the disk has them."""
         os.fdatasync(self._file)
         assert self.log is not None
         self.log.append(written)
 
     def close(self, failed: bool) -> None:
-        """Finish what waits, or after an error just what is being written."""
+        """Write what is queued, or after an error only finish the tile being written."""
         self._writer.shutdown(cancel_futures=failed)
         self._syncer.shutdown()
         try:
             if not failed:
-                for future in [*self._waiting, self._syncing]:
+                for future in [*self._queue, self._syncing]:
                     future.result()
-            # after a sync that failed the next may say nothing, though what was written is lost
-            if self._written and not self._syncing.exception():
-                self._sync(self._written)
+            # after a failed sync the next one may succeed although data was lost
+            if self._unsynced and not self._syncing.exception():
+                self._sync(self._unsynced)
         finally:
             os.close(self._file)
 
 
 def _on_host(values: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
-    """The values in memory of the host, and the event after which they are there."""
+    """Return values in host memory, and the event after which they have arrived there."""
     if not values.is_cuda:
         return values, None
     host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
@@ -121,71 +133,81 @@ def _on_host(values: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
 
 @contextmanager
 def matrix_file(
-    path: Path, centered: Centered, dtype: str, wanted: SearchRecord, processes: ProcessGroup
+    path: Path,
+    centered: Centered,
+    dtype: MatrixDtype,
+    record: SearchRecord,
+    processes: ProcessGroup,
 ) -> Iterator[Matrix]:
-    """The matrix at path: a finished one to read, or one that appears there once all is written.
+    """Yield the matrix at path: a complete one to read, or one to write that ends up there.
 
-    Until then it lies in path.part/, with a record from which the next call goes on; the record of
-    a finished one lies beside it. Raises UserError when the disk is too small, or path holds
+    An unfinished matrix lies in path.part/ with the record that the next call resumes; the record
+    of a complete one lies beside it. Raises UserError if the disk is too small, or path holds
     something else.
     """
-    wanted = replace(wanted, groups="")  # left out of neighbors, never of the matrix
-    n, folder = len(centered.rows), path.with_name(path.name + ".part")
+    record = replace(record, groups="")  # exclusion acts on neighbors, never on the matrix
+    folder = path.with_name(path.name + ".part")
+
+    def open_or_begin() -> tuple[bool, SearchRecord]:
+        """Return whether the matrix is complete, and the record in force."""
+        n = len(centered.rows)
+        complete = is_finished(path, n, dtype, record)
+        return complete, record if complete else _begin(folder, n, dtype, record)
+
     with folder_lock(path.parent) if processes.is_rank_zero else nullcontext():
-        there = processes.broadcast_from_rank_zero(lambda: is_finished(path, n, dtype, wanted))
-        record = (
-            wanted
-            if there
-            else processes.broadcast_from_rank_zero(lambda: _begin(folder, n, dtype, wanted))
-        )
-        place = path if there else folder / "matrix.npy"
-        matrix = Matrix(place, centered, record, None if there else DoneTiles(folder, processes))
-        failed = True
+        complete, record_in_force = processes.broadcast_from_rank_zero(open_or_begin)
+        log = None if complete else DoneTiles(folder, processes)
+        file = path if complete else folder / "matrix.npy"
+        matrix, failed = Matrix(file, centered, record_in_force, log), True
         try:
             yield matrix
             failed = False
         finally:
             matrix.close(failed)
         processes.barrier()
-        if not there and processes.is_rank_zero:
-            # a copy: one that is killed before the matrix has its place goes on from the folder
-            with atomic_write(path.with_suffix(".json")) as part:
-                shutil.copy(folder / RECORD, part)
-            os.replace(place, path)
-        if (
-            processes.is_rank_zero and folder.is_dir()
-        ):  # or left by one that was killed just before this
-            shutil.rmtree(folder)
+        if processes.is_rank_zero:
+            _publish(path, folder, complete)
         processes.barrier()
 
 
-def _begin(folder: Path, n: int, dtype: str, wanted: SearchRecord) -> SearchRecord:
-    record = begin(folder, wanted, OWN)
+def _publish(path: Path, folder: Path, complete: bool) -> None:
+    """Move a matrix that is not yet complete to its path, and remove the folder of its parts."""
+    if not complete:
+        # copied, not moved: a process killed before the matrix is in place resumes from the folder
+        with atomic_write(path.with_suffix(".json")) as part:
+            shutil.copy(folder / RECORD, part)
+        os.replace(folder / "matrix.npy", path)
+    if folder.is_dir():  # also one whose process was killed just before this
+        shutil.rmtree(folder)
+
+
+def _begin(folder: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> SearchRecord:
+    """Reserve the room for a matrix in folder unless that is done; return the record in force."""
+    in_force = begin_or_resume(folder, record, FREE_TO_DIFFER)
     if not (folder / "matrix.npy").exists():
-        for log in folder.glob(LOGS):  # of one that somebody has deleted
+        for log in folder.glob(LOGS):  # of a matrix that somebody deleted
             log.unlink()
-        item = np.dtype(dtype).itemsize
-        hint = f"similarity.dtype=float16 needs {format_bytes(2 * n * n)}, " if item == 4 else ""
+        hint = f"similarity.dtype=float16 needs {filesize.decimal(2 * n * n)}, "
+        advice = "similarity=topk almost none; or put outputs= on another disk"
         new = folder / "matrix.npy.new"
         with new.open("w+b") as file:
-            advice = f"{hint}similarity=topk next to nothing; or put outputs= on another disk"
-            create_npy(file, (n, n), dtype, advice)
+            create_npy(file, (n, n), dtype, hint + advice if dtype == "float32" else advice)
         new.rename(folder / "matrix.npy")
-    return record
+    return in_force
 
 
-def is_finished(path: Path, n: int, dtype: str, wanted: SearchRecord) -> bool:
-    """Whether the matrix is there. Raises UserError where something else is."""
+def is_finished(path: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> bool:
+    """Return whether the complete matrix is at path. Raises UserError if something else is."""
     if not path.exists():
         return False
     try:
         array = np.load(path, mmap_mode="r")
-        right = (array.shape, str(array.dtype)) == ((n, n), dtype)
+        matches = (array.shape, str(array.dtype)) == ((n, n), dtype)
     except ValueError:
-        right = False
-    if not right:
-        raise UserError(f"{path} is no ({n}, {n}) matrix of {dtype}: delete it")
-    record = path.with_suffix(".json")
-    if not record.is_file() or json.loads(record.read_text())["features"] != wanted.features:
-        raise UserError(f"{path} is not known to be of these features ({record}): delete it")
+        matches = False
+    if not matches:
+        raise UserError(f"{path} is not a ({n}, {n}) matrix of {dtype}: delete it")
+    made_from = path.with_suffix(".json")
+    if not made_from.is_file() or json.loads(made_from.read_text())["features"] != record.features:
+        raise UserError(f"{path} is not of these features according to {made_from}: delete it")
     return True

@@ -1,89 +1,97 @@
-"""Choices made once, before a search: device, precision, exclusion groups, use of a matrix."""
+"""Decisions made once, on rank 0, before a search: precision, block, use of a matrix.
 
+n = images, d = width of a row.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from src.similarity.candidates import Candidates
-from src.similarity.centering import Centered
-from src.similarity.checkpoint import SearchRecord, hash_of
-from src.similarity.matrix import is_finished
-from src.similarity.numerics import Precision, as_tensor
+from src.runtime.devices import processor_name
+from src.runtime.memory import block_rows, fits_on_device, free_memory
+from src.similarity.centering import Precision, operand_dtype, operand_width
+from src.similarity.matrix import MatrixDtype, is_finished
+from src.similarity.record import SearchRecord, hash_of
+from src.similarity.tiles import Watch
 
-NARROW = 512  # numbers a row, at which two cores take as long for all pairs as reading them does
-
-
-def group_ids(groups: ArrayLike | Tensor | None, n: int, k: int) -> Tensor:
-    """(n,) the group of each row, its own where none are given. Raises ValueError for such k."""
-    group = torch.arange(n) if groups is None else as_tensor(groups)
-    if group.shape != (n,):
-        raise ValueError(f"groups must be ({n},), got {tuple(group.shape)}")
-    most = n - int(group.unique(return_counts=True)[1].max())
-    if not 1 <= k <= most:
-        raise ValueError(f"k must be between 1 and {most} for these {n} rows, got {k}")
-    return group
+# Row width from which reading a stored matrix beats recomputing it (two cores)
+MIN_WIDTH_TO_READ = 512
 
 
-def finite_error(penalty: ArrayLike | Tensor | None, n: int) -> Tensor | None:
-    """(n,) float64. Raises ValueError for what is not."""
-    if penalty is None:
-        return None
-    numbers = as_tensor(penalty).double()
-    if numbers.shape != (n,) or not numbers.float().isfinite().all():
-        raise ValueError(f"penalty must be ({n},) finite numbers, got {tuple(numbers.shape)}")
-    return numbers
+@dataclass(frozen=True)
+class SearchOptions:
+    """How a search runs and what it stores. No option changes a neighbor or a score."""
+
+    block_size: int | None = None  # rows of a tile; None: as many as suit device and free memory
+    device: str = "auto"  # cpu, cuda or cuda:1, which multiplies; auto: a GPU if there is one
+    precision: Literal["auto"] | Precision = "auto"  # of the fast pass
+    matrix: Path | None = None  # file of the (n, n) cosines: written, or read once complete
+    dtype: MatrixDtype = "float32"  # of the matrix
+    checkpoints: Path | None = None  # folder from which an interrupted search resumes
+    watch: Watch = iter  # wraps the numbers of the tiles as they are compared, as tqdm does
 
 
-def search_record(
-    rows: Tensor, found: Candidates | None, centered: Centered, size: int
-) -> SearchRecord:
-    parts = [] if found is None else [found.groups.cpu()]
-    parts += [found.penalty] if found is not None and found.penalty is not None else []
-    return SearchRecord(
-        hash_of(rows),
-        hash_of(*parts),
-        centered.precision,
-        processor_name(centered.device),
-        torch.__version__,
-        size,
-        torch.get_num_threads(),
+@dataclass(frozen=True)
+class SearchPlan:
+    """Decisions of rank 0, followed by all ranks."""
+
+    precision: Precision  # one for all: a rank verifies what another rank proposes
+    record: SearchRecord  # without groups, which are of one search
+    matrix: Path | None  # to write or read; None also if complete and slower to read than compute
+    reading_pays: bool  # whether reading a complete matrix beats recomputing it
+
+
+def make_plan(rows: Tensor, device: torch.device, options: SearchOptions) -> SearchPlan:
+    """Decide how rows (n, d) are compared on device.
+
+    Raises ValueError for a precision too coarse for the matrix, UserError if something else than
+    the matrix of these rows is in its place.
+    """
+    (n, d), matrix = rows.shape, options.matrix
+    precision = choose_precision(options.precision, device, matrix)
+    stored = matrix is not None or options.checkpoints is not None
+    record = SearchRecord(
+        features=hash_of(rows) if stored else "",
+        groups="",
+        precision=precision,
+        device=processor_name(device),
+        torch=torch.__version__,
+        block=options.block_size
+        if options.block_size is not None
+        else auto_block(n, d, device, precision),
+        threads=torch.get_num_threads(),
     )
+    reading_pays = device.type != "cuda" and d >= MIN_WIDTH_TO_READ
+    if matrix is not None and is_finished(matrix, n, options.dtype, record) and not reading_pays:
+        matrix = None
+    return SearchPlan(precision, record, matrix, reading_pays)
 
 
-def usable_matrix(
-    matrix: Path | None, rows: Tensor, dtype: str, wanted: SearchRecord, device: torch.device
-) -> Path | None:
-    """The matrix to write or to read; None where a finished one is read slower than computed."""
-    if matrix is None or not is_finished(matrix, len(rows), dtype, wanted):
-        return matrix
-    computed_sooner = device.type == "cuda" or rows.shape[1] < NARROW
-    return None if computed_sooner else matrix
+def auto_block(n: int, d: int, device: torch.device, precision: Precision) -> int:
+    """Return the rows of a block that suit the memory left once the centered rows are on device."""
+    width, free = operand_width(d), free_memory(device)
+    size = n * width * operand_dtype(precision, device).itemsize
+    return block_rows(width, device, free - size if fits_on_device(size, device, free) else free)
 
 
-def processor_name(device: torch.device) -> str:
-    """What the last bit of a product may depend on."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; auto is a GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device, matrix: Path | None) -> Precision:
-    """Of the fast pass: halves where a GPU multiplies them fast, float32 for a matrix that stays.
+    """Return the precision of the fast pass; auto is float16 on a GPU fast at it, else float32.
 
-    Raises ValueError for a matrix with less.
+    Raises ValueError for less than float32 if a matrix is stored.
     """
     if matrix is not None and name not in ("auto", "float32"):
-        raise ValueError(f"precision={name} proposes candidates only: a matrix needs float32")
+        raise ValueError(f"precision must be auto or float32 if a matrix is stored, got {name}")
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
         return "float16" if fast and matrix is None else "float32"
     return cast(Precision, name)
-
-
-def choose_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

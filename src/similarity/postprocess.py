@@ -1,4 +1,4 @@
-"""What is done to features before they are compared: nothing, centering, whitening.
+"""Post-processing of features before they are compared: centering and whitening.
 
 n = images, d = width of a row, m = width after whitening.
 """
@@ -9,62 +9,83 @@ import torch
 from torch import Tensor
 
 from src.errors import UserError
-from src.similarity.numerics import CHUNK, threads, unit
+from src.similarity.numerics import CHUNK, normalize
+from src.similarity.parallel import thread_count
 
-SMALLEST = 1e-10  # principal axes with less than this share of the largest variance are noise
+MIN_VARIANCE_SHARE = 1e-10  # of the largest; principal axes with less are noise
 
 
 @dataclass(frozen=True)
 class FittedPostprocess:
-    """Fitted on a gallery; applied to its rows and to those of any query."""
+    """A post-processing fitted on a gallery, applied to its rows and to those of any query."""
 
     mean: Tensor  # (d,) float64, of the gallery's unit rows
-    axes: Tensor | None = None  # (d, m) float64, scaled principal axes; None: centering alone
+    axes: Tensor | None = None  # (d, m) float64, scaled principal axes; None: only centering
 
     def __call__(self, features: Tensor) -> Tensor:
-        """(n, d) -> (n, m) float32 rows of length 1; a row of zeros stays one."""
+        """Return features (n, d) as (n, m) float32 rows of length 1; a row of zeros stays one."""
         return torch.cat([self._apply(block) for block in features.split(CHUNK)])
 
     def _apply(self, block: Tensor) -> Tensor:
-        moved = unit(block) - self.mean
+        moved = normalize(block) - self.mean
         moved[block.any(dim=1).logical_not()] = 0
-        return unit(moved if self.axes is None else moved @ self.axes).float()
+        return normalize(moved if self.axes is None else moved @ self.axes).float()
 
 
 def fit_center(features: Tensor) -> FittedPostprocess:
-    """Subtract the mean of the unit rows."""
+    """Return the post-processing that subtracts the mean of the unit rows of features (n, d).
+
+    Example:
+        >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
+        >>> center = fit_center(rows)
+        >>> center.mean
+        tensor([0.6000, 0.6000], dtype=torch.float64)
+        >>> center(rows)[2].isclose(torch.tensor([0.0, 1.0]), atol=1e-6)
+        tensor([True, True])
+    """
     return FittedPostprocess(_mean(features))
 
 
 def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> FittedPostprocess:
-    """Subtract the mean, rotate to the principal axes, divide each by its variance^(power / 2).
+    """Return the post-processing that whitens features (n, d): subtracts the mean of the unit rows,
+    rotates them to their principal axes and divides each axis by its variance^(power / 2).
 
     power 0 rotates only, 1 is full whitening (Jegou and Chum, 2012). Axes with less than 1e-10 of
-    the largest variance are dropped, and all but the first dim where dim is given. Raises UserError
-    when dim is more than there are.
+    the largest variance are dropped, and with dim all but the first dim. Raises UserError if dim is
+    more than the remaining axes, or if all features are equal.
+
+    Example:
+        >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
+        >>> whiten = fit_whiten(rows, dim=1)
+        >>> whiten(rows)
+        tensor([[ 1.],
+                [-1.],
+                [-1.],
+                [ 1.]])
     """
     mean = _mean(features)
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
     for block in features.split(CHUNK):
-        moved = unit(block) - mean
+        moved = normalize(block) - mean
         covariance += moved.T @ moved / len(features)
-    with threads(1):  # with more, the last bits would be others
+    with thread_count(1):  # with more, the last bits would differ
         values, axes = (x.flip(-1) for x in torch.linalg.eigh(covariance))  # largest first
-    kept = int((values > SMALLEST * values[0]).sum())
-    if not kept or values[0] < SMALLEST:
+    num_axes = int((values > MIN_VARIANCE_SHARE * values[0]).sum())
+    if not num_axes or values[0] < MIN_VARIANCE_SHARE:
         raise UserError(
-            "similarity.postprocess=whiten needs images that differ, these are all alike: take none"
+            "similarity.postprocess=whiten needs images that differ, but all features are equal:"
+            " use similarity.postprocess=none"
         )
-    if dim is not None and dim > kept:
+    if dim is not None and dim > num_axes:
         raise UserError(
-            f"similarity.whiten_dim must be at most {kept} for these features, got {dim}"
+            f"similarity.whiten_dim must be at most {num_axes} for these features, got {dim}"
         )
-    values, axes = values[: dim or kept], axes[:, : dim or kept]
-    # an axis has no sign of its own: its largest entry becomes positive
+    values, axes = values[: dim or num_axes], axes[:, : dim or num_axes]
+    # the sign of an axis is arbitrary: its largest entry becomes positive
     strongest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     return FittedPostprocess(mean, axes * strongest.sign() * values ** (-power / 2))
 
 
 def _mean(features: Tensor) -> Tensor:
-    total = torch.stack([unit(block).sum(0) for block in features.split(CHUNK)]).sum(0)
+    total = torch.stack([normalize(block).sum(0) for block in features.split(CHUNK)]).sum(0)
     return total / len(features)

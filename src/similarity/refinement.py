@@ -1,7 +1,9 @@
-"""Settling which candidates are the neighbors: scored in float64, and proven to be all there are.
+"""Re-score candidates in float64, prove that none is missing, and search again where that fails.
 
-n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b = rows of a block.
+n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b = rows of a shard.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,128 +11,128 @@ from torch import Tensor
 from src.runtime.memory import block_rows
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.similarity.candidates import Candidates
-from src.similarity.centering import Centered
-from src.similarity.numerics import (
-    EXACT,
-    exact_products,
-    exact_scores,
-    row_norms,
-    side_by_side,
-)
+from src.similarity.centering import Centered, exact_products
+from src.similarity.numerics import PAIRS_PER_STEP, exact_scores
+from src.similarity.parallel import side_by_side
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Exact scores of pairs, and what neighbors are ordered by."""
+
+    rows: Tensor  # (n, d), as given
+    norms: Tensor  # (n,) float64
+    penalty: Tensor | None  # (n,) float64
+
+    def scores(self, queries: Tensor, others: Tensor) -> Tensor:
+        """Return the cosine of each query (q,) with each of its others (q, c), (q, c) float32."""
+        return exact_scores(self.rows, self.norms, queries, others)
+
+    def ranking_scores(self, score: Tensor, others: Tensor) -> Tensor:
+        """Return score (q, c) less the penalties of its others (q, c), (q, c) float32."""
+        if self.penalty is None:
+            return score
+        return (score.double() - self.penalty[others]).float()
 
 
 def refine(
-    rows: Tensor,
+    scorer: Scorer,
     centered: Centered,
-    found: Candidates,
+    candidates: Candidates,
     k: int,
-    slack: float = 0,
+    key_error: float = 0,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Tensor, Tensor, float]:
-    """Index and score (n, k) of the best, and the share of rows that were searched again.
+    """Return index and score (n, k) of the best, and the share of rows searched exhaustively.
 
-    A row is proven when no image outside its candidates can reach its k-th, by the bound on the
-    fast pass; slack is how much more than that the candidates' keys may be off. Each process does
-    its own part of the rows, from what all of them found.
+    A row is proven if no image outside its candidates can reach its k-th neighbor, by the bound on
+    the fast pass; key_error (cosine) is how much more than that bound the keys may be off. Each
+    process refines its own shard of the rows, from the candidates of all processes.
     """
-    n, slack = len(rows), slack + found.slack
-    own = processes.own_slice(n)
-    keys, indices = (
-        processes.all_to_all_rows(found.key.cpu()),
-        processes.all_to_all_rows(found.index.cpu()),
-    )
-    key, best = torch.cat(keys, dim=1).topk(found.c, dim=1)  # (b, c)
-    candidates = torch.cat(indices, dim=1).gather(1, best).long()
-    number, bound, norms = torch.arange(n)[own], centered.bound[own] + slack, row_norms(rows)
-    index, score, worth = _rescore(rows, norms, number, key, candidates, bound, found.penalty, k)
-    # A row left out of the candidates is worth at most this. It must lose, not merely tie.
-    rest = key[:, -1] if found.c < n - 1 else torch.full((len(key),), -torch.inf)
-    limit = (rest.double() + centered.offset + bound).float()
-    unproven = (limit >= worth[:, -1]).nonzero().flatten()
-    for some in unproven.split(256) if len(unproven) else ():
-        index[some], score[some] = search_exhaustively(
-            rows, norms, centered, found, number[some], worth[some, -1], k
+    n, key_error = len(scorer.rows), key_error + candidates.key_error
+    shard = processes.own_slice(n)
+    keys = processes.all_to_all_rows(candidates.key.cpu())
+    indices = processes.all_to_all_rows(candidates.index.cpu())
+    key, best = torch.cat(keys, dim=1).topk(candidates.c, dim=1)  # (b, c)
+    nearby = torch.cat(indices, dim=1).gather(1, best).long()  # (b, c)
+    queries, bound = torch.arange(n)[shard], centered.bound[shard] + key_error
+    index, score, ranking_score = _rescore(scorer, queries, key, nearby, bound, k)
+    # An image outside the candidates must be strictly below the k-th: ties go to the lower row.
+    all_are_candidates = candidates.c == n - 1
+    last_candidate_key = torch.full((len(key),), -torch.inf) if all_are_candidates else key[:, -1]
+    upper_bound_outside = (last_candidate_key.double() + centered.offset + bound).float()
+    unproven = (upper_bound_outside >= ranking_score[:, -1]).nonzero().flatten()
+    for part in unproven.split(256) if len(unproven) else ():
+        index[part], score[part] = _search_exhaustively(
+            scorer, centered, candidates.groups.cpu(), queries[part], ranking_score[part, -1], k
         )
     share = sum(processes.all_gather_objects(len(unproven))) / n
     return processes.all_gather_rows(index.int(), n), processes.all_gather_rows(score, n), share
 
 
 def _rescore(
-    rows: Tensor,
-    norms: Tensor,
-    number: Tensor,
-    key: Tensor,
-    candidates: Tensor,
-    bound: Tensor,
-    penalty: Tensor | None,
-    k: int,
+    scorer: Scorer, queries: Tensor, key: Tensor, nearby: Tensor, bound: Tensor, k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Index, score and worth (b, k) of the best among the candidates (b, c) of these rows (b,)."""
-    b = len(number)
-    index, score = torch.empty(b, k, dtype=torch.int64), torch.empty(b, k)
-    worth = torch.empty(b, k)
+    """Return index, score and ranking score (b, k) of the best candidates of queries (b,).
+
+    key and nearby (b, c) are the candidates' keys and rows, bound (b,) is the keys' largest error.
+    """
+    b = len(queries)
+    index = torch.empty(b, k, dtype=torch.int64)
+    score, ranking_score = torch.empty(b, k), torch.empty(b, k)
     # A candidate further below the k-th than both errors together is not among the k best; a step
     # of float32 more, because rounded scores may tie.
     possible = key.double() >= (key[:, k - 1].double() - 2 * bound - 2.0**-23)[:, None]
-    need = possible.sum(1).clamp(min=k)  # the first ones: keys descend
+    count = possible.sum(1).clamp(min=k)  # the first ones: keys descend
 
-    def score_part(at: slice) -> None:
-        some = candidates[at, : int(need[at].max())]
-        exact = exact_scores(rows, norms, number[at], some)
-        exact[key[at, : some.shape[1]].isinf()] = -torch.inf  # places that no image has filled
-        value = worths(exact, some, penalty)
-        place = best_places(value, some, k)
-        index[at], score[at] = some.gather(1, place), exact.gather(1, place)
-        worth[at] = value.gather(1, place)
+    def rescore_part(at: slice) -> None:
+        others = nearby[at, : int(count[at].max())]
+        exact = scorer.scores(queries[at], others)
+        exact[key[at, : others.shape[1]].isinf()] = -torch.inf  # slots without an image
+        ranked = scorer.ranking_scores(exact, others)
+        best = best_columns(ranked, others, k)
+        index[at], score[at] = others.gather(1, best), exact.gather(1, best)
+        ranking_score[at] = ranked.gather(1, best)
 
-    side_by_side(score_part, b, EXACT)
-    return index, score, worth
+    side_by_side(rescore_part, b, PAIRS_PER_STEP)
+    return index, score, ranking_score
 
 
-def search_exhaustively(
-    rows: Tensor,
-    norms: Tensor,
-    centered: Centered,
-    found: Candidates,
-    some: Tensor,
-    worst: Tensor,
-    k: int,
+def _search_exhaustively(
+    scorer: Scorer, centered: Centered, groups: Tensor, queries: Tensor, kth: Tensor, k: int
 ) -> tuple[Tensor, Tensor]:
-    """Index and score (b, k) of some rows (b,) from every image that the bound cannot rule out.
+    """Return index and score (q, k) of queries (q,) among all images the bound cannot rule out.
 
-    worst (b,) is what k images of each row are known to be worth.
+    kth (q,) is a ranking score that k images of each query reach; groups is (n,).
     """
-    n, groups, penalty = len(rows), found.groups.cpu(), found.penalty
-    step = n if centered.streamed is None else block_rows(centered.rows.shape[1], centered.device)
-    with exact_products(centered.precision):
-        tiles = [
-            centered.tile(some.to(centered.device), slice(start, start + step)).cpu()
-            for start in range(0, n, step)
-        ]
+    keys = _products(centered, queries)  # (q, n)
     # one step of float32 for rounding, and 2^-24 for that of the score
-    low = torch.nextafter(worst, torch.tensor(-torch.inf)).double() - 2.0**-24
-    floor = low - centered.offset - centered.bound[some]
-    less = torch.zeros(n, dtype=torch.float64) if penalty is None else penalty
-    index, score = torch.empty(len(some), k, dtype=torch.int64), torch.empty(len(some), k)
-    for at, (row, key) in enumerate(zip(some.tolist(), torch.cat(tiles, dim=1), strict=True)):
-        possible = (
-            ((key.double() - less >= floor[at]) & (groups != groups[row])).nonzero().T
-        )  # (1, c)
-        query = torch.tensor([row])
-        parts = [exact_scores(rows, norms, query, part) for part in possible.split(EXACT, dim=1)]
-        exact = torch.cat(parts, dim=1)
-        place = best_places(worths(exact, possible, penalty), possible, k)
-        index[at], score[at] = possible.gather(1, place)[0], exact.gather(1, place)[0]
+    low = torch.nextafter(kth, torch.tensor(-torch.inf)).double() - 2.0**-24
+    floor = low - centered.offset - centered.bound[queries]
+    penalty = 0 if scorer.penalty is None else scorer.penalty
+    index, score = torch.empty(len(queries), k, dtype=torch.int64), torch.empty(len(queries), k)
+    for at, (query, key) in enumerate(zip(queries.tolist(), keys, strict=True)):
+        reaches = (key.double() - penalty >= floor[at]) & (groups != groups[query])
+        others = reaches.nonzero().T  # (1, c)
+        parts = others.split(PAIRS_PER_STEP, dim=1)
+        exact = torch.cat([scorer.scores(queries[at : at + 1], part) for part in parts], dim=1)
+        best = best_columns(scorer.ranking_scores(exact, others), others, k)
+        index[at], score[at] = others.gather(1, best)[0], exact.gather(1, best)[0]
     return index, score
 
 
-def worths(score: Tensor, others: Tensor, penalty: Tensor | None) -> Tensor:
-    """(q, c) float32, what neighbors are ordered by: their score, less the penalty of each."""
-    return score if penalty is None else (score.double() - penalty[others]).float()
+def _products(centered: Centered, queries: Tensor) -> Tensor:
+    """Return the products of the fast pass of queries (q,) with all rows, (q, n) on the host."""
+    n, device, width = len(centered.rows), centered.device, centered.rows.shape[1]
+    step = n if centered.host_rows is None else block_rows(width, device)
+    starts = range(0, n, step)
+    with exact_products(centered.precision):
+        tiles = [centered.tile(queries.to(device), slice(at, at + step)).cpu() for at in starts]
+    return torch.cat(tiles, dim=1)
 
 
-def best_places(worth: Tensor, index: Tensor, k: int) -> Tensor:
-    """Where (q, k) the k largest of (q, c) are, largest first, equal ones by index ascending."""
+def best_columns(ranking_score: Tensor, index: Tensor, k: int) -> Tensor:
+    """Return the columns (q, k) of the k largest of (q, c), descending, ties by ascending index."""
     by_index = index.argsort(dim=1)
-    order = worth.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
+    order = ranking_score.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
     return by_index.gather(1, order[:, :k])

@@ -1,143 +1,237 @@
-"""Cosine similarity of every image with every other: exact neighbors, and the whole matrix.
+"""Exact nearest neighbors of every image by cosine similarity, and the whole matrix of cosines.
 
 A fast pass multiplies the rows tile by tile in float32, each pair once, and only proposes
 candidates; a bound on its rounding error proves that none is missing; the candidates are scored
 again in float64. So the answer never depends on block size, device, threads or storage.
 
-n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b = rows of a block.
+n = images, d = width of a row, k = neighbors kept, c = candidates of a row.
 """
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from src.runtime.memory import block_rows
+from src.runtime.memory import free_memory
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, center
-from src.similarity.checkpoint import Checkpoint, SearchRecord
-from src.similarity.matrix import matrix_file
-from src.similarity.numerics import Precision, checked, threads
-from src.similarity.plan import (
-    choose_device,
-    choose_precision,
-    finite_error,
-    group_ids,
-    search_record,
-    usable_matrix,
-)
-from src.similarity.refinement import refine
-from src.similarity.tiles import TileConsumer, Watch, for_each_tile
+from src.similarity.checkpoint import Checkpoint, open_checkpoint
+from src.similarity.inputs import checked_rows, finite_penalty, group_ids
+from src.similarity.matrix import MatrixDtype, matrix_file
+from src.similarity.parallel import thread_count
+from src.similarity.plan import SearchOptions, choose_device, make_plan
+from src.similarity.record import hash_of
+from src.similarity.refinement import Scorer, refine
+from src.similarity.tiles import TileCache, TileConsumer, for_each_tile
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
+DEFAULTS = SearchOptions()
 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """Each image's k best others, best first: by score, or less a penalty; equal ones by row."""
+    """The k nearest neighbors of each image, by descending score, ties by ascending row.
 
-    index: NDArray[np.int32]  # (n, k)
-    score: NDArray[np.float32]  # (n, k)
-    fallback_share: float  # share of rows that the fast pass left open and that were searched again
+    After a search with a penalty they are ordered by score minus penalty.
+    """
+
+    index: NDArray[np.int32]  # (n, k) rows
+    score: NDArray[np.float32]  # (n, k) cosines
+    fallback_share: float  # share of rows that the fast pass could not prove, searched again
+
+
+class NeighborSearch:
+    """Searches among the same rows, for any k and penalty; rows are hashed and centered once.
+
+    Args:
+        features: (n, d) floats of any scale.
+        groups: (n,) integers; rows of one group are no neighbors of each other.
+        options: how to search and what to store.
+        processes: they share out the tiles; every one of them gets the whole result.
+
+    Raises ValueError for features that are not (n, d) finite floats, or groups that are not (n,),
+    and UserError if another file is in the place of options.matrix.
+
+    Example:
+        >>> search = NeighborSearch([[3.0, 0.0], [2.0, 0.0], [1.0, 1.0]])
+        >>> search.nearest(1).index.tolist()
+        [[1], [0], [0]]
+        >>> search.nearest(1, penalty=[0.5, 0.0, 0.0]).index.tolist()  # row 0 as a hub
+        [[1], [2], [1]]
+    """
+
+    def __init__(
+        self,
+        features: ArrayLike | Tensor,
+        groups: ArrayLike | Tensor | None = None,
+        options: SearchOptions = DEFAULTS,
+        processes: ProcessGroup = SINGLE_PROCESS,
+    ):
+        self.rows, self.norms = checked_rows(features)  # (n, d), and (n,) float64
+        self.groups = group_ids(groups, len(self.rows))  # (n,)
+        # neighbors that every row has
+        self.max_k = len(self.rows) - int(self.groups.unique(return_counts=True)[1].max())
+        self.options, self.processes = options, processes
+        self.device = choose_device(options.device)
+        self.plan = processes.broadcast_from_rank_zero(
+            lambda: make_plan(self.rows, self.device, options)
+        )
+        self._matrix = self.plan.matrix
+        self._tiles: dict[int, Tensor] = {}  # kept for the next search
+
+    @cached_property
+    def features_hash(self) -> str:
+        """Hash of the rows, as in the names of files that depend on them."""
+        return self.plan.record.features or hash_of(self.rows)
+
+    @cached_property
+    def groups_hash(self) -> str:
+        """Hash of the groups, as in the names of files that depend on them."""
+        return hash_of(self.groups)
+
+    @cached_property
+    def centered(self) -> Centered:
+        """The rows as the fast pass multiplies them, made on first use: a wrong k costs nothing."""
+        return center(self.rows, self.device, self.plan.precision)
+
+    def nearest(
+        self, k: int = 10, penalty: ArrayLike | Tensor | None = None, keep_tiles: bool = False
+    ) -> Neighbors:
+        """Return the k nearest neighbors of each row, never the row itself.
+
+        A score is float32(float64 dot / float64 norms) of the rows given, 0 if one is zero. The
+        order is by descending score, then ascending row; with a penalty (n,), by float32(score -
+        penalty of the neighbor). The first search writes options.matrix in the same pass, or takes
+        candidates from a complete one. With keep_tiles its products stay in memory, up to a quarter
+        of what is free, and the next search need not compute them again.
+
+        Raises ValueError if k is not in 1..max_k, or the penalty is not (n,) finite numbers.
+        """
+        n = len(self.rows)
+        if not 1 <= k <= self.max_k:
+            raise ValueError(f"k must be between 1 and {self.max_k} for these {n} rows, got {k}")
+        numbers = finite_penalty(penalty, n)
+        candidates = Candidates(self.groups, min(k + MARGIN, n - 1), self.centered, numbers)
+        checkpoint = None
+        if self._matrix is None and self.options.checkpoints is not None:
+            excluded = [self.groups] if numbers is None else [self.groups, numbers]
+            record = replace(self.plan.record, groups=hash_of(*excluded))
+            parent = self.options.checkpoints
+            checkpoint = open_checkpoint(parent, candidates, record, self.processes)
+        key_error = self._propose(candidates, checkpoint, keep_tiles)
+        scorer = Scorer(self.rows, self.norms, numbers)
+        index, score, fallback_share = refine(
+            scorer, self.centered, candidates, k, key_error, self.processes
+        )
+        if checkpoint is not None:
+            checkpoint.remove()
+        return Neighbors(index.numpy(), score.numpy(), fallback_share)
+
+    def _propose(
+        self, candidates: Candidates, checkpoint: Checkpoint | None, keep_tiles: bool
+    ) -> float:
+        """Run the fast pass; return how much the matrix's rounding adds to the error of a key."""
+        watch, record, processes = self.options.watch, self.plan.record, self.processes
+        if self._matrix is not None:
+            matrix = matrix_file(self._matrix, self.centered, self.options.dtype, record, processes)
+            with matrix as file, thread_count(file.record.threads):
+                block, both = file.record.block, (candidates, file)
+                for_each_tile(self.centered, both, block, watch, processes, source=file)
+            if not self.plan.reading_pays:
+                self._matrix = None  # complete now: later searches compute
+            return file.rounding if file.readable else 0.0
+        record, save = self.plan.record, None
+        if checkpoint is not None:
+            record, save = checkpoint.record, checkpoint.save_if_due
+        cache = self._tile_cache(candidates, record.block, keep_tiles)
+        consumers: list[TileConsumer] = [candidates] if cache is None else [candidates, cache]
+        for_each_tile(self.centered, consumers, record.block, watch, processes, cache, save)
+        if not keep_tiles:
+            self._tiles.clear()
+        return 0.0
+
+    def _tile_cache(self, candidates: Candidates, block: int, keep: bool) -> TileCache | None:
+        """Return the cache of a search; None on a GPU, which computes a tile sooner than it copies.
+
+        An interrupted search resumes with its own block, whose tiles no other search shares.
+        """
+        if self.device.type != "cpu" or block != self.plan.record.block:
+            return None
+        room = free_memory(self.device) // (4 * self.processes.world_size) if keep else 0
+        return TileCache(self._tiles, candidates.done, room)
 
 
 def top_k(
     features: ArrayLike | Tensor,
     k: int = 10,
     *,
+    groups: ArrayLike | Tensor | None = None,
+    penalty: ArrayLike | Tensor | None = None,
     block_size: int | None = None,
     device: str = "auto",
-    precision: Literal["auto"] | Precision = "auto",
-    groups: ArrayLike | None = None,
-    penalty: ArrayLike | Tensor | None = None,
-    matrix: Path | None = None,
-    dtype: Literal["float32", "float16"] = "float32",
-    watch: Watch = iter,
-    processes: ProcessGroup = SINGLE_PROCESS,
-    resume: Path | None = None,
 ) -> Neighbors:
-    """Each row's k nearest others by cosine; a row itself is left out by its place, never by rank.
+    """Return the k nearest neighbors of each row by cosine similarity, best first.
 
-    The score is float32(float64 dot / float64 norms) of the rows given, 0 where one is zero; order
-    is by score descending, then row ascending; with a penalty (n,), by float32(score - that of the
-    neighbor). Rows of one group (n,) are no neighbors of each other. With matrix, the same pass
-    writes the (n, n) cosines there, as write_matrix does, or takes candidates from one that is
-    there. precision is that of the fast pass; it changes no result. Several processes (world) share
-    out the tiles, and all get the result. A call that was killed is gone on with from resume.
+    NeighborSearch has further options, and serves several searches of the same rows.
+
+    Args:
+        features: (n, d) floats of any scale.
+        k: neighbors per row; the row itself is never one.
+        groups: (n,) integers; rows of one group are no neighbors of each other.
+        penalty: (n,) floats, subtracted from a neighbor's score for the order alone: csls_penalty.
+        block_size: rows multiplied at once; changes no result.
+        device: cpu, cuda or auto; changes no result.
+
     Raises ValueError for features or a penalty that are not finite, or for k out of range.
+
+    Example:
+        >>> neighbors = top_k([[3.0, 0.0], [2.0, 0.0], [3.0, 4.0]], k=2)
+        >>> neighbors.index
+        array([[1, 2],
+               [0, 2],
+               [0, 1]], dtype=int32)
+        >>> neighbors.score
+        array([[1. , 0.6],
+               [1. , 0.6],
+               [0.6, 0.6]], dtype=float32)
     """
-    rows = checked(features)
-    group = group_ids(groups, len(rows), k)
-    where = choose_device(device)
-    # one for all: candidates of one process are settled by the bound of another
-    centered = center(
-        rows,
-        where,
-        processes.broadcast_from_rank_zero(lambda: choose_precision(precision, where, matrix)),
-    )
-    found = Candidates(
-        group, min(k + MARGIN, len(rows) - 1), centered, finite_error(penalty, len(rows))
-    )
-    size = block_rows(centered.rows.shape[1], where) if block_size is None else block_size
-    wanted = search_record(rows, found, centered, size)
-    matrix = processes.broadcast_from_rank_zero(
-        lambda: usable_matrix(matrix, rows, dtype, wanted, where)
-    )
-    kept = None if matrix or resume is None else Checkpoint(resume, found, wanted, processes)
-    slack = _propose(centered, found, wanted, matrix, dtype, kept, watch, processes)
-    index, score, fallback_share = refine(rows, centered, found, k, slack, processes)
-    if kept is not None:
-        kept.remove()
-    return Neighbors(index.numpy(), score.numpy(), fallback_share)
-
-
-def _propose(
-    centered: Centered,
-    found: Candidates,
-    wanted: SearchRecord,
-    matrix: Path | None,
-    dtype: Literal["float32", "float16"],
-    kept: Checkpoint | None,
-    watch: Watch,
-    processes: ProcessGroup,
-) -> float:
-    """Every tile once, for the candidates and the matrix; what the matrix's rounding admits."""
-    with ExitStack() as files:
-        sinks: list[TileConsumer] = [found]
-        record, stored = wanted if kept is None else kept.record, None
-        if matrix is not None:
-            stored = files.enter_context(matrix_file(matrix, centered, dtype, wanted, processes))
-            sinks.append(stored)
-            record = stored.record
-            files.enter_context(threads(record.threads))
-        size = processes.broadcast_from_rank_zero(lambda: record.block)
-        between = (lambda: None) if kept is None else kept.tick
-        for_each_tile(centered, sinks, size, watch, processes, stored, between)
-    return stored.rounding if stored is not None and stored.readable else 0.0
+    options = SearchOptions(block_size=block_size, device=device)
+    return NeighborSearch(features, groups, options).nearest(k, penalty)
 
 
 def write_matrix(
     features: ArrayLike | Tensor,
     path: str | Path,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: MatrixDtype = "float32",
     block_size: int | None = None,
     device: str = "auto",
 ) -> None:
-    """The (n, n) cosines as a .npy: symmetric to the bit, 1 on the diagonal, 0 for a zero row.
+    """Write the cosines of all pairs to path, an (n, n) .npy of float32 or float16.
 
-    A matrix that is already there is left alone. Raises UserError when the disk is too small.
+    It is symmetric to the bit, with 1 on the diagonal, and 0 for a row of zeros. Called again after
+    an interruption, it resumes; a complete matrix of the same features is left as it is. Raises
+    UserError if the disk is too small, or path holds something else.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_matrix([[3.0, 0.0], [2.0, 0.0], [0.0, 1.0]], f"{folder}/matrix.npy")
+        ...     np.load(f"{folder}/matrix.npy")
+        array([[1., 1., 0.],
+               [1., 1., 0.],
+               [0., 0., 1.]], dtype=float32)
     """
-    rows = checked(features)
-    centered = center(rows, choose_device(device))
-    size = block_rows(centered.rows.shape[1], centered.device) if block_size is None else block_size
-    wanted = search_record(rows, None, centered, size)
+    rows, _ = checked_rows(features)
+    target, processor = Path(path), choose_device(device)
+    options = SearchOptions(block_size, device, matrix=target, dtype=dtype)
+    plan = make_plan(rows, processor, options)
+    centered = center(rows, processor, plan.precision)
     with (
-        matrix_file(Path(path), centered, dtype, wanted, SINGLE_PROCESS) as sink,
-        threads(sink.record.threads),
+        matrix_file(target, centered, dtype, plan.record, SINGLE_PROCESS) as matrix,
+        thread_count(matrix.record.threads),
     ):
-        for_each_tile(centered, [sink], sink.record.block)
+        for_each_tile(centered, [matrix], matrix.record.block)

@@ -4,23 +4,22 @@ import torch
 from torch import Tensor
 
 
-class Streamed:
-    """Rows on the host, of which a block is copied to the device while another is worked on."""
+class StreamedRows:
+    """Rows on the host; while one block is multiplied, the next is copied to the device."""
 
     def __init__(self, rows: Tensor, device: torch.device):
-        self.rows = rows.pin_memory() if device.type == "cuda" else rows
+        self.rows = rows.pin_memory() if device.type == "cuda" else rows  # (n, w)
         self.device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._there: dict[tuple[int, int], tuple[Tensor, torch.cuda.Event | None]] = {}
+        # blocks on the device by (start, stop), each with the event of its copy
+        self._blocks: dict[tuple[int, int], tuple[Tensor, torch.cuda.Event | None]] = {}
 
-    def expect(self, *blocks: slice) -> None:
-        """Start copying the blocks that are not there, in this order, and forget all others."""
-        places = [(block.start, block.stop) for block in blocks]
-        self._there = {
-            place: self._there.get(place) or self._copied(slice(*place)) for place in places
-        }
+    def prefetch(self, *blocks: slice) -> None:
+        """Start copying the blocks that are not on the device, in this order; drop all others."""
+        keys = [(block.start, block.stop) for block in blocks]
+        self._blocks = {key: self._blocks.get(key) or self._copy(slice(*key)) for key in keys}
 
-    def _copied(self, block: slice) -> tuple[Tensor, "torch.cuda.Event | None"]:
+    def _copy(self, block: slice) -> tuple[Tensor, "torch.cuda.Event | None"]:
         if self._stream is None:
             return self.rows[block].to(self.device, copy=True), None
         with torch.cuda.stream(self._stream):
@@ -29,11 +28,10 @@ class Streamed:
             return rows, self._stream.record_event()
 
     def __getitem__(self, block: slice | Tensor) -> Tensor:
-        """A block, or single rows, on the device."""
-        if isinstance(block, slice) and (block.start, block.stop) in self._there:
-            rows, arrived = self._there[block.start, block.stop]
-            if arrived is not None:
-                torch.cuda.current_stream(self.device).wait_event(arrived)
+        """Return a block, or single rows by their numbers, on the device."""
+        if isinstance(block, slice) and (block.start, block.stop) in self._blocks:
+            rows, copied = self._blocks[block.start, block.stop]
+            if copied is not None:
+                torch.cuda.current_stream(self.device).wait_event(copied)
             return rows
-        some = block.cpu() if isinstance(block, Tensor) else block
-        return self.rows[some].to(self.device)
+        return self.rows[block.cpu() if isinstance(block, Tensor) else block].to(self.device)

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
-from src.similarity.centering import Centered
-from src.similarity.numerics import exact_products
+from src.similarity.centering import Centered, exact_products
 
 Pair = tuple[slice, slice]
-Watch = Callable[[Sequence[int]], Iterable[int]]  # tqdm, say
+Watch = Callable[[Sequence[int]], Iterable[int]]  # tqdm, for example
 
 
 class TileConsumer(Protocol):
-    """What takes the tiles of the upper triangle, block by block."""
+    """Takes the tiles of the upper triangle, one by one."""
 
     @property
     def done(self) -> Collection[int]:
@@ -27,65 +26,93 @@ class TileConsumer(Protocol):
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
         """Take tile (b, b), the cosines of rows with columns less m.m; rows <= columns.
 
-        Its memory is the next tile's: what is kept must be copied.
+        The tile's memory is used again for the next one: copy what is kept.
         """
 
 
 class TileSource(Protocol):
-    """Where tiles can be read instead of being computed."""
+    """Holds tiles that can be read instead of computed."""
 
     @property
     def readable(self) -> Collection[int]:
         """Numbers of the tiles that can be read."""
 
-    def read(self, rows: slice, columns: slice) -> Tensor:
-        """(b, b) float32 cosines."""
+    def read(self, number: int, rows: slice, columns: slice) -> Tensor:
+        """Return the cosines of rows with columns less m.m, (b, b) float32."""
 
 
-def tile_pairs(n: int, size: int) -> list[Pair]:
-    """The blocks of every tile of the upper triangle, band by band; a tile's number is its place.
+class TileCache:
+    """Keeps tiles in memory, from which the next search of the same rows reads them.
 
-    Raises ValueError for blocks without rows.
+    Args:
+        tiles: the tiles by their numbers; new ones are added.
+        done: numbers of the tiles that the search does not need, and that are not kept for it.
+        max_bytes: of all tiles.
     """
-    if size < 1:
-        raise ValueError(f"block_size must be at least 1, or None for auto, got {size}")
-    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+    def __init__(self, tiles: dict[int, Tensor], done: Collection[int], max_bytes: int):
+        self.tiles, self.max_bytes = tiles, max_bytes
+        self.readable = frozenset(tiles)
+        self.done = self.readable.union(done)
+        self._bytes = sum(tile.nbytes for tile in tiles.values())
+
+    def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
+        """Keep a copy of tile (b, b) if there is room."""
+        self._bytes += tile.nbytes
+        if self._bytes <= self.max_bytes:
+            self.tiles[number] = tile.clone()
+
+    def read(self, number: int, rows: slice, columns: slice) -> Tensor:
+        """Return the tile as it was computed, (b, b) float32."""
+        return self.tiles[number]
+
+
+def tile_pairs(n: int, block: int) -> list[Pair]:
+    """Return (rows, columns) of every tile of the upper triangle, band by band.
+
+    The number of a tile is its position. Raises ValueError for a block without rows.
+    """
+    if block < 1:
+        raise ValueError(f"block_size must be at least 1, or None for auto, got {block}")
+    blocks = [slice(start, min(start + block, n)) for start in range(0, n, block)]
     return [(rows, columns) for i, rows in enumerate(blocks) for columns in blocks[i:]]
 
 
 def for_each_tile(
     centered: Centered,
-    sinks: Sequence[TileConsumer],
-    size: int,
+    consumers: Sequence[TileConsumer],
+    block: int,
     watch: Watch = iter,
     processes: ProcessGroup = SINGLE_PROCESS,
-    stored: TileSource | None = None,
-    between: Callable[[], None] = lambda: None,
+    source: TileSource | None = None,
+    after_each: Callable[[], None] | None = None,
 ) -> None:
-    """Give this process's part of the tiles, each pair of rows once, to the sinks that lack them.
+    """Give this process's shard of the tiles to the consumers that lack them, each pair once.
 
-    A tile that is stored is read, the others are computed; between is called after each.
+    Tiles that source has are read, the others are computed. watch goes through the tiles' numbers;
+    after_each is called after each tile.
     """
-    pairs = tile_pairs(len(centered.rows), size)
-    done = [set(sink.done) for sink in sinks]
-    wanted = [i for i in range(len(pairs)) if not all(i in those for those in done)]
-    own = wanted[processes.own_slice(len(wanted))]
-    # always the same on the CPU: new memory would cost an eighth of the product
-    side = min(size, len(centered.rows))
-    memory = torch.empty(side * side) if centered.device.type == "cpu" else None
+    pairs = tile_pairs(len(centered.rows), block)
+    done = [set(consumer.done) for consumer in consumers]
+    remaining = [i for i in range(len(pairs)) if not all(i in tiles for tiles in done)]
+    shard = remaining[processes.own_slice(len(remaining))]
+    # one buffer for all on the CPU: new memory would cost an eighth of the product
+    side = min(block, len(centered.rows))
+    buffer = torch.empty(side * side) if centered.device.type == "cpu" else None
     with exact_products(centered.precision):
-        for number, following in zip(watch(own), [*own[1:], None], strict=False):
+        for number, following in zip(watch(shard), [*shard[1:], None], strict=False):
             rows, columns = pairs[number]
-            if centered.streamed:
-                after = () if following is None else pairs[following]
-                centered.streamed.expect(rows, columns, *after)
-            if stored is not None and number in stored.readable:
-                tile = stored.read(rows, columns).to(centered.device) - centered.offset
+            if centered.host_rows:
+                upcoming = () if following is None else pairs[following]
+                centered.host_rows.prefetch(rows, columns, *upcoming)
+            if source is not None and number in source.readable:
+                tile = source.read(number, rows, columns).to(centered.device)
             else:
-                tile = centered.tile(rows, columns, memory)
-            for sink, those in zip(sinks, done, strict=True):
-                if number not in those:
-                    sink.add(number, rows, columns, tile)
-            between()
+                tile = centered.tile(rows, columns, buffer)
+            for consumer, tiles in zip(consumers, done, strict=True):
+                if number not in tiles:
+                    consumer.add(number, rows, columns, tile)
+            if after_each is not None:
+                after_each()
             processes.heartbeat()
     processes.heartbeat(finished=True)

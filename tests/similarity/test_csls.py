@@ -1,6 +1,8 @@
 import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -16,9 +18,11 @@ from src.evaluation.hubness import neighborhood_metrics
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
 from src.pipeline.rank import csls_penalties, rank
-from src.similarity import checkpoint, search, top_k
+from src.similarity import Neighbors, NeighborSearch, SearchOptions, checkpoint, search, top_k
+from src.similarity.centering import Centered
 from src.similarity.csls import csls_penalty
-from tests.support.brute_force import BASE, FEATURES, assert_same, brute_force
+from src.similarity.record import hash_of
+from tests.support.brute_force import BASE, FEATURES, assert_same, brute_force, nearest
 from tests.support.options import changed
 
 kinds = pytest.mark.parametrize("kind", FEATURES)
@@ -28,6 +32,12 @@ def penalty_of(kind: str) -> np.ndarray:
     """By the brute force, of as many nearest as there are, 10 at most."""
     nearest = brute_force(FEATURES[kind], min(10, len(FEATURES[kind]) - 1))
     return nearest.score.astype("f8").mean(1) / 2
+
+
+def stopping(tiles: list[int]) -> Iterator[int]:
+    """Watch that interrupts a search after 5 tiles."""
+    yield from tiles[:5]
+    raise KeyboardInterrupt
 
 
 def test_the_order_is_that_of_csls_as_published():
@@ -50,7 +60,7 @@ def test_the_order_is_that_of_csls_as_published():
 def test_no_setting_changes_a_bit(kind, margin, how, monkeypatch):
     monkeypatch.setattr(search, "MARGIN", margin)
     k, penalty = min(4, len(FEATURES[kind]) - 1), penalty_of(kind)
-    found = top_k(FEATURES[kind], k, penalty=penalty, **how)
+    found = nearest(FEATURES[kind], k, penalty=penalty, **how)
     assert_same(found, brute_force(FEATURES[kind], k, penalty=penalty))
 
 
@@ -60,9 +70,9 @@ def test_a_matrix_gives_the_same_written_or_read(kind, dtype, tmp_path):
     k, penalty = min(4, len(FEATURES[kind]) - 1), penalty_of(kind)
     rows, path = np.repeat(FEATURES[kind], 600 // FEATURES[kind].shape[1] + 1, axis=1), tmp_path
     for _ in range(2):
-        found = top_k(rows, k, penalty=penalty, matrix=path / "matrix.npy", dtype=dtype)
+        found = nearest(rows, k, penalty=penalty, matrix=path / "matrix.npy", dtype=dtype)
         assert_same(found, brute_force(rows, k, penalty=penalty))
-    plain = top_k(rows, k, matrix=path / "plain.npy", dtype=dtype)
+    plain = nearest(rows, k, matrix=path / "plain.npy", dtype=dtype)
     assert (path / "plain.npy").read_bytes() == (path / "matrix.npy").read_bytes()
     assert_same(plain, brute_force(rows, k))
 
@@ -107,10 +117,6 @@ def test_rows_that_stay_open_are_searched_again(monkeypatch):
 
 
 def test_a_stopped_search_goes_on_with_its_own_penalty_alone(tmp_path, monkeypatch):
-    def stopping(tiles):
-        yield from tiles[:5]
-        raise KeyboardInterrupt
-
     def seeing(tiles):
         seen.extend(tiles)
         return tiles
@@ -119,10 +125,10 @@ def test_a_stopped_search_goes_on_with_its_own_penalty_alone(tmp_path, monkeypat
     monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
     penalty, other = np.random.default_rng(0).random((2, 40))
     with contextlib.suppress(KeyboardInterrupt):
-        top_k(BASE, 4, block_size=7, resume=tmp_path, watch=stopping, penalty=penalty)
+        nearest(BASE, 4, block_size=7, checkpoints=tmp_path, watch=stopping, penalty=penalty)
     for mine, left in ((None, 21), (other, 21), (penalty, 16)):
         seen = []
-        found = top_k(BASE, 4, block_size=7, resume=tmp_path, watch=seeing, penalty=mine)
+        found = nearest(BASE, 4, block_size=7, checkpoints=tmp_path, watch=seeing, penalty=mine)
         assert_same(found, brute_force(BASE, 4, penalty=0 if mine is None else mine))
         assert len(seen) == left
 
@@ -135,22 +141,65 @@ def test_a_wrong_penalty_is_refused(penalty):
         top_k(BASE, 4, penalty=penalty)
 
 
-def test_it_is_found_once_for_the_same_rows_and_groups(tmp_path):
-    rows, searched = torch.from_numpy(BASE), []
+def test_penalties_are_computed_once_for_the_same_rows_and_groups(tmp_path, monkeypatch):
+    nearest_neighbors, depths = NeighborSearch.nearest, []
 
-    def search(k):
-        searched.append(k)
-        return top_k(rows, k)
+    def counted(search: NeighborSearch, k: int, **options: Any) -> Neighbors:
+        depths.append(k)
+        return nearest_neighbors(search, k, **options)
 
-    apart, together = np.arange(40), np.arange(40) // 20 * 20
-    first = csls_penalties(rows, apart, search, tmp_path)
-    assert torch.equal(first, csls_penalties(rows, apart, search, tmp_path))
-    assert searched == [10]
-    csls_penalties(rows, together, search, tmp_path)
-    csls_penalties(rows * 2, apart, search, tmp_path)
-    assert searched == [10, 10, 10]
-    few = csls_penalties(rows[:4], np.array([0, 1, 2, 2]), search, tmp_path / "few")
-    assert searched[-1] == 2 and len(few) == 40
+    monkeypatch.setattr(NeighborSearch, "nearest", counted)
+    single, halves = np.arange(40), np.arange(40) // 20 * 20
+    first = csls_penalties(NeighborSearch(BASE, single), tmp_path)
+    assert torch.equal(first, csls_penalties(NeighborSearch(BASE, single), tmp_path))
+    assert depths == [10]
+    csls_penalties(NeighborSearch(BASE, halves), tmp_path)
+    csls_penalties(NeighborSearch(BASE * 2, single), tmp_path)
+    assert depths == [10, 10, 10]
+    few = csls_penalties(NeighborSearch(BASE[:4], np.array([0, 1, 2, 2])), tmp_path / "few")
+    assert depths[-1] == 2 and len(few) == 4
+
+
+def test_the_stored_penalties_of_earlier_runs_are_read(tmp_path):
+    search = NeighborSearch(BASE, np.arange(40))
+    name = f"csls-10-{hash_of(torch.from_numpy(BASE))}-{hash_of(torch.arange(40))}.npy"
+    np.save(tmp_path / name, np.arange(40.0))
+    assert csls_penalties(search, tmp_path).tolist() == list(range(40))
+
+
+@kinds
+@pytest.mark.parametrize("memory", [0, 1500, 10**9], ids=["none", "some tiles", "all tiles"])
+def test_a_second_search_that_reads_the_tiles_of_the_first_finds_the_same(
+    kind, memory, monkeypatch
+):
+    monkeypatch.setattr(search, "free_memory", lambda _: 4 * memory)
+    k, penalty = min(4, len(FEATURES[kind]) - 1), penalty_of(kind)
+    searches = NeighborSearch(FEATURES[kind], options=SearchOptions(block_size=16))
+    assert_same(searches.nearest(k, keep_tiles=True), brute_force(FEATURES[kind], k))
+    found = searches.nearest(k, penalty=penalty)
+    assert_same(found, brute_force(FEATURES[kind], k, penalty=penalty))
+    assert_same(searches.nearest(k), brute_force(FEATURES[kind], k))
+
+
+def test_a_second_search_computes_only_the_tiles_that_were_not_kept(monkeypatch):
+    computed, tile = [], Centered.tile
+    monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
+    searches = NeighborSearch(BASE, options=SearchOptions(block_size=7))
+    for kept, count in ((True, 21), (False, 0), (False, 21)):  # of 21 tiles
+        computed.clear()
+        searches.nearest(4, keep_tiles=kept)
+        assert len(computed) == count
+
+
+def test_a_resumed_search_keeps_no_tiles_of_another_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", -1)
+    monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
+    with contextlib.suppress(KeyboardInterrupt):
+        nearest(BASE, 4, block_size=7, checkpoints=tmp_path, watch=stopping)
+    options = SearchOptions(block_size=9, checkpoints=tmp_path)
+    searches = NeighborSearch(BASE, options=options)
+    assert_same(searches.nearest(4, keep_tiles=True), brute_force(BASE, 4))
+    assert_same(searches.nearest(4, np.zeros(40)), brute_force(BASE, 4))
 
 
 def test_a_run_ranked_by_csls(embedded, tmp_path, caplog):
@@ -165,9 +214,9 @@ def test_a_run_ranked_by_csls(embedded, tmp_path, caplog):
         assert_same(found.saved, brute_force(found.features, 3, penalty=near / 2))
         with np.load(tmp_path / kind.name / "neighbors.npz") as saved:
             np.testing.assert_array_equal(saved["index"], found.saved.index)
-    assert caplog.text.count("nearest first, for csls") == 2
+    assert caplog.text.count("nearest of each image for csls") == 2
     rank(embeddings, options, tmp_path / "again")
-    assert caplog.text.count("nearest first, for csls") == 2
+    assert caplog.text.count("nearest of each image for csls") == 2
 
 
 def test_it_takes_hubs_away():

@@ -12,18 +12,16 @@ import pytest
 
 from src.runtime.resume import LOGS
 from src.similarity import matrix, tiles, write_matrix
-from tests.support.processes import (  # noqa: F401
+from tests.support.processes import (
     Fork,
     Point,
-    forked_children,
-    started_server,
 )
 
 ROWS = np.random.default_rng(0).random((300, 24), dtype="f4")
 TILES = 190  # of 19 blocks
 SYNC = 4  # tiles
 # written and not synced, waiting for the sync before, waiting to be written, being computed
-AT_MOST = 2 * SYNC + 1 + matrix.AHEAD + 1
+AT_MOST = 2 * SYNC + 1 + matrix.QUEUED_TILES + 1
 
 
 def write(folder: Path, dtype: str, point: Point | None = None) -> None:
@@ -86,12 +84,12 @@ def test_after_kills_a_matrix_has_the_bytes_of_an_undisturbed_one(
     np.save(tmp_path / "rows.npy", ROWS)
     before: list[str] = []
     for point in points(dtype):
-        fork(write, tmp_path, dtype, point).killed()
+        fork(write, tmp_path, dtype, point).kill_at_announcement()
         assert not (tmp_path / "matrix.npy").exists()
         after = recorded(tmp_path)
         assert after[: len(before)] == before and len(after) > len(before), point
         before = after
-    fork(write, tmp_path, dtype).succeeded()
+    fork(write, tmp_path, dtype).wait_for_success()
     assert (tmp_path / "matrix.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
     assert not (tmp_path / "matrix.npy.part").exists()
     each = (tmp_path / "computed").read_text().splitlines()
@@ -106,8 +104,8 @@ def test_a_kill_at_the_end_computes_no_tile_again_and_leaves_no_folder(
     when: Literal["before", "after"], name: str, tmp_path: Path, fork: Fork
 ) -> None:
     np.save(tmp_path / "rows.npy", ROWS)
-    fork(write, tmp_path, "float32", Point("replace", 0, when, name)).killed()
-    fork(write, tmp_path, "float32").succeeded()
+    fork(write, tmp_path, "float32", Point("replace", 0, when, name)).kill_at_announcement()
+    fork(write, tmp_path, "float32").wait_for_success()
     assert len((tmp_path / "computed").read_text().splitlines()) == TILES
     assert not (tmp_path / "matrix.npy.part").exists()
     write_matrix(ROWS, tmp_path / "whole.npy", "float32", block_size=16)

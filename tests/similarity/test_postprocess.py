@@ -7,7 +7,8 @@ from torch import Tensor
 
 from src.errors import UserError
 from src.similarity import postprocess
-from src.similarity.numerics import threads, unit
+from src.similarity.numerics import normalize
+from src.similarity.parallel import thread_count
 from src.similarity.postprocess import FittedPostprocess, fit_center, fit_whiten
 
 DRAW = torch.Generator().manual_seed(0)
@@ -52,7 +53,7 @@ def test_whiten_equals_principal_components(power, dim):
 
 def test_full_whitening_gives_every_axis_unit_variance():
     fitted = fit_whiten(FEATURES, power=1)
-    projected = (unit(FEATURES) - fitted.mean) @ fitted.axes
+    projected = (normalize(FEATURES) - fitted.mean) @ fitted.axes
     np.testing.assert_allclose(np.cov(projected.T, bias=True), np.eye(8), atol=1e-10)
 
 
@@ -110,12 +111,12 @@ def test_the_parameters_are_all_there_is():
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 def test_threads_change_no_bit(fit):
     rows = torch.rand(600, 500, generator=DRAW)
-    with threads(1):
+    with thread_count(1):
         one = fit(rows)(rows)
-    with threads(2):
+    with thread_count(2):
         assert torch.equal(fit(rows)(rows), one)
 
 
 def test_whitening_needs_rows_that_differ() -> None:
-    with pytest.raises(UserError, match="these are all alike"):
+    with pytest.raises(UserError, match="all features are equal"):
         fit_whiten(torch.ones(5, 3))

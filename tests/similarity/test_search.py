@@ -20,7 +20,7 @@ from src.similarity import Neighbors, candidates, checkpoint, plan, search, top_
 from src.similarity.centering import Centered, center
 from src.similarity.matrix import Matrix
 from src.similarity.numerics import exact_scores, row_norms
-from tests.support.brute_force import BASE, FEATURES, WIDE, assert_same, brute_force
+from tests.support.brute_force import BASE, FEATURES, WIDE, assert_same, brute_force, nearest
 
 kinds = pytest.mark.parametrize("kind", FEATURES)
 
@@ -53,7 +53,7 @@ def test_neighbors_equal_brute_force(kind, k):
 @pytest.mark.parametrize("block_size, write", [(1, False), (7, True), (40, False), (64, True)])
 def test_no_setting_changes_a_bit(kind, block_size, write, tmp_path):
     k, path = min(4, len(FEATURES[kind]) - 1), tmp_path / "matrix.npy" if write else None
-    found = top_k(FEATURES[kind], k, block_size=block_size, matrix=path)
+    found = nearest(FEATURES[kind], k, block_size=block_size, matrix=path)
     assert_same(found, brute_force(FEATURES[kind], k))
 
 
@@ -75,7 +75,7 @@ def test_neighbors_of_many_rows_in_clusters():
 @kinds
 @pytest.mark.parametrize(("run", "margin"), [(1, 2), (2, 0), (4, 1), (8, 0)])
 def test_looking_at_the_largest_of_each_run_first_changes_no_bit(kind, run, margin, monkeypatch):
-    monkeypatch.setattr(candidates, "RUN", run)
+    monkeypatch.setattr(candidates, "RUN_LENGTH", run)
     monkeypatch.setattr(search, "MARGIN", margin)
     k = min(2, len(FEATURES[kind]) - 1)
     assert_same(top_k(FEATURES[kind], k, block_size=16), brute_force(FEATURES[kind], k))
@@ -117,8 +117,8 @@ def test_ties_and_zeros(data, n, width, block_size, margin, precision):
     k = data.draw(st.integers(1, n - np.bincount(groups).max()))
     with mock.patch.object(search, "MARGIN", margin):
         how = {"block_size": block_size, "precision": precision}
-        assert_same(top_k(features, k, **how), brute_force(features, k))
-        found = top_k(features, k, groups=groups, **how)
+        assert_same(nearest(features, k, **how), brute_force(features, k))
+        found = nearest(features, k, groups=groups, **how)
     assert_same(found, brute_force(features, k, groups))
 
 
@@ -322,7 +322,7 @@ def test_matrix_is_symmetric_and_its_diagonal_one(kind, block_size, dtype, tmp_p
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_neighbors_and_matrix_of_one_pass(dtype, tmp_path):
     write_matrix(BASE, tmp_path / "alone.npy", dtype, block_size=23)
-    top_k(BASE, 5, block_size=23, matrix=tmp_path / "with.npy", dtype=dtype)
+    nearest(BASE, 5, block_size=23, matrix=tmp_path / "with.npy", dtype=dtype)
     assert (tmp_path / "with.npy").read_bytes() == (tmp_path / "alone.npy").read_bytes()
 
 
@@ -335,20 +335,20 @@ def test_a_matrix_that_is_there_is_left_alone(tmp_path):
 
 def test_a_matrix_of_other_features_is_refused(tmp_path):
     write_matrix(BASE, tmp_path / "matrix.npy")
-    for work in (write_matrix, lambda rows, path: top_k(rows, 5, matrix=path)):
-        with pytest.raises(UserError, match=r"is not known to be of these features .*: delete it"):
+    for work in (write_matrix, lambda rows, path: nearest(rows, 5, matrix=path)):
+        with pytest.raises(UserError, match=r"is not of these features according to .*: delete it"):
             work(WIDE, tmp_path / "matrix.npy")
     (tmp_path / "matrix.json").unlink()
-    with pytest.raises(UserError, match=r"matrix.npy is not known to be of these features"):
+    with pytest.raises(UserError, match=r"matrix.npy is not of these features"):
         write_matrix(BASE, tmp_path / "matrix.npy")
 
 
 def test_what_is_excluded_does_not_count_for_a_matrix(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stop = mock.Mock(side_effect=KeyboardInterrupt)
-        top_k(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=7, watch=stop)
+        nearest(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=7, watch=stop)
     groups = np.arange(40) // 2
-    found = top_k(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=9, groups=groups)
+    found = nearest(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=9, groups=groups)
     assert_same(found, brute_force(BASE, 4, groups))
     assert '"block": 7' in (tmp_path / "matrix.json").read_text()
 
@@ -360,10 +360,12 @@ def test_neighbors_from_a_finished_matrix(kind, dtype, k, tmp_path, monkeypatch)
     write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size=23)
     before = (tmp_path / "matrix.npy").read_bytes()
     computed = mock.Mock(wraps=Centered.tile)
-    monkeypatch.setattr(plan, "NARROW", 0)
+    monkeypatch.setattr(plan, "MIN_WIDTH_TO_READ", 0)
     with monkeypatch.context() as patch:
         patch.setattr(Centered, "tile", lambda *a: computed(*a))
-        found = top_k(FEATURES[kind], k, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
+        found = nearest(
+            FEATURES[kind], k, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype
+        )
     assert_same(found, brute_force(FEATURES[kind], k))
     again = round(found.fallback_share * len(FEATURES[kind]))
     assert computed.call_count <= again  # only rows that the stored numbers leave open
@@ -375,14 +377,14 @@ def test_few_numbers_are_multiplied_sooner_than_a_matrix_is_read(tmp_path, monke
     write_matrix(WIDE, tmp_path / "wide.npy")
     read = mock.Mock(side_effect=AssertionError("the matrix was read"))
     monkeypatch.setattr(Matrix, "read", read)
-    assert_same(top_k(BASE, 4, matrix=tmp_path / "matrix.npy"), brute_force(BASE, 4))
+    assert_same(nearest(BASE, 4, matrix=tmp_path / "matrix.npy"), brute_force(BASE, 4))
     with pytest.raises(AssertionError, match="was read"):
-        top_k(WIDE, 4, matrix=tmp_path / "wide.npy")
+        nearest(WIDE, 4, matrix=tmp_path / "wide.npy")
 
 
 def test_something_else_in_the_matrix_place_is_refused(tmp_path):
     (tmp_path / "matrix.npy").write_text("an earlier one")
-    with pytest.raises(UserError, match=r"is no \(40, 40\) matrix of float32: delete it"):
+    with pytest.raises(UserError, match=r"is not a \(40, 40\) matrix of float32: delete it"):
         write_matrix(BASE, tmp_path / "matrix.npy")
     np.save(tmp_path / "matrix.npy", np.ones((39, 39), "f4"))
     with pytest.raises(UserError, match="delete it"):
@@ -397,11 +399,11 @@ def test_a_matrix_goes_on_after_an_error(dtype, tmp_path, monkeypatch):
         patch.setattr("src.similarity.matrix.SYNC_SECONDS", -1)
         patch.setattr("os.fdatasync", sync)
         with pytest.raises(OSError, match="unplugged"):
-            top_k(BASE, 5, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
+            nearest(BASE, 5, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
     assert not (tmp_path / "matrix.npy").exists()
     tile, computed = Centered.tile, []
     monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
-    found = top_k(BASE, 5, block_size=9, matrix=tmp_path / "matrix.npy", dtype=dtype)
+    found = nearest(BASE, 5, block_size=9, matrix=tmp_path / "matrix.npy", dtype=dtype)
     assert_same(found, brute_force(BASE, 5))
     assert 0 < len(computed) < 21  # of the 21 tiles of 7 rows
     assert (tmp_path / "matrix.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
@@ -439,13 +441,15 @@ def test_a_block_larger_than_all_is_all():
 @pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
 def test_precision_of_the_fast_pass_changes_no_bit(kind, precision):
     k = min(4, len(FEATURES[kind]) - 1)
-    found = top_k(FEATURES[kind], k, block_size=16, precision=precision)
+    found = nearest(FEATURES[kind], k, block_size=16, precision=precision)
     assert_same(found, brute_force(FEATURES[kind], k))
 
 
 def test_a_matrix_of_less_precision_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="a matrix needs float32"):
-        top_k(BASE, 5, precision="float16", matrix=tmp_path / "matrix.npy")
+    with pytest.raises(
+        ValueError, match="precision must be auto or float32 if a matrix is stored, got float16"
+    ):
+        nearest(BASE, 5, precision="float16", matrix=tmp_path / "matrix.npy")
 
 
 @kinds
@@ -461,10 +465,10 @@ def test_a_stopped_search_goes_on(kind, stop, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
     k, size = min(4, len(FEATURES[kind]) - 1), 7 if len(FEATURES[kind]) > 3 else 1
     with contextlib.suppress(KeyboardInterrupt):
-        top_k(FEATURES[kind], k, block_size=size, resume=tmp_path, watch=stopping)
+        nearest(FEATURES[kind], k, block_size=size, checkpoints=tmp_path, watch=stopping)
     begun, left = any(tmp_path.iterdir()), []
     watch = lambda tiles: left.extend(tiles) or tiles  # noqa: E731
-    found = top_k(FEATURES[kind], k, block_size=9, resume=tmp_path, watch=watch)
+    found = nearest(FEATURES[kind], k, block_size=9, checkpoints=tmp_path, watch=watch)
     assert_same(found, brute_force(FEATURES[kind], k))
     if begun and len(FEATURES[kind]) == 40:
         assert left == list(range(stop, 21))
@@ -480,29 +484,29 @@ def test_candidates_that_another_run_left_are_not_joined(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
     for folder, size in (("a", 7), ("b", 9)):
         with pytest.raises(KeyboardInterrupt):
-            top_k(BASE, 4, block_size=size, resume=tmp_path / folder, watch=stopping)
+            nearest(BASE, 4, block_size=size, checkpoints=tmp_path / folder, watch=stopping)
     (ours,), (theirs,) = (tmp_path.glob(f"{name}/*/candidates-0.npz") for name in "ab")
     shutil.copy(theirs, ours)
     left = []
     watch = lambda tiles: left.extend(tiles) or tiles  # noqa: E731
-    assert_same(top_k(BASE, 4, resume=tmp_path / "a", watch=watch), brute_force(BASE, 4))
+    assert_same(nearest(BASE, 4, checkpoints=tmp_path / "a", watch=watch), brute_force(BASE, 4))
     assert left == list(range(21))
 
 
 def test_work_on_other_features_is_not_gone_on_with(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        top_k(BASE, 4, resume=tmp_path, watch=mock.Mock(side_effect=KeyboardInterrupt))
-    assert_same(top_k(WIDE, 4, resume=tmp_path), brute_force(WIDE, 4))
+        nearest(BASE, 4, checkpoints=tmp_path, watch=mock.Mock(side_effect=KeyboardInterrupt))
+    assert_same(nearest(WIDE, 4, checkpoints=tmp_path), brute_force(WIDE, 4))
 
 
 @kinds
 def test_rows_streamed_to_the_device_change_no_bit(kind, monkeypatch):
-    monkeypatch.setattr("src.similarity.centering.resident", lambda *_: False)
+    monkeypatch.setattr("src.similarity.centering.fits_on_device", lambda *_: False)
     k = min(4, len(FEATURES[kind]) - 1)
     assert_same(top_k(FEATURES[kind], k, block_size=7), brute_force(FEATURES[kind], k))
 
 
-@pytest.mark.parametrize("write", [write_matrix, lambda rows, path: top_k(rows, 5, matrix=path)])
+@pytest.mark.parametrize("write", [write_matrix, lambda rows, path: nearest(rows, 5, matrix=path)])
 def test_an_error_leaves_no_matrix(write, tmp_path, monkeypatch):
     monkeypatch.setattr(Matrix, "add", mock.Mock(side_effect=OSError("unplugged")))
     with pytest.raises(OSError, match="unplugged"):
@@ -527,9 +531,9 @@ def on_gpu(test):
 @pytest.mark.parametrize("stays", [True, False], ids=["resident", "streamed"])
 @pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
 def test_no_precision_of_a_gpu_changes_a_bit(kind, precision, stays, monkeypatch):
-    monkeypatch.setattr("src.similarity.centering.resident", lambda *_: stays)
+    monkeypatch.setattr("src.similarity.centering.fits_on_device", lambda *_: stays)
     k = min(4, len(FEATURES[kind]) - 1)
-    found = top_k(FEATURES[kind], k, block_size=16, device="cuda", precision=precision)
+    found = nearest(FEATURES[kind], k, block_size=16, device="cuda", precision=precision)
     assert_same(found, brute_force(FEATURES[kind], k))
 
 
@@ -539,7 +543,7 @@ def test_a_gpu_finds_what_the_cpu_finds_among_many(precision):
     draw = np.random.default_rng(0)
     centers = draw.random((100, 512))
     rows = centers[draw.integers(100, size=5000)] + 0.1 * draw.random((5000, 512))
-    found = top_k(rows.astype("f4"), 10, device="cuda", precision=precision)
+    found = nearest(rows.astype("f4"), 10, device="cuda", precision=precision)
     assert_same(found, top_k(rows.astype("f4"), 10, device="cpu"))
     assert found.fallback_share < 0.5
 
@@ -548,5 +552,5 @@ def test_a_gpu_finds_what_the_cpu_finds_among_many(precision):
 @kinds
 def test_a_gpu_changes_no_bit(kind, tmp_path):
     k = min(4, len(FEATURES[kind]) - 1)
-    found = top_k(FEATURES[kind], k, block_size=23, device="cuda", matrix=tmp_path / "matrix.npy")
+    found = nearest(FEATURES[kind], k, block_size=23, device="cuda", matrix=tmp_path / "matrix.npy")
     assert_same(found, brute_force(FEATURES[kind], k))

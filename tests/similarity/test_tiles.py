@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from src.similarity import numerics
-from src.similarity.centering import center
-from src.similarity.numerics import exact_products, row_norms
+from src.similarity.centering import center, exact_products
+from src.similarity.numerics import row_norms
 from src.similarity.tiles import for_each_tile
 
 CPU = torch.device("cpu")

@@ -1,8 +1,11 @@
 """Neighbors by plain float64 arithmetic, and rows that are hard to compare."""
 
+from typing import Any
+
 import numpy as np
 
-from src.similarity import Neighbors
+from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.similarity import Neighbors, NeighborSearch, SearchOptions
 
 DRAW = np.random.default_rng(0)
 BASE = DRAW.random((40, 24), dtype="f4")
@@ -26,19 +29,36 @@ FEATURES = {
 FEATURES = {name: rows.astype("f4") for name, rows in FEATURES.items()}
 
 
-def brute_force(features, k, groups=None, penalty=0) -> Neighbors:
+def nearest(
+    features: Any,
+    k: int,
+    groups: Any = None,
+    penalty: Any = None,
+    processes: ProcessGroup = SINGLE_PROCESS,
+    **options: Any,
+) -> Neighbors:
+    """Return what a NeighborSearch with these options finds; for options that top_k has not."""
+    search = NeighborSearch(features, groups, SearchOptions(**options), processes)
+    return search.nearest(k, penalty)
+
+
+def brute_force(
+    features: Any, k: int, groups: Any = None, penalty: np.ndarray | float = 0
+) -> Neighbors:
+    """Return the k nearest by float64 dot products of all pairs and a stable sort of all scores."""
     rows = np.asarray(features, dtype=np.float64)
     norms = np.sqrt((rows * rows).sum(1))
     dots, scale = np.stack([(row * rows).sum(1) for row in rows]), norms[:, None] * norms
     score = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0).astype("f4")
     groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
-    worth = score if np.ndim(penalty) == 0 else (score.astype("f8") - penalty).astype("f4")
-    order = np.argsort(-worth, axis=1, kind="stable")
+    ranked = score if np.ndim(penalty) == 0 else (score.astype("f8") - penalty).astype("f4")
+    order = np.argsort(-ranked, axis=1, kind="stable")
     index = np.stack([best[groups[best] != groups[row]][:k] for row, best in enumerate(order)])
     return Neighbors(index, np.take_along_axis(score, index, 1), 0)
 
 
 def assert_same(found: Neighbors, expected: Neighbors) -> None:
+    """Assert that index and score are equal to the bit."""
     assert (found.index.dtype, found.score.dtype) == (np.int32, np.float32)
     np.testing.assert_array_equal(found.index, expected.index)
     np.testing.assert_array_equal(found.score.view("i4"), expected.score.view("i4"))

@@ -1,0 +1,32 @@
+"""The record of what a tile's bits depend on; unfinished work resumes only with an equal one."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+FREE_TO_DIFFER = ("block", "threads")  # fields of which unfinished work keeps its own values
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What a tile's bits depend on. Stored as JSON under these names."""
+
+    features: str  # hash of the rows; empty if nothing is stored
+    groups: str  # hash of the groups and the penalty; empty for a matrix, which has all pairs
+    precision: str
+    device: str
+    torch: str  # version
+    block: int  # rows of a tile
+    threads: int
+
+
+def hash_of(*tensors: Tensor) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of the tensors' values, shapes and dtypes."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        array = tensor.contiguous().numpy()
+        digest.update(f"{array.dtype} {array.shape} ".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()[:16]
