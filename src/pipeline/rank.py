@@ -1,4 +1,4 @@
-"""Ranking: from embeddings to the neighbor files of a run."""
+"""Rank: from embeddings to the neighbors of every image."""
 
 import logging
 from dataclasses import dataclass
@@ -27,23 +27,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ranking:
-    """What was compared, and what came of it."""
+    """The features that were compared, and the neighbors of every image."""
 
     features: Tensor  # (n, m), after post-processing
-    saved: Neighbors  # top_k of each image, which are saved
-    for_metrics: Neighbors  # evaluation.depth of each image, for the metrics
-    matrix: Path | None  # of storage=full
-    device: str  # that compared: cpu or cuda
+    saved: Neighbors  # (n, top_k), written to the run folder
+    for_metrics: Neighbors  # (n, max(top_k, evaluation.depth))
+    matrix: Path | None  # the file of storage=full
+    device: str  # of the comparison: cpu or cuda
 
 
 def rank(
     embeddings: Embeddings, cfg: Config, folder: Path, processes: ProcessGroup = SINGLE_PROCESS
 ) -> Ranking:
-    """The neighbors of every image, written to folder; with storage=full the matrix as well.
+    """Rank the neighbors of every image; write them to folder, and the matrix if storage=full.
 
-    Several processes share out the pairs; all of them get the result, the first one writes it.
-
-    Raises UserError when top_k is more than there are, or the disk too small for the matrix.
+    The processes share the pairs; all of them get the result, and rank 0 writes it. Raises
+    UserError if a feature is not finite, or the disk is too small for the matrix.
     """
     options, groups = cfg.similarity, embeddings.gallery.exclusion_groups(cfg.similarity)
     features = postprocess(embeddings, options, folder, processes)
@@ -83,9 +82,9 @@ def search_options(
 
 
 def comparison_device(accelerator: Accelerator, processes: ProcessGroup = SINGLE_PROCESS) -> str:
-    """Return the device that multiplies: the one that embeds, but the CPU in place of Apple's MPS.
+    """Return the device that compares: the one that embeds, or the CPU in place of Apple's MPS.
 
-    MPS has no float64, which the offsets of the fast pass need. That is said in the log.
+    MPS has no float64, which the offsets of the fast pass need; a log line says so.
     """
     device = device_of(accelerator, processes.device)
     if device.type == "mps":
@@ -114,7 +113,7 @@ def csls_penalties(search: NeighborSearch, folder: Path) -> Tensor:
 
 
 def check_finite(features: Tensor, files: list[str]) -> None:
-    """Raises UserError naming the first image whose row holds NaN or infinity."""
+    """Raise UserError if a row of features (n, d) holds NaN or infinity, naming its image."""
     bad = (~row_norms(features).isfinite()).nonzero().flatten().tolist()
     if bad:
         raise UserError(
@@ -129,9 +128,9 @@ def postprocess(
     folder: Path,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Tensor:
-    """The features that are compared; what was fitted is saved for queries with new images.
+    """Return the features to compare, (n, m) float32; save the fitted transform for new queries.
 
-    The first process makes them for all: the last bit of a product may differ between machines.
+    Rank 0 computes them for all: the last bit of a product may differ between machines.
     """
     features = torch.from_numpy(embeddings.features)
     if options.postprocess is Postprocess.none:
@@ -140,6 +139,7 @@ def postprocess(
 
 
 def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tensor:
+    """Fit the transform, write it to folder, and apply it."""
     if options.postprocess is Postprocess.center:
         fitted = fit_center(features)
     else:
@@ -152,7 +152,7 @@ def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tenso
 
 
 def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
-    """Where storage=full keeps the matrix of these features, beside them."""
+    """Return the path of the matrix of these features, beside them; None unless storage=full."""
     if options.storage is not Storage.full:
         return None
     name = "similarity_scores"
