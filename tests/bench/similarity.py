@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from src.similarity import top_k, write_matrix
+from src.similarity import NeighborSearch, top_k, write_matrix
 from src.similarity.csls import csls_penalty
 
 K = 10
@@ -63,7 +63,8 @@ def first_version(rows: Tensor) -> None:
 
 def csls(rows: Tensor) -> None:
     """Ten neighbors in the order of csls: those by cosine first."""
-    top_k(rows, K, penalty=csls_penalty(top_k(rows, K).score))
+    search = NeighborSearch(rows)
+    search.nearest(K, csls_penalty(search.nearest(K, keep_tiles=True).score))
 
 
 def faiss_search(rows: Tensor) -> None:
