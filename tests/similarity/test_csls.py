@@ -1,3 +1,5 @@
+"""CSLS: the order, its penalties, and searches of the same rows one after the other."""
+
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -40,16 +42,18 @@ def stopping(tiles: list[int]) -> Iterator[int]:
     raise KeyboardInterrupt
 
 
-def test_the_order_is_that_of_csls_as_published():
+def test_the_order_equals_the_published_formula():
     rows = np.random.default_rng(1).normal(size=(300, 20))
     cosine = cosine_similarity(rows)
     np.fill_diagonal(cosine, -np.inf)
     near = np.sort(cosine, axis=1)[:, -10:].mean(1)
     csls = 2 * cosine - near[:, None] - near
-    found = top_k(rows, 50, penalty=csls_penalty(top_k(rows, 10).score))
-    np.testing.assert_array_equal(found.index, np.argsort(-csls, axis=1)[:, :50])
-    np.testing.assert_allclose(found.score, np.take_along_axis(cosine, found.index, 1), atol=1e-6)
-    assert (np.diff(found.score, axis=1) > 0).any()  # not the order of the cosine
+    neighbors = top_k(rows, 50, penalty=csls_penalty(top_k(rows, 10).score))
+    np.testing.assert_array_equal(neighbors.index, np.argsort(-csls, axis=1)[:, :50])
+    np.testing.assert_allclose(
+        neighbors.score, np.take_along_axis(cosine, neighbors.index, 1), atol=1e-6
+    )
+    assert (np.diff(neighbors.score, axis=1) > 0).any()  # not the order of the cosine
 
 
 @kinds
@@ -60,18 +64,18 @@ def test_the_order_is_that_of_csls_as_published():
 def test_no_setting_changes_a_bit(kind, margin, how, monkeypatch):
     monkeypatch.setattr(search, "MARGIN", margin)
     k, penalty = min(4, len(FEATURES[kind]) - 1), penalty_of(kind)
-    found = nearest(FEATURES[kind], k, penalty=penalty, **how)
-    assert_same(found, brute_force(FEATURES[kind], k, penalty=penalty))
+    neighbors = nearest(FEATURES[kind], k, penalty=penalty, **how)
+    assert_same(neighbors, brute_force(FEATURES[kind], k, penalty=penalty))
 
 
 @kinds
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_a_matrix_gives_the_same_written_or_read(kind, dtype, tmp_path):
+def test_writing_or_reading_a_matrix_changes_no_neighbor(kind, dtype, tmp_path):
     k, penalty = min(4, len(FEATURES[kind]) - 1), penalty_of(kind)
     rows, path = np.repeat(FEATURES[kind], 600 // FEATURES[kind].shape[1] + 1, axis=1), tmp_path
     for _ in range(2):
-        found = nearest(rows, k, penalty=penalty, matrix=path / "matrix.npy", dtype=dtype)
-        assert_same(found, brute_force(rows, k, penalty=penalty))
+        neighbors = nearest(rows, k, penalty=penalty, matrix=path / "matrix.npy", dtype=dtype)
+        assert_same(neighbors, brute_force(rows, k, penalty=penalty))
     plain = nearest(rows, k, matrix=path / "plain.npy", dtype=dtype)
     assert (path / "plain.npy").read_bytes() == (path / "matrix.npy").read_bytes()
     assert_same(plain, brute_force(rows, k))
@@ -91,8 +95,8 @@ def test_any_penalty(data, n, width, block_size, margin):
     groups = data.draw(arrays(np.int64, n, elements=st.integers(0, 2)).filter(np.ptp))
     k = data.draw(st.integers(1, n - np.bincount(groups).max()))
     with mock.patch.object(search, "MARGIN", margin):
-        found = top_k(features, k, penalty=penalty, groups=groups, block_size=block_size)
-    assert_same(found, brute_force(features, k, groups, penalty))
+        neighbors = top_k(features, k, penalty=penalty, groups=groups, block_size=block_size)
+    assert_same(neighbors, brute_force(features, k, groups, penalty))
 
 
 test_any_penalty_thoroughly = pytest.mark.slow(
@@ -101,22 +105,22 @@ test_any_penalty_thoroughly = pytest.mark.slow(
 
 
 @pytest.mark.parametrize("size", [10.0, 1e3, 1e5])
-def test_a_penalty_in_which_scores_drown_is_rounded_as_it_is_said(size, monkeypatch):
+def test_a_penalty_much_larger_than_the_scores_is_rounded_to_float32(size, monkeypatch):
     monkeypatch.setattr(search, "MARGIN", 1)
     penalty = size + 0.01 * np.random.default_rng(0).random(40)
     assert_same(top_k(BASE, 5, penalty=penalty), brute_force(BASE, 5, penalty=penalty))
 
 
-def test_rows_that_stay_open_are_searched_again(monkeypatch):
+def test_rows_that_the_fast_pass_cannot_prove_are_searched_again(monkeypatch):
     monkeypatch.setattr(search, "MARGIN", 2)
     for kind in ("equal rows", "too alike for float32"):
         penalty = penalty_of(kind)
-        found = top_k(FEATURES[kind], 3, penalty=penalty)
-        assert found.fallback_share > 0.5
-        assert_same(found, brute_force(FEATURES[kind], 3, penalty=penalty))
+        neighbors = top_k(FEATURES[kind], 3, penalty=penalty)
+        assert neighbors.fallback_share > 0.5
+        assert_same(neighbors, brute_force(FEATURES[kind], 3, penalty=penalty))
 
 
-def test_a_stopped_search_goes_on_with_its_own_penalty_alone(tmp_path, monkeypatch):
+def test_an_interrupted_search_resumes_only_with_its_own_penalty(tmp_path, monkeypatch):
     def seeing(tiles):
         seen.extend(tiles)
         return tiles
@@ -126,11 +130,11 @@ def test_a_stopped_search_goes_on_with_its_own_penalty_alone(tmp_path, monkeypat
     penalty, other = np.random.default_rng(0).random((2, 40))
     with contextlib.suppress(KeyboardInterrupt):
         nearest(BASE, 4, block_size=7, checkpoints=tmp_path, watch=stopping, penalty=penalty)
-    for mine, left in ((None, 21), (other, 21), (penalty, 16)):
+    for used, remaining in ((None, 21), (other, 21), (penalty, 16)):
         seen = []
-        found = nearest(BASE, 4, block_size=7, checkpoints=tmp_path, watch=seeing, penalty=mine)
-        assert_same(found, brute_force(BASE, 4, penalty=0 if mine is None else mine))
-        assert len(seen) == left
+        neighbors = nearest(BASE, 4, block_size=7, checkpoints=tmp_path, watch=seeing, penalty=used)
+        assert_same(neighbors, brute_force(BASE, 4, penalty=0 if used is None else used))
+        assert len(seen) == remaining
 
 
 @pytest.mark.parametrize(
@@ -176,8 +180,8 @@ def test_a_second_search_that_reads_the_tiles_of_the_first_finds_the_same(
     k, penalty = min(4, len(FEATURES[kind]) - 1), penalty_of(kind)
     searches = NeighborSearch(FEATURES[kind], options=SearchOptions(block_size=16))
     assert_same(searches.nearest(k, keep_tiles=True), brute_force(FEATURES[kind], k))
-    found = searches.nearest(k, penalty=penalty)
-    assert_same(found, brute_force(FEATURES[kind], k, penalty=penalty))
+    neighbors = searches.nearest(k, penalty=penalty)
+    assert_same(neighbors, brute_force(FEATURES[kind], k, penalty=penalty))
     assert_same(searches.nearest(k), brute_force(FEATURES[kind], k))
 
 
@@ -209,17 +213,17 @@ def test_a_run_ranked_by_csls(embedded, tmp_path, caplog):
     embeddings = embed(gallery, embedded)
     for kind in (Postprocess.none, Postprocess.whiten):
         options = changed(embedded, "similarity", ranking=RankedBy.csls, postprocess=kind)
-        found = rank(embeddings, options, tmp_path / kind.name)
-        near = brute_force(found.features, 10).score.astype("f8").mean(1)
-        assert_same(found.saved, brute_force(found.features, 3, penalty=near / 2))
+        neighbors = rank(embeddings, options, tmp_path / kind.name)
+        near = brute_force(neighbors.features, 10).score.astype("f8").mean(1)
+        assert_same(neighbors.saved, brute_force(neighbors.features, 3, penalty=near / 2))
         with np.load(tmp_path / kind.name / "neighbors.npz") as saved:
-            np.testing.assert_array_equal(saved["index"], found.saved.index)
+            np.testing.assert_array_equal(saved["index"], neighbors.saved.index)
     assert caplog.text.count("nearest of each image for csls") == 2
     rank(embeddings, options, tmp_path / "again")
     assert caplog.text.count("nearest of each image for csls") == 2
 
 
-def test_it_takes_hubs_away():
+def test_csls_halves_hubness_and_orphans():
     rows = np.random.default_rng(0).normal(size=(1000, 60)) + 0.3
     plain = top_k(rows, 10)
     scaled = top_k(rows, 10, penalty=csls_penalty(plain.score))

@@ -1,3 +1,5 @@
+"""Centering and whitening equal scikit-learn, and change no row that they should not."""
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,7 @@ def test_axes_without_variance_are_dropped():
 
 
 @pytest.mark.parametrize("dim", [6, 8, 9])
-def test_more_axes_than_there_are_is_refused(dim):
+def test_a_whiten_dim_above_the_number_of_axes_is_refused(dim):
     with pytest.raises(UserError, match=f"whiten_dim must be at most 5 .* got {dim}"):
         fit_whiten(FEATURES[4:10], dim=dim)
 
@@ -81,7 +83,7 @@ def test_signs_do_not_depend_on_the_order_of_the_rows():
 
 
 @fits
-def test_rows_have_length_one_and_zero_rows_stay(fit):
+def test_rows_have_length_one_and_rows_of_zeros_stay(fit):
     lengths = fit(FEATURES)(FEATURES).norm(dim=1)
     np.testing.assert_allclose(lengths, FEATURES.any(dim=1), atol=1e-6)
     assert (lengths == 0).nonzero().flatten().tolist() == [3, 30]
@@ -89,7 +91,7 @@ def test_rows_have_length_one_and_zero_rows_stay(fit):
 
 @fits
 @pytest.mark.parametrize("scale", [1, 1000])
-def test_a_query_is_treated_as_it_is_within_the_gallery(fit, scale):
+def test_a_single_query_is_transformed_as_within_the_gallery(fit, scale):
     fitted = fit(FEATURES)
     for row in (0, 3, 49):
         alone = fitted(scale * FEATURES[row : row + 1])
@@ -97,19 +99,19 @@ def test_a_query_is_treated_as_it_is_within_the_gallery(fit, scale):
 
 
 @fits
-def test_features_are_left_as_they_were(fit):
+def test_features_are_not_modified(fit):
     before = FEATURES.clone()
     fit(FEATURES)(FEATURES)
     assert torch.equal(FEATURES, before)
 
 
-def test_the_parameters_are_all_there_is():
+def test_mean_and_axes_are_the_whole_state():
     fitted = fit_whiten(FEATURES)
     assert torch.equal(FittedPostprocess(fitted.mean, fitted.axes)(FEATURES), fitted(FEATURES))
 
 
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
-def test_threads_change_no_bit(fit):
+def test_the_number_of_threads_changes_no_bit(fit):
     rows = torch.rand(600, 500, generator=DRAW)
     with thread_count(1):
         one = fit(rows)(rows)

@@ -1,3 +1,5 @@
+"""Centered rows, the bound on their products, and the loop over the tiles."""
+
 from unittest import mock
 
 import numpy as np
@@ -36,7 +38,7 @@ def errors(features: torch.Tensor, tile: torch.Tensor, offset: float) -> torch.T
 
 @kinds
 @pytest.mark.parametrize("chunk", [7, 4096])
-def test_no_product_is_further_off_than_the_bound_of_either_row(kind, chunk, monkeypatch):
+def test_no_error_of_a_product_exceeds_the_bound_of_either_row(kind, chunk, monkeypatch):
     monkeypatch.setattr(numerics, "CHUNK", chunk)
     centered = center(FEATURES[kind], CPU)
     off = errors(FEATURES[kind], centered.tile(slice(None), slice(None)), centered.offset)
@@ -62,21 +64,21 @@ def test_bfloat16_products_break_the_bound(kind):
 
 
 @pytest.mark.usefixtures("medium_precision")
-def test_products_are_float32_whatever_is_set_outside():
+def test_products_are_float32_whatever_the_caller_has_set():
     centered = center(POSITIVE, CPU)
     with torch.autocast("cpu", dtype=torch.bfloat16), exact_products():
         tile = centered.tile(slice(None), slice(None))
     assert (errors(POSITIVE, tile, centered.offset) <= centered.bound).all()
 
 
-def test_the_bound_is_far_below_that_of_rows_not_centered():
+def test_centering_makes_the_bound_a_hundred_times_smaller():
     features = FEATURES["alike"]
     plain = (features.shape[1] + 6) * 2.0**-24  # of float32 products of unit rows as they are
     assert center(features, CPU).bound.max() < plain / 100
 
 
 @pytest.mark.parametrize("kind", ["positive", "normal", "alike", "wide"])
-def test_the_bound_is_of_the_size_of_the_worst_case(kind):
+def test_the_bound_is_at_most_three_times_the_worst_case(kind):
     centered = center(FEATURES[kind], CPU)
     moved = centered.rows[:, :-4].double()
     size = (moved @ moved.T).abs().max()
@@ -85,7 +87,7 @@ def test_the_bound_is_of_the_size_of_the_worst_case(kind):
 
 @kinds
 @pytest.mark.parametrize("block_size", [1, 5, 23, 100])
-def test_each_pair_of_rows_is_seen_once(kind, block_size):
+def test_each_pair_of_rows_is_multiplied_once(kind, block_size):
     centered = center(FEATURES[kind], CPU)
     whole = centered.tile(slice(None), slice(None))
     seen = torch.zeros_like(whole)
@@ -104,11 +106,13 @@ def test_each_pair_of_rows_is_seen_once(kind, block_size):
     assert (seen == 1).all()
 
 
-def test_progress_is_told_of_every_tile():
-    told, sink = [], mock.Mock(done=())
-    for_each_tile(center(POSITIVE, CPU), [sink], 15, lambda tiles: told.extend(tiles) or tiles)
-    assert told == list(range(6))  # of 3 x 3 blocks, the upper triangle
-    assert sink.add.call_count == 6
+def test_watch_sees_the_number_of_every_tile():
+    numbers, consumer = [], mock.Mock(done=())
+    for_each_tile(
+        center(POSITIVE, CPU), [consumer], 15, lambda tiles: numbers.extend(tiles) or tiles
+    )
+    assert numbers == list(range(6))  # of 3 x 3 blocks, the upper triangle
+    assert consumer.add.call_count == 6
 
 
 @pytest.mark.parametrize("block_size", [0, -1])
@@ -117,13 +121,13 @@ def test_a_block_without_rows_is_refused(block_size):
         for_each_tile(center(POSITIVE, CPU), [], block_size, iter)
 
 
-def test_zero_rows_are_known():
+def test_rows_of_zeros_are_marked():
     assert center(torch.eye(3) * torch.tensor([1, 0, 2]), CPU).zero.tolist() == [False, True, False]
 
 
 @pytest.mark.usefixtures("medium_precision")
 @pytest.mark.parametrize("error", [None, KeyError])
-def test_exact_products_last_as_long_as_its_block(error):
+def test_exact_products_restores_the_precision_after_its_block(error):
     try:
         with exact_products():
             assert torch.get_float32_matmul_precision() == "highest"
@@ -135,7 +139,7 @@ def test_exact_products_last_as_long_as_its_block(error):
 
 
 @pytest.mark.parametrize("width", [3, 64, 2048, 100_352])
-def test_a_norm_is_the_same_alone_and_among_others(width):
+def test_a_norm_has_the_same_bits_alone_and_in_a_batch(width):
     features = torch.randn(9, width, generator=torch.Generator().manual_seed(0))
     alone = torch.cat([row_norms(row[None]) for row in features])
     assert torch.equal(alone, row_norms(features))

@@ -1,0 +1,47 @@
+"""Neighbors neighbors on a GPU equal those of a brute force."""
+
+import numpy as np
+import pytest
+import torch
+
+from src.similarity import top_k
+from tests.support.brute_force import FEATURES, assert_same, brute_force, nearest
+
+kinds = pytest.mark.parametrize("kind", FEATURES)
+
+
+def on_gpu(test):
+    skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    return pytest.mark.gpu(skip(test))
+
+
+@on_gpu
+@kinds
+@pytest.mark.parametrize("stays", [True, False], ids=["resident", "streamed"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
+def test_no_precision_of_a_gpu_changes_a_bit(kind, precision, stays, monkeypatch):
+    monkeypatch.setattr("src.similarity.centering.fits_on_device", lambda *_: stays)
+    k = min(4, len(FEATURES[kind]) - 1)
+    neighbors = nearest(FEATURES[kind], k, block_size=16, device="cuda", precision=precision)
+    assert_same(neighbors, brute_force(FEATURES[kind], k))
+
+
+@on_gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
+def test_a_gpu_and_the_cpu_find_the_same_among_many_rows(precision):
+    draw = np.random.default_rng(0)
+    centers = draw.random((100, 512))
+    rows = centers[draw.integers(100, size=5000)] + 0.1 * draw.random((5000, 512))
+    neighbors = nearest(rows.astype("f4"), 10, device="cuda", precision=precision)
+    assert_same(neighbors, top_k(rows.astype("f4"), 10, device="cpu"))
+    assert neighbors.fallback_share < 0.5
+
+
+@on_gpu
+@kinds
+def test_a_gpu_that_writes_a_matrix_finds_the_same(kind, tmp_path):
+    k = min(4, len(FEATURES[kind]) - 1)
+    neighbors = nearest(
+        FEATURES[kind], k, block_size=23, device="cuda", matrix=tmp_path / "matrix.npy"
+    )
+    assert_same(neighbors, brute_force(FEATURES[kind], k))
