@@ -104,7 +104,7 @@ class Gallery:
         """Return (n,) int64 group ids; images of one group are never each other's neighbors.
 
         Groups are the works of art with `exclude=same_object`, else single images. Raises UserError
-        if some image is left with fewer than `options.top_k` possible neighbors.
+        if an image has fewer than `options.top_k` possible neighbors.
         """
         groups = np.arange(len(self))
         if options.exclude is Exclude.same_object:
@@ -168,7 +168,7 @@ def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     most one name of the sample.
 
     >>> sample(["a", "b", "c", "d"], limit=2, seed=0)
-    ['c', 'd']
+    ['b', 'c']
     """
     hashes = {
         name: hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
@@ -182,7 +182,7 @@ def with_file_facts(works: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Return works with sha256, width and height of each file below root, "" if unreadable."""
     paths = [root / file for file in works["file"]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = progress(pool.map(_file_facts, paths), "listing", len(paths), " images")
+        facts = progress(pool.map(_file_facts, paths), "scanning", len(paths), " images")
         columns = pd.DataFrame(facts, columns=["sha256", "width", "height"], dtype=object)
     return works.assign(**columns)
 

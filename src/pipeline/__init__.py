@@ -1,4 +1,4 @@
 """The stages of a run, one file each: collect, embed, rank, evaluate, report.
 
-The only code that takes the whole configuration. Imported by the commands only.
+Each takes the configuration and what the stage before returned. Imported by the commands only.
 """
