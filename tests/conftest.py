@@ -16,6 +16,7 @@ from PIL import Image
 
 from src.config import Config
 from src.demo.collection import draw_collection
+from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.io.files import folder_lock
 from tests.support import budget
@@ -87,6 +88,12 @@ def draw_paintings(folder: Path) -> Path:
 def cfg(paintings: Path, tmp_path: Path) -> Config:
     """Return the options of a run over the small paintings: small network, no trackers."""
     return small(paintings, tmp_path / "outputs")
+
+
+@pytest.fixture
+def gallery(cfg: Config) -> Gallery:
+    """Return the gallery of the small paintings."""
+    return folder_gallery(Path(cfg.data.images), None, None, 0, Path(cfg.outputs))
 
 
 @pytest.fixture(scope="session")

@@ -1,40 +1,26 @@
-"""Several layers in one pass, joined layers, and rows copied from other galleries."""
+"""Several layers in one pass, and joined layers."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
 
-from src.config import Backbone, Config
-from src.config.data import Folder
+from src.config import Backbone
 from src.config.enums import Compile, Pooling
-from src.embedding.cache import Embeddings, join_layers
+from src.embedding.cache import join_layers
 from src.embedding.layers import joined_layers, written_layers
 from src.embedding.models import preset_of
 from src.errors import UserError
-from src.gallery import Gallery
 from src.pipeline.embed import embed
-from tests.support.embedding import forbid_embedding, list_gallery
+from tests.support.embedding import RESNET_LAYERS, forbid_embedding, layer
 from tests.support.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
-EVERY = ["layer1", "layer2", "layer3", "layer4"]
-
-
-@pytest.fixture
-def gallery(cfg: Config) -> Gallery:
-    return list_gallery(cfg)
-
-
-def layer(cfg: Config, name: str, **options: Any) -> Config:
-    return changed(cfg, "backbone", layer=name, **({"layers": None} | options))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
+    """Return rows of length 1, in float64."""
     return rows / np.linalg.norm(rows.astype("f8"), axis=1, keepdims=True)
 
 
@@ -43,13 +29,13 @@ def test_one_pass_writes_every_layer(cfg, gallery, monkeypatch):
         name: embed(
             gallery, replace(layer(cfg, name, layers=[]), outputs=f"{cfg.outputs}-{name}")
         ).features
-        for name in EVERY
+        for name in RESNET_LAYERS
     }
     embeddings = embed(gallery, layer(cfg, "layer2"))
     folders = [path.name for path in embeddings.folder.parent.iterdir() if path.is_dir()]
-    assert sorted(folders) == EVERY
+    assert sorted(folders) == RESNET_LAYERS
     forbid_embedding(monkeypatch)
-    for name in [*EVERY, "avgpool"]:
+    for name in [*RESNET_LAYERS, "avgpool"]:
         embeddings = embed(gallery, layer(cfg, name))
         assert embeddings.facts["reused_embeddings"]
         expected = alone["layer4" if name == "avgpool" else name]
@@ -67,14 +53,14 @@ def test_only_missing_layers_are_computed(cfg, gallery):
 @pytest.mark.parametrize(
     ("options", "joined", "written"),
     [
-        ({"layer": "avgpool"}, ["layer4"], EVERY),
-        ({"layer": "layer2"}, ["layer2"], EVERY),
-        ({"layer": "layer2.1.conv1"}, ["layer2.1.conv1"], [*EVERY, "layer2.1.conv1"]),
-        ({"layer": "layer3+avgpool"}, ["layer3", "layer4"], EVERY),
+        ({"layer": "avgpool"}, ["layer4"], RESNET_LAYERS),
+        ({"layer": "layer2"}, ["layer2"], RESNET_LAYERS),
+        ({"layer": "layer2.1.conv1"}, ["layer2.1.conv1"], [*RESNET_LAYERS, "layer2.1.conv1"]),
+        ({"layer": "layer3+avgpool"}, ["layer3", "layer4"], RESNET_LAYERS),
         ({"layer": "avgpool", "layers": []}, ["layer4"], ["layer4"]),
         ({"layer": "layer1", "layers": ["avgpool"]}, ["layer1"], ["layer4", "layer1"]),
         ({"layer": "avgpool", "name": "densenet121"}, ["avgpool"], ["avgpool"]),
-        ({"layer": "layer1", "name": "resnext50_32x4d"}, ["layer1"], EVERY),
+        ({"layer": "layer1", "name": "resnext50_32x4d"}, ["layer1"], RESNET_LAYERS),
     ],
 )
 def test_which_layers_are_written(options, joined, written):
@@ -130,9 +116,9 @@ def test_a_layer_without_a_name_is_refused(cfg, gallery, odd):
 
 @pytest.mark.parametrize("layers", [["layer2.1.conv1"], ["layer3", "layer1.0.relu", "layer1"]])
 def test_layers_in_any_order_compiled_too(cfg, gallery, layers):
-    asked = layer(cfg, "layer2", layers=layers)
-    plain = replace(asked, outputs=f"{cfg.outputs}-plain")
-    compiled = changed(asked, "trainer", compile=Compile.always)
+    options = layer(cfg, "layer2", layers=layers)
+    plain = replace(options, outputs=f"{cfg.outputs}-plain")
+    compiled = changed(options, "trainer", compile=Compile.always)
     for name in ["layer2", *layers]:
         rows = embed(gallery, changed(plain, "backbone", layer=name)).features
         compiled_rows = embed(gallery, changed(compiled, "backbone", layer=name)).features
@@ -140,13 +126,13 @@ def test_layers_in_any_order_compiled_too(cfg, gallery, layers):
 
 
 def test_names_of_one_node_give_the_same_rows(cfg, gallery):
-    """layer1 ends where layer1.1 does, and that with the relu after the sum."""
+    """layer1 ends with layer1.1, which ends with the relu after the sum."""
     same = ["layer1", "layer1.1", "layer1.1.relu_1"]
-    asked = layer(cfg, "layer1", layers=same)
-    rows = [embed(gallery, changed(asked, "backbone", layer=name)).features for name in same]
+    options = layer(cfg, "layer1", layers=same)
+    rows = [embed(gallery, changed(options, "backbone", layer=name)).features for name in same]
     alone = embed(gallery, replace(layer(cfg, "layer1", layers=[]), outputs=f"{cfg.outputs}-1"))
-    for each in rows:
-        np.testing.assert_array_equal(each, alone.features)
+    for features in rows:
+        np.testing.assert_array_equal(features, alone.features)
 
 
 def test_the_error_names_the_unknown_layer_of_several(cfg, gallery):
@@ -158,105 +144,8 @@ def test_the_error_names_the_unknown_layer_of_several(cfg, gallery):
 def test_pooling_applies_to_every_layer(cfg, gallery, pooling):
     options = layer(changed(cfg, "backbone", pooling=pooling), "layer1")
     if pooling is Pooling.token:
-        with pytest.raises(UserError, match="needs a layer of tokens .* layer1 gives"):
+        with pytest.raises(UserError, match="needs a layer of tokens .*, but layer1 gives"):
             embed(gallery, options)
         return
     rows = {name: embed(gallery, layer(options, name)).features for name in ("layer1", "layer4")}
-    assert all(np.isfinite(each).all() for each in rows.values())
-
-
-def add_images(cfg: Config) -> None:
-    """Add two images and change one, in the middle of the order."""
-    folder = Path(cfg.data.images)
-    for old, new in (("ada/0.png", "ada/1b.png"), ("bea/2.png", "cleo/0b.png")):
-        with Image.open(folder / old) as image:
-            ImageOps.mirror(image).save(folder / new)
-    with Image.open(folder / "bea/3.png") as image:
-        ImageOps.flip(image).save(folder / "bea/3.png")
-
-
-def embed_from_scratch(cfg: Config, name: str) -> Embeddings:
-    other = replace(cfg, outputs=f"{cfg.outputs}-fresh")
-    return embed(list_gallery(other), layer(other, name))
-
-
-def test_only_added_images_are_embedded(cfg, gallery, caplog):
-    caplog.set_level("INFO")
-    embed(gallery, layer(cfg, "layer1"))
-    add_images(cfg)
-    embeddings = embed(list_gallery(cfg), layer(cfg, "layer4"))
-    assert "embedding: reused 11 rows of earlier runs" in caplog.text
-    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (11, 3)
-    for name in EVERY:
-        rows = embed(list_gallery(cfg), layer(cfg, name)).features
-        expected = embed_from_scratch(cfg, name).features
-        np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_rows_of_a_sample_are_reused_for_the_whole_gallery(cfg):
-    embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
-    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (5, 7)
-    np.testing.assert_allclose(
-        embeddings.features, embed_from_scratch(cfg, "layer1").features, atol=1e-6
-    )
-
-
-def test_all_rows_may_be_copied(cfg, gallery, monkeypatch):
-    whole = embed(gallery, layer(cfg, "layer1")).features
-    forbid_embedding(monkeypatch)
-    embeddings = embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
-    assert embeddings.facts["copied_rows"] == 5 and "embedded_rows" not in embeddings.facts
-    rows = [gallery.files.index(file) for file in embeddings.gallery.files]
-    np.testing.assert_array_equal(embeddings.features, whole[rows])
-
-
-def test_a_duplicate_image_gets_the_same_row(cfg, gallery):
-    embed(gallery, layer(cfg, "layer1"))
-    folder = Path(cfg.data.images)
-    shutil.copy(folder / "ada/0.png", folder / "ada/copy.png")
-    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert embeddings.facts["copied_rows"] == 13
-    duplicate = embeddings.gallery.files.index("ada/copy.png")
-    assert np.array_equal(embeddings.features[0], embeddings.features[duplicate])
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"pooling": Pooling.max}, {"weights": "seed"}, {"layer": "layer1", "layers": []}],
-)
-def test_rows_of_other_options_are_not_copied(cfg, gallery, other):
-    options = layer(cfg, "layer1")
-    if other.pop("weights", None):
-        embed(gallery, replace(options, seed=1))
-    else:
-        embed(gallery, changed(options, "backbone", **other))
-    add_images(cfg)
-    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (0, 14)
-
-
-def test_images_that_were_unreadable_are_tried_again(cfg, gallery):
-    Path(cfg.data.images, "ada/0.png").write_text("no image")
-    embed(list_gallery(cfg), layer(cfg, "layer1"))
-    shutil.copy(Path(cfg.data.images, "ada/1.png"), Path(cfg.data.images, "ada/0.png"))
-    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
-    assert (embeddings.facts["copied_rows"], embeddings.facts["skipped"]) == (12, 0)
-
-
-def test_a_cached_folder_still_reports_skipped_images(cfg, caplog):
-    Path(cfg.data.images, "ada/0.png").write_text("no image")
-    embed(list_gallery(cfg), layer(cfg, "layer1"))
-    caplog.clear()
-    assert embed(list_gallery(cfg), layer(cfg, "layer1")).facts["skipped"] == 1
-    assert "1 images could not be read then: " in caplog.text
-
-
-def test_rows_are_copied_for_the_same_images_in_another_folder(cfg, gallery):
-    """Rows are found by the checksums of images, whatever the gallery's name is."""
-    embed(gallery, layer(cfg, "layer1"))
-    other = Path(cfg.outputs).parent / "moved"
-    shutil.copytree(cfg.data.images, other)
-    moved = replace(cfg, data=Folder(images=str(other)))
-    embeddings = embed(list_gallery(moved), layer(moved, "layer1"))
-    assert embeddings.facts["copied_rows"] == 12
+    assert all(np.isfinite(features).all() for features in rows.values())

@@ -1,9 +1,6 @@
-"""The download as a stage: tables, catalog, images, works.csv; and as a command."""
+"""The download as a stage: tables, catalog, images, works.csv."""
 
 import logging
-import random
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,47 +12,27 @@ from src.config import Config
 from src.config.data import Demo, Nga
 from src.config.data import Download as Options
 from src.config.enums import View
-from src.demo.server import served, tables
-from src.downloader import journal
-from src.downloader.client import PoliteClient, RetryPolicy
+from src.demo.server import tables
 from src.gallery import Gallery
-from src.gallery import museum as stage
 from src.gallery.downloads import ManyMissing
 from src.gallery.museum import museum_gallery
 from src.run import run
-from tests.support.commands import CommandResult, command
 from tests.support.hosts import BadMuseum, Fault, draw_small
-from tests.support.processes import (
-    Fork,
-    Moment,
-    Point,
-)
-
-
-@pytest.fixture
-def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadMuseum]:
-    """Forty images, and little patience with them."""
-    quick = RetryPolicy(
-        attempts=2, first_wait=0.01, connect_timeout=2, read_timeout=2, body_timeout=2
-    )
-    monkeypatch.setattr(
-        stage, "PoliteClient", lambda *options: PoliteClient(*options, retry_policy=quick)
-    )
-    bad = BadMuseum(draw_small(tmp_path / "host", 40), tmp_path / "host")
-    with served(bad):
-        yield bad
 
 
 def gallery(museum: BadMuseum, tmp_path: Path, seed: int = 0, **options: object) -> Gallery:
-    """A download into tmp_path/outputs with options of the data and of the download."""
-    own = {key: options.pop(key) for key in list(options) if hasattr(Options, key)}
+    """Download into tmp_path/outputs; options are those of Nga and of Download."""
+    download = {key: options.pop(key) for key in list(options) if hasattr(Options, key)}
     data = Nga(tables=f"{museum.address}/data", **options)  # type: ignore[arg-type]
-    asking = Options(**({"requests_per_second": 0} | own))  # type: ignore[arg-type]
-    cfg = Config(data=data, download=asking, outputs=str(tmp_path / "outputs"), seed=seed)
+    download = {"requests_per_second": 0} | download
+    cfg = Config(
+        data=data, download=Options(**download), outputs=str(tmp_path / "outputs"), seed=seed
+    )
     return museum_gallery(cfg)
 
 
 def written(tmp_path: Path, name: str) -> pd.DataFrame:
+    """Return works.csv of a gallery."""
     path = tmp_path / "outputs" / "galleries" / name / "works.csv"
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
@@ -63,13 +40,13 @@ def written(tmp_path: Path, name: str) -> pd.DataFrame:
 def test_works_csv_contains_the_downloaded_images(museum: BadMuseum, tmp_path: Path) -> None:
     missing = list(museum.files)[7]
     museum.faults[missing] = Fault("404")
-    made = gallery(museum, tmp_path)
-    works = written(tmp_path, made.name)
+    result = gallery(museum, tmp_path)
+    works = written(tmp_path, result.name)
     expected = [image_id for image_id in museum.files if image_id != missing]
     assert list(works["image_id"]) == expected  # in the order of object_id
-    assert (made.missing, made.files) == (1, list(works["file"]))
+    assert (result.missing, result.files) == (1, list(works["file"]))
     for image_id, file, digest in works[["image_id", "file", "sha256"]].to_numpy():
-        assert (made.root / file).read_bytes() == museum.files[image_id].read_bytes()
+        assert (result.root / file).read_bytes() == museum.files[image_id].read_bytes()
         assert file == f"{image_id[:2]}/{image_id}.jpg"
         assert len(digest) == 64
     first = works.iloc[0]
@@ -186,91 +163,3 @@ def test_a_run_goes_from_tables_to_neighbors(
     run(replace(cfg, data=data, download=Options(requests_per_second=0)), tmp_path)
     assert np.load(tmp_path / "top_3_similar.npy").shape == (40, 3)
     assert '"missing": 0' in (tmp_path / "metrics.json").read_text()
-
-
-def ended(*words: str) -> CommandResult:
-    return command("src.download", "download.requests_per_second=0", *words)
-
-
-def test_the_command_logs_its_outcomes(museum: BadMuseum, tmp_path: Path) -> None:
-    done = ended(f"data.tables={museum.address}/data", f"outputs={tmp_path / 'outputs'}")
-    assert done.returncode == 0
-    assert "      40  images selected\n      40  downloaded\n" in done.stderr
-    assert list((tmp_path / "outputs").glob("downloads/*/*/download.log"))
-
-
-def test_the_command_ends_with_code_1_when_too_many_are_missing(
-    museum: BadMuseum, tmp_path: Path
-) -> None:
-    museum.every = Fault("410")
-    done = ended(f"data.tables={museum.address}/data", f"outputs={tmp_path / 'outputs'}")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: 40 of 40 images are missing")
-
-
-def test_a_folder_has_nothing_to_download(tmp_path: Path) -> None:
-    done = ended("data=folder", "data.images=tests", f"outputs={tmp_path}")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "nothing to download" in done.stderr
-
-
-def download_to_be_killed(cfg: Config, point: Point) -> None:
-    """Download, as the body of a child, up to the point."""
-    point.arm()
-    museum_gallery(cfg)
-
-
-def points(kills: int) -> list[Point]:
-    """Draw where a process is killed: every fourth at its tables, the others at an image, its name
-    or its line of the journal.
-    """
-    draw, made = random.Random(0), []
-    moments: tuple[Moment, ...] = ("before", "half", "after")
-    for number in range(kills):
-        when = draw.choice(moments)
-        if number % 4 == 1:
-            made.append(Point("replace", draw.randrange(5), when, ".csv"))
-        elif draw.random() < 0.5:
-            made.append(Point("replace", draw.randrange(20), when, ".jpg"))
-        else:
-            made.append(Point("pwrite", draw.randrange(1, 20), when))
-    return made
-
-
-@pytest.mark.parametrize(
-    ("kills", "images"), [(6, 150), pytest.param(20, 500, marks=pytest.mark.slow)]
-)
-def test_kills_lose_only_what_was_in_flight(
-    kills: int,
-    images: int,
-    museum: BadMuseum,
-    tmp_path: Path,
-    fork: Fork,
-) -> None:
-    records = draw_small(tmp_path / "more", images, seed=1)
-    museum.files = {r["image_id"]: tmp_path / "more" / r["file"] for r in records}
-    museum.tables = tables(records, museum.address)
-    one, other = tmp_path / "whole", tmp_path / "killed"
-    asking = Options(requests_per_second=0, workers=8)
-    cfg = Config(data=Nga(tables=f"{museum.address}/data"), download=asking, outputs=str(other))
-    museum_gallery(replace(cfg, outputs=str(one)))
-    museum.moments.clear()
-    museum.delay = 0.02
-    for point in points(kills):
-        if point.name == ".csv":
-            shutil.rmtree(other / "tables", ignore_errors=True)
-        fork(download_to_be_killed, cfg, point).kill_at_announcement()
-    assert kills < len(list(other.glob("images/nga/256/*/*.jpg"))) < images
-    museum.delay = 0
-    museum_gallery(cfg)
-    assert len(museum.moments) <= images + kills * 8
-    for pattern, count in (("images/nga/256/*/*", images), ("galleries/*/works.csv", 1)):
-        files = [
-            {path.relative_to(top): path.read_bytes() for path in top.glob(pattern)}
-            for top in (one, other)
-        ]
-        assert len(files[0]) == count
-        assert files[0] == files[1]
-    outcomes = journal.read_journal(other / "images" / "nga" / "256" / "journal.csv")
-    assert outcomes.keys() == museum.files.keys()
-    assert all(record.ok for record in outcomes.values())

@@ -1,9 +1,6 @@
 import os
-import struct
 import threading
 import warnings
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +8,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from src.io.images import Unreadable, load_rgb, pixel_size
+from tests.support.image_files import STORED, huge
 
 LIMIT = 1_000_000
 UPRIGHT = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
-STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # of the upright picture, by EXIF 2.3
-    1: lambda picture: picture,
-    2: lambda picture: picture[:, ::-1],
-    3: lambda picture: picture[::-1, ::-1],
-    4: lambda picture: picture[::-1],
-    5: lambda picture: picture.swapaxes(0, 1),
-    6: lambda picture: np.rot90(picture),
-    7: lambda picture: picture[::-1, ::-1].swapaxes(0, 1),
-    8: lambda picture: np.rot90(picture, -1),
-}
 
 
 def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
@@ -43,21 +31,6 @@ def paint(path: Path, mode: str, *colors: object, **options: object) -> Path:
     for x, color in enumerate(colors):
         image.putpixel((x, 0), color)
     image.save(path, **options)
-    return path
-
-
-def huge(path: Path, side: int) -> Path:
-    """A whole white 1-bit PNG of side x side pixels in a few kilobytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    pixels = zlib.compress((b"\0" + b"\xff" * (side // 8)) * side)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     return path
 
 

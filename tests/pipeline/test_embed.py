@@ -1,20 +1,16 @@
-import csv
-import os
+"""The stage embed: its rows equal torchvision's, one image at a time; refusals, facts and log."""
+
 import re
-import shutil
 import signal
 from contextlib import nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision import models, transforms
 
 from src.config import Config
 from src.config.enums import Accelerator, Precision
@@ -26,40 +22,10 @@ from src.embedding.writer import RowWriter, open_writer
 from src.errors import UserError
 from src.gallery import Gallery
 from src.pipeline.embed import embed
-from tests.support.embedding import MEAN, STD, list_gallery
+from tests.support.embedding import reference
 from tests.support.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
-
-
-@pytest.fixture
-def gallery(cfg: Config) -> Gallery:
-    return list_gallery(cfg)
-
-
-def make_unreadable(cfg: Config, *files: str) -> Gallery:
-    """Return the gallery after these files were replaced by text."""
-    for file in files:
-        Path(cfg.data.images, file).write_text("no image")
-    return list_gallery(cfg)
-
-
-@cache
-def trunk() -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = models.resnet18().eval()
-    return nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
-
-
-def reference(gallery: Gallery) -> np.ndarray:
-    """Mean layer1 of torchvision's network, one image at a time: (n, 64)."""
-    steps = [transforms.Resize((32, 32)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
-    square, rows = transforms.Compose(steps), []
-    for file in gallery.files:
-        with Image.open(gallery.root / file) as image, torch.inference_mode():
-            rows.append(trunk()(square(image.convert("RGB"))[None]).mean((2, 3))[0])
-    return torch.stack(rows).numpy()
 
 
 # Python 3.12 warns of any fork of a process that has threads
@@ -113,45 +79,6 @@ def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
     DoneRows(tmp_path, 1).append([5], [])
     DoneRows(tmp_path, 0).append([6], [])
     assert DoneRows(tmp_path).rows == {0, 1, 2, 5, 6}
-
-
-def test_unreadable_images_shift_no_row(cfg: Config, caplog: pytest.LogCaptureFixture) -> None:
-    gallery = make_unreadable(cfg, "ada/0.png", "bea/1.png", "cleo/3.png")
-    embeddings = embed(gallery, changed(cfg, "data", batch_size=1))
-    readable = [1, 2, 3, 4, 6, 7, 8, 9, 10]
-    assert embeddings.gallery.files == [gallery.files[row] for row in readable]
-    assert np.load(embeddings.folder / "image_names.npy").tolist() == embeddings.gallery.files
-    np.testing.assert_allclose(
-        embeddings.features, reference(embeddings.gallery), rtol=1e-5, atol=1e-5
-    )
-    assert (embeddings.facts["images"], embeddings.facts["skipped"]) == (9, 3)
-    assert "3 images cannot be read and are skipped: see skipped.csv" in caplog.text
-
-
-def test_unreadable_images_are_listed(cfg: Config) -> None:
-    odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
-    embeddings = embed(make_unreadable(cfg, odd, "bea/1.png"), cfg)
-    with (embeddings.folder / "skipped.csv").open(
-        encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        lines = list(csv.reader(file))
-    assert [line[0] for line in lines] == ["file", odd, "bea/1.png"]
-    assert lines[0][1] == "reason"
-    assert all("cannot identify image file" in reason for _, reason in lines[1:])
-
-
-def test_file_names_that_are_not_utf8_are_kept(cfg: Config) -> None:
-    odd = os.fsdecode(b'ada/caf\xe9, "x"\n.png')
-    shutil.copy(Path(cfg.data.images, "ada/0.png"), Path(cfg.data.images, odd))
-    embeddings = embed(list_gallery(cfg), cfg)
-    assert odd in embeddings.gallery.files
-    assert np.load(embeddings.folder / "image_names.npy").tolist() == embeddings.gallery.files
-
-
-def test_a_gallery_without_a_readable_image_is_refused(cfg: Config, gallery: Gallery) -> None:
-    gallery = make_unreadable(cfg, *gallery.files)
-    with pytest.raises(UserError, match="none of the 12 .* the first: ada/0.png: .* identify"):
-        embed(gallery, cfg)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -21,11 +21,6 @@ from tests.support.options import changed
 pytestmark = pytest.mark.usefixtures("small_squares")
 
 
-@pytest.fixture
-def gallery(cfg: Config) -> Gallery:
-    return list_gallery(cfg)
-
-
 def test_a_second_call_embeds_nothing(
     cfg: Config,
     gallery: Gallery,

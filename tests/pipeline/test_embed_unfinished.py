@@ -31,11 +31,6 @@ from tests.support.options import changed
 pytestmark = pytest.mark.usefixtures("small_squares")
 
 
-@pytest.fixture
-def gallery(cfg: Config) -> Gallery:
-    return list_gallery(cfg)
-
-
 def fail_at_row_5(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
     step = BackboneModule.predict_step
 
@@ -129,9 +124,7 @@ def test_a_folder_is_finished_only_with_all_rows(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(L.Trainer, "predict", lambda *_, **__: None)
-    with pytest.raises(
-        UserError, match="lacks rows that other processes have written: run the same"
-    ):
+    with pytest.raises(UserError, match="lacks rows written by other processes: run the same"):
         embed(gallery, cfg)
 
 

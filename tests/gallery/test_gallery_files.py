@@ -1,0 +1,71 @@
+"""works.csv and gallery.yaml: any text survives writing and reading."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.gallery import read_gallery, write_gallery
+from src.gallery.gallery import COLUMNS
+from tests.support.galleries import labeled, listed, make_images
+
+ODD_NAMES = [
+    'a "b".png',
+    "a,b.png",
+    "a\nb.png",
+    "a\r\nb.png",
+    "a\rb.png",
+    "'.png",
+    " a .png",
+    "é\u2028.png",
+]
+# Any bytes but NUL: names that are not UTF-8 among them
+names = st.binary(min_size=1).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, os.fsdecode(b"caf\xe9.png")])
+def test_odd_file_names_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
+    folder = make_images(tmp_path / "in", name, f"{name}/{name}"[1:], "plain.png")
+    gallery = listed(folder)
+    again = read_gallery(tmp_path / "outputs" / "galleries" / gallery.name)
+    assert again.works.equals(gallery.works)
+    assert all((again.root / file).is_file() for file in again.files)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(names, names), min_size=1))
+def test_any_text_survives_writing_and_reading(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    works = pd.DataFrame(rows, columns=["file", "title"], dtype=object)
+    gallery = write_gallery("test", folder / rows[0][1].replace("/", ""), works, {}, folder)
+    again = read_gallery(folder / "galleries" / gallery.name)
+    assert again.works.to_numpy().tolist() == works.to_numpy().tolist()
+    assert (again.name, again.root) == (gallery.name, gallery.root)
+
+
+def test_works_csv_opens_with_plain_pandas(paintings: Path, tmp_path: Path) -> None:
+    gallery = labeled(paintings, "file,mood\nada/0.png,calm\n")
+    path = tmp_path / "outputs" / "galleries" / gallery.name / "works.csv"
+    works = pd.read_csv(path)
+    assert list(works["file"]) == gallery.files
+    assert list(works["width"]) == [40] * 12
+    standard = [name for name in works if name in COLUMNS]
+    assert list(works) == standard + ["folder", "mood"]
+    assert standard == sorted(standard, key=COLUMNS.index)
+
+
+def test_gallery_yaml_contains_the_selection(paintings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "galleries" / listed(paintings, 3, seed=4).name
+    assert sorted(path.name for path in folder.iterdir()) == ["gallery.yaml", "works.csv"]
+    facts = yaml.safe_load((folder / "gallery.yaml").read_text())
+    assert facts == {
+        "source": "folder",
+        "root": str(paintings),
+        "selection": {"images": str(paintings), "labels": None, "limit": 3, "seed": 4},
+    }

@@ -1,0 +1,41 @@
+"""Fixtures of the runtime's tests: no variables of a launcher, no process left running."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.support.launchers import COMMANDS
+
+LAUNCHER_ENV = (
+    "RANK",
+    "LOCAL_RANK",
+    "NODE_RANK",
+    "GROUP_RANK",
+    "WORLD_SIZE",
+    "MASTER_",
+    "SLURM_",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the variables of a cluster job that the tests themselves may run in."""
+    for name in os.environ:
+        if name.startswith((*LAUNCHER_ENV, "TORCHELASTIC_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test() -> Iterator[None]:
+    """Kill the commands that a test has started, and their children."""
+    yield
+    for process in COMMANDS:
+        if process.poll() is None:
+            for running in [*psutil.Process(process.pid).children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    running.kill()
+            process.communicate()
+    COMMANDS.clear()
