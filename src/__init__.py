@@ -4,7 +4,7 @@ import os
 
 __version__ = "0.1.0"
 
-# Idle OpenMP threads sleep instead of spinning. Beside other programs, a thread that spins keeps a
-# core from the very thread it waits for: many small operations then take ten times as long. OpenMP
-# reads this once, when torch is imported, so it stands before any other import.
+# Let idle OpenMP threads sleep instead of spin. On a busy machine a spinning thread occupies the
+# core that the thread it waits for needs, and many small operations take ten times as long. OpenMP
+# reads this once, when torch is imported, so it is set before any other import.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""Review runs in TensorBoard:  python -m src.dashboard [FOLDER] [--port 6006]
+"""Open runs in TensorBoard:  python -m src.dashboard [FOLDER] [--port 6006]
 
 FOLDER is a run or holds runs, such as those of a sweep; the default is all runs of outputs.
 """
@@ -16,9 +16,17 @@ from src.leaderboard.runs import read_runs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; return the exit code."""
-    parser = argparse.ArgumentParser("python -m src.dashboard", description="Review runs.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"))
-    parser.add_argument("--port", type=int, default=6006, help="on localhost")
+    parser = argparse.ArgumentParser(
+        "python -m src.dashboard", description="Open runs in TensorBoard."
+    )
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("outputs"),
+        help="a run, or a folder of runs such as a sweep (default: outputs)",
+    )
+    parser.add_argument("--port", type=int, default=6006, help="port on localhost (default: 6006)")
     options = parser.parse_args(arguments)
     try:
         comparison = compare(read_runs([options.folder]), None)
@@ -27,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     total = len(comparison.runs)
-    print(f"{count} of {total} runs of {options.folder} have TensorBoard's files")
+    print(f"{count} of {total} runs of {options.folder} have TensorBoard files")
     from tensorboard import default, program  # takes seconds to import
 
     server = program.TensorBoard(default.get_plugins())

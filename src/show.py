@@ -51,18 +51,39 @@ def parse(words: list[str]) -> argparse.Namespace:
     """Parse the options of either form."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--outputs", type=Path, default=Path("outputs"), help="folder of all results"
+        "--outputs",
+        type=Path,
+        default=Path("outputs"),
+        help="folder to search for the newest results (default: outputs)",
     )
-    common.add_argument("--out", type=Path, help="file of the picture; default: in outputs")
-    common.add_argument("--seed", type=seed, help="of the random choice; default: a random one")
+    common.add_argument(
+        "--out", type=Path, help="path of the picture, .jpg or .png (default: beside the results)"
+    )
+    common.add_argument("--seed", type=seed, help="seed of the random choice")
     common.add_argument("--no-open", action="store_true", help="do not open the picture")
     if words[:1] == ["gallery"]:
-        parser = argparse.ArgumentParser("python -m src.show gallery", parents=[common])
-        parser.add_argument("folder", nargs="?", type=Path, help="default: the newest gallery")
+        parser = argparse.ArgumentParser(
+            "python -m src.show gallery",
+            description="Show a contact sheet: counts, sizes, unreadable files, sampled images.",
+            parents=[common],
+        )
+        parser.add_argument(
+            "folder",
+            nargs="?",
+            type=Path,
+            help="a gallery or a folder of images (default: the newest gallery)",
+        )
         return parser.parse_args(words[1:])
-    parser = argparse.ArgumentParser("python -m src.show", parents=[common])
-    parser.add_argument("painting", nargs="?", help="row, file or part of a title; default: any")
-    parser.add_argument("--run", type=Path, help="a run's folder; default: the newest")
+    parser = argparse.ArgumentParser(
+        "python -m src.show",
+        description="Show a painting and its neighbors. For the whole collection:"
+        " python -m src.show gallery",
+        parents=[common],
+    )
+    parser.add_argument(
+        "painting", nargs="?", help="row, file or part of a title (default: a random painting)"
+    )
+    parser.add_argument("--run", type=Path, help="folder of a run (default: the newest run)")
     return parser.parse_args(words)
 
 
@@ -123,12 +144,12 @@ def find_row(gallery: Gallery, text: str) -> int:
     if not rows:
         raise UserError(f"no file or title contains {text!r}{did_you_mean(text, gallery.files)}")
     matches = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
-    raise UserError(f"{len(rows)} paintings have {text!r} in file or title; name a row: {matches}")
+    raise UserError(f"{len(rows)} paintings have {text!r} in file or title; give a row: {matches}")
 
 
 def show_gallery(options: argparse.Namespace) -> Path:
     """Show counts, sizes, unreadable files, and a seeded sample of the images."""
-    remedy = "name a folder of images, or start with python -m src.run experiment=demo"
+    remedy = "give a folder of images, or start with python -m src.run experiment=demo"
     folder = options.folder or newest(Outputs(options.outputs).galleries, "*/works.csv", remedy)
     gallery = open_gallery(folder)
     broken = unreadable(gallery)
@@ -136,8 +157,8 @@ def show_gallery(options: argparse.Namespace) -> Path:
     lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
     print("\n".join(lines))
     readable = [row for row, file in enumerate(gallery.files) if file not in broken]
-    draw = np.random.default_rng(options.seed or 0)
-    rows = sorted(draw.choice(readable, min(THUMBNAILS, len(readable)), replace=False).tolist())
+    rng = np.random.default_rng(options.seed or 0)
+    rows = sorted(rng.choice(readable, min(THUMBNAILS, len(readable)), replace=False).tolist())
     works = gallery.works
     sizes = [f"{works['width'][row]} x {works['height'][row]}" for row in rows]
     cards = [contact_sheets.card(gallery, row, size) for row, size in zip(rows, sizes, strict=True)]

@@ -55,7 +55,7 @@ def test_a_painting_is_found_by_row_file_or_part(finished: Path, words: list[str
         ("zoe", "no file or title contains 'zoe'"),
         (
             "bea",
-            "4 paintings have 'bea' in file or title; name a row: 4: bea/0.png; 5: bea/1.png",
+            "4 paintings have 'bea' in file or title; give a row: 4: bea/0.png; 5: bea/1.png",
         ),
     ],
 )

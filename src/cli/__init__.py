@@ -1,4 +1,4 @@
-"""The command line around Hydra: schema, --help, error messages, exit codes, the end of a sweep.
+"""The command line around Hydra: schema, --help, error messages, exit codes, a sweep's leaderboard.
 
 Imports leaderboard (to compare a sweep's runs) and everything below. Imported by the commands only.
 """

@@ -21,7 +21,7 @@ Compare every painting with every other:  python -m src.run [option=value ...]
   python -m src.run data=folder data.images=my/paintings    your own images
   python -m src.run                                         the National Gallery of Art
   python -m src.download                                    download its images only
-  python -m src.run -m similarity.top_k=5,10,20             a sweep over an option
+  python -m src.run -m similarity.top_k=5,10,20             a sweep: one run per value
   python -m src.leaderboard                                 compare the runs of a sweep
   python -m src.dashboard                                   all runs in TensorBoard
 
@@ -41,7 +41,7 @@ class Option(NamedTuple):
     default: str
     values: str  # type or choices, and bounds: "int, at least 1"
     text: str
-    source: str = ""  # the only source of images that has this option, if it is of one alone
+    source: str = ""  # of images, if only one source has this option
 
 
 def option_names() -> set[str]:

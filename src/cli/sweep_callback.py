@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from src.config import Tracking
 
 # Folder and tracking options of the sweep that runs in this context. Hydra creates the callback
-# itself and calls none of its methods after a job has failed, so that the callback hands the sweep
-# over to the command: app.command runs Hydra in a context of its own and reads this at the end.
+# itself and calls none of its methods after a job has failed, so the callback only stores the sweep
+# here: app.command runs Hydra in a separate context and reads the value at the end.
 current_sweep: ContextVar[tuple[Path, Tracking]] = ContextVar("current_sweep")
 
 

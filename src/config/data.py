@@ -44,7 +44,7 @@ class Data:
         " their size, several times faster; full: decode every pixel",
     )
     workers: int | None = option(
-        None, "processes that decode images; null = chosen by the number of cores", low=0
+        None, "processes that decode images; null = depends on the number of cores", low=0
     )
     resize: Resize = option(
         Resize.squash,
@@ -93,7 +93,9 @@ class Nga(Data):
                 " location of published_images.csv, objects.csv and the other tables"
             )
         if not self.classification:
-            raise UserError("data.classification must be a kind of object or all, got no text")
+            raise UserError(
+                "data.classification must be a kind of object or all, got an empty value"
+            )
 
 
 @dataclass
@@ -103,8 +105,8 @@ class Folder(Data):
     images: str = option(MISSING, "folder of images, searched recursively")
     labels: str | None = option(
         None,
-        "CSV file with a column file and any label columns; null = the first level of subfolders"
-        " is the label",
+        "CSV file with a column named file and any label columns; null = the first level of"
+        " subfolders is the label",
     )
 
     def __post_init__(self) -> None:
@@ -131,7 +133,7 @@ SOURCES: dict[str, type[Data]] = {"nga": Nga, "folder": Folder, "demo": Demo}
 class Download:
     """Options of requests to the museum's servers."""
 
-    workers: int = option(8, "connections at once", low=1, high=64)
+    workers: int = option(8, "simultaneous connections", low=1, high=64)
     requests_per_second: float = option(
         20.0, "rate limit for all connections together; 0 = no limit", low=0, high=10_000
     )
@@ -139,7 +141,9 @@ class Download:
     max_failed: float = option(
         0.05, "exit with code 1 if a larger share of the images is missing", low=0, high=1
     )
-    retry_failed: bool = option(False, "request images again that failed permanently (404, say)")
+    retry_failed: bool = option(
+        False, "also request images that failed permanently before (such as 404)"
+    )
     contact: str | None = option(
         None, "e-mail address or URL sent to the server's operators in the User-Agent"
     )

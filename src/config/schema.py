@@ -103,13 +103,13 @@ class Similarity:
     dtype: Dtype = option(Dtype.float32, "data type of the stored matrix")
     block_size: str = option(
         "auto",
-        "rows per block of comparisons; auto = fits into memory; results do not change",
+        "rows per block of comparisons; auto = as many as fit into memory; does not change results",
         low=1,
     )
     precision: FastPass = option(
         FastPass.auto,
         "precision of the fast pass that proposes candidates; auto = float16 on a GPU, else"
-        " float32; results do not change",
+        " float32; does not change results",
     )
     postprocess: Postprocess = option(
         Postprocess.none, "transform of the features before they are compared"
@@ -150,15 +150,15 @@ class Similarity:
 
 @dataclass
 class Evaluation:
-    """What the metrics are computed from."""
+    """Inputs and parameters of the metrics."""
 
     labels: list[str] | None = option(
         None, "columns of works.csv to use as labels; null = all columns with repeated values"
     )
     depth: int = option(
-        100, "neighbors per image that the label metrics use, whatever similarity.top_k", low=1
+        100, "neighbors per image for the label metrics, independent of similarity.top_k", low=1
     )
-    pairs: int = option(50_000, "random pairs of images that the AUCs compare with", low=1)
+    pairs: int = option(50_000, "random pairs of images for the AUC metrics", low=1)
     resamples: int = option(
         1000, "bootstrap resamples of the queries for the 95% confidence intervals", low=1
     )
@@ -175,7 +175,7 @@ class Tracking:
     """Experiment trackers."""
 
     wandb: WandbMode = option(
-        WandbMode.offline, "online needs an account's key; offline runs can be uploaded later"
+        WandbMode.offline, "online needs an API key; offline runs can be uploaded later"
     )
     tensorboard: bool = option(True, "write TensorBoard event files into the run folder")
     project: str = option("painting-similarity", "wandb project name")
@@ -189,12 +189,14 @@ class Trainer:
     """Devices and processes."""
 
     accelerator: Accelerator = option(
-        Accelerator.auto, "device that embeds and compares images; auto = a GPU if there is one"
+        Accelerator.auto, "device that embeds and compares images; auto = a GPU if available"
     )
     devices: int = option(
         1, "processes per node: one per GPU, or CPU processes that share the cores", low=1
     )
-    num_nodes: int = option(1, "machines, whose processes torchrun or srun has to launch", low=1)
+    num_nodes: int = option(
+        1, "machines; with several, torchrun or srun launches the processes", low=1
+    )
     strategy: Strategy = option(Strategy.auto, "how several processes share the work; auto = ddp")
     precision: Precision = option(Precision["32-true"], "floating-point precision of the network")
     compile: Compile = option(
@@ -234,4 +236,4 @@ class Config:
     def __post_init__(self) -> None:
         check_bounds(self)
         if not self.outputs:
-            raise UserError("outputs must be the path of a folder, got no text")
+            raise UserError("outputs must be the path of a folder, got an empty value")

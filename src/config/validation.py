@@ -30,7 +30,7 @@ def option(default: Any, text: str, *, low: float | None = None, high: float | N
 
 
 def bounds_text(option: "Field[Any]") -> str:
-    """Return the allowed range of an option as text, "between 1 and 64" say, or ""."""
+    """Return the range of an option as text ("between 1 and 64"), "" if it has no bounds."""
     low, high = option.metadata.get("low"), option.metadata.get("high")
     if low is None:
         return ""

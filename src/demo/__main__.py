@@ -11,12 +11,17 @@ from src.demo.server import open_museum
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; return the exit code."""
     parser = argparse.ArgumentParser(
-        "python -m src.demo", description="serve a museum on localhost"
+        "python -m src.demo", description="Serve the demo museum on localhost."
     )
-    parser.add_argument("--port", type=int, default=8064, help="0 = any free port")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn paintings")
+    parser.add_argument("--port", type=int, default=8064, help="0 = any free port (default: 8064)")
     parser.add_argument(
-        "--outputs", type=Path, default=Path("outputs"), help="folder of the paintings"
+        "--seed", type=int, default=0, help="seed of the drawn paintings (default: 0)"
+    )
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        default=Path("outputs"),
+        help="the paintings are in its folder demo (default: outputs)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""A small National Gallery on localhost, so that demo and tests exercise the real download code.
+"""A stand-in for the museum's servers, so that demo and tests exercise the real download code.
 
 It serves the drawn collection: the museum's five tables, and images by IIIF URLs.
 """

@@ -7,7 +7,7 @@ from src.downloader.errors import Failure, Outcome
 from src.downloader.rate_limiter import MAX_PAUSE
 
 MAX_INITIAL_FAILURES = 50  # in a row while no image has arrived
-MAX_LATER_FAILURES = 500  # in a row after that: a network may be away for some minutes
+MAX_LATER_FAILURES = 500  # in a row after that: a network may be down for some minutes
 MIN_TOTAL_FAILURES = 10  # of a whole download in which no image has arrived
 REFUSING_STATUSES = (None, 401, 403, 429)  # the host does not serve us; None: no response
 
@@ -23,8 +23,8 @@ class HostUnavailable(Exception):
 class CircuitBreaker:
     """Count failures since the last image, for several threads.
 
-    Requests count that fail with one of REFUSING_STATUSES, and images that failed for any other
-    reason that is not permanent: a 404 says something about one image only.
+    Counts requests that fail with one of REFUSING_STATUSES, and images that fail for any reason
+    that is not permanent: a 404 concerns one image only.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class CircuitBreaker:
         """Count a failed request. Raises HostUnavailable if there are too many."""
         if failure.retry_after is not None and failure.retry_after > MAX_PAUSE:
             hours = failure.retry_after / 3600
-            raise HostUnavailable(f"the host asks to wait {hours:.1f} hours")
+            raise HostUnavailable(f"the host asks clients to wait {hours:.1f} hours")
         if failure.status in REFUSING_STATUSES:
             self._count(self._requests, failure, "requests")
 

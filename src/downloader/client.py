@@ -47,7 +47,7 @@ class RetryPolicy:
 
 
 class PoliteClient:
-    """HTTP client for several threads. It ends with its rate limiter: nothing follows a stop.
+    """HTTP client for several threads. Once its rate limiter is stopped, it sends no request.
 
     Built on requests' adapter instead of its sessions, which are not thread-safe, keep cookies and
     follow redirects without asking robots.txt.
@@ -72,9 +72,9 @@ class PoliteClient:
     def with_retries(self, request: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
         """Call request with retries; return its result and the number of attempts.
 
-        Transient failures are repeated after a wait that doubles, drawn at random around its mean
-        so that threads do not come back together. Invalid content is requested once more, because
-        error pages pass too. Raises the last Failure.
+        Transient failures are retried after a wait that doubles each time; it is drawn at random
+        around its mean, so that threads do not retry in step. Invalid content is requested once
+        more, because it may be a temporary error page. Raises the last Failure.
         """
         last = attempts or self.retry_policy.attempts
         max_attempts = {Outcome.transient: last, Outcome.bad: min(last, 2)}
@@ -156,7 +156,7 @@ class PoliteClient:
             return self._adapter.send(request, stream=True, timeout=timeout, **settings)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise Failure(Outcome.transient, root_cause(error)) from error
-        except OSError as error:  # what requests raises if REQUESTS_CA_BUNDLE does not exist
+        except OSError as error:  # raised by requests if REQUESTS_CA_BUNDLE does not exist
             raise UserError(str(error)) from error
 
     def _redirect_target(self, url: str, response: requests.Response) -> str:

@@ -40,7 +40,7 @@ class Failure(Exception):
     attempts: int = 1  # requests made before giving up
 
     def __post_init__(self) -> None:
-        """Clean the reason, which may contain text of the host's."""
+        """Clean the reason, which may contain text from the host."""
         line = " ".join(self.reason.split())
         self.reason = "".join(filter(str.isprintable, line))[:MAX_REASON_LENGTH]
 

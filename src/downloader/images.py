@@ -46,7 +46,7 @@ def sizes_on_disk(folder: Path) -> dict[str, int]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove files of killed processes. The caller must hold the lock of the folder."""
+    """Remove files left by killed processes. The caller must hold the lock of the folder."""
     for part in folder.glob("[0-9a-f][0-9a-f]/*.part"):
         part.unlink()
 

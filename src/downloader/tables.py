@@ -19,9 +19,9 @@ from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # for each table: fewer than for images, because the user waits for the first line
+ATTEMPTS = 3  # per table: fewer than for images, because the user waits for the first output
 MAX_BYTES = 4_000_000_000  # of one table
-ADVICE_USE_CACHE = "data.refresh=false uses the tables downloaded before"
+ADVICE_USE_CACHE = "data.refresh=false uses the existing tables"
 ADVICE_OTHER_IMAGES = "try experiment=demo, or your own images: data=folder data.images=..."
 
 
@@ -50,7 +50,7 @@ def fetch_tables(
             _fetch(f"{base_url.rstrip('/')}/{name}", folder / name, new / name, client)
             if (new / name).exists():
                 check_header(new / name, schema[name])
-        for path in sorted(new.iterdir()):  # a table before its ETag, which vouches for it
+        for path in sorted(new.iterdir()):  # a table before its ETag, which marks it as current
             os.replace(path, folder / path.name)
     finally:
         shutil.rmtree(new)
@@ -93,7 +93,7 @@ def _save(url: str, headers: dict[str, str], part: Path, client: PoliteClient) -
 
 
 def _decompress(chunks: Iterator[bytes], response: requests.Response) -> Iterator[bytes]:
-    """Yield the body without gzip. Unlike urllib3's decoder it notices a missing end."""
+    """Yield the body without gzip. Unlike urllib3's decoder, notice a missing end."""
     if response.headers.get("Content-Encoding", "identity").lower() == "identity":
         yield from chunks
         return

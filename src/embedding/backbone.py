@@ -1,4 +1,4 @@
-"""The network as Lightning runs it: batches through the extractor, compiled if asked for."""
+"""The LightningModule: runs batches through the extractor, compiled if requested."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ class BackboneModule(L.LightningModule):
         super().__init__()
         self.extractor = extractor
         self.size = size  # pixels, the side of an image
-        self.max_batch = 0  # images; 0: batches as they come
+        self.max_batch = 0  # images per forward pass; 0: no limit
         self.compiled: Compiled | None = None
         self.compile_seconds, self.compile_required = 0.0, False
 
@@ -37,7 +37,7 @@ class BackboneModule(L.LightningModule):
         self.max_batch, self.compile_required = batch_size, required
 
     def on_predict_start(self) -> None:
-        """Compile if requested, torch.compile by a first batch of blank images."""
+        """Compile if requested; a batch of blank images makes torch.compile do it now."""
         if not self.max_batch:
             return
         start = time.perf_counter()
@@ -86,7 +86,7 @@ class BackboneModule(L.LightningModule):
                 self._forward_chunk(chunk) for chunk in images.split(self.max_batch or len(images))
             ]
         except RuntimeError as error:
-            # torch has a class for this on NVIDIA's GPUs only
+            # only on NVIDIA's GPUs torch has an exception class for this
             text = str(error).lower()
             if "out of memory" in text or "can't allocate memory" in text:
                 return None
@@ -115,7 +115,7 @@ def load_backbone(
 ) -> BackboneModule:
     """Load the network and cut it at layers, ready for images resized by transform.
 
-    Raises UserError if weights cannot be had or a layer does not exist.
+    Raises UserError if the weights cannot be loaded or a layer does not exist.
     """
     network = load_network(backbone, seed)
     return BackboneModule(build_extractor(network, layers, backbone, transform), transform.size)

@@ -1,6 +1,6 @@
-"""Cached rows: where they are kept, and those copied from other galleries or joined from layers.
+"""The cache of feature rows: its folders, rows copied from other galleries, joined layers.
 
-Imports no torch, so that a run whose rows are cached does without the network's libraries.
+Imports no torch, so that a run whose rows are cached does not load the network's libraries.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from src.io.outputs import Outputs
 
 
 class Facts(TypedDict, total=False):
-    """How the embeddings came about, for metrics.json."""
+    """How the embeddings were computed, for metrics.json."""
 
     weights: str
     precision: str  # trainer.precision
@@ -69,18 +69,18 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """The rows asked for: of which images, computed how, and where they are cached."""
+    """Requested rows: their images, how they are computed, and where they are cached."""
 
     gallery: Gallery
     transform: Transform
-    options: dict[str, Any]  # all that the rows depend on but the layer, as in options.yaml
+    options: dict[str, Any]  # all that the rows depend on except the layer, as in options.yaml
     folder: Path  # outputs/embeddings/<gallery>/<backbone>-<hash of options>, of all layers
 
 
 def embedding_request(gallery: Gallery, cfg: Config, transform: Transform) -> EmbeddingRequest:
     """Return the request for the rows of gallery that cfg asks for."""
     options = fingerprint_options(gallery, cfg, transform)
-    # a hash of the dict's text, whose form is fixed: another name would embed every gallery again
+    # the dict's text must not change: with another hash every gallery would be embedded again
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
     folder = Outputs(Path(cfg.outputs)).embeddings / gallery.name / name
@@ -88,7 +88,7 @@ def embedding_request(gallery: Gallery, cfg: Config, transform: Transform) -> Em
 
 
 def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> dict[str, Any]:
-    """Return what the rows depend on: the images in their order, and all that computes the rows."""
+    """Return what the rows depend on: the images in order, and how the rows are computed."""
     images = hashlib.sha256()
     for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
         images.update(f"{image}\0{checksum}\0".encode("utf-8", "surrogateescape"))
@@ -163,7 +163,7 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def _has_options(folder: Path, options: dict[str, Any]) -> bool:
-    """Return whether the rows in folder were made with options, if perhaps of other images."""
+    """Return whether the rows in folder were made with options, for whatever images and layer."""
     if not all((folder / name).is_file() for name in (OPTIONS, CHECKSUMS, FEATURES)):
         return False
     saved = yaml.safe_load((folder / OPTIONS).read_text()) or {}

@@ -1,4 +1,4 @@
-"""What goes on beside a predict loop: progress, signals, and a watch on the other processes."""
+"""Callbacks of a predict loop: progress and waiting time, SIGTERM, heartbeat."""
 
 import signal
 import sys
@@ -16,8 +16,8 @@ from src.runtime.progress import progress
 class Throughput(L.Callback):
     """A progress bar over n images, and the time that the network waits for data.
 
-    A context manager, which closes the bar. Comes after the writer in the list of callbacks, so
-    that writing does not count as waiting.
+    A context manager that closes the bar. Comes after the writer in the list of callbacks, so that
+    writing does not count as waiting.
     """
 
     def __init__(self, n: int, shown: bool) -> None:
@@ -54,10 +54,10 @@ class Throughput(L.Callback):
 
 
 class ExitOnSigterm(L.Callback):
-    """SIGTERM ends the process, with exit code 143, while a predict loop runs.
+    """Exits with code 143 on SIGTERM while a predict loop runs.
 
-    Lightning replaces the handler at the start of the loop by one that only training notices; this
-    replaces it again. A context manager, which restores the handler there was before.
+    At the start of the loop Lightning installs a handler that only affects training; this replaces
+    it. A context manager that restores the previous handler.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class ExitOnSigterm(L.Callback):
 
 
 class Heartbeat(L.Callback):
-    """Meets the other processes every few seconds, so that a dead one is noticed.
+    """Synchronizes with the other ranks every few seconds, so that a dead one is noticed.
 
     Comes after the writer in the list of callbacks: rows are on disk before a failure is raised.
     """
@@ -88,9 +88,9 @@ class Heartbeat(L.Callback):
         self._processes = processes
 
     def on_predict_batch_end(self, *_: object) -> None:
-        """Meet if the last meeting was long ago."""
+        """Send a heartbeat if one is due."""
         self._processes.heartbeat()
 
     def on_predict_end(self, *_: object) -> None:
-        """Keep meeting until the others have finished their batches."""
+        """Keep sending heartbeats until all ranks have finished their batches."""
         self._processes.heartbeat(finished=True)

@@ -1,7 +1,7 @@
 """Compiling the network: by OpenVINO on a CPU, by torch.compile on a GPU.
 
 On a CPU OpenVINO is the faster of the two, needs no C++ compiler, and compiles in a tenth of the
-time. Each of its streams works on an image of its own, so that no core waits for another.
+time. Each of its streams processes another image, so that no core waits for another.
 """
 
 import logging
@@ -51,7 +51,7 @@ def chosen_compiler(options: Trainer, n: int, device: torch.device) -> str | Non
     if compiler is None and device.type != "cpu":
         reason = f"there is no compiler for {device.type}"
     elif compiler is None:
-        reason = "on a CPU it needs the extra openvino: pip install -e .[openvino]"
+        reason = "on a CPU it needs the optional dependency openvino: pip install -e .[openvino]"
     elif device.type == "cpu" and options.precision.name != "32-true":
         reason = f"on a CPU it needs trainer.precision=32-true, not {options.precision.name}"
     if reason and options.compile is Compile.always:
@@ -79,7 +79,9 @@ def compiled(extractor: "Extractor", size: int, device: torch.device) -> Compile
     if device.type == "cpu":
         return OpenVino(extractor, size)
     network = torch.compile(extractor, dynamic=False, options={"freezing": True})
-    return lambda images: network(images)  # a module would become a part of what refers to it
+    return lambda images: network(
+        images
+    )  # a module would be registered as a submodule of its owner
 
 
 @cache
@@ -103,7 +105,7 @@ class OpenVino:
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
         image = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-        with warnings.catch_warnings():  # tracing warns of every condition, and of itself
+        with warnings.catch_warnings():  # tracing warns of every condition, and of its deprecation
             warnings.simplefilter("ignore")
             # openvino.convert_model does the same, but may send usage data
             traced = TorchScriptPythonDecoder(extractor, example_input=(image,))
@@ -123,7 +125,7 @@ class OpenVino:
         features = [np.empty((len(images), dim), np.float32) for dim in self._dims]
 
         def store(request: Any, row: int) -> None:
-            """Copy the rows of a finished image before its memory serves another."""
+            """Copy the rows of a finished image before its memory is reused."""
             for number, rows in enumerate(features):
                 rows[row] = request.get_output_tensor(number).data[0]
 

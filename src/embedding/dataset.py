@@ -1,4 +1,4 @@
-"""Decoding the images of a gallery into batches of pixels."""
+"""Dataset and DataModule: the images of a gallery as batches of pixels."""
 
 from typing import NamedTuple
 
@@ -17,10 +17,10 @@ CHANGED = "the file has changed since it was listed: run the same command again"
 
 
 class Batch(NamedTuple):
-    """One batch of decoded images, and the images of it that could not be read."""
+    """The decoded images of a batch, and its images that could not be read."""
 
     images: Tensor  # (b, size, size, 3) uint8
-    rows: list[int]  # (b,) of the gallery
+    rows: list[int]  # (b,) row numbers of the gallery
     unreadable: list[tuple[int, str]]  # row and reason
 
 
@@ -39,7 +39,7 @@ class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
         path = self.root / self.files[row]
         try:
             image = load_rgb(path, self.max_pixels, self.transform.min_decode_size)
-            # the row would be reused as that of the listed image, in other galleries too
+            # else its row would be cached as that of the listed image, for other galleries too
             if self.checksums[row] not in ("", sha256(path)):
                 return row, CHANGED
         except (Unreadable, FileNotFoundError) as reason:

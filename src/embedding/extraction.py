@@ -42,8 +42,8 @@ def extract(
 ) -> Facts:
     """Write request.folder/<layer>/ for each of layers in one pass; return the facts of the pass.
 
-    An interrupted pass is resumed. Raises UserError if weights cannot be had, a layer does not
-    exist, the disk has too little space, or no image can be read.
+    An interrupted pass is resumed. Raises UserError if the weights cannot be loaded, a layer does
+    not exist, the disk has too little space, or no image can be read.
     """
     plan, backbone = _make_plan(request, layers, cfg, processes)
     if cfg.backbone.weights == "random":
@@ -76,7 +76,7 @@ def _make_plan(
     def make() -> ExtractionPlan:
         """Plan on rank 0."""
         record = _new_record(request.gallery, layers, cfg, processes)
-        # a batch size that the user has not chosen may be that of the interrupted pass
+        # unless the user has chosen a batch size, the interrupted pass may have another one
         free = ["layers"] if cfg.data.batch_size else ["layers", "batch"]
         folder, record = open_or_resume(request.folder, record, free)
         return plan_rows(request, folder, record, load(record.layers).extractor.dims)
@@ -127,7 +127,7 @@ def _predict(
     cfg: Config,
     processes: ProcessGroup,
 ) -> Facts:
-    """Write the rows of images to the files in plan.folder; return how long it took, and where."""
+    """Write the rows of images to the files in plan.folder; return timings and device."""
     layers, n = backbone.extractor.layers, len(images.rows)
     with (
         open_writer(plan.folder, layers, images.dataset.files, processes) as writer,
@@ -169,7 +169,7 @@ def _trainer(callbacks: list[L.Callback], cfg: Config, processes: ProcessGroup) 
         plugins=LightningEnvironment() if single else None,
         precision=cast(Any, cfg.trainer.precision.name),
         use_distributed_sampler=False,  # each rank has its own rows
-        inference_mode=False,  # no_grad serves as well, and torch.compile is tested with it
+        inference_mode=False,  # no_grad is enough, and torch.compile is tested with it
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
@@ -180,7 +180,7 @@ def _trainer(callbacks: list[L.Callback], cfg: Config, processes: ProcessGroup) 
 
 def _run(trainer: L.Trainer, backbone: BackboneModule, images: GalleryDataModule) -> None:
     with warnings.catch_warnings():
-        # data.workers is chosen for the machine; Lightning would always have more of them
+        # data.workers suits the machine; Lightning always recommends more
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # Lightning 2.6 calls what torch 2.12 and later deprecate
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)

@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 
 class Extractor(nn.Module):
-    """Pixels to the pooled outputs of several layers."""
+    """Maps pixels to the pooled outputs of several layers."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Extractor(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return for each layer the rows (b, d) float32 of images (b, size, size, 3) uint8."""
-        pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last, as it lies in memory
+        pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last: no copy
         outputs = self.trunk((pixels - self.mean) / self.std)
         return [
             pool(outputs[self.nodes[layer]], self.axes[layer], self.options)
@@ -69,8 +69,9 @@ def build_extractor(
         shape = shapes.get(node, ())
         if len(shape) not in (2, 3, 4) or shape[0] != 2:
             raise UserError(
-                f"backbone.layer={layer} gives no row per image, but"
-                f" {shape or type(outputs[node]).__name__} for two images: choose another layer"
+                f"backbone.layer={layer} gives"
+                f" {shape or type(outputs[node]).__name__} for two images instead of a row each:"
+                " choose another layer"
             )
         axes[layer] = pooling_axes(layer, shape, larger.get(node), options.pooling)
         dims[layer] = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[layer])

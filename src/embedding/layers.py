@@ -40,8 +40,8 @@ def _resolve_alias(layer: str, preset: Preset) -> str:
 def cut(network: "nn.Module", layers: list[str]) -> "tuple[nn.Module, dict[str, str]]":
     """Cut network after layers.
 
-    Return a module that returns the outputs by node, and by layer the name of the node that it ends
-    at. Raises UserError if the network has no such layer.
+    Return a module that returns outputs by node, and the last node of each layer. Raises UserError
+    if the network has no such layer.
     """
     from torchvision.models import feature_extraction  # takes seconds to import
 
@@ -53,7 +53,9 @@ def cut(network: "nn.Module", layers: list[str]) -> "tuple[nn.Module, dict[str, 
     first = {node: layer for layer, node in reversed(nodes.items())}
     trunk = feature_extraction.create_feature_extractor(
         network,
-        train_return_nodes={_last_node(train_names, a, network): n for n, a in first.items()},
+        train_return_nodes={
+            _last_node(train_names, layer, network): node for node, layer in first.items()
+        },
         eval_return_nodes={node: node for node in first},
         suppress_diff_warning=True,
     )
@@ -67,7 +69,7 @@ def _last_node(names: list[str], layer: str, network: "nn.Module") -> str:
         return nodes[-1]
     layers = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
     shallow = [name for name in names if name.count(".") < 2][-5:]
-    hint = did_you_mean(layer, layers) or f"; the last ones are {', '.join(shallow)}"
+    hint = did_you_mean(layer, layers) or f"; the last nodes are {', '.join(shallow)}"
     raise UserError(
         f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}{hint}"
     )

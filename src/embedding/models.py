@@ -28,7 +28,8 @@ def pretrained(backbone: schema.Backbone) -> WeightsEnum:
             return entry
     raise UserError(
         f"backbone.weights={backbone.weights}: {backbone.name} has"
-        f" {', '.join(entry.name for entry in entries)}; random or a path work too"
+        f" {', '.join(entry.name for entry in entries)}; random or the path of a state dict also"
+        " work"
     )
 
 

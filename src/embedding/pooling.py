@@ -1,7 +1,7 @@
 """Pooling: from a layer's output to one vector per image. Imports no torch, which is slow to load.
 
-A new pooling takes a name in config/enums.py, a case in pool, and where it has a parameter, a field
-of config/schema.py's Backbone and a case in pooling_fingerprint.
+To add a pooling: a name in config/enums.py, a case in pool and, if it has a parameter, a field of
+Backbone in config/schema.py and a case in pooling_fingerprint.
 """
 
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def pooling_axes(
     """
     if pooling is Pooling.token and len(shape) != 3:
         raise UserError(
-            f"backbone.pooling=token needs a layer of tokens (b, tokens, d), {layer} gives"
+            f"backbone.pooling=token needs a layer of tokens (b, tokens, d), but {layer} gives"
             f" {shape}: choose avg, max or gem"
         )
     if len(shape) < 4:

@@ -1,6 +1,6 @@
 """The files of a folder of rows, and the log of finished rows in an unfinished pass.
 
-Imports no torch, so that a run whose rows are cached does without the network's libraries.
+Imports no torch, so that a run whose rows are cached does not load the network's libraries.
 """
 
 import json
@@ -25,7 +25,8 @@ def create_rows(folder: Path, n: int, dims: dict[str, int]) -> bool:
 
     Return whether any was missing. Raises UserError if the disk has no space for them.
     """
-    missing = {path: dim for a, dim in dims.items() if not (path := folder / a / FEATURES).exists()}
+    paths = {folder / layer / FEATURES: dim for layer, dim in dims.items()}
+    missing = {path: dim for path, dim in paths.items() if not path.exists()}
     for path, dim in missing.items():
         with atomic_write(path) as part, part.open("w+b") as file:
             create_npy(file, (n, dim), np.float32)
@@ -33,9 +34,9 @@ def create_rows(folder: Path, n: int, dims: dict[str, int]) -> bool:
 
 
 def select_rows(path: Path, rows: list[int]) -> None:
-    """Rewrite a .npy file with these rows only, in this order; leave it if it has as many already.
+    """Rewrite a .npy file with these rows only, in this order; do nothing if it has that many.
 
-    The length tells a file that an interrupted process has rewritten, as rows never repeat.
+    A file of that length was rewritten by an interrupted process, because rows never repeat.
     """
     old = np.load(path, mmap_mode="r")
     if len(old) == len(rows):
@@ -57,9 +58,9 @@ def describe(folder: Path, options: dict[str, Any], checksums: list[str]) -> Non
 
 
 class DoneRows:
-    """Log of the rows of an unfinished pass that are on disk, and of images that are unreadable.
+    """Log of the rows of an unfinished pass that are on disk, and of its unreadable images.
 
-    Each rank appends lines of JSON to a file of its own; a line that was cut off does not count.
+    Each rank appends lines of JSON to its own file; an incomplete line is ignored.
     """
 
     def __init__(self, folder: Path, rank: int = 0) -> None:
@@ -76,7 +77,7 @@ class DoneRows:
         self.unreadable |= dict(unreadable)
 
     def append(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
-        """Log rows as finished and (row, reason) as unreadable; on return the disk has them."""
+        """Log rows as finished and (row, reason) as unreadable; on return they are on disk."""
         with self._path.open("a") as file:
             # a cut-off line of an earlier process must not run into this one
             file.write("\n" + json.dumps({"rows": rows, "unreadable": unreadable}) + "\n")

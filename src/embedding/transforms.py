@@ -1,5 +1,6 @@
-"""Resizing a decoded image to the network's square of pixels. Imports no torch, so that a run whose
-rows are cached does without it.
+"""Resize a decoded image to the network's square input.
+
+Imports no torch, so that a run whose rows are cached does not load it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from src.config.data import Data
 from src.config.enums import Decode, Resize
 
 Pixels = NDArray[np.uint8]  # (size, size, 3)
-DECODE_OVERSAMPLING = 2  # a JPEG decoded at twice the size that is needed looks the same
+DECODE_OVERSAMPLING = 2  # a JPEG decoded at twice the needed size looks the same
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Transform:
     def min_decode_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the smallest width and height, in pixels, to decode a file of width x height at.
 
-        The square made from it looks the same as from the whole file.
+        The square made from it looks the same as one made from the whole file.
         """
         if self.decode is Decode.full:
             return width, height
@@ -104,7 +105,7 @@ class Transform:
     def _crop_box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Return the box that torchvision's Resize(resize_before_crop), CenterCrop(size) keep.
 
-        It is in pixels of the image itself: 1 x 10,000 pixels resized whole would fill gigabytes.
+        It is in pixels of the given image: resizing all of 1 x 10,000 pixels would fill gigabytes.
         """
         (left, right), (top, bottom) = (
             self._crop_span(side, min(width, height)) for side in (width, height)
@@ -119,7 +120,7 @@ class Transform:
 
 
 def transform(preset: Preset, data: Data) -> Transform:
-    """Return the transform to what the weights expect, resized as the options say."""
+    """Return the transform for the preset of the weights and the options of the data."""
     return Transform(
         resize=data.resize,
         size=preset.size,

@@ -48,7 +48,7 @@ class PassRecord:
 
 @dataclass(frozen=True)
 class ExtractionPlan:
-    """What a pass is to do. Rank 0 makes it and broadcasts it to all ranks."""
+    """The work of a pass, planned by rank 0 and broadcast to all ranks."""
 
     folder: Path  # of the unfinished pass
     record: PassRecord
@@ -62,8 +62,8 @@ def open_or_resume(
 ) -> tuple[Path, PassRecord]:
     """Return the folder and the record of a pass over record.layers, an interrupted or a new one.
 
-    Only interrupted passes with the settings of record are resumed, but for those in free, and for
-    more layers; the one with the most finished rows is chosen.
+    An interrupted pass is resumed if it has the settings of record, except for those in free, and
+    at least its layers; of several, the one with the most finished rows.
     """
     resumable = [
         (len(DoneRows(part).rows), part, earlier)
@@ -87,18 +87,18 @@ def plan_rows(
     dims has the width of a row by layer. Raises UserError if the disk has no space for the rows.
     """
     n, checksums = len(request.gallery), list(request.gallery.works["sha256"])
-    missing = {a: dim for a, dim in dims.items() if not (request.folder / a).exists()}
+    missing = {layer: dim for layer, dim in dims.items() if not (request.folder / layer).exists()}
     if create_rows(folder, n, missing):
-        for path in folder.glob(DONE):  # its rows were in deleted files
+        for path in folder.glob(DONE):  # it lists rows of deleted files
             path.unlink()
-    for layer in missing:  # for other passes to copy from
+    for layer in missing:  # so that other passes can copy its rows
         describe(folder / layer, request.options | {"layer": layer}, checksums)
     done, copied = DoneRows(folder), []
     resumed = len(done.rows)
     if resumed:
         log.info("embedding: resuming: %d of %d rows done", resumed, n)
     elif copied := copy_rows(request, folder, list(missing)):
-        log.info("embedding: reused %d rows of earlier runs", len(copied))
+        log.info("embedding: reusing %d rows of earlier runs", len(copied))
         done.append(copied, [])
     rows = [row for row in range(n) if row not in done.rows]
     return ExtractionPlan(folder, record, rows, resumed, len(copied))
@@ -107,14 +107,13 @@ def plan_rows(
 def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
     """Turn the folder of a complete pass into request.folder/<layer>/ for each layer.
 
-    Rows of unreadable images are removed and listed in skipped.csv. Interrupted, it continues where
-    it was. Raises UserError if rows are missing, or if no image was readable.
+    Rows of unreadable images are removed and listed in skipped.csv. If interrupted, it can be
+    called again. Raises UserError if rows are missing, or if no image was readable.
     """
     done, files = DoneRows(plan.folder), request.gallery.files
     if len(done.rows) != len(files):
         raise UserError(
-            f"{plan.folder} lacks rows that other processes have written: run the same command"
-            " again"
+            f"{plan.folder} lacks rows written by other processes: run the same command again"
         )
     rows = [row for row in range(len(files)) if row not in done.unreadable]
     skipped = [(files[row], reason) for row, reason in sorted(done.unreadable.items())]

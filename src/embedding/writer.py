@@ -32,7 +32,10 @@ class RowWriter(BasePredictionWriter):
         self._targets = targets  # of each layer, an open features.npy and the offset of its row 0
         self._done = done
         self._names = names  # of the gallery's images, for errors
-        self._pending: tuple[list[int], list[tuple[int, str]]] = ([], [])  # written, not flushed
+        self._pending: tuple[list[int], list[tuple[int, str]]] = (
+            [],
+            [],
+        )  # rows and unreadable images since the last flush
         self._flushed = time.monotonic()
 
     def write_on_batch_end(
@@ -50,7 +53,7 @@ class RowWriter(BasePredictionWriter):
             rows = values.cpu().numpy()
             self._check_finite(rows, batch.rows)
             _write_rows(file, offset, batch.rows, rows)
-        # one assignment, so that no signal comes between the two lists
+        # one assignment, so that a signal cannot interrupt between the two lists
         self._pending = (self._pending[0] + batch.rows, self._pending[1] + batch.unreadable)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
@@ -60,7 +63,7 @@ class RowWriter(BasePredictionWriter):
         self.flush()
 
     def flush(self) -> None:
-        """Put what is written so far on disk, and log it as finished."""
+        """Sync the rows written so far to disk, and log them as finished."""
         (rows, unreadable), self._pending = self._pending, ([], [])
         if rows or unreadable:
             # if this fails, the rows do not count: a second sync may succeed without the data
@@ -79,7 +82,7 @@ class RowWriter(BasePredictionWriter):
 
 
 def _write_rows(file: BinaryIO, offset: int, rows: list[int], values: NDArray[np.float32]) -> None:
-    """Write values (b, d) to rows of file, whose row 0 starts at offset; runs of rows at once."""
+    """Write values (b, d) to rows of file, whose row 0 starts at offset; adjacent rows at once."""
     gaps = [i for i, (a, b) in enumerate(pairwise(rows), 1) if b != a + 1]
     for first, end in pairwise([0, *gaps, len(rows)] if rows else []):
         start = offset + rows[first] * values[0].nbytes

@@ -31,7 +31,7 @@ def intervals(queries: Queries, resamples: int, seed: int) -> Metrics:
 
 
 def _resampled_means(
-    terms: NDArray[np.float32], resamples: int, draw: np.random.Generator
+    terms: NDArray[np.float32], resamples: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the means (b, m) of batches of resamples, NaN for a metric without drawn values.
 
@@ -40,7 +40,7 @@ def _resampled_means(
     n = len(terms)
     for start in range(0, resamples, RESAMPLES_PER_BATCH):
         counts = [
-            np.bincount(draw.integers(n, size=n), minlength=n)
+            np.bincount(rng.integers(n, size=n), minlength=n)
             for _ in range(start, min(start + RESAMPLES_PER_BATCH, resamples))
         ]
         sums, numbers = np.split(

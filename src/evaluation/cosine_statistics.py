@@ -126,18 +126,18 @@ def inter_stored_only(neighbors: Neighbors, seed: int, queries: int = 5) -> floa
     i: an estimate of intra, not of inter.
     """
     n, k = neighbors.score.shape
-    draw = np.random.default_rng(seed)
-    rows = draw.choice(n, min(queries, n), replace=False)
-    drawn = draw.integers(k, size=(len(rows), 100))
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(n, min(queries, n), replace=False)
+    drawn = rng.integers(k, size=(len(rows), 100))
     return float(neighbors.score[rows[:, None], drawn].mean(dtype=np.float64))
 
 
 def random_pairs(features: ArrayLike | Tensor, count: int, seed: int) -> NDArray[np.float32]:
     """Return (count,) cosines of seeded random pairs i != j of rows (n, d), with replacement."""
     rows = as_tensor(features)
-    draw = np.random.default_rng(seed)
-    first = draw.integers(len(rows), size=count)
-    second = (first + draw.integers(1, len(rows), size=count)) % len(rows)
+    rng = np.random.default_rng(seed)
+    first = rng.integers(len(rows), size=count)
+    second = (first + rng.integers(1, len(rows), size=count)) % len(rows)
     norms = row_norms(rows)
     i, j = torch.from_numpy(first), torch.from_numpy(second)[:, None]
 

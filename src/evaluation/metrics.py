@@ -47,7 +47,7 @@ METRICS = (
         "<label>/precision_at_1",
         SHARE,
         "higher",
-        "queries whose first neighbor has the query's label",
+        "share of queries whose first neighbor has the query's label",
     ),
     Metric(
         "<label>/precision_at_5",
@@ -84,14 +84,14 @@ METRICS = (
         "<label>/fewer_than_10",
         SHARE,
         "lower",
-        "queries that a filter leaves with fewer than 10 neighbors",
+        "share of queries that a filter leaves with fewer than 10 neighbors",
     ),
     Metric("<label>/queries", "images", "", "images that serve as queries"),
     Metric(
         "<label>/singletons",
         "images",
         "",
-        "images whose label no possible neighbor has; not used as queries",
+        "images whose label occurs in no possible neighbor; not used as queries",
     ),
     Metric("<label>/empty", "images", "", "images without the label; not used as queries"),
     # other views of the same object
@@ -129,8 +129,10 @@ METRICS = (
         "lower",
         "skewness of the number of neighbor lists that an image is in",
     ),
-    Metric("orphans", SHARE, "lower", "images that are in no neighbor list"),
-    Metric("reciprocity", SHARE, "higher", "neighbors that also have the image as a neighbor"),
+    Metric("orphans", SHARE, "lower", "share of images that are in no neighbor list"),
+    Metric(
+        "reciprocity", SHARE, "higher", "share of neighbors that also have the image as a neighbor"
+    ),
     Metric(
         "near_duplicates",
         "pairs",
@@ -145,8 +147,8 @@ METRICS = (
         "unproven_rows",
         SHARE,
         "lower",
-        "rows searched again because the fast pass did not prove their neighbors; the result is"
-        " exact either way",
+        "share of rows searched again because the fast pass did not prove their neighbors; the"
+        " result is exact either way",
     ),
     Metric("matrix_mb", "MB", "lower", "size of the stored similarity matrix, 0 without one"),
     Metric("weights", "text", "", "weights of the network"),
@@ -157,13 +159,13 @@ METRICS = (
     Metric("processes", "processes", "", "processes that shared the work"),
     Metric("peak_memory_gb", "GB", "lower", "highest memory use of the first process"),
     Metric("peak_gpu_memory_gb", "GB", "lower", "highest memory use of its GPU"),
-    Metric("reused_embeddings", "true, false", "", "whether all rows were on disk already"),
+    Metric("reused_embeddings", "true, false", "", "whether all rows were cached"),
     Metric("resumed_rows", "rows", "", "rows that an interrupted run had embedded"),
     Metric("copied_rows", "rows", "", "rows copied from the embeddings of other galleries"),
     Metric("embedded_rows", "rows", "", "rows embedded by this run"),
     Metric("embed_seconds", "s", "lower", "time of the forward passes, without compiling"),
     Metric("images_per_second", "images/s", "higher", "speed of embedding"),
-    Metric("waiting_for_data", SHARE, "lower", "time that the network waited for images"),
+    Metric("waiting_for_data", SHARE, "lower", "share of time spent waiting for images"),
     Metric("device", "text", "", "device that embedded the images"),
     Metric("idle_gpu", "true, false", "", "whether a GPU of the machine was not used"),
     Metric("compiler", "text", "", "compiler of the network, null if it was not compiled"),

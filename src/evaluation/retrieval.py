@@ -101,15 +101,15 @@ def label_pairs(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints] | None
     _, start, size = np.unique(labels[rows], return_index=True, return_counts=True)
     if len(size) < 2 or size.max() < 2:
         return None
-    draw = np.random.default_rng(seed)
-    classes = draw.choice(len(size), count, p=_probabilities(size * (size - 1)))
-    first = draw.integers(size[classes])
-    second = (first + draw.integers(1, size[classes])) % size[classes]
+    rng = np.random.default_rng(seed)
+    classes = rng.choice(len(size), count, p=_probabilities(size * (size - 1)))
+    first = rng.integers(size[classes])
+    second = (first + rng.integers(1, size[classes])) % size[classes]
     same = np.stack([start[classes] + first, start[classes] + second], axis=1)
-    classes = draw.choice(len(size), count, p=_probabilities(size * (len(rows) - size)))
-    second = draw.integers(len(rows) - size[classes])
+    classes = rng.choice(len(size), count, p=_probabilities(size * (len(rows) - size)))
+    second = rng.integers(len(rows) - size[classes])
     second += np.where(second >= start[classes], size[classes], 0)  # skip the first image's class
-    different = np.stack([start[classes] + draw.integers(size[classes]), second], axis=1)
+    different = np.stack([start[classes] + rng.integers(size[classes]), second], axis=1)
     return rows[same], rows[different]
 
 
@@ -120,7 +120,7 @@ def _probabilities(weights: Ints) -> Floats:
 def _query_metrics(
     labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints, relevant: Ints
 ) -> tuple[dict[str, Floats], Ints]:
-    """Return each metric of the queries rows (q,), and how many neighbors each query has (q,).
+    """Return each metric of the queries rows (q,), and the number of neighbors of each (q,).
 
     relevant (q,) is R.
     """
@@ -165,7 +165,7 @@ def _ranked_hits(
 
 
 def _chance(candidates: Floats, relevant: Floats) -> dict[str, Floats]:
-    """Return by metric the value (q,) that a random order gives each query.
+    """Return each metric's value (q,) that a random order gives each query.
 
     candidates is N, relevant R, both (q,). Rank r is a hit with p = R/N; then an earlier rank is
     one with (R-1)/(N-1). So the sum of map_at_10 is p times the sum over r <= 10 of

@@ -24,7 +24,7 @@ from src.runtime.progress import progress
 log = logging.getLogger(__name__)
 
 MAX_REPORTED_REASONS = 12
-REFUSED_STATUSES = ("401", "403")  # may concern us rather than the image
+REFUSED_STATUSES = ("401", "403")  # may concern the client rather than the image
 ADVICE_RATE_LIMITED = (
     "downloaded images are kept; run the same command again later, perhaps with a lower"
     " download.requests_per_second and with download.contact=<your e-mail>"
@@ -101,7 +101,7 @@ def fetch_missing(
 
 
 def _state(catalog: Catalog, folder: Path, sizes: dict[str, int], options: Download) -> Fetched:
-    """Return the state of all images by the journal and the sizes of the files."""
+    """Return the state of all images, from the journal and the sizes of the files."""
     records = journal.read_journal(folder / "journal.csv")
     fetched = Fetched(len(catalog.works), {}, [], [])
     for image_id, url in zip(catalog.works["image_id"], catalog.works["url"], strict=True):
@@ -122,7 +122,7 @@ def _download(
 ) -> None:
     """Request the pending images and add their outcomes to fetched."""
     count, rate = len(fetched.pending), options.requests_per_second
-    limit = f", at most {rate:g} per second: {count / rate / 60:.1f} minutes" if rate else ""
+    limit = f", at most {rate:g} per second (about {count / rate / 60:.1f} min)" if rate else ""
     log.info("downloading %d images%s", count, limit)
     refused = list[DownloadRecord]()  # since the last image that arrived
     with (

@@ -1,4 +1,4 @@
-"""A gallery of a folder of images, with labels from a CSV or from the sub-folders."""
+"""The gallery of a folder of images, with labels from a CSV or from the subfolders."""
 
 import logging
 import os
@@ -25,15 +25,15 @@ def folder_gallery(
 ) -> Gallery:
     """Return the gallery of the images below a folder, sorted by path, and write it to outputs.
 
-    `labels` is a CSV with a column file and any label columns; without it the first sub-folder
-    level becomes the columns folder and artist. `limit` takes a seeded sample. No image is copied.
-    Raises UserError if there are fewer than two images, or as join_labels does.
+    `labels` is a CSV with a column file and any label columns; without it the first level of
+    subfolders becomes the columns folder and artist. `limit` takes a seeded sample. No image is
+    copied. Raises UserError if there are fewer than two images, or as join_labels does.
     """
     files = sample(sorted(list_images(images)), limit, seed)
     if len(files) < 2:
         raise UserError(
-            f"data.images={images} holds {len(files)} images, at least 2 are needed; images are"
-            f" files that end in {' '.join(sorted(SUFFIXES))}"
+            f"data.images={images} holds {len(files)} images, but at least 2 are needed; supported"
+            f" suffixes: {' '.join(sorted(SUFFIXES))}"
         )
     folders = [file.split("/")[0] if "/" in file else "" for file in files]
     works = pd.DataFrame({"image_id": files, "file": files, "folder": folders}, dtype=object)
@@ -76,11 +76,13 @@ def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = table.loc[:, ~table.columns.str.startswith("Unnamed: ")].copy()
     if "file" not in table:
         raise UserError(
-            f"data.labels={path} needs a column file, it has {', '.join(map(str, table))}"
+            f"data.labels={path} has no column named file; it has {', '.join(map(str, table))}"
         )
     table["file"] = [PurePosixPath(file.replace("\\", "/")).as_posix() for file in table["file"]]
     if (repeated := table["file"][table["file"].duplicated()]).size:
-        raise UserError(f"data.labels={path} names {repeated.iloc[0]} twice: keep one line a file")
+        raise UserError(
+            f"data.labels={path} names {repeated.iloc[0]} twice: keep one line per file"
+        )
     matched = int(works["file"].isin(table["file"]).sum())
     if not matched:
         raise UserError(
@@ -88,7 +90,7 @@ def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
             f" paths like {works['file'].iloc[0]}"
         )
     if unlabeled := len(works) - matched:
-        log.warning("labels: %d of %d images have no line in %s", unlabeled, len(works), path)
+        log.warning("labels: %d of %d images have no row in %s", unlabeled, len(works), path)
     labels = table[["file"] + [column for column in table if column not in FILE_FACT_COLUMNS]]
     rest = works[[column for column in works if column == "file" or column not in labels]]
     return rest.merge(labels, how="left", on="file").fillna("")

@@ -73,7 +73,7 @@ def read_catalog(tables: Path, options: Nga, seed: int) -> Catalog:
     works = _ordered(works[works["image_id"].isin(sampled)])
     if len(works) < 2:
         raise UserError(
-            f"the options select {len(works)} images, at least 2 are needed: widen"
+            f"the options select {len(works)} images, but at least 2 are needed: widen"
             " data.classification, data.view, data.artists, data.limit or data.open_access"
         )
     return Catalog(works, published, counts)
@@ -109,13 +109,13 @@ def _select(works: pd.DataFrame, options: Nga) -> tuple[pd.DataFrame, Counts]:
 
 
 def _frequent(values: pd.Series) -> str:
-    """Return the most frequent values and their counts as text, "Painting (4), Print (2)" say."""
+    """Return the most frequent values and their counts as text, like "Painting (4), Print (2)"."""
     counts = values[values != ""].value_counts().head(MAX_LISTED_KINDS)
     return ", ".join(f"{value} ({count})" for value, count in counts.items())
 
 
 def _by_artist(works: pd.DataFrame, artists: list[str]) -> pd.DataFrame:
-    """Return the rows of these artists, all if there are none. Raises UserError for others."""
+    """Return the rows of artists, all if the list is empty. Raises UserError if one is unknown."""
     names = {name.casefold(): name for name in works["artist"] if name}
     for artist in artists:
         if artist.casefold() not in names:

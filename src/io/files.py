@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def temporary_name(path: Path) -> Path:
     """Return the name under which this process writes path.
 
-    Removes files and folders of this pattern that killed processes of this machine left.
+    Removes files and folders of this pattern left by killed processes of this machine.
     """
     host = socket.gethostname()
     for part in path.parent.glob(f"{glob.escape(path.name)}.{glob.escape(host)}-*.part"):
@@ -88,7 +88,7 @@ def sha256(path: Path) -> str:
 def pwrite_all(file: int, data: memoryview | bytes, offset: int) -> None:
     """Write all bytes of data at an offset of an open file, given by its descriptor."""
     remaining = memoryview(data)
-    while remaining:  # a nearly full disk takes only a part
+    while remaining:  # a nearly full disk may write only a part
         written = os.pwrite(file, remaining, offset)
         remaining, offset = remaining[written:], offset + written
 

@@ -146,7 +146,7 @@ def _orientation(image: Image.Image) -> object:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Return width and height of the upright picture by the file's header."""
-    is_turned = _orientation(image) in SIDEWAYS and image.format != "TIFF"  # there Pillow turns it
+    is_turned = _orientation(image) in SIDEWAYS and image.format != "TIFF"  # Pillow turns these
     return (image.height, image.width) if is_turned else image.size
 
 

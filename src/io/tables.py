@@ -43,7 +43,7 @@ def check_header(path: Path, columns: Sequence[str]) -> list[str]:
     if missing:
         raise UserError(
             f"{path.name} has no column {', '.join(missing)}: it is not one of the museum's tables,"
-            f" or its schema is newer than this version; it starts with {','.join(header)[:80]!r}"
+            f" or its schema is newer than this program; it starts with {','.join(header)[:80]!r}"
         )
     return [name for column in columns if (name := column.removeprefix("?")) in header]
 
@@ -94,8 +94,9 @@ class _TolerantReader:
 
 
 def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.DataFrame:
-    """Return a CSV with string columns, "" for empty fields. Nothing else counts as missing: an
-    artist called NA stays one.
+    """Return a CSV with string columns, "" for empty fields.
+
+    No text counts as missing: NA may be an artist.
 
     Raises UserError if the file is not a CSV, or its rows have more fields than its header.
     """
@@ -112,5 +113,5 @@ def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is not a table of comma-separated values: {reason}") from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas used the first column as row names
-        raise UserError(f"{path}: its rows have more fields than its header has names")
+        raise UserError(f"{path}: rows have more fields than the header")
     return table.fillna("")

@@ -19,10 +19,25 @@ from src.leaderboard.runs import newest_sweep, read_runs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print and write the leaderboard; return the exit code, 1 if a run is incomplete."""
-    parser = argparse.ArgumentParser("python -m src.leaderboard", description="Compare runs.")
-    parser.add_argument("folders", nargs="*", type=Path, help="runs, or folders of runs")
-    parser.add_argument("--sort", help="a metric of metrics.json; default: a label's map_at_10")
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where sweeps are")
+    parser = argparse.ArgumentParser(
+        "python -m src.leaderboard",
+        description="Compare runs: print a table, best first, and write it as .md, .csv and .html.",
+    )
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        help="runs, or folders of runs such as sweeps (default: the newest sweep)",
+    )
+    parser.add_argument(
+        "--sort", help="metric to sort by, as in metrics.json (default: map_at_10 of a label)"
+    )
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        default=Path("outputs"),
+        help="folder to search for the newest sweep (default: outputs)",
+    )
     options = parser.parse_args(arguments)
     try:
         folders = options.folders or [newest_sweep(options.outputs)]

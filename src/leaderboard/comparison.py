@@ -85,7 +85,7 @@ class Comparison:
     def overlap(self) -> NDArray[np.float64]:
         """Return (r, r) the neighbors that two runs share: the mean Jaccard index over images.
 
-        The shorter list decides how many of the nearest count. NaN if the images differ.
+        Of lists with different k, the nearest of the longer one count. NaN if the images differ.
         """
         count = len(self.runs)
         lists = [(run.images(), run.files.neighbors()[0]) for run in self.runs]
@@ -154,7 +154,7 @@ def _sign(metric: str) -> int:
 
 
 def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
-    """Return by how much best is better, in the metric's unit, with its interval if known."""
+    """Return the gap of run to best in the metric's unit, with its interval if known."""
     if run is best:
         return {"behind": np.nan}
     gap = {"behind": _sign(metric) * (best.metrics[metric] - run.metrics[metric])}

@@ -12,7 +12,7 @@ from src.reporting.contact_sheets import ACCENT, FAINT
 
 COLORS = (ACCENT, "#d1740f", "#3a8f4d", "#a23b72", "#0f8f8f", "#7a5cc0", "#b03a2e", FAINT)
 MAX_PANELS = 3  # side by side
-MAX_TICK_LETTERS = 40  # of all tick labels of a panel; longer ones are rotated
+MAX_TICK_LETTERS = 40  # in all tick labels of a panel; with more, labels are rotated
 LETTER_WIDTH = 0.075  # inches, at 8 points
 MAX_NUMBERED_RUNS = 24  # with more, the heat map shows colors only
 

@@ -19,7 +19,7 @@ from src.errors import UserError
 from src.io.outputs import Outputs
 from src.reporting.run_folder import CONFIG, RunFolder, read_yaml
 
-MAX_VALUE_LENGTH = 24  # letters of a setting's value in tables and plots
+MAX_VALUE_LENGTH = 24  # characters of a setting's value in tables and plots
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Run:
         return str(self.settings.get(setting))
 
     def short_value(self, setting: str) -> str:
-        """Return the value of a setting in few letters: the name of a path, the start of a text."""
+        """Return the value of a setting, shortened: the name of a path, the start of a text."""
         text = self.value(setting)
         text = Path(text).name or text
         return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
@@ -70,7 +70,7 @@ def newest_sweep(outputs: Path) -> Path:
     if folders := sorted(path for path in Outputs(outputs).sweeps.glob("*/*") if path.is_dir()):
         return folders[-1]
     raise UserError(
-        f"there is no sweep in {outputs}: name folders of runs, or start one with"
+        f"there is no sweep in {outputs}: give folders of runs, or start a sweep with"
         " python -m src.run -m similarity.top_k=5,10"
     )
 

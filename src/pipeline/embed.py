@@ -1,8 +1,9 @@
 """Embed a gallery: one feature row per image, cached in folders that record their options.
 
 outputs/embeddings/<gallery>/<backbone>-<hash>/<layer>/ holds features.npy (n, d) float32,
-image_names.npy and sha256.npy (n,), skipped.csv and options.yaml. One pass writes all layers. Their
-folders appear complete; until then their rows are in a folder .part, from which a pass resumes.
+image_names.npy and sha256.npy (n,), skipped.csv and options.yaml. One pass writes all layers.
+Their folders appear when complete; until then the rows are in a .part folder, from which a pass
+resumes.
 """
 
 import logging
@@ -50,7 +51,11 @@ def embed(gallery: Gallery, cfg: Config, processes: ProcessGroup = SINGLE_PROCES
     if not pass_facts:
         log.info("embedding: using cached features in %s", folder)
         if skipped:
-            log.warning("%d images could not be read then: see %s", skipped, folder / SKIPPED)
+            log.warning(
+                "%d images were skipped because they cannot be read: see %s",
+                skipped,
+                folder / SKIPPED,
+            )
     facts: Facts = {
         "weights": request.options["weights"],
         "precision": request.options["precision"],
@@ -69,7 +74,7 @@ def _compute_missing(
     cfg: Config,
     processes: ProcessGroup,
 ) -> Facts:
-    """Compute what is missing of the written layers in one pass, and join the joined ones.
+    """Compute the layers of `written` that are missing in one pass, and join those of `joined`.
 
     Return the facts of the pass, none if another run was faster. Do nothing if the rows of the
     joined layers are cached.

@@ -48,17 +48,17 @@ def rank(
     features = postprocess(embeddings, options, folder, processes)
     matrix = matrix_path(embeddings, options)
     if matrix and matrix.exists():
-        log.info("similarity: the matrix is already in %s", matrix)
+        log.info("similarity: the matrix already exists: %s", matrix)
     processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
     device = comparison_device(cfg.trainer.accelerator, processes)
-    how = search_options(options, device, matrix, embeddings.folder, processes.is_rank_zero)
-    search = NeighborSearch(features, groups, how, processes)
+    settings = search_options(options, device, matrix, embeddings.folder, processes.is_rank_zero)
+    search = NeighborSearch(features, groups, settings, processes)
     penalty = None
     if options.ranking is RankedBy.csls:
         penalty = csls_penalties(search, embeddings.folder)
     deep = search.nearest(min(max(options.top_k, cfg.evaluation.depth), search.max_k), penalty)
     if deep.fallback_share:
-        log.info("similarity: %.2f%% of rows searched again", 100 * deep.fallback_share)
+        log.info("similarity: searched %.2f%% of rows exhaustively", 100 * deep.fallback_share)
     k = options.top_k
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.fallback_share)
     if processes.is_rank_zero:
@@ -88,15 +88,15 @@ def comparison_device(accelerator: Accelerator, processes: ProcessGroup = SINGLE
     """
     device = device_of(accelerator, processes.device)
     if device.type == "mps":
-        log.info("similarity: compared on the CPU, since MPS has no float64")
+        log.info("similarity: comparing on the CPU, because MPS has no float64")
         return "cpu"
     return str(device)
 
 
 def csls_penalties(search: NeighborSearch, folder: Path) -> Tensor:
-    """Return what csls subtracts from each image's scores, (n,) float64.
+    """Return the penalty that csls subtracts from each image's scores, (n,) float64.
 
-    It takes a search of its own, so it is stored in folder for later runs of the same rows.
+    It takes another search, so it is stored in folder for later runs of the same rows.
     """
     path = folder / f"csls-{NEAREST}-{search.features_hash}-{search.groups_hash}.npy"
     stored = search.processes.broadcast_from_rank_zero(
@@ -104,7 +104,7 @@ def csls_penalties(search: NeighborSearch, folder: Path) -> Tensor:
     )
     if stored is not None:
         return torch.from_numpy(stored)
-    log.info("similarity: searching the %d nearest of each image for csls", NEAREST)
+    log.info("similarity: searching the %d nearest neighbors of each image for csls", NEAREST)
     penalty = csls_penalty(search.nearest(min(NEAREST, search.max_k), keep_tiles=True).score)
     if search.processes.is_rank_zero:
         with atomic_write(path) as part, part.open("wb") as file:

@@ -1,4 +1,4 @@
-"""End a run: write the last files and pictures, and print a summary."""
+"""Finish a run: write the last files and pictures, and print a summary."""
 
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ def illustrate(
     metrics: dict[str, Any], gallery: Gallery, ranking: Ranking, seed: int, folder: Path
 ) -> dict[str, Path]:
     """Write the overview of some queries and the plot of scores; return their paths by name."""
-    files, draw = RunFolder(folder), np.random.default_rng(seed)
+    files, rng = RunFolder(folder), np.random.default_rng(seed)
     count = min(OVERVIEW_QUERIES, len(gallery))
-    rows = sorted(draw.choice(len(gallery), count, replace=False).tolist())
+    rows = sorted(rng.choice(len(gallery), count, replace=False).tolist())
     sheet = contact_sheets.overview(gallery, ranking.saved.index, ranking.saved.score, rows)
     random = cosine_statistics.random_pairs(ranking.features, RANDOM_PAIRS, seed)
     plot = plots.score_plot(ranking.saved.score, random, metrics["intra"], metrics["inter"])

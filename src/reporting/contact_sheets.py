@@ -35,7 +35,7 @@ class Card:
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which matplotlib brings: Latin, Greek and Cyrillic letters."""
+    """Return DejaVu Sans, which comes with matplotlib: Latin, Greek and Cyrillic letters."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), size)
 

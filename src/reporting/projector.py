@@ -20,7 +20,7 @@ from src.gallery.gallery import NON_LABEL_COLUMNS
 from src.io.files import atomic_write
 from src.reporting.contact_sheets import thumbnail
 
-MAX_POINTS = 5000  # the page cannot rotate more smoothly
+MAX_POINTS = 5000  # with more, the page does not rotate smoothly
 WIDTH = 100  # numbers per point; the page itself starts from at most 200
 THUMBNAIL = 48  # pixels; all thumbnails make one image, of at most 8,192 pixels a side
 
@@ -33,8 +33,8 @@ def write_projection(
     Points are rows of unit length, rotated so that WIDTH numbers keep as much of them as possible.
     """
     n = len(gallery)
-    draw = np.random.default_rng(seed)
-    rows = np.sort(draw.choice(n, min(MAX_POINTS, n), replace=False))  # (s,)
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(n, min(MAX_POINTS, n), replace=False))  # (s,)
     data = folder / "projector"
     data.mkdir(exist_ok=True)
     points = project(features[rows], WIDTH)

@@ -120,7 +120,7 @@ class RunFolder:
         return paths
 
     def gallery(self) -> Gallery:
-        """Return the run's gallery with its n rows. Raises UserError or OSError if it is gone."""
+        """Return the run's gallery of n rows. Raises UserError or OSError if it was deleted."""
         paths = self.paths()
         gallery = read_gallery(self.path / paths["gallery"])
         names = np.load(self.path / paths["embeddings"] / "image_names.npy")
@@ -144,7 +144,7 @@ class RunFolder:
 
     @property
     def is_download(self) -> bool:
-        """Whether the folder is that of python -m src.download, which compares nothing."""
+        """Return whether the folder is that of python -m src.download, which compares nothing."""
         return (self.path / "download.log").exists()
 
     # pictures

@@ -1,6 +1,6 @@
 """Experiment tracking with wandb and TensorBoard.
 
-Each takes a second to import, so they are imported only where they are on.
+Each takes a second to import, so a tracker is imported only if it is enabled.
 """
 
 import os
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Sends the numbers and pictures of a run to the trackers that are on."""
+    """Sends the numbers and pictures of a run to the enabled trackers."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Tracker:
 
 @contextmanager
 def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
-    """Start the trackers of a run before its work, and close them in any case at its end.
+    """Start the trackers of a run, and close them at its end, however it ends.
 
     A sweep's jobs share a process, so trackers must not outlive their job. Raises UserError if
     wandb is online and has no key.
@@ -148,7 +148,7 @@ def track_results(
 
 
 def track_sweep(table: pd.DataFrame, options: Tracking, folder: Path) -> None:
-    """Log the leaderboard of a sweep in a wandb run of its own, in the sweep's group."""
+    """Log the leaderboard of a sweep in a separate wandb run, in the sweep's group."""
     with _wandb_run(options, folder, {}, folder) as run:
         if run:
             import wandb
@@ -166,7 +166,8 @@ def _wandb_run(
         yield None
         return
     before = os.environ.get("WANDB_DATA_DIR")
-    # wandb stages tables there before it sends them; its default is in the user's home, for good
+    # wandb stages tables there before sending them; its default, in the user's home, is never
+    # cleaned up
     os.environ["WANDB_DATA_DIR"] = before or str(folder.resolve() / "wandb" / "data")
     try:
         run, exit_code = _start_wandb(options, folder, settings, sweep), 1
@@ -201,5 +202,5 @@ def _start_wandb(
         reason = str(error).splitlines()[0]
         raise UserError(
             f"tracking=online: {reason} Set WANDB_API_KEY or run `wandb login`; tracking=local"
-            " needs no account, and `wandb sync` sends its runs later"
+            " needs no account, and `wandb sync` uploads its runs later"
         ) from error

@@ -35,15 +35,15 @@ def cores(num_processes: int = 1) -> int:
     """Return the CPU cores of this process if num_processes of its run share the machine."""
     total = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
-    # if fewer than all are usable, Slurm, say, has given each process its own
+    # with fewer than all, a scheduler such as Slurm has assigned cores to each process
     return usable // num_processes if usable == total else usable
 
 
 def worker_count(num_processes: int = 1) -> int:
     """Return the number of decoding processes, 0 to 8, if num_processes share the machine.
 
-    One core is left for the network. On two cores the network decodes by itself: a worker would
-    only take turns with it.
+    One core is left for the network. On two cores the main process decodes: a worker would only
+    take turns with it.
     """
     usable = cores(num_processes)
     return 0 if usable <= 2 else min(usable - 1, 8)

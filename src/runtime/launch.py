@@ -10,7 +10,7 @@ from src.config.enums import Accelerator
 from src.errors import UserError
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 
-# Arguments of Lightning's DDPStrategy. The time-out is long, because the other ranks wait while
+# Arguments of Lightning's DDPStrategy. The timeout is long, because the other ranks wait while
 # rank 0 downloads images, for hours; a process that dies is noticed by its closed connection.
 DDP_OPTIONS: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(days=30)}
 

@@ -50,9 +50,9 @@ def begin_or_resume(folder: Path, record: R, free_fields: Container[str] = ()) -
 
 
 class DoneTiles:
-    """Append-only log of finished tiles: one number per line, ended by a full stop.
+    """Append-only log of finished tiles: one number per line, ended by a period.
 
-    A line without its full stop was cut off by a crash and does not count.
+    A line without its period was cut off by a crash and is ignored.
     """
 
     def __init__(self, folder: Path, processes: ProcessGroup):
@@ -65,7 +65,7 @@ class DoneTiles:
         }
 
     def append(self, tiles: list[int]) -> None:
-        """Append the tiles; when this returns they are on the disk."""
+        """Append the tiles; on return they are on disk."""
         with self._path.open("a") as file:
             # the first newline ends a line that an earlier process was cut off in
             file.write("\n" + "".join(f"{tile}.\n" for tile in tiles))

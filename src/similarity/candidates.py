@@ -14,7 +14,7 @@ RUN_LENGTH = 32  # each run's maximum is compared before its elements
 class Candidates:
     """The c candidates of each row with the largest keys, without rows of the same group.
 
-    A key is a product of the fast pass, x.y - m.m, less the candidate's penalty if there is one.
+    A key is a product of the fast pass, x.y - m.m, minus the candidate's penalty if there is one.
 
     Args:
         groups: (n,) group of each row.
@@ -34,14 +34,14 @@ class Candidates:
         # separates values that float32 rounds to one.
         self.key_error = 0.0 if penalty is None else 2.0**-22 * (1 + float(penalty.abs().max()))
         self.seen: set[int] = set()  # numbers of the tiles that the candidates come from
-        self.seen_elsewhere: set[int] = set()  # those that other processes have
+        self.seen_elsewhere: set[int] = set()  # those that other ranks have processed
         self._has_groups = len(groups.unique()) < n  # else only the diagonal excludes pairs
         self._penalty = None if penalty is None else penalty.float().to(device)
-        self._buffer: Tensor | None = None  # for a tile less the penalty
+        self._buffer: Tensor | None = None  # for a tile minus the penalty
 
     @property
     def done(self) -> set[int]:
-        """Numbers of the tiles that need not be seen again."""
+        """Numbers of the tiles that need not be processed again."""
         return self.seen | self.seen_elsewhere
 
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
@@ -83,14 +83,14 @@ class Candidates:
     ) -> tuple[Tensor, Tensor] | None:
         """Return key and column of what exceeds each row's floor (b,), (b, widest) with padding.
 
-        After the first tiles that is next to nothing, so the maximum of each run is compared first.
+        After the first tiles very little does, so the maximum of each run is compared first.
         None if the tile has no whole runs, or too few, or if too much exceeds.
         """
         runs, remainder = divmod(tile.shape[0 if transposed else 1], RUN_LENGTH)
         is_first = bool(floor.min().isinf())
         if remainder or (is_first and runs < self.c):
             return None
-        # reduced as it lies in memory: a transposed tile would take 20 times as long
+        # reduced in memory order: a transposed tile would take 20 times as long
         shape = (runs, RUN_LENGTH)
         split = tile.unflatten(0, shape) if transposed else tile.unflatten(1, shape)
         maxima = split.amax(1).T if transposed else split.amax(2)  # (b, runs)

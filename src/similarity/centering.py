@@ -25,15 +25,15 @@ UNIT_ROUNDOFF = {"float32": 2.0**-24, "tf32": 2.0**-22, "float16": 2.0**-22}
 class Centered:
     """Unit rows minus their mean m, and what adds the mean back.
 
-    x.y = (x-m).(y-m) + m.(x-m) + m.(y-m) + m.m: the two terms in the middle are columns of their
-    own, multiplied by columns of ones, so that one product gives x.y - m.m. Features of a CNN are
-    all positive; without centering their products are too alike for the bound to tell them apart.
+    x.y = (x-m).(y-m) + m.(x-m) + m.(y-m) + m.m: the two terms in the middle are extra columns,
+    multiplied by columns of ones, so that one product gives x.y - m.m. Features of a CNN are all
+    positive; without centering their products are too similar for the bound to separate them.
     """
 
     # (n, w): x - m, zeros up to a multiple of 8, then four offset columns: m.(x-m), the rounding
     # error of that, 1, 1. On the device, or on the host if they do not fit there
     rows: Tensor
-    device: torch.device  # that multiplies
+    device: torch.device  # of the products
     precision: Precision
     offset: float  # m.m
     bound: Tensor  # (n,) float64: largest error of any product with this row
@@ -44,7 +44,7 @@ class Centered:
     def tile(self, rows: slice | Tensor, columns: slice, buffer: Tensor | None = None) -> Tensor:
         """Return x.y - m.m of these rows and columns to within bound, (b, b) float32.
 
-        rows may also be row numbers (b,). The result lies in buffer (b * b,) if that is given.
+        rows may also be row numbers (b,). The result is written to buffer (b * b,) if given.
         """
         left, right = self._left_operand(rows), (self.host_rows or self.rows)[columns]
         with torch.autocast(right.device.type, enabled=False):  # the bound assumes float32
@@ -78,16 +78,16 @@ def center(rows: Tensor, device: torch.device, precision: Precision = "float32")
     centered = torch.zeros(n, operand_width(d), dtype=operand_dtype(precision, device))
     centered[:, -2:] = 1
     # (n,) float64 each: |x-m|, |x-m - q| of its rounding q, m.(x-m)
-    length, lost, along = torch.empty(3, n, dtype=torch.float64)
+    length, rounding, mean_dot = torch.empty(3, n, dtype=torch.float64)
     for at, block in doubles(rows):
         moved = block.div_(scale[at]).sub_(mean)
-        length[at], along[at] = moved.norm(dim=1), moved @ mean
+        length[at], mean_dot[at] = moved.norm(dim=1), moved @ mean
         centered[at, :d] = rounded(moved, precision)
-        lost[at] = moved.sub_(centered[at, :d]).norm(dim=1)
-    centered[:, -4] = rounded(along, precision)
-    centered[:, -3] = rounded(along - centered[:, -4], precision)
-    offset_lost = (along - centered[:, -4] - centered[:, -3]).abs()
-    bound = error_bound(length, lost, along, offset_lost, d, precision)
+        rounding[at] = moved.sub_(centered[at, :d]).norm(dim=1)
+    centered[:, -4] = rounded(mean_dot, precision)
+    centered[:, -3] = rounded(mean_dot - centered[:, -4], precision)
+    mean_dot_rounding = (mean_dot - centered[:, -4] - centered[:, -3]).abs()
+    bound = error_bound(length, rounding, mean_dot, mean_dot_rounding, d, precision)
     on_host = not fits_on_device(centered.nbytes, device)
     streamed = StreamedRows(centered, device) if on_host else None
     operand = centered.to(device) if streamed is None else streamed.rows
@@ -96,21 +96,28 @@ def center(rows: Tensor, device: torch.device, precision: Precision = "float32")
 
 
 def error_bound(
-    length: Tensor, lost: Tensor, along: Tensor, offset_lost: Tensor, d: int, precision: Precision
+    length: Tensor,
+    rounding: Tensor,
+    mean_dot: Tensor,
+    mean_dot_rounding: Tensor,
+    d: int,
+    precision: Precision,
 ) -> Tensor:
     """Return for each row the largest error of a product with any row, (n,) float64.
 
-    All are (n,) float64: length = |x-m|, lost = |x-m - q| for the rounded row q, along = m.(x-m),
-    and offset_lost, the rounding error of along.
+    All are (n,) float64: length = |x-m|, rounding = |x-m - q| for the rounded row q, mean_dot =
+    m.(x-m), and mean_dot_rounding, its rounding error.
     """
     # Rounding x-m to q changes a product by (x-m - q).(y-m) + q.(y-m - r), by Cauchy and Schwarz at
     # most |x-m - q| |y-m| + |q| |y-m - r|.
-    max_lost = lost.max()
-    bound = lost * length.max() + (length + lost) * max_lost + offset_lost + offset_lost.max()
+    max_rounding = rounding.max()
+    bound = rounding * length.max() + (length + rounding) * max_rounding
+    bound = bound + mean_dot_rounding + mean_dot_rounding.max()
     # Higham, Accuracy and Stability, 3.1: a sum of w products in any order is within g(w) of exact,
     # relative to the sum of their sizes; g(i) = i u / (1 - i u), u the unit roundoff. 4 more are
     # for the rounding of size itself. The last term covers the float64 arithmetic.
-    size = (length + lost) * (length.max() + max_lost) + 2 * (along.abs() + along.abs().max())
+    size = (length + rounding) * (length.max() + max_rounding)
+    size += 2 * (mean_dot.abs() + mean_dot.abs().max())
     steps = (d + 8) * UNIT_ROUNDOFF[precision]
     bound += steps / (1 - steps) * size + (d + 16) * 2.0**-50
     return bound
@@ -133,7 +140,7 @@ def rounded(values: Tensor, precision: Precision) -> Tensor:
         return values.half()
     if precision == "float32":
         return values.float()
-    bits = values.float().view(torch.int32)  # TF32 keeps 10 of the 23 bits behind the point
+    bits = values.float().view(torch.int32)  # TF32 keeps 10 of the 23 mantissa bits
     return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
 
 

@@ -16,7 +16,7 @@ from src.similarity.candidates import Candidates
 from src.similarity.record import FREE_TO_DIFFER, SearchRecord
 
 SAVE_SECONDS = 20.0  # between two saves
-SAVE_COST_RATIO = 20  # or as many times as long as a save takes
+SAVE_COST_RATIO = 20  # or this many times the duration of a save, if that is longer
 
 
 class Checkpoint:
@@ -35,10 +35,10 @@ class Checkpoint:
         self._last_save, self._save_seconds = time.monotonic(), 0.0
 
     def restore(self) -> None:
-        """Join the files of all processes of an interrupted call, and keep one file instead."""
+        """Merge the files of all processes of an interrupted call into one."""
         paths = list(self.folder.glob("candidates-*.npz"))
         files = [np.load(path, allow_pickle=False) for path in paths]
-        # another run may have started over here, with another block, while one still saved its own
+        # a run may still have saved here after another one had begun again with another block
         files = [file for file in files if str(file["record"]) == self._record_json]
         for file in sorted(files, key=lambda file: -len(file["done"])):
             done = set(file["done"].tolist())
@@ -53,7 +53,7 @@ class Checkpoint:
                     path.unlink()
 
     def save_if_due(self) -> None:
-        """Save if the last save is long ago, as measured by what a save costs."""
+        """Save if the last save is long enough ago, given what a save costs."""
         interval = max(SAVE_SECONDS, SAVE_COST_RATIO * self._save_seconds)
         if time.monotonic() - self._last_save > interval:
             self.save()

@@ -12,7 +12,7 @@ def csls_penalty(score: ArrayLike) -> Tensor:
     """Return half the mean score of each image with its nearest, (n,) float64, from score (n, k).
 
     Cross-domain similarity local scaling ranks by 2 cos(x, y) - r(x) - r(y), r the mean cosine of
-    an image with its k nearest, so that hubs, which are near to everything, come later. The order
+    an image with its k nearest, so that hubs, which are near everything, rank lower. The order
     of a query's neighbors by cos(x, y) - r(y) / 2 is the same. Source: Conneau, Lample, Ranzato,
     Denoyer and Jegou, Word translation without parallel data, 2018; there k = 10.
 

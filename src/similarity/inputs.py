@@ -33,14 +33,14 @@ def checked_rows(features: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
     bad = (~norms.isfinite()).nonzero().flatten().tolist()
     if bad:
         raise ValueError(
-            f"{len(bad)} rows hold NaN or infinity, or are too long for float64; the first is"
+            f"{len(bad)} rows hold NaN or infinity, or have a length beyond float64; the first is"
             f" row {bad[0]}"
         )
     return rows, norms
 
 
 def group_ids(groups: ArrayLike | Tensor | None, n: int) -> Tensor:
-    """Return the group of each row, (n,); without groups each row is its own.
+    """Return the group of each row, (n,); without groups each row has its own.
 
     Raises ValueError unless groups are (n,).
     """

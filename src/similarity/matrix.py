@@ -30,21 +30,21 @@ from src.similarity.record import FREE_TO_DIFFER, SearchRecord
 from src.similarity.tiles import tile_pairs
 
 MatrixDtype = Literal["float32", "float16"]
-QUEUED_TILES = 3  # that wait to be written while the next is computed
-SYNC_SECONDS = 10.0  # between two syncs, after which the disk has what was written
+QUEUED_TILES = 3  # tiles that wait to be written while the next is computed
+SYNC_SECONDS = 10.0  # between two syncs of written tiles to disk
 # A stored value is rounded when m.m is added and once more when it is subtracted; for float16 the
 # largest step of its grid below 1 is 2^-11.
 ROUNDING = {"float32": 2.0**-22, "float16": 2.0**-12 + 2.0**-22}
 
 
 class Matrix:
-    """An open (n, n) file that takes tiles with their transposes, and gives them back.
+    """An open (n, n) file; tiles are written to it with their transposes, or read from it.
 
     Args:
         path: an existing .npy.
         centered: the rows whose cosines it holds.
-        record: with the block whose tiles it has.
-        log: of the finished tiles; None if all are, and nothing is to be written.
+        record: its block is the size of the tiles.
+        log: of the finished tiles; None for a complete matrix, which is only read.
     """
 
     def __init__(self, path: Path, centered: Centered, record: SearchRecord, log: DoneTiles | None):
@@ -60,11 +60,11 @@ class Matrix:
         self._data_start = path.stat().st_size - self.array.nbytes  # bytes of the header
         self._writer, self._syncer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._queue: deque[Future[None]] = deque()
-        self._unsynced: list[int] = []  # tiles written, but perhaps not on the disk yet
+        self._unsynced: list[int] = []  # tiles written, but perhaps not on disk yet
         self._syncing, self._last_sync = self._syncer.submit(lambda: None), time.monotonic()
 
     def read(self, number: int, rows: slice, columns: slice) -> Tensor:
-        """Return the stored cosines of rows with columns less m.m, (b, b) float32."""
+        """Return the stored cosines of rows with columns minus m.m, (b, b) float32."""
         return torch.from_numpy(self.array[rows, columns].astype(np.float32)) - self._offset
 
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
@@ -89,9 +89,9 @@ class Matrix:
 
     def _write(self, number: int, pieces: list[tuple[slice, slice, Tensor, Any]]) -> None:
         size, n = self.array.itemsize, len(self.array)
-        for rows, columns, values, copied in pieces:
-            if copied is not None:
-                copied.synchronize()
+        for rows, columns, values, copy_event in pieces:
+            if copy_event is not None:
+                copy_event.synchronize()
             position = self._data_start + (rows.start * n + columns.start) * size
             for row, line in enumerate(values.numpy()):
                 pwrite_all(self._file, line.view(np.uint8).data, position + row * n * size)
@@ -102,7 +102,7 @@ class Matrix:
             self._unsynced, self._last_sync = [], time.monotonic()
 
     def _sync(self, written: list[int]) -> None:
-        """Log tiles as finished once the disk has them."""
+        """Log tiles as finished once they are on disk."""
         os.fdatasync(self._file)
         assert self.log is not None
         self.log.append(written)
@@ -139,10 +139,10 @@ def matrix_file(
     record: SearchRecord,
     processes: ProcessGroup,
 ) -> Iterator[Matrix]:
-    """Yield the matrix at path: a complete one to read, or one to write that ends up there.
+    """Yield the matrix of path: a complete one to read, or one to write that is moved there.
 
-    An unfinished matrix lies in path.part/ with the record that the next call resumes; the record
-    of a complete one lies beside it. Raises UserError if the disk is too small, or path holds
+    An unfinished matrix is in path.part/ with the record from which the next call resumes; the
+    record of a complete one is beside it. Raises UserError if the disk is too small, or path holds
     something else.
     """
     record = replace(record, groups="")  # exclusion acts on neighbors, never on the matrix
@@ -171,9 +171,9 @@ def matrix_file(
 
 
 def _publish(path: Path, folder: Path, complete: bool) -> None:
-    """Move a matrix that is not yet complete to its path, and remove the folder of its parts."""
+    """Move a matrix that was just completed to its path, and remove its .part folder."""
     if not complete:
-        # copied, not moved: a process killed before the matrix is in place resumes from the folder
+        # copied, not moved: if killed before the matrix is moved, the next call needs the record
         with atomic_write(path.with_suffix(".json")) as part:
             shutil.copy(folder / RECORD, part)
         os.replace(folder / "matrix.npy", path)
@@ -182,10 +182,10 @@ def _publish(path: Path, folder: Path, complete: bool) -> None:
 
 
 def _begin(folder: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> SearchRecord:
-    """Reserve the room for a matrix in folder unless that is done; return the record in force."""
+    """Reserve space for a matrix in folder unless that is done; return the record in force."""
     in_force = begin_or_resume(folder, record, FREE_TO_DIFFER)
     if not (folder / "matrix.npy").exists():
-        for log in folder.glob(LOGS):  # of a matrix that somebody deleted
+        for log in folder.glob(LOGS):  # of a matrix file that was deleted
             log.unlink()
         hint = f"similarity.dtype=float16 needs {filesize.decimal(2 * n * n)}, "
         advice = "similarity=topk almost none; or put outputs= on another disk"
@@ -197,7 +197,7 @@ def _begin(folder: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> Se
 
 
 def is_finished(path: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> bool:
-    """Return whether the complete matrix is at path. Raises UserError if something else is."""
+    """Return whether path is the complete matrix. Raises UserError if it is something else."""
     if not path.exists():
         return False
     try:
@@ -207,7 +207,10 @@ def is_finished(path: Path, n: int, dtype: MatrixDtype, record: SearchRecord) ->
         matches = False
     if not matches:
         raise UserError(f"{path} is not a ({n}, {n}) matrix of {dtype}: delete it")
-    made_from = path.with_suffix(".json")
-    if not made_from.is_file() or json.loads(made_from.read_text())["features"] != record.features:
-        raise UserError(f"{path} is not of these features according to {made_from}: delete it")
+    record_path = path.with_suffix(".json")
+    if (
+        not record_path.is_file()
+        or json.loads(record_path.read_text())["features"] != record.features
+    ):
+        raise UserError(f"{path} is not of these features according to {record_path}: delete it")
     return True

@@ -16,7 +16,7 @@ PAIRS_PER_STEP = 256  # pairs scored at once: their (256, d) products stay near 
 
 
 def row_norms(rows: Tensor) -> Tensor:
-    """Return the length of each row, (n,) float64, equal to the bit whatever rows surround it."""
+    """Return the length of each row, (n,) float64, bit-identical whatever rows surround it."""
     norms = torch.empty(len(rows), dtype=torch.float64)
 
     def fill(part: slice) -> None:
@@ -34,7 +34,7 @@ def normalize(rows: Tensor) -> Tensor:
 
 
 def doubles(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield the slice and the float64 values of CHUNK rows after the other.
+    """Yield the slice and the float64 values of each chunk of CHUNK rows.
 
     All chunks share one buffer: new memory for each would take ten times as long as the arithmetic.
     """
@@ -47,30 +47,30 @@ def doubles(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
 def exact_sum(products: Tensor) -> Tensor:
     """Sum (..., d) to (...): the same bits for any leading shape and number of threads.
 
-    PyTorch spreads a single sum of 32,768 numbers or more over the threads, so none may be as long.
+    PyTorch spreads a sum of 32,768 numbers or more over the threads, so none may be that long.
     """
     sums: list[Tensor] = [part.sum(-1) for part in products.split(SUM_LENGTH, dim=-1)]
     return sum(sums[1:], sums[0])
 
 
-def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, others: Tensor) -> Tensor:
-    """Return the cosine of each query with each of its others, (q, c) float32, from float64.
+def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, candidates: Tensor) -> Tensor:
+    """Return the cosines of queries with their candidates, (q, c) float32, from float64.
 
-    rows (n, d) have the lengths norms (n,); queries (q,) and others (q, c) are row numbers. A pair
-    with a row of zeros scores 0. Computed by an elementwise product and a sum, because matrix
+    rows (n, d) have the lengths norms (n,); queries (q,) and candidates (q, c) are row numbers. A
+    pair with a row of zeros scores 0. Computed by an elementwise product and a sum, because matrix
     products change their last bits with the shape of the batch, in float64 too.
     """
-    (q, c), d = others.shape, rows.shape[1]
+    (q, c), d = candidates.shape, rows.shape[1]
     step = max(1, PAIRS_PER_STEP // c)
     # the same buffers for every step: new memory would take longer than the arithmetic
     gathered, left = torch.empty(step * c, d, dtype=rows.dtype), torch.empty(step, d).double()
     right, dots = torch.empty(step * c, d).double(), torch.empty(q, c).double()
     for start in range(0, q, step):
-        part = others[start : start + step]
+        part = candidates[start : start + step]
         b, pairs = len(part), part.numel()
         torch.index_select(rows, 0, part.flatten(), out=gathered[:pairs])
         products = right[:pairs].copy_(gathered[:pairs]).view(b, c, d)
         products *= left[:b].copy_(rows[queries[start : start + step]])[:, None]
         dots[start : start + b] = exact_sum(products)
-    scale = norms[queries][:, None] * norms[others]
+    scale = norms[queries][:, None] * norms[candidates]
     return torch.where(scale == 0, 0, dots / scale).float()

@@ -1,4 +1,4 @@
-"""Threads: how many PyTorch uses, and work that is spread over them part by part."""
+"""Threads: how many PyTorch uses, and work that is split among them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +11,10 @@ T = TypeVar("T")
 
 
 def side_by_side(work: Callable[[slice], T], n: int, step: int) -> list[T]:
-    """Return work(part) for slices of step out of n, in order, from as many threads as torch has.
+    """Return work(part) for slices of step items out of n, in order, run in torch's threads.
 
-    For work of many small operations, each of which then runs on one thread: an operation that
-    torch spreads over its threads ends with the slowest of them, and beside other programs that
-    is one that waits for a core.
+    For work of many small operations, each of which then runs on one thread. If torch spread each
+    over its threads, it would wait for the slowest, which on a busy machine is one without a core.
     """
     parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
     count = min(torch.get_num_threads(), len(parts))

@@ -26,7 +26,7 @@ class SearchOptions:
     """How a search runs and what it stores. No option changes a neighbor or a score."""
 
     block_size: int | None = None  # rows of a tile; None: as many as suit device and free memory
-    device: str = "auto"  # cpu, cuda or cuda:1, which multiplies; auto: a GPU if there is one
+    device: str = "auto"  # of the fast pass: cpu, cuda, cuda:1; auto: a GPU if there is one
     precision: Literal["auto"] | Precision = "auto"  # of the fast pass
     matrix: Path | None = None  # file of the (n, n) cosines: written, or read once complete
     dtype: MatrixDtype = "float32"  # of the matrix
@@ -47,8 +47,8 @@ class SearchPlan:
 def make_plan(rows: Tensor, device: torch.device, options: SearchOptions) -> SearchPlan:
     """Decide how rows (n, d) are compared on device.
 
-    Raises ValueError for a precision too coarse for the matrix, UserError if something else than
-    the matrix of these rows is in its place.
+    Raises ValueError for a precision too coarse for the matrix, UserError if
+    options.matrix is the file of something else.
     """
     (n, d), matrix = rows.shape, options.matrix
     precision = choose_precision(options.precision, device, matrix)
@@ -71,7 +71,7 @@ def make_plan(rows: Tensor, device: torch.device, options: SearchOptions) -> Sea
 
 
 def auto_block(n: int, d: int, device: torch.device, precision: Precision) -> int:
-    """Return the rows of a block that suit the memory left once the centered rows are on device."""
+    """Return the rows of a block that fit the memory left by the centered rows on device."""
     width, free = operand_width(d), free_memory(device)
     size = n * width * operand_dtype(precision, device).itemsize
     return block_rows(width, device, free - size if fits_on_device(size, device, free) else free)
@@ -85,7 +85,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device, matrix: Path | None) -> Precision:
-    """Return the precision of the fast pass; auto is float16 on a GPU fast at it, else float32.
+    """Return the precision of the fast pass; auto: float16 if a GPU has tensor cores, else float32.
 
     Raises ValueError for less than float32 if a matrix is stored.
     """

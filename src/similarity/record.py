@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-FREE_TO_DIFFER = ("block", "threads")  # fields of which unfinished work keeps its own values
+FREE_TO_DIFFER = ("block", "threads")  # fields in which a resumed call keeps the stored values
 
 
 @dataclass(frozen=True)

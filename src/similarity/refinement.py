@@ -24,15 +24,15 @@ class Scorer:
     norms: Tensor  # (n,) float64
     penalty: Tensor | None  # (n,) float64
 
-    def scores(self, queries: Tensor, others: Tensor) -> Tensor:
-        """Return the cosine of each query (q,) with each of its others (q, c), (q, c) float32."""
-        return exact_scores(self.rows, self.norms, queries, others)
+    def scores(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """Return the cosines (q, c) float32 of queries (q,) with their candidates (q, c)."""
+        return exact_scores(self.rows, self.norms, queries, candidates)
 
-    def ranking_scores(self, score: Tensor, others: Tensor) -> Tensor:
-        """Return score (q, c) less the penalties of its others (q, c), (q, c) float32."""
+    def ranking_scores(self, score: Tensor, candidates: Tensor) -> Tensor:
+        """Return score (q, c) minus the penalties of candidates (q, c), (q, c) float32."""
         if self.penalty is None:
             return score
-        return (score.double() - self.penalty[others]).float()
+        return (score.double() - self.penalty[candidates]).float()
 
 
 def refine(
@@ -46,7 +46,7 @@ def refine(
     """Return index and score (n, k) of the best, and the share of rows searched exhaustively.
 
     A row is proven if no image outside its candidates can reach its k-th neighbor, by the bound on
-    the fast pass; key_error (cosine) is how much more than that bound the keys may be off. Each
+    the fast pass; key_error (cosine) is added to that bound. Each
     process refines its own shard of the rows, from the candidates of all processes.
     """
     n, key_error = len(scorer.rows), key_error + candidates.key_error
@@ -54,9 +54,9 @@ def refine(
     keys = processes.all_to_all_rows(candidates.key.cpu())
     indices = processes.all_to_all_rows(candidates.index.cpu())
     key, best = torch.cat(keys, dim=1).topk(candidates.c, dim=1)  # (b, c)
-    nearby = torch.cat(indices, dim=1).gather(1, best).long()  # (b, c)
+    candidate_rows = torch.cat(indices, dim=1).gather(1, best).long()  # (b, c)
     queries, bound = torch.arange(n)[shard], centered.bound[shard] + key_error
-    index, score, ranking_score = _rescore(scorer, queries, key, nearby, bound, k)
+    index, score, ranking_score = _rescore(scorer, queries, key, candidate_rows, bound, k)
     # An image outside the candidates must be strictly below the k-th: ties go to the lower row.
     all_are_candidates = candidates.c == n - 1
     last_candidate_key = torch.full((len(key),), -torch.inf) if all_are_candidates else key[:, -1]
@@ -71,11 +71,11 @@ def refine(
 
 
 def _rescore(
-    scorer: Scorer, queries: Tensor, key: Tensor, nearby: Tensor, bound: Tensor, k: int
+    scorer: Scorer, queries: Tensor, key: Tensor, candidate_rows: Tensor, bound: Tensor, k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return index, score and ranking score (b, k) of the best candidates of queries (b,).
 
-    key and nearby (b, c) are the candidates' keys and rows, bound (b,) is the keys' largest error.
+    key and candidate_rows are (b, c); bound (b,) is the largest error of a key.
     """
     b = len(queries)
     index = torch.empty(b, k, dtype=torch.int64)
@@ -86,12 +86,12 @@ def _rescore(
     count = possible.sum(1).clamp(min=k)  # the first ones: keys descend
 
     def rescore_part(at: slice) -> None:
-        others = nearby[at, : int(count[at].max())]
-        exact = scorer.scores(queries[at], others)
-        exact[key[at, : others.shape[1]].isinf()] = -torch.inf  # slots without an image
-        ranked = scorer.ranking_scores(exact, others)
-        best = best_columns(ranked, others, k)
-        index[at], score[at] = others.gather(1, best), exact.gather(1, best)
+        rows = candidate_rows[at, : int(count[at].max())]
+        exact = scorer.scores(queries[at], rows)
+        exact[key[at, : rows.shape[1]].isinf()] = -torch.inf  # slots without an image
+        ranked = scorer.ranking_scores(exact, rows)
+        best = best_columns(ranked, rows, k)
+        index[at], score[at] = rows.gather(1, best), exact.gather(1, best)
         ranking_score[at] = ranked.gather(1, best)
 
     side_by_side(rescore_part, b, PAIRS_PER_STEP)
@@ -113,11 +113,11 @@ def _search_exhaustively(
     index, score = torch.empty(len(queries), k, dtype=torch.int64), torch.empty(len(queries), k)
     for at, (query, key) in enumerate(zip(queries.tolist(), keys, strict=True)):
         reaches = (key.double() - penalty >= floor[at]) & (groups != groups[query])
-        others = reaches.nonzero().T  # (1, c)
-        parts = others.split(PAIRS_PER_STEP, dim=1)
+        rows = reaches.nonzero().T  # (1, c)
+        parts = rows.split(PAIRS_PER_STEP, dim=1)
         exact = torch.cat([scorer.scores(queries[at : at + 1], part) for part in parts], dim=1)
-        best = best_columns(scorer.ranking_scores(exact, others), others, k)
-        index[at], score[at] = others.gather(1, best)[0], exact.gather(1, best)[0]
+        best = best_columns(scorer.ranking_scores(exact, rows), rows, k)
+        index[at], score[at] = rows.gather(1, best)[0], exact.gather(1, best)[0]
     return index, score
 
 

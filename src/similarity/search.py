@@ -51,10 +51,10 @@ class NeighborSearch:
         features: (n, d) floats of any scale.
         groups: (n,) integers; rows of one group are no neighbors of each other.
         options: how to search and what to store.
-        processes: they share out the tiles; every one of them gets the whole result.
+        processes: the ranks that share the tiles; each gets the whole result.
 
     Raises ValueError for features that are not (n, d) finite floats, or groups that are not (n,),
-    and UserError if another file is in the place of options.matrix.
+    and UserError if options.matrix is the file of something else.
 
     Example:
         >>> search = NeighborSearch([[3.0, 0.0], [2.0, 0.0], [1.0, 1.0]])
@@ -81,7 +81,7 @@ class NeighborSearch:
             lambda: make_plan(self.rows, self.device, options)
         )
         self._matrix = self.plan.matrix
-        self._tiles: dict[int, Tensor] = {}  # kept for the next search
+        self._tiles: dict[int, Tensor] = {}  # for the next search, by number
 
     @cached_property
     def features_hash(self) -> str:
@@ -95,7 +95,7 @@ class NeighborSearch:
 
     @cached_property
     def centered(self) -> Centered:
-        """The rows as the fast pass multiplies them, made on first use: a wrong k costs nothing."""
+        """The rows as the fast pass multiplies them, computed on first use, after k is checked."""
         return center(self.rows, self.device, self.plan.precision)
 
     def nearest(
@@ -107,23 +107,23 @@ class NeighborSearch:
         order is by descending score, then ascending row; with a penalty (n,), by float32(score -
         penalty of the neighbor). The first search writes options.matrix in the same pass, or takes
         candidates from a complete one. With keep_tiles its products stay in memory, up to a quarter
-        of what is free, and the next search need not compute them again.
+        of what is free, and the next search need not recompute them.
 
         Raises ValueError if k is not in 1..max_k, or the penalty is not (n,) finite numbers.
         """
         n = len(self.rows)
         if not 1 <= k <= self.max_k:
             raise ValueError(f"k must be between 1 and {self.max_k} for these {n} rows, got {k}")
-        numbers = finite_penalty(penalty, n)
-        candidates = Candidates(self.groups, min(k + MARGIN, n - 1), self.centered, numbers)
+        penalties = finite_penalty(penalty, n)
+        candidates = Candidates(self.groups, min(k + MARGIN, n - 1), self.centered, penalties)
         checkpoint = None
         if self._matrix is None and self.options.checkpoints is not None:
-            excluded = [self.groups] if numbers is None else [self.groups, numbers]
-            record = replace(self.plan.record, groups=hash_of(*excluded))
+            hashed = [self.groups] if penalties is None else [self.groups, penalties]
+            record = replace(self.plan.record, groups=hash_of(*hashed))
             parent = self.options.checkpoints
             checkpoint = open_checkpoint(parent, candidates, record, self.processes)
         key_error = self._propose(candidates, checkpoint, keep_tiles)
-        scorer = Scorer(self.rows, self.norms, numbers)
+        scorer = Scorer(self.rows, self.norms, penalties)
         index, score, fallback_share = refine(
             scorer, self.centered, candidates, k, key_error, self.processes
         )
@@ -155,14 +155,14 @@ class NeighborSearch:
         return 0.0
 
     def _tile_cache(self, candidates: Candidates, block: int, keep: bool) -> TileCache | None:
-        """Return the cache of a search; None on a GPU, which computes a tile sooner than it copies.
+        """Return the cache of a search; None on a GPU, where computing is faster than copying.
 
-        An interrupted search resumes with its own block, whose tiles no other search shares.
+        A resumed search keeps its stored block; tiles of another size cannot be shared.
         """
         if self.device.type != "cpu" or block != self.plan.record.block:
             return None
-        room = free_memory(self.device) // (4 * self.processes.world_size) if keep else 0
-        return TileCache(self._tiles, candidates.done, room)
+        max_bytes = free_memory(self.device) // (4 * self.processes.world_size) if keep else 0
+        return TileCache(self._tiles, candidates.done, max_bytes)
 
 
 def top_k(
@@ -176,7 +176,7 @@ def top_k(
 ) -> Neighbors:
     """Return the k nearest neighbors of each row by cosine similarity, best first.
 
-    NeighborSearch has further options, and serves several searches of the same rows.
+    NeighborSearch has more options and runs several searches of the same rows.
 
     Args:
         features: (n, d) floats of any scale.

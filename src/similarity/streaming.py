@@ -30,8 +30,8 @@ class StreamedRows:
     def __getitem__(self, block: slice | Tensor) -> Tensor:
         """Return a block, or single rows by their numbers, on the device."""
         if isinstance(block, slice) and (block.start, block.stop) in self._blocks:
-            rows, copied = self._blocks[block.start, block.stop]
-            if copied is not None:
-                torch.cuda.current_stream(self.device).wait_event(copied)
+            rows, copy_event = self._blocks[block.start, block.stop]
+            if copy_event is not None:
+                torch.cuda.current_stream(self.device).wait_event(copy_event)
             return rows
         return self.rows[block.cpu() if isinstance(block, Tensor) else block].to(self.device)

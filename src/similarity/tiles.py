@@ -21,12 +21,12 @@ class TileConsumer(Protocol):
 
     @property
     def done(self) -> Collection[int]:
-        """Numbers of the tiles that it has already."""
+        """Numbers of the tiles that it already has."""
 
     def add(self, number: int, rows: slice, columns: slice, tile: Tensor) -> None:
-        """Take tile (b, b), the cosines of rows with columns less m.m; rows <= columns.
+        """Take tile (b, b), the cosines of rows with columns minus m.m; rows <= columns.
 
-        The tile's memory is used again for the next one: copy what is kept.
+        The tile's memory is reused for the next one: copy what is to be kept.
         """
 
 
@@ -38,7 +38,7 @@ class TileSource(Protocol):
         """Numbers of the tiles that can be read."""
 
     def read(self, number: int, rows: slice, columns: slice) -> Tensor:
-        """Return the cosines of rows with columns less m.m, (b, b) float32."""
+        """Return the cosines of rows with columns minus m.m, (b, b) float32."""
 
 
 class TileCache:
@@ -46,7 +46,7 @@ class TileCache:
 
     Args:
         tiles: the tiles by their numbers; new ones are added.
-        done: numbers of the tiles that the search does not need, and that are not kept for it.
+        done: numbers of the tiles that the search does not need; they are not cached.
         max_bytes: of all tiles.
     """
 

@@ -28,7 +28,7 @@ from src.errors import UserError, did_you_mean
         (lambda: Config(data=Data(), seed=2**70), "seed must be between 0 and"),
         (
             lambda: Config(data=Data(), outputs=""),
-            "outputs must be the path of a folder, got no",
+            "outputs must be the path of a folder, got an empty",
         ),
         (lambda: Folder(images=""), "needs data.images="),
         (lambda: Data(batch_size=0), "data.batch_size must be at least 1, got 0"),

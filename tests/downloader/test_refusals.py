@@ -133,7 +133,7 @@ def test_the_download_ends_if_the_host_asks_to_wait_for_hours(
     museum.faults[list(museum.files)[30]] = Fault("503 for hours")
     began = time.monotonic()
     state = fetched(museum, tmp_path / "images")
-    assert state.refusal == "the host asks to wait 2.0 hours"
+    assert state.refusal == "the host asks clients to wait 2.0 hours"
     assert time.monotonic() - began < 5
     assert len(state.present) >= 30 - WORKERS
 

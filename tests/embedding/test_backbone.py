@@ -178,7 +178,7 @@ def test_a_network_of_one_input_size_has_maps_too(
         ("layr1", "layers: layr1 is not a node of ResNet; did you mean layer1?"),
         (
             "1234",
-            "layers: 1234 is not a node of ResNet; the last ones are relu, maxpool, avgpool, ",
+            "layers: 1234 is not a node of ResNet; the last nodes are relu, maxpool, avgpool, ",
         ),
         ("", "backbone.layer='' has an empty name: join layers as layer3+layer4"),
     ],
@@ -192,7 +192,7 @@ def test_a_layer_without_a_row_an_image_is_refused(
     monkeypatch: pytest.MonkeyPatch, layer: str, given: str
 ) -> None:
     build_instead(monkeypatch, Odd())
-    assert f"gives no row per image, but {given} for two images" in refused(untrained(layer))
+    assert f"gives {given} for two images instead of a row each" in refused(untrained(layer))
 
 
 def test_token_pooling_needs_tokens() -> None:

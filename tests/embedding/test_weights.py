@@ -140,7 +140,7 @@ def test_real_weights_load(shared_data: Path) -> None:
 
 def test_weights_that_a_model_lacks_are_refused_with_those_it_has() -> None:
     message = refused(replace(PUBLISHED, weights="IMAGENET1K_V2"))
-    assert "weights=IMAGENET1K_V2: squeezenet1_1 has IMAGENET1K_V1; random or a path" in message
+    assert "weights=IMAGENET1K_V2: squeezenet1_1 has IMAGENET1K_V1; random or the path" in message
 
 
 @pytest.mark.usefixtures("offline")

@@ -104,7 +104,7 @@ def test_without_rows_of_terms_there_is_no_school(tmp_path: Path) -> None:
 
 
 def test_without_rows_of_images_or_objects_nothing_is_selected(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="select 0 images, at least 2 are needed"):
+    with pytest.raises(UserError, match="select 0 images, but at least 2 are needed"):
         catalog(museum(tmp_path, images=[]), **EVERYTHING)
     with pytest.raises(UserError, match="no published image has it"):
         catalog(museum(tmp_path, objects=[]))
@@ -217,7 +217,7 @@ def test_an_unknown_artist_suggests_similar_names(tmp_path: Path) -> None:
 
 
 def test_a_selection_of_one_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"select 1 images, at least 2 are needed: widen"):
+    with pytest.raises(UserError, match=r"select 1 images, but at least 2 are needed: widen"):
         catalog(museum(tmp_path, objects=[work(1)]))
 
 

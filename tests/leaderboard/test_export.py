@@ -120,7 +120,7 @@ def test_the_newest_sweep_is_taken(sweep, capsys):
     ("arguments", "message"),
     [
         (["{}/nothing"], "error: there are no runs in {}/nothing\n"),
-        (["--outputs", "{}/nothing"], "error: there is no sweep in {}/nothing: name folders of"),
+        (["--outputs", "{}/nothing"], "error: there is no sweep in {}/nothing: give folders of"),
         (
             ["{}", "--sort", "artist/map"],
             "error: --sort artist/map: no run has that metric; did you mean",

@@ -22,7 +22,7 @@ def test_apples_gpu_does_not_compare_and_the_log_says_so(accelerator, monkeypatc
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with caplog.at_level(logging.INFO):
         assert comparison_device(accelerator) == "cpu"
-    assert "compared on the CPU, since MPS has no float64" in caplog.text
+    assert "comparing on the CPU, because MPS has no float64" in caplog.text
 
 
 def test_other_devices_compare_where_they_embed(monkeypatch, caplog):

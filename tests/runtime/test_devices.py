@@ -70,8 +70,10 @@ def test_a_network_that_cannot_be_compiled_runs_without_unless_always(monkeypatc
         compiles(Compile.always, 2, precision="bf16-mixed")
     monkeypatch.setattr("src.embedding.compilation.find_spec", lambda _: None)
     assert compiles(Compile.auto, 10**9) is None
-    assert "it needs the extra openvino: pip install" in caplog.text
-    with pytest.raises(UserError, match="trainer.compile=always: on a CPU it needs the extra"):
+    assert "it needs the optional dependency openvino: pip install" in caplog.text
+    with pytest.raises(
+        UserError, match="compile=always: on a CPU it needs the optional dependency"
+    ):
         compiles(Compile.always, 2)
 
 

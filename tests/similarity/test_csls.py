@@ -218,9 +218,9 @@ def test_a_run_ranked_by_csls(embedded, tmp_path, caplog):
         assert_same(neighbors.saved, brute_force(neighbors.features, 3, penalty=near / 2))
         with np.load(tmp_path / kind.name / "neighbors.npz") as saved:
             np.testing.assert_array_equal(saved["index"], neighbors.saved.index)
-    assert caplog.text.count("nearest of each image for csls") == 2
+    assert caplog.text.count("nearest neighbors of each image for csls") == 2
     rank(embeddings, options, tmp_path / "again")
-    assert caplog.text.count("nearest of each image for csls") == 2
+    assert caplog.text.count("nearest neighbors of each image for csls") == 2
 
 
 def test_csls_halves_hubness_and_orphans():
