@@ -93,7 +93,7 @@ def _select(works: pd.DataFrame, options: Nga) -> tuple[pd.DataFrame, Counts]:
                 f" of {_frequent(works['classification'])}"
             )
         works = works[kinds == classification.casefold()]
-        counts[f"classification {classification}"] = len(works)
+        counts[f"of classification {classification}"] = len(works)
     if options.view is View.primary:
         works = works[works["view"].str.casefold() == "primary"]
         counts["primary views"] = len(works)
