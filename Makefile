@@ -32,8 +32,8 @@ $(UV): requirements.lock
 
 # The stamp comes last, so that an install that was cut off is done again.
 $(VENV)/.complete: $(UV)
-	$(call pick,$(if $(CPU),!~ /^($(TORCH)|$(CUDA))/,~ /./)) > $(VENV)/wanted.txt
-	$(UV) pip sync --python $(PY) --require-hashes --build-constraints requirements.lock $(VENV)/wanted.txt
+	$(call pick,$(if $(CPU),!~ /^($(TORCH)|$(CUDA))/,~ /./)) > $(VENV)/requirements.txt
+	$(UV) pip sync --python $(PY) --require-hashes --build-constraints requirements.lock $(VENV)/requirements.txt
 	$(if $(CPU),$(UV) pip install --python $(PY) --no-deps --torch-backend cpu \
 		$$($(call pick,~ /^$(TORCH)/) | sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p'))
 	$(PY) -c "import $(COMMANDS)"

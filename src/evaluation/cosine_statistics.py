@@ -12,7 +12,7 @@ from src.evaluation.retrieval import Metrics, label_pairs
 from src.similarity import Neighbors
 from src.similarity.inputs import as_tensor
 from src.similarity.numerics import CHUNK, doubles, exact_scores, row_norms
-from src.similarity.parallel import side_by_side
+from src.similarity.parallel import parallel_map
 
 INTRA_DEPTHS = (1, 5)  # of intra_at_<depth>
 PRODUCT_ROWS = 16 * CHUNK  # rows multiplied at once
@@ -75,7 +75,7 @@ def _sum_of_unit_rows(features: Tensor, scale: Tensor) -> Tensor:
         units = (block.div_(scale[part][at]) for at, block in doubles(features[part]))
         return torch.stack([block.sum(0) for block in units]).sum(0)
 
-    return torch.stack(side_by_side(sum_part, len(features), 16 * CHUNK)).sum(0)
+    return torch.stack(parallel_map(sum_part, len(features), 16 * CHUNK)).sum(0)
 
 
 def _centered_moments(features: Tensor, scale: Tensor, mean: Tensor) -> tuple[float, float]:
@@ -105,7 +105,7 @@ def _center(features: Tensor, scale: Tensor, mean: Tensor, out: Tensor) -> float
             squares += float((block @ mean).square().sum())
         return squares
 
-    return sum(side_by_side(center_part, len(features), 4 * CHUNK))
+    return sum(parallel_map(center_part, len(features), 4 * CHUNK))
 
 
 def auc(higher: ArrayLike, lower: ArrayLike) -> NDArray[np.float64]:
@@ -144,7 +144,7 @@ def random_pairs(features: ArrayLike | Tensor, count: int, seed: int) -> NDArray
     def score(part: slice) -> Tensor:
         return exact_scores(rows, norms, i[part], j[part])
 
-    return torch.cat(side_by_side(score, count, 16 * PAIRS_PER_STEP))[:, 0].numpy()
+    return torch.cat(parallel_map(score, count, 16 * PAIRS_PER_STEP))[:, 0].numpy()
 
 
 def label_auc(
@@ -179,5 +179,5 @@ def _fast_cosines(rows: Tensor, norms: Tensor, pairs: Tensor) -> Tensor:
             torch.index_select(rows, 0, j, out=right[: len(j)])
             torch.linalg.vecdot(left[: len(i)], right[: len(j)], out=out)
 
-    side_by_side(fill, len(pairs), 16 * PAIRS_PER_STEP)
+    parallel_map(fill, len(pairs), 16 * PAIRS_PER_STEP)
     return dots.double() / (norms[first] * norms[second])

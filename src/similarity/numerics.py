@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from src.similarity.parallel import side_by_side
+from src.similarity.parallel import parallel_map
 
 CHUNK = 256  # rows converted to float64 at once, near the cache
 SUM_LENGTH = 16384  # numbers summed at once
@@ -23,7 +23,7 @@ def row_norms(rows: Tensor) -> Tensor:
         for at, block in doubles(rows[part]):
             norms[part][at] = exact_sum(block.square_()).sqrt()
 
-    side_by_side(fill, len(rows), 16 * CHUNK)
+    parallel_map(fill, len(rows), 16 * CHUNK)
     return norms
 
 

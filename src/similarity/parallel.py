@@ -10,7 +10,7 @@ import torch
 T = TypeVar("T")
 
 
-def side_by_side(work: Callable[[slice], T], n: int, step: int) -> list[T]:
+def parallel_map(work: Callable[[slice], T], n: int, step: int) -> list[T]:
     """Return work(part) for slices of step items out of n, in order, run in torch's threads.
 
     For work of many small operations, each of which then runs on one thread. If torch spread each

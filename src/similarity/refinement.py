@@ -13,7 +13,7 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, exact_products
 from src.similarity.numerics import PAIRS_PER_STEP, exact_scores
-from src.similarity.parallel import side_by_side
+from src.similarity.parallel import parallel_map
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _rescore(
         index[at], score[at] = rows.gather(1, best), exact.gather(1, best)
         ranking_score[at] = ranked.gather(1, best)
 
-    side_by_side(rescore_part, b, PAIRS_PER_STEP)
+    parallel_map(rescore_part, b, PAIRS_PER_STEP)
     return index, score, ranking_score
 
 
