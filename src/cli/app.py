@@ -45,7 +45,7 @@ def register() -> None:
     store.store(group="schema", name="config", node=Config, package="_global_")
     for name, source in SOURCES.items():
         store.store(group="schema/data", name=name, node=source)
-    page = {"app_name": "src.run", "header": "", "footer": "", "template": help_page()}
+    page = {"app_name": "src", "header": "", "footer": "", "template": help_page()}
     store.store(group="hydra/help", name="options", node=page)
 
 

@@ -15,7 +15,7 @@ from src.config.validation import bounds_text
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 PAGE = """\
-Compare every painting with every other:  python -m src.run [option=value ...]
+Usage:  python -m src.${{hydra.job.name}} [option=value ...]
 
   python -m src.run experiment=demo                         no network needed
   python -m src.run data=folder data.images=my/paintings    your own images
