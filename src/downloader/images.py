@@ -40,14 +40,14 @@ def path_of(folder: Path, image_id: str) -> Path:
 
 def sizes_on_disk(folder: Path) -> dict[str, int]:
     """Return the size in bytes of each image in the folder, by id."""
-    subfolders = folder.glob("[0-9a-f][0-9a-f]")
+    subfolders = (sub for sub in folder.glob("*") if sub.is_dir())
     files = (file for sub in subfolders for file in os.scandir(sub) if file.is_file())
     return {file.name[:-4]: file.stat().st_size for file in files if file.name.endswith(".jpg")}
 
 
 def remove_partial_files(folder: Path) -> None:
     """Remove files left by killed processes. The caller must hold the lock of the folder."""
-    for part in folder.glob("[0-9a-f][0-9a-f]/*.part"):
+    for part in folder.glob("*/*.part"):
         part.unlink()
 
 

@@ -1,7 +1,7 @@
 """Pooling: from a layer's output to one vector per image. Imports no torch, which is slow to load.
 
-To add a pooling: a name in config/enums.py, a case in pool and, if it has a parameter, a field of
-Backbone in config/schema.py and a case in pooling_fingerprint.
+To add a pooling: a name in config/enums.py, a case in pool, and its help in config/schema.py. If it
+has a parameter, also a field of Backbone in config/schema.py and a case in pooling_fingerprint.
 """
 
 from typing import TYPE_CHECKING
@@ -24,9 +24,10 @@ def pooling_axes(
     pooling meets an output without tokens.
     """
     if pooling is Pooling.token and len(shape) != 3:
+        others = ", ".join(name for name in Pooling.__members__ if name != "token")
         raise UserError(
             f"backbone.pooling=token needs a layer of tokens (b, tokens, d), but {layer} gives"
-            f" {shape}: choose avg, max or gem"
+            f" {shape}: choose one of {others}"
         )
     if len(shape) < 4:
         return (1,) if len(shape) == 3 else ()
@@ -46,6 +47,8 @@ def pool(output: "Tensor", axes: tuple[int, ...], options: Backbone) -> "Tensor"
     if not axes:
         return output
     match options.pooling:
+        case Pooling.avg:
+            return output.mean(axes).flatten(1)
         case Pooling.token:
             return output[:, 0]
         case Pooling.max:
@@ -53,8 +56,6 @@ def pool(output: "Tensor", axes: tuple[int, ...], options: Backbone) -> "Tensor"
         case Pooling.gem:
             p = options.gem_p
             return output.clamp(min=1e-6).pow(p).mean(axes).pow(1 / p).flatten(1)
-        case _:
-            return output.mean(axes).flatten(1)
 
 
 def pooling_fingerprint(options: Backbone) -> str:

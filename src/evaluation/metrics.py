@@ -172,6 +172,8 @@ METRICS = (
     Metric("compile_seconds", "s", "lower", "time of compiling the network"),
 )
 
+FILTER = "-no_same_"  # between a label and the column whose shared values are filtered out
+
 # Shown beside the metrics of labels on the leaderboard and in TensorBoard
 HEADLINE_METRICS = ("inter", "hubness", "seconds/embed", "seconds/rank", "matrix_mb")
 
@@ -185,6 +187,11 @@ def find_metric(name: str) -> Metric | None:
     exact = sorted(METRICS, key=lambda metric: "<" in metric.pattern)  # names before patterns
     stems = [name, *(name.removesuffix(end) for end in SUFFIXES if name.endswith(end))]
     return next((metric for stem in stems for metric in exact if metric.matches(stem)), None)
+
+
+def is_filtered(name: str) -> bool:
+    """Return whether a label metric is one with a filter: style-no_same_artist/map_at_10."""
+    return FILTER in name.rpartition("/")[0]
 
 
 def lower_is_better(name: str) -> bool:

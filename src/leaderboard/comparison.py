@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from src.errors import UserError, did_you_mean
 from src.evaluation.bootstrap import intervals
-from src.evaluation.metrics import HEADLINE_METRICS, lower_is_better
+from src.evaluation.metrics import HEADLINE_METRICS, is_filtered, lower_is_better
 from src.leaderboard.runs import Run
 
 RESAMPLES = 1000
@@ -141,7 +141,7 @@ def sort_metric(runs: list[Run], sort: str | None) -> str:
         if isinstance(value, int | float)
     )
     if sort is None:
-        maps = [n for n in available if n.endswith("/map_at_10") and "-no_same" not in n]
+        maps = [n for n in available if n.endswith("/map_at_10") and not is_filtered(n)]
         return next(iter(sorted(maps, key=lambda name: not name.startswith("artist/"))), "intra")
     if sort not in available:
         raise UserError(f"--sort {sort}: no run has that metric{did_you_mean(sort, available)}")

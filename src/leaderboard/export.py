@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from src.evaluation.metrics import is_filtered
 from src.io.files import atomic_write
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.html import render_page
@@ -46,7 +47,7 @@ def _text(comparison: Comparison) -> str:
 def _main_table(comparison: Comparison) -> str:
     """Return the settings that differ and the main metrics; the first ones with intervals."""
     first, *others = (
-        name for name in comparison.metrics() if "-no_same" not in name or name == comparison.metric
+        name for name in comparison.metrics() if not is_filtered(name) or name == comparison.metric
     )
     with_interval = [first, *(["behind"] if len(comparison.runs) > 1 else [])]
     columns = [*with_interval, *others]

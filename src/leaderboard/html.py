@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from src.errors import UserError
+from src.evaluation.metrics import FILTER
 from src.gallery import Gallery
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.plots import overlap_heat_map, setting_plot
@@ -119,7 +120,7 @@ def _example_neighbors(comparison: Comparison) -> dict[str, Any]:
     except (UserError, OSError) as error:  # the images were deleted, or the runs were copied
         missing = f" The images are missing: {error}"
         return {"queries": [], "thumbnails": {}, "label": "", "missing": missing}
-    label = comparison.metric.rpartition("/")[0].partition("-no_same")[0]
+    label = comparison.metric.rpartition("/")[0].partition(FILTER)[0]
     labels = gallery.labels(label) if label in gallery.works else np.full(len(gallery), -1)
     values = best.files.query_values(comparison.metric)
     rows = np.arange(len(gallery)) if values is None else np.flatnonzero(~np.isnan(values))

@@ -15,6 +15,7 @@ from src.config import Config
 from src.config.enums import Exclude
 from src.evaluation import cosine_statistics, hubness
 from src.evaluation.bootstrap import intervals
+from src.evaluation.metrics import FILTER
 from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieval
 from src.gallery import Gallery
 from src.pipeline.rank import Ranking
@@ -139,9 +140,9 @@ def label_tasks(gallery: Gallery, cfg: Config) -> Iterator[LabelTask]:
     for column in gallery.label_columns() if columns is None else columns:
         yield LabelTask(column, column, [groups])
         if objects is not None:
-            yield LabelTask(f"{column}-no_same_object", column, [objects])
+            yield LabelTask(f"{column}{FILTER}object", column, [objects])
         if column != "artist" and artists is not None:
-            yield LabelTask(f"{column}-no_same_artist", column, [groups, artists])
+            yield LabelTask(f"{column}{FILTER}artist", column, [groups, artists])
 
 
 def _object_groups(gallery: Gallery, cfg: Config) -> NDArray[np.int64] | None:

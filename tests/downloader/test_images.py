@@ -10,6 +10,7 @@ import pytest
 
 from src.demo.server import served
 from src.downloader import journal
+from src.downloader.images import path_of, remove_partial_files, sizes_on_disk
 from src.downloader.journal import DownloadRecord
 from tests.support.hosts import QUICK, BadMuseum, Fault, download_all, draw_small
 
@@ -147,3 +148,16 @@ def test_images_with_every_fault_mixed_in(
             assert (record.outcome, museum.asked[image_id]) == (outcome, requests)
             assert record.reason.startswith(reason)
     assert len(fetched.present) + len(fetched.failed) == images
+
+
+def test_images_of_any_museum_are_found_on_disk(tmp_path: Path) -> None:
+    """Ids need not be hexadecimal, as the National Gallery's are."""
+    path = path_of(tmp_path, "met-436001")
+    path.parent.mkdir()
+    path.write_bytes(b"bytes")
+    partial = path.with_suffix(".jpg.part")
+    partial.touch()
+    (tmp_path / "journal.csv").touch()
+    assert sizes_on_disk(tmp_path) == {"met-436001": 5}
+    remove_partial_files(tmp_path)
+    assert path.exists() and not partial.exists()

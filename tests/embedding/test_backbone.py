@@ -198,7 +198,7 @@ def test_a_layer_without_a_row_an_image_is_refused(
 def test_token_pooling_needs_tokens() -> None:
     message = refused(untrained("layer1", pooling=Pooling.token))
     assert "pooling=token needs a layer of tokens" in message
-    assert "(2, 64, 8, 8): choose avg, max or gem" in message
+    assert "(2, 64, 8, 8): choose one of avg, max, gem" in message
 
 
 def test_the_transform_is_what_the_weights_expect() -> None:
