@@ -72,6 +72,7 @@ def _sum_of_unit_rows(features: Tensor, scale: Tensor) -> Tensor:
     """Return (d,) the sum of features (n, d) / scale (n, 1) in float64."""
 
     def sum_part(part: slice) -> Tensor:
+        """Return the sum of these unit rows, (d,)."""
         units = (block.div_(scale[part][at]) for at, block in doubles(features[part]))
         return torch.stack([block.sum(0) for block in units]).sum(0)
 
@@ -99,6 +100,7 @@ def _center(features: Tensor, scale: Tensor, mean: Tensor, out: Tensor) -> float
     """Write features / scale - mean to out (b, d); return the sum of the rows' a_i^2."""
 
     def center_part(part: slice) -> float:
+        """Fill these rows of out; return the sum of their a_i^2."""
         squares = 0.0
         for at, block in doubles(features[part]):
             out[part][at] = block.div_(scale[part][at]).sub_(mean)
@@ -142,6 +144,7 @@ def random_pairs(features: ArrayLike | Tensor, count: int, seed: int) -> NDArray
     i, j = torch.from_numpy(first), torch.from_numpy(second)[:, None]
 
     def score(part: slice) -> Tensor:
+        """Return the cosines of these pairs, (p, 1)."""
         return exact_scores(rows, norms, i[part], j[part])
 
     return torch.cat(parallel_map(score, count, 16 * PAIRS_PER_STEP))[:, 0].numpy()
@@ -171,6 +174,7 @@ def _fast_cosines(rows: Tensor, norms: Tensor, pairs: Tensor) -> Tensor:
     dots = torch.empty(len(pairs), dtype=rows.dtype)
 
     def fill(part: slice) -> None:
+        """Fill the dot products of these pairs."""
         # memory is reused: allocating it would take longer than the arithmetic
         left, right = torch.empty(2, PAIRS_PER_STEP, rows.shape[1], dtype=rows.dtype)
         steps = (x[part].split(PAIRS_PER_STEP) for x in (first, second, dots))

@@ -99,6 +99,7 @@ class ProcessGroup:
         created: list[Tensor] = []
 
         def shape_and_dtype() -> tuple[Any, Any]:
+            """Create the tensor; return what the other ranks need to allocate it."""
             created.append(make().contiguous())
             return created[0].shape, created[0].dtype
 

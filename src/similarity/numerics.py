@@ -20,6 +20,7 @@ def row_norms(rows: Tensor) -> Tensor:
     norms = torch.empty(len(rows), dtype=torch.float64)
 
     def fill(part: slice) -> None:
+        """Fill the lengths of these rows."""
         for at, block in doubles(rows[part]):
             norms[part][at] = exact_sum(block.square_()).sqrt()
 

@@ -86,6 +86,7 @@ def _rescore(
     count = possible.sum(1).clamp(min=k)  # the first ones: keys descend
 
     def rescore_part(at: slice) -> None:
+        """Fill the results of these queries."""
         rows = candidate_rows[at, : int(count[at].max())]
         exact = scorer.scores(queries[at], rows)
         exact[key[at, : rows.shape[1]].isinf()] = -torch.inf  # slots without an image
