@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.leaderboard.comparison import Comparison, compare
-from src.leaderboard.runs import read_runs
+from src.evaluation.metrics import is_filtered
+from src.leaderboard.comparison import Comparison, compare, sort_metric
+from src.leaderboard.runs import Run, read_runs
 from tests.support.made_runs import N, random_neighbors, update_metrics, write_run
 
 
@@ -43,6 +44,14 @@ def test_runs_without_the_metric_are_named(tmp_path: Path) -> None:
     assert comparison.names == ["2", "0"]
     assert [run.folder.name for run in comparison.missing_metric] == ["1"]
     assert comparison.incomplete == []
+
+
+@pytest.mark.parametrize("column", ["artist", "object", "decade"])
+def test_a_metric_with_a_filter_is_not_what_runs_are_sorted_by_unasked(column: str) -> None:
+    names = (f"style-no_same_{column}/map_at_10", "style/map_at_10")
+    run = Run(Path("run"), {}, [], dict.fromkeys(names, 0.5), "")
+    assert sort_metric([run], None) == "style/map_at_10"
+    assert list(map(is_filtered, names)) == [True, False]
 
 
 def test_runs_of_two_sweeps_are_named_by_sweep_and_job(tmp_path: Path) -> None:
