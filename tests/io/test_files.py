@@ -23,11 +23,14 @@ from src.io.files import folder_lock
 folder, ends = Path(sys.argv[1]), sys.argv[2] == "ends"
 with folder_lock(folder):
     if not os.fork():  # a child, which ends here or lives on
-        sys.exit() if ends else time.sleep(5)
+        if ends:
+            sys.exit()
+        print("locked", flush=True)  # only the child knows that it has let go of the lock
+        time.sleep(5)
         os._exit(0)
     if ends:
         os.wait()
-    print("locked", flush=True)
+        print("locked", flush=True)
     time.sleep(60)
 """
 
@@ -112,20 +115,25 @@ def test_create_npy_names_the_folder_and_both_sizes(tmp_path):
 
 
 def test_one_thread_at_a_time_locks_a_folder_and_others_log_that_they_wait(tmp_path, caplog):
-    is_locked, order = threading.Event(), []
+    is_waiting, order = threading.Event(), []
 
     def second():
-        is_locked.wait()
         with folder_lock(tmp_path):
             order.append("second")
 
+    def announce(record):
+        is_waiting.set()
+        return True
+
+    log = logging.getLogger("src.io.files")
     thread = threading.Thread(target=second)
-    thread.start()
     with caplog.at_level(logging.INFO), folder_lock(tmp_path):
-        is_locked.set()
-        thread.join(0.2)
+        log.addFilter(announce)
+        thread.start()
+        assert is_waiting.wait(60)
         order.append("first")
     thread.join()
+    log.removeFilter(announce)
     assert order == ["first", "second"]
     assert caplog.messages == [f"{tmp_path} is locked by another process; waiting"]
 
