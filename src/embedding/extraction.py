@@ -31,7 +31,7 @@ from src.embedding.writer import open_writer
 from src.errors import keep_run_folder
 from src.gallery import Gallery
 from src.runtime import devices
-from src.runtime.launch import DDP_OPTIONS, placement
+from src.runtime.launch import DDP_OPTIONS, placement, without_srun_hint
 from src.runtime.processes import ProcessGroup
 
 log = logging.getLogger(__name__)
@@ -133,6 +133,7 @@ def _predict(
         open_writer(plan.folder, layers, images.dataset.files, processes) as writer,
         Throughput(n, shown=processes.is_rank_zero) as throughput,
         ExitOnSigterm() as exit_on_sigterm,
+        without_srun_hint(),
     ):
         callbacks = [writer, throughput, Heartbeat(processes), exit_on_sigterm]
         trainer = _trainer(callbacks, cfg, processes)

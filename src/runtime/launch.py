@@ -2,6 +2,9 @@
 
 import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -36,8 +39,9 @@ def launch(options: Trainer) -> ProcessGroup:
     for name in ("lightning.fabric.utilities", "lightning.pytorch.utilities"):
         logging.getLogger(name).setLevel(logging.WARNING)  # hides the banner of process counts
     try:
-        fabric = Fabric(strategy=DDPStrategy(**DDP_OPTIONS), **placement(options))
-        fabric.launch()
+        with without_srun_hint():
+            fabric = Fabric(strategy=DDPStrategy(**DDP_OPTIONS), **placement(options))
+            fabric.launch()
     except (MisconfigurationException, ValueError, RuntimeError) as error:  # as Lightning raises
         raise UserError(
             f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}:"
@@ -73,6 +77,17 @@ def placement(options: Trainer) -> dict[str, Any]:
         "devices": options.devices,
         "num_nodes": options.num_nodes,
     }
+
+
+@contextmanager
+def without_srun_hint() -> Iterator[None]:
+    """Hide the advice to use srun that Lightning gives wherever Slurm is installed.
+
+    Without srun is right on a login node; a job of several tasks is refused by launch.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The `srun` command is available on your system")
+        yield
 
 
 def is_rank_zero() -> bool:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,6 +27,16 @@ def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith((*LAUNCHER_ENV, "TORCHELASTIC_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def installed_srun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a command called srun on the PATH, as on the login node of a cluster."""
+    srun = tmp_path / "slurm" / "bin" / "srun"
+    srun.parent.mkdir(parents=True)
+    srun.write_text("#!/bin/sh\nexit 1\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture(autouse=True)

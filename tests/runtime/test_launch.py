@@ -11,6 +11,7 @@ from src.cli import app
 from src.config import Trainer
 from src.config.enums import Accelerator
 from src.errors import UserError
+from src.pipeline.embed import embed
 from src.runtime.launch import check_world_size, is_rank_zero, launch
 from tests.support.launchers import (
     assert_neighbors,
@@ -42,11 +43,12 @@ def test_several_processes_make_one_run_with_the_neighbors_of_one(
     paintings,
     fork,
     tmp_path,
+    installed_srun,
 ):
     outputs = tmp_path / "many"
     words = options(paintings, outputs, size)
     printed = finished(launcher(fork, "src.run", size, [*words, "similarity=full"]))
-    assert printed.count("files in ") == 1
+    assert printed.count("files in ") == 1 and "srun" not in printed
     assert {path.name for path in outputs.iterdir()} == {"runs", "embeddings", "galleries"}
     assert not list(outputs.rglob("*.part"))
     (folder,) = (outputs / "runs").glob("*/*")
@@ -63,6 +65,12 @@ def test_several_processes_make_one_run_with_the_neighbors_of_one(
     assert np.load(matrix).diagonal().tolist() == [1] * 12
     run_alone(cfg, tmp_path / "one")
     np.testing.assert_allclose(features_of(tmp_path / "one"), rows, rtol=1e-6, atol=1e-6)
+
+
+def test_where_slurm_is_installed_nobody_is_told_to_use_it(
+    cfg, gallery, installed_srun, small_squares
+):
+    assert len(embed(gallery, cfg).features) == 12  # pytest makes a warning an error
 
 
 @pytest.mark.parametrize(
