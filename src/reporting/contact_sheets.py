@@ -1,5 +1,6 @@
 """Pictures of galleries and of neighbors: images in a grid with captions."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,18 +46,32 @@ def wrap_text(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 
     words = " ".join(text.split())
     rows: list[str] = []
     while words and len(rows) < lines:
-        end = len(words)
-        while face.getlength(words[:end]) > width and end > 1:
-            space = words.rfind(" ", 1, end)
-            end = space if space > 0 else end - 1
+        end = _fitting_letters(words, face, width)
+        if end < len(words):
+            space = words.rfind(" ", 1, end + 1)
+            end = space if space > 0 else max(1, end)
         rows.append(words[:end])
         words = words[end:].lstrip()
     if words:
         last = f"{rows[-1]} {words}"
-        while last and face.getlength(f"{last}…") > width:
-            last = last[:-1]
-        rows[-1] = f"{last.rstrip()}…"
+        rows[-1] = f"{last[: _fitting_letters(last, face, width, '…')].rstrip()}…"
     return rows
+
+
+def _fitting_letters(text: str, face: ImageFont.FreeTypeFont, width: int, suffix: str = "") -> int:
+    """Return how many letters from the start of text fit into width, with suffix behind them.
+
+    Measures only about what fits, and that a few times, however long the text is.
+    """
+
+    def is_too_wide(count: int) -> bool:
+        """Return whether that many letters are too wide."""
+        return face.getlength(text[:count] + suffix) > width
+
+    bound = 1
+    while bound < len(text) and not is_too_wide(bound):
+        bound *= 2
+    return bisect_left(range(1, min(bound, len(text)) + 1), True, key=is_too_wide)
 
 
 def thumbnail(path: Path, size: int) -> Image.Image:
