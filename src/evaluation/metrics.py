@@ -189,6 +189,17 @@ def find_metric(name: str) -> Metric | None:
     return next((metric for stem in stems for metric in exact if metric.matches(stem)), None)
 
 
+def reserved_group(label: str) -> str:
+    """Return the part of a label's name that names the program's own metrics, "" if none does.
+
+    >>> reserved_group("object"), reserved_group("seconds/x"), reserved_group("style")
+    ('object', 'seconds', '')
+    """
+    group = label.partition("/")[0]
+    own = {metric.pattern.partition("/")[0] for metric in METRICS if "/" in metric.pattern}
+    return FILTER if FILTER in label else group if group in own else ""
+
+
 def is_filtered(name: str) -> bool:
     """Return whether a label metric is one with a filter: style-no_same_artist/map_at_10."""
     return FILTER in name.rpartition("/")[0]

@@ -1,23 +1,24 @@
-"""The gallery of a folder of images, with labels from a CSV or from the subfolders."""
+"""The gallery of a folder of images, with labels from a table or from the subfolders."""
 
-import logging
-import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from importlib.util import find_spec
+from pathlib import Path
 
 import pandas as pd
 
 from src.errors import UserError
 from src.gallery import Gallery, write_gallery
-from src.gallery.gallery import FILE_FACT_COLUMNS, sample, with_file_facts
-from src.io.tables import read_table
-
-log = logging.getLogger(__name__)
+from src.gallery.gallery import sample, with_file_facts
+from src.gallery.labels import join_labels, normalize, read_labels
+from src.gallery.listing import find_images
+from src.gallery.names import FileNames
 
 SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
-    *(".jp2", ".ppm", ".pgm", ".tga", ".avif"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    *(".tga", ".avif"),
 }
+# By the module that registers the optional dependency formats with Pillow
+PLUGIN_SUFFIXES = {"pillow_heif": (".heic", ".heif", ".hif"), "pillow_jxl": (".jxl",)}
 
 
 def folder_gallery(
@@ -25,20 +26,24 @@ def folder_gallery(
 ) -> Gallery:
     """Return the gallery of the images below a folder, sorted by path, and write it to outputs.
 
-    `labels` is a CSV with a column file and any label columns; without it the first level of
-    subfolders becomes the columns folder and artist. `limit` takes a seeded sample. No image is
-    copied. Raises UserError if there are fewer than two images, or as join_labels does.
+    `labels` is a CSV or .xlsx with a column file and any label columns; without it the first level
+    of subfolders becomes the columns folder and artist. `limit` takes a seeded sample. No image is
+    copied. Raises UserError if there are fewer than two images, or as read_labels and join_labels
+    do.
     """
-    files = sample(sorted(list_images(images)), limit, seed)
+    table = read_labels(labels) if labels else None  # first: its errors are found at once
+    found = list_images(images, outputs)
+    files = sample(found, limit, seed)
     if len(files) < 2:
         raise UserError(
             f"data.images={images} holds {len(files)} images, but at least 2 are needed; supported"
-            f" suffixes: {' '.join(sorted(SUFFIXES))}"
+            f" suffixes: {' '.join(sorted(supported_suffixes()))}"
         )
     folders = [file.split("/")[0] if "/" in file else "" for file in files]
     works = pd.DataFrame({"image_id": files, "file": files, "folder": folders}, dtype=object)
-    if labels is not None:
-        works = join_labels(works, labels)
+    normalize(works, ["folder"])
+    if table is not None and labels is not None:
+        works = join_labels(works, table, FileNames(found, images), labels)
     if "artist" not in works:
         works["artist"] = works["folder"]
     if "title" not in works and "title_slug" in works:
@@ -53,52 +58,12 @@ def folder_gallery(
     return write_gallery("folder", images.resolve(), works, selection, outputs)
 
 
-def list_images(folder: Path) -> Iterator[str]:
-    """Yield the image files below a folder as paths relative to it, in arbitrary order.
-
-    Skips hidden files and folders, and files without one of SUFFIXES.
-    """
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield PurePosixPath(Path(parent, name).relative_to(folder)).as_posix()
+def list_images(folder: Path, outputs: Path | None = None) -> list[str]:
+    """Return the image files below a folder as find_images does, by supported_suffixes."""
+    return find_images(folder, supported_suffixes(), outputs)
 
 
-def join_labels(works: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return works with the columns of a CSV, matched by its column file, "" for other files.
-
-    Columns of the CSV replace those of works, but for FILE_FACT_COLUMNS. Raises UserError if the
-    CSV has no column file, names a file twice, or matches none.
-    """
-    table = read_table(path, *_dialect(path))
-    table.columns = table.columns.str.strip()
-    table = table.loc[:, ~table.columns.str.startswith("Unnamed: ")].copy()
-    if "file" not in table:
-        raise UserError(
-            f"data.labels={path} has no column named file; it has {', '.join(map(str, table))}"
-        )
-    table["file"] = [PurePosixPath(file.replace("\\", "/")).as_posix() for file in table["file"]]
-    if (repeated := table["file"][table["file"].duplicated()]).size:
-        raise UserError(
-            f"data.labels={path} names {repeated.iloc[0]} twice: keep one line per file"
-        )
-    matched = int(works["file"].isin(table["file"]).sum())
-    if not matched:
-        raise UserError(
-            f"data.labels={path} matches none of the {len(works)} images: its column file must hold"
-            f" paths like {works['file'].iloc[0]}"
-        )
-    if unlabeled := len(works) - matched:
-        log.warning("labels: %d of %d images have no row in %s", unlabeled, len(works), path)
-    labels = table[["file"] + [column for column in table if column not in FILE_FACT_COLUMNS]]
-    rest = works[[column for column in works if column == "file" or column not in labels]]
-    return rest.merge(labels, how="left", on="file").fillna("")
-
-
-def _dialect(path: Path) -> tuple[str, str]:
-    """Return separator and encoding of a CSV, which may come from Excel, by its first line."""
-    with path.open("rb") as file:
-        head = file.readline()
-    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    return max(",;\t", key=lambda sign: head.count(sign.encode())), encoding
+def supported_suffixes() -> set[str]:
+    """Return the suffixes of the formats that can be read, also by plugins that are installed."""
+    present = [name for name in PLUGIN_SUFFIXES if find_spec(name) is not None]
+    return SUFFIXES.union(*(PLUGIN_SUFFIXES[name] for name in present))
