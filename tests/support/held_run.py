@@ -1,8 +1,9 @@
 """src.run as a command in which one rank stops and waits to be killed, for tests of launchers.
 
 The rank is HELD, an environment variable like the others. It stops before its tile number TILE or
-its batch number BATCH, and writes its process id to PID_FILE. Finished work is saved at once,
-and the other ranks notice its death at once.
+its batch number BATCH, and writes its process id to PID_FILE; where this file exists, as when Slurm
+starts a job again, no process stops. Finished work is saved at once, and the other ranks notice its
+death at once. PID_FILE.TILE and PID_FILE.BATCH get a byte for each call that was finished.
 """
 
 import os
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from hydra.experimental.callback import Callback
 
 from src.cli import app
 from src.embedding import writer
@@ -31,12 +34,16 @@ def held(work: Callable[..., Any], variable: str) -> Callable[..., Any]:
 
     def work_or_stop(*arguments: Any) -> Any:
         """Work; the held rank stops at its call and waits to be killed."""
-        is_held = os.environ.get("LOCAL_RANK", "0") == os.environ["HELD"]
-        if is_held and next(calls) == int(os.environ.get(variable, "-1")):
-            Path(os.environ["PID_FILE"]).write_text(f"{os.getpid()}\n")
+        rank = os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0"))
+        pid_file, call = Path(os.environ["PID_FILE"]), int(os.environ.get(variable, "-1"))
+        if rank == os.environ["HELD"] and next(calls) == call and not pid_file.exists():
+            pid_file.write_text(f"{os.getpid()}\n")
             while True:
                 signal.pause()
-        return work(*arguments)
+        result = work(*arguments)
+        with Path(f"{pid_file}.{variable}").open("a") as finished:
+            finished.write(".")
+        return result
 
     return work_or_stop
 
@@ -44,6 +51,11 @@ def held(work: Callable[..., Any], variable: str) -> Callable[..., Any]:
 Centered.tile = held(Centered.tile, "TILE")  # type: ignore[method-assign]
 write = held(writer.RowWriter.write_on_batch_end, "BATCH")
 writer.RowWriter.write_on_batch_end = write  # type: ignore[method-assign]
+
+
+class Held(Callback):
+    """Does nothing: as one of hydra.callbacks it makes the jobs of a sweep import this module."""
+
 
 if __name__ == "__main__":
     sys.exit(app.command(main))
