@@ -40,6 +40,7 @@ class BackboneModule(L.LightningModule):
         """Compile if requested; a batch of blank images makes torch.compile do it now."""
         if not self.max_batch:
             return
+        log.info("embedding: compiling the network")
         start = time.perf_counter()
         blank = torch.zeros(
             self.max_batch, self.size, self.size, 3, dtype=torch.uint8, device=self.device

@@ -32,6 +32,7 @@ from src.errors import UserError
 from src.gallery import Gallery
 from src.io.files import create_npy, temporary_name
 from src.io.outputs import Outputs
+from src.runtime.progress import progress
 
 
 class Facts(TypedDict, total=False):
@@ -183,7 +184,8 @@ def _row_by_checksum(folder: Path) -> dict[str, int]:
 def _copy(source: Path, source_rows: list[int], target: Path, rows: list[int]) -> None:
     old = np.load(source / FEATURES, mmap_mode="r")
     new = np.load(target / FEATURES, mmap_mode="r+")  # its space on disk is reserved
-    for start in range(0, len(rows), CHUNK):
+    starts = range(0, len(rows), CHUNK)
+    for start in progress(starts, "copying rows", len(starts)):
         chunk = slice(start, start + CHUNK)
         new[rows[chunk]] = old[source_rows[chunk]]
     new.flush()
@@ -208,7 +210,8 @@ def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> No
         with (temporary / FEATURES).open("w+b") as file:
             shape = (len(parts[0]), sum(part.shape[1] for part in parts))
             file.seek(create_npy(file, shape, np.float32))
-            for start in range(0, len(parts[0]), CHUNK):
+            starts = range(0, len(parts[0]), CHUNK)
+            for start in progress(starts, "joining layers", len(starts)):
                 units = [_normalized(part[start : start + CHUNK]) for part in parts]
                 file.write((np.concatenate(units, 1) / np.sqrt(len(parts))).astype("f4").tobytes())
         for name in (NAMES, SKIPPED):

@@ -1,5 +1,6 @@
 """Networks of torchvision and timm, their weights, and the preprocessing that these expect."""
 
+import logging
 from http.client import HTTPException
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,8 @@ from src.config import schema
 from src.embedding.transforms import Preset
 from src.errors import UserError, did_you_mean
 from src.io.files import sha256
+
+log = logging.getLogger(__name__)
 
 
 def pretrained(backbone: schema.Backbone) -> WeightsEnum:
@@ -136,6 +139,8 @@ def _torchvision_pretrained(backbone: schema.Backbone) -> nn.Module:
         raise UserError(
             f"{cached} is damaged (its checksum differs): delete it and run the same command again"
         )
+    if not cached.exists():
+        log.info("embedding: downloading %s to %s", entry.url, cached)
     try:
         return cast(nn.Module, models.get_model(backbone.name, weights=entry))
     except (OSError, HTTPException, RuntimeError) as error:
@@ -151,6 +156,7 @@ def _timm_pretrained(backbone: schema.Backbone) -> nn.Module:
     import timm
 
     name = _timm_name(backbone)
+    log.info("embedding: loading the weights of %s, which are downloaded once", name)
     try:
         return timm.create_model(name, pretrained=True)
     except (OSError, HTTPException, RuntimeError) as error:

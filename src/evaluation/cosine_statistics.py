@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.evaluation.retrieval import Metrics, label_pairs
+from src.runtime.progress import Watch, unwatched
 from src.similarity import Neighbors
 from src.similarity.inputs import as_tensor
 from src.similarity.numerics import CHUNK, doubles, exact_scores, row_norms
@@ -21,13 +22,16 @@ PAIRS_PER_STEP = 512  # pairs scored at once, near the cache
 FLOAT32_ROWS = 10_000  # with fewer rows, products in float64 take no time
 
 
-def intra_inter(features: ArrayLike | Tensor, neighbors: Neighbors) -> Metrics:
+def intra_inter(
+    features: ArrayLike | Tensor, neighbors: Neighbors, watch: Watch = unwatched
+) -> Metrics:
     """Return how much closer the neighbors are than images in general.
 
     features (n, d), neighbors (n, k). intra is the mean score of the k neighbors, intra_at_1 and
     intra_at_5 of the first ones. inter is the exact mean cosine over all pairs i != j, inter_std
     its standard deviation. gap = intra - inter, separation = gap / inter_std, NaN if all pairs are
-    equal. They describe one embedding and do not rank embeddings.
+    equal. They describe one embedding and do not rank embeddings. watch goes through the blocks of
+    rows.
 
     >>> from src.similarity import top_k
     >>> features = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)
@@ -40,13 +44,13 @@ def intra_inter(features: ArrayLike | Tensor, neighbors: Neighbors) -> Metrics:
     for depth in INTRA_DEPTHS:
         if depth <= scores.shape[1]:
             metrics[f"intra_at_{depth}"] = float(scores[:, :depth].mean())
-    inter, std = all_pairs(rows)
+    inter, std = all_pairs(rows, watch)
     gap = metrics["intra"] - inter
     separation = gap / std if std > 0 else float("nan")
     return metrics | {"inter": inter, "inter_std": std, "gap": gap, "separation": separation}
 
 
-def all_pairs(features: Tensor) -> tuple[float, float]:
+def all_pairs(features: Tensor, watch: Watch = unwatched) -> tuple[float, float]:
     """Return mean and standard deviation of the cosine over all pairs i != j, in O(n d^2).
 
     Unit rows x_i = m + c_i with mean m have x_i.x_j = |m|^2 + a_i + a_j + c_i.c_j, where
@@ -59,7 +63,7 @@ def all_pairs(features: Tensor) -> tuple[float, float]:
     scale, nonzero = torch.where(norms == 0, 1, norms)[:, None], int((norms > 0).sum())
     total = _sum_of_unit_rows(features, scale)
     mean = total / n
-    projections, gram = _centered_moments(features, scale, mean)
+    projections, gram = _centered_moments(features, scale, mean, watch)
     squared = float(mean @ mean)
     diagonal = nonzero * (1 - squared) ** 2 + (n - nonzero) * squared**2  # terms with i = j
     pairs = n * (n - 1)
@@ -79,13 +83,16 @@ def _sum_of_unit_rows(features: Tensor, scale: Tensor) -> Tensor:
     return torch.stack(parallel_map(sum_part, len(features), 16 * CHUNK)).sum(0)
 
 
-def _centered_moments(features: Tensor, scale: Tensor, mean: Tensor) -> tuple[float, float]:
+def _centered_moments(
+    features: Tensor, scale: Tensor, mean: Tensor, watch: Watch
+) -> tuple[float, float]:
     """Return sum a_i^2 and |C^T C|_F^2 for the rows c_i = features_i / scale_i - mean."""
     n, d = features.shape
     dtype = torch.float32 if n >= FLOAT32_ROWS else mean.dtype
     memory = torch.empty(min(n, PRODUCT_ROWS), d, dtype=dtype)
     gram, projections = torch.zeros(d, d, dtype=torch.float64), 0.0
-    for start in range(0, n, PRODUCT_ROWS):
+    starts = range(0, n, PRODUCT_ROWS)
+    for start in watch(starts, "all pairs", len(starts)):
         rows = slice(start, start + PRODUCT_ROWS)
         centered = memory[: len(features[rows])]
         projections += _center(features[rows], scale[rows], mean, centered)

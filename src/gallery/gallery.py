@@ -9,6 +9,7 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.works)
 
-    @property
+    @cached_property
     def files(self) -> list[str]:
         """Return the n paths relative to root, in row order."""
         return list(self.works["file"])
@@ -67,9 +68,13 @@ class Gallery:
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def caption(self, row: int) -> str:
-        """Return "title, artist" of the image in a row, its file name if the title is unknown."""
+        """Return "title, artist" of the image in a row, its file name if the title is unknown.
+
+        It is one line: a line feed or a tab becomes a blank.
+        """
         title, artist = (self.works[c][row] if c in self.works else "" for c in ("title", "artist"))
-        return ", ".join(filter(None, (title, artist))) if title else self.files[row]
+        text = ", ".join(filter(None, (title, artist))) if title else self.files[row]
+        return " ".join(text.split())
 
     def labels(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
         """Return (n,) int64: the number of each image's value of the column, -1 if it is empty.

@@ -15,6 +15,7 @@ from src.errors import UserError, did_you_mean
 from src.evaluation.bootstrap import intervals
 from src.evaluation.metrics import HEADLINE_METRICS, is_filtered, lower_is_better
 from src.leaderboard.runs import Run
+from src.runtime.progress import progress
 
 RESAMPLES = 1000
 # These do not change the results of a run; nor do the options of tracking
@@ -77,7 +78,9 @@ class Comparison:
             | {setting: run.settings.get(setting) for setting in self.settings}
             | _gap_to_best(self.runs[0], run, self.metric)
             | run.metrics
-            for name, run in zip(self.names, self.runs, strict=True)
+            for name, run in progress(
+                zip(self.names, self.runs, strict=True), "resampling", len(self.runs), " runs"
+            )
         ]
         return pd.DataFrame(rows)
 
@@ -90,7 +93,8 @@ class Comparison:
         count = len(self.runs)
         lists = [(run.images(), run.files.neighbors()[0]) for run in self.runs]
         overlap = np.full((count, count), np.nan)
-        for i, j in zip(*np.triu_indices(count), strict=True):
+        pairs = list(zip(*np.triu_indices(count), strict=True))
+        for i, j in progress(pairs, "shared neighbors", len(pairs), " pairs"):
             if lists[i][0] == lists[j][0]:
                 overlap[i, j] = overlap[j, i] = _jaccard(lists[i][1], lists[j][1])
         return overlap

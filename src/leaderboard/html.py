@@ -23,6 +23,7 @@ from src.leaderboard.comparison import Comparison
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.reporting.contact_sheets import card, thumbnail
 from src.reporting.text import format_interval, format_number
+from src.runtime.progress import progress
 
 QUERIES, NEIGHBORS = 5, 10  # example queries, and neighbors of each
 SMALL, LARGE = 96, 320  # pixels of a neighbor's thumbnail and of a query's
@@ -133,11 +134,12 @@ def _example_neighbors(comparison: Comparison) -> dict[str, Any]:
         for neighbor in shown["neighbors"]
     }
     sizes = dict.fromkeys(neighbors, SMALL) | {query["row"]: LARGE for query in queries}
+    shown = progress(sizes.items(), "drawing thumbnails", len(sizes), " images")
     count = len(comparison.runs)
     excluded = f" {count - len(lists)} of {count} runs have other images and are not shown."
     return {
         "queries": queries,
-        "thumbnails": {row: _thumbnail(gallery, row, size) for row, size in sizes.items()},
+        "thumbnails": {row: _thumbnail(gallery, row, size) for row, size in shown},
         "label": label if label in gallery.works else "",
         "missing": excluded if len(lists) < count else "",
     }

@@ -3,6 +3,7 @@
 n = images, k = neighbors of each.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieva
 from src.gallery import Gallery
 from src.pipeline.rank import Ranking
 from src.reporting.run_folder import RunFolder
+from src.runtime.progress import progress
+
+log = logging.getLogger(__name__)
 
 MAX_HUBS, MAX_NEAR_DUPLICATES = 10, 10_000  # rows of hubs.csv and near_duplicates.csv
 Family = tuple[Metrics, Queries]  # metrics, and for some of them the value of each query
@@ -39,6 +43,7 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     Write queries.npz, hubs.csv and near_duplicates.csv into folder. A metric without a value, such
     as the hubness of images that all are in equally many lists, is omitted.
     """
+    log.info("metrics: evaluating the neighbors")
     files = RunFolder(folder)
     metrics: dict[str, Any] = {}
     queries: Queries = {}
@@ -51,7 +56,7 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     ):
         metrics |= family[0]
         queries |= family[1]
-    metrics |= intervals(queries, cfg.evaluation.resamples, cfg.seed)
+    metrics |= intervals(queries, cfg.evaluation.resamples, cfg.seed, progress)
     metrics |= _hub_metrics(ranking, gallery, files)
     metrics |= _near_duplicate_metrics(ranking, gallery, cfg, files)
     files.write_queries(queries)
@@ -61,7 +66,7 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
 def _score_metrics(ranking: Ranking, cfg: Config) -> Family:
     """Compare the scores of the stored neighbors with those of all pairs."""
     saved = ranking.saved
-    metrics = cosine_statistics.intra_inter(ranking.features, saved)
+    metrics = cosine_statistics.intra_inter(ranking.features, saved, progress)
     metrics["inter_stored_only"] = cosine_statistics.inter_stored_only(saved, cfg.seed)
     queries = {
         f"intra_at_{depth}": saved.score[:, :depth].mean(axis=1, dtype=np.float64)
@@ -90,7 +95,8 @@ def _label_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     """Return how well neighbors share each label, with and without filters."""
     metrics: Metrics = {}
     queries: Queries = {}
-    for task in label_tasks(gallery, cfg):
+    tasks = list(label_tasks(gallery, cfg))
+    for task in progress(tasks, "labels", len(tasks)):
         labels, index = gallery.labels(task.column), ranking.for_metrics.index
         label_metrics, label_queries = retrieval(task.name, labels, index, *task.excluded_groups)
         metrics |= label_metrics
@@ -135,14 +141,26 @@ def label_tasks(gallery: Gallery, cfg: Config) -> Iterator[LabelTask]:
     Raises UserError if evaluation.labels names a column that is not in works.csv.
     """
     columns = cfg.evaluation.labels
+    columns = _distinct_label_columns(gallery) if columns is None else columns
     groups = gallery.exclusion_groups(cfg.similarity)
     objects, artists = _object_groups(gallery, cfg), _groups_if_shared(gallery, "artist")
-    for column in gallery.label_columns() if columns is None else columns:
+    for column in columns:
         yield LabelTask(column, column, [groups])
         if objects is not None:
             yield LabelTask(f"{column}{FILTER}object", column, [objects])
         if column != "artist" and artists is not None:
             yield LabelTask(f"{column}{FILTER}artist", column, [groups, artists])
+
+
+def _distinct_label_columns(gallery: Gallery) -> list[str]:
+    """Return the label columns but for those that divide the images as an earlier one does."""
+    columns = dict[bytes, str]()  # by the number of each image's label
+    for column in gallery.label_columns():
+        first = columns.setdefault(gallery.labels(column).tobytes(), column)
+        if first != column:
+            text = "labels: %s divides the images as %s does, and is not evaluated again"
+            log.info(text, column, first)
+    return list(columns.values())
 
 
 def _object_groups(gallery: Gallery, cfg: Config) -> NDArray[np.int64] | None:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def rank(
         log.info("similarity: the matrix already exists: %s", matrix)
     processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
     device = comparison_device(cfg.trainer.accelerator, processes)
+    log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
     settings = search_options(options, device, matrix, embeddings.folder, processes.is_rank_zero)
     search = NeighborSearch(features, groups, settings, processes)
     penalty = None
@@ -69,7 +71,7 @@ def rank(
 def search_options(
     options: Similarity, device: str, matrix: Path | None, checkpoints: Path, shown: bool
 ) -> SearchOptions:
-    """Return the options of a search on device; shown: whether a progress bar is printed."""
+    """Return the options of a search on device; shown: whether progress bars are printed."""
     return SearchOptions(
         block_size=options.block,
         device=device,
@@ -77,7 +79,7 @@ def search_options(
         matrix=matrix,
         dtype=options.dtype.value,
         checkpoints=checkpoints,
-        watch=lambda tiles: progress(tiles, "comparing", len(tiles), " tiles", shown),
+        watch=partial(progress, shown=shown),
     )
 
 
@@ -140,15 +142,16 @@ def postprocess(
 
 def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tensor:
     """Fit the transform, write it to folder, and apply it."""
+    log.info("similarity: post-processing the features: %s", options.postprocess.name)
     if options.postprocess is Postprocess.center:
-        fitted = fit_center(features)
+        fitted = fit_center(features, progress)
     else:
-        fitted = fit_whiten(features, options.whiten_power, options.whiten_dim)
+        fitted = fit_whiten(features, options.whiten_power, options.whiten_dim, progress)
     arrays = {"mean": fitted.mean.numpy()}
     if fitted.axes is not None:
         arrays["axes"] = fitted.axes.numpy()
     RunFolder(folder).write_postprocess(arrays)
-    return fitted(features)
+    return fitted(features, progress)
 
 
 def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:

@@ -1,5 +1,6 @@
 """Finish a run: write the last files and pictures, and print a summary."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
 from src.reporting.run_folder import RunFolder
 from src.reporting.text import format_number
+
+log = logging.getLogger(__name__)
 
 RANDOM_PAIRS = 100_000  # in the plot of scores
 OVERVIEW_QUERIES = 8
@@ -41,6 +44,7 @@ def illustrate(
     metrics: dict[str, Any], gallery: Gallery, ranking: Ranking, seed: int, folder: Path
 ) -> dict[str, Path]:
     """Write the overview of some queries and the plot of scores; return their paths by name."""
+    log.info("report: drawing the pictures")
     files, rng = RunFolder(folder), np.random.default_rng(seed)
     count = min(OVERVIEW_QUERIES, len(gallery))
     rows = sorted(rng.choice(len(gallery), count, replace=False).tolist())

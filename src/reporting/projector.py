@@ -19,6 +19,7 @@ from src.gallery import Gallery
 from src.gallery.gallery import NON_LABEL_COLUMNS
 from src.io.files import atomic_write
 from src.reporting.contact_sheets import thumbnail
+from src.runtime.progress import progress
 
 MAX_POINTS = 5000  # with more, the page does not rotate smoothly
 WIDTH = 100  # numbers per point; the page itself starts from at most 200
@@ -78,7 +79,9 @@ def sprite(gallery: Gallery, rows: list[int]) -> Image.Image:
     page = Image.new("RGB", (columns * THUMBNAIL, ceil(len(rows) / columns) * THUMBNAIL), "white")
     files = [gallery.root / gallery.files[row] for row in rows]
     with ThreadPoolExecutor() as pool:
-        for number, image in enumerate(pool.map(thumbnail, files, repeat(THUMBNAIL))):
+        images = pool.map(thumbnail, files, repeat(THUMBNAIL))
+        shown = progress(images, "drawing thumbnails", len(rows), " images")
+        for number, image in enumerate(shown):
             row, column = divmod(number, columns)
             left, top = (THUMBNAIL - image.width) // 2, (THUMBNAIL - image.height) // 2
             page.paste(image, (column * THUMBNAIL + left, row * THUMBNAIL + top))

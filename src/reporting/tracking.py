@@ -3,6 +3,7 @@
 Each takes a second to import, so a tracker is imported only if it is enabled.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import wandb
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
+
+
+log = logging.getLogger(__name__)
 
 
 class Tracker:
@@ -140,6 +144,8 @@ def track_results(
 
     features is (n, d) and scores (n, k), the cosines of each image's neighbors.
     """
+    if tracker.wandb_run or tracker.board:
+        log.info("tracking: writing the results for the trackers")
     tracker.metrics(metrics)
     tracker.pictures(pictures)
     tracker.distributions({"neighbor_scores": scores.ravel()})
@@ -175,6 +181,8 @@ def _wandb_run(
             yield run
             exit_code = 0
         finally:
+            if options.wandb is WandbMode.online:
+                log.info("tracking: waiting until wandb has uploaded everything")
             run.finish(exit_code=exit_code)
     finally:
         if before is None:
@@ -186,6 +194,8 @@ def _start_wandb(
 ) -> "wandb.Run":
     import wandb
 
+    if options.wandb is WandbMode.online:
+        log.info("tracking: connecting to wandb")
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, init_timeout=60)
     try:
         return wandb.init(

@@ -1,34 +1,87 @@
 """Progress bars, and the wall-clock time of the stages of a run."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from tqdm import tqdm
 
-LOG_SECONDS = 30  # between two lines if stderr is not a terminal
+LOG_SECONDS = 9  # between two lines if stderr is not a terminal
+LOG_FORMAT = (
+    "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}"
+    "{postfix}]"
+)
+DEFAULT_WIDTH = 80  # letters in a line
+DELAY = 1.0  # seconds without a word: shorter work needs no bar
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Goes through the items of a long step, and may show how many of them are done.
+
+    tqdm is one.
+    """
+
+    def __call__(self, items: Iterable[T], description: str, total: int, /) -> Iterable[T]:
+        """Return the items, in order, to be gone through once."""
+
+
+def unwatched(items: Iterable[T], description: str, total: int, /) -> Iterable[T]:
+    """Return the items: the Watch of a function that is called by other programs."""
+    return items
+
+
+class LogLines(tqdm):  # type: ignore[type-arg]
+    """A progress bar for a log file: lines, the last of them at the end."""
+
+    _instances: WeakSet[Any] = WeakSet()  # apart from the bars that tqdm.write() draws again
+
+    def display(self, *_: object) -> None:
+        """Write the state as a line."""
+        self.fp.write(f"{self}\n")
+        self.fp.flush()
+
+    def close(self) -> None:
+        """Write the last line, unless it is written already or all was done within a second."""
+        if not self.disable and self.n > self.last_print_n and time.time() > self.start_t + DELAY:
+            self.display()
+        super().close()
 
 
 def progress(
-    items: Iterable[Any] | None, description: str, total: int, unit: str, shown: bool = True
+    items: Iterable[Any] | None,
+    description: str,
+    total: int,
+    unit: str = " steps",
+    shown: bool = True,
 ) -> "tqdm[Any]":
     """Return a progress bar over items, or for manual updates if items is None.
 
-    It shows the rate and the remaining time; if stderr is not a terminal, one line every 30 s. The
-    unit "B" is for bytes, which are scaled to kB and MB.
+    It shows the rate and the remaining time; if stderr is not a terminal, it is one line every
+    LOG_SECONDS and one at the end. The unit "B" is for bytes, which are scaled to kB and MB.
     """
-    return tqdm(
+    options: dict[str, Any] = {"mininterval": LOG_SECONDS, "bar_format": LOG_FORMAT, "gui": True}
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if is_terminal:
+        # a terminal may not know its width and say 0, for which tqdm would show nothing
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        options = {"mininterval": 0.1, "ncols": None if width else DEFAULT_WIDTH}
+    bar: tqdm[Any] = (tqdm if is_terminal else LogLines)(
         items,
         description,
         total,
         unit=unit,
         unit_scale=unit == "B",
         disable=not shown,
-        delay=1,
-        mininterval=0.1 if sys.stderr.isatty() else LOG_SECONDS,
+        delay=DELAY,
+        miniters=1,  # looks at the clock after each item, however fast those before were
+        **options,
     )
+    return bar
 
 
 class Clock:

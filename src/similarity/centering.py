@@ -6,13 +6,15 @@ n = images, d = width of a row, w = width of a centered row, b = rows of a block
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from src.runtime.memory import fits_on_device
-from src.similarity.numerics import doubles, row_norms
+from src.runtime.progress import Watch, unwatched
+from src.similarity.numerics import CHUNK, doubles, row_norms
 from src.similarity.streaming import StreamedRows
 
 Precision = Literal["float32", "tf32", "float16"]
@@ -67,19 +69,24 @@ class Centered:
         return self._swapped_cache[band]
 
 
-def center(rows: Tensor, device: torch.device, precision: Precision = "float32") -> Centered:
-    """Normalize and center rows (n, d), block by block in float64."""
+def center(
+    rows: Tensor,
+    device: torch.device,
+    precision: Precision = "float32",
+    watch: Watch = unwatched,
+) -> Centered:
+    """Normalize and center rows (n, d), block by block in float64; watch goes through them."""
     n, d = rows.shape
     norms = row_norms(rows)
     zero, scale = norms == 0, torch.where(norms == 0, 1, norms)[:, None]
     mean = torch.zeros(d, dtype=torch.float64)
-    for at, block in doubles(rows):
+    for at, block in watch(doubles(rows), "averaging", ceil(n / CHUNK)):
         mean += block.div_(scale[at]).sum(0) / n
     centered = torch.zeros(n, operand_width(d), dtype=operand_dtype(precision, device))
     centered[:, -2:] = 1
     # (n,) float64 each: |x-m|, |x-m - q| of its rounding q, m.(x-m)
     length, rounding, mean_dot = torch.empty(3, n, dtype=torch.float64)
-    for at, block in doubles(rows):
+    for at, block in watch(doubles(rows), "centering", ceil(n / CHUNK)):
         moved = block.div_(scale[at]).sub_(mean)
         length[at], mean_dot[at] = moved.norm(dim=1), moved @ mean
         centered[at, :d] = rounded(moved, precision)

@@ -4,6 +4,7 @@ n = images, b = rows of a block.
 """
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -28,6 +29,8 @@ from src.runtime.resume import LOGS, RECORD, DoneTiles, begin_or_resume
 from src.similarity.centering import Centered
 from src.similarity.record import FREE_TO_DIFFER, SearchRecord
 from src.similarity.tiles import tile_pairs
+
+log = logging.getLogger(__name__)
 
 MatrixDtype = Literal["float32", "float16"]
 QUEUED_TILES = 3  # tiles that wait to be written while the next is computed
@@ -117,6 +120,7 @@ class Matrix:
                     future.result()
             # after a failed sync the next one may succeed although data was lost
             if self._unsynced and not self._syncing.exception():
+                log.info("similarity: waiting until the disk has the last tiles of the matrix")
                 self._sync(self._unsynced)
         finally:
             os.close(self._file)
@@ -185,11 +189,13 @@ def _begin(folder: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> Se
     """Reserve space for a matrix in folder unless that is done; return the record in force."""
     in_force = begin_or_resume(folder, record, FREE_TO_DIFFER)
     if not (folder / "matrix.npy").exists():
-        for log in folder.glob(LOGS):  # of a matrix file that was deleted
-            log.unlink()
+        for stale in folder.glob(LOGS):  # of a matrix file that was deleted
+            stale.unlink()
         hint = f"similarity.dtype=float16 needs {filesize.decimal(2 * n * n)}, "
         advice = "similarity=topk almost none; or put outputs= on another disk"
         new = folder / "matrix.npy.new"
+        size = filesize.decimal(n * n * np.dtype(dtype).itemsize)
+        log.info("similarity: reserving %s for the matrix in %s", size, folder)
         with new.open("w+b") as file:
             create_npy(file, (n, n), dtype, hint + advice if dtype == "float32" else advice)
         new.rename(folder / "matrix.npy")

@@ -7,12 +7,21 @@ from typing import TypeVar
 
 import torch
 
+from src.runtime.progress import Watch, unwatched
+
 T = TypeVar("T")
 
 
-def parallel_map(work: Callable[[slice], T], n: int, step: int) -> list[T]:
+def parallel_map(
+    work: Callable[[slice], T],
+    n: int,
+    step: int,
+    watch: Watch = unwatched,
+    description: str = "",
+) -> list[T]:
     """Return work(part) for slices of step items out of n, in order, run in torch's threads.
 
+    watch goes through the results as they arrive.
     For work of many small operations, each of which then runs on one thread. If torch spread each
     over its threads, it would wait for the slowest, which on a busy machine is one without a core.
     """
@@ -20,9 +29,9 @@ def parallel_map(work: Callable[[slice], T], n: int, step: int) -> list[T]:
     count = min(torch.get_num_threads(), len(parts))
     with thread_count(1):
         if count < 2:
-            return [work(part) for part in parts]
+            return list(watch(map(work, parts), description, len(parts)))
         with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(work, parts))
+            return list(watch(pool.map(work, parts), description, len(parts)))
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from src.runtime.devices import processor_name
 from src.runtime.memory import block_rows, fits_on_device, free_memory
+from src.runtime.progress import Watch, unwatched
 from src.similarity.centering import Precision, operand_dtype, operand_width
 from src.similarity.matrix import MatrixDtype, is_finished
 from src.similarity.record import SearchRecord, hash_of
-from src.similarity.tiles import Watch
 
 # Row width from which reading a stored matrix beats recomputing it (two cores)
 MIN_WIDTH_TO_READ = 512
@@ -31,7 +31,7 @@ class SearchOptions:
     matrix: Path | None = None  # file of the (n, n) cosines: written, or read once complete
     dtype: MatrixDtype = "float32"  # of the matrix
     checkpoints: Path | None = None  # folder from which an interrupted search resumes
-    watch: Watch = iter  # wraps the numbers of the tiles as they are compared, as tqdm does
+    watch: Watch = unwatched  # goes through the items of each long step: tqdm shows them
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,19 @@
 n = images, d = width of a row, m = width after whitening.
 """
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from src.errors import UserError
+from src.runtime.progress import Watch, unwatched
 from src.similarity.numerics import CHUNK, normalize
 from src.similarity.parallel import thread_count
+
+log = logging.getLogger(__name__)
 
 MIN_VARIANCE_SHARE = 1e-10  # of the largest; principal axes with less are noise
 
@@ -22,9 +27,9 @@ class FittedPostprocess:
     mean: Tensor  # (d,) float64, of the gallery's unit rows
     axes: Tensor | None = None  # (d, m) float64, scaled principal axes; None: only centering
 
-    def __call__(self, features: Tensor) -> Tensor:
+    def __call__(self, features: Tensor, watch: Watch = unwatched) -> Tensor:
         """Return features (n, d) as (n, m) float32 rows of length 1; a row of zeros stays one."""
-        return torch.cat([self._apply(block) for block in features.split(CHUNK)])
+        return torch.cat([self._apply(block) for block in _blocks(features, "applying", watch)])
 
     def _apply(self, block: Tensor) -> Tensor:
         moved = normalize(block) - self.mean
@@ -32,8 +37,10 @@ class FittedPostprocess:
         return normalize(moved if self.axes is None else moved @ self.axes).float()
 
 
-def fit_center(features: Tensor) -> FittedPostprocess:
+def fit_center(features: Tensor, watch: Watch = unwatched) -> FittedPostprocess:
     """Return the post-processing that subtracts the mean of the unit rows of features (n, d).
+
+    watch goes through the blocks of rows.
 
     Example:
         >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
@@ -43,16 +50,19 @@ def fit_center(features: Tensor) -> FittedPostprocess:
         >>> center(rows)[2].isclose(torch.tensor([0.0, 1.0]), atol=1e-6)
         tensor([True, True])
     """
-    return FittedPostprocess(_mean(features))
+    return FittedPostprocess(_mean(features, watch))
 
 
-def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> FittedPostprocess:
+def fit_whiten(
+    features: Tensor, power: float = 0.5, dim: int | None = None, watch: Watch = unwatched
+) -> FittedPostprocess:
     """Return the post-processing that whitens features (n, d): subtracts the mean of the unit rows,
     rotates them to their principal axes and divides each axis by its variance^(power / 2).
 
     power 0 rotates only, 1 is full whitening (Jegou and Chum, 2012). Axes with less than 1e-10 of
-    the largest variance are dropped, and with dim all but the first dim. Raises UserError if dim is
-    more than the remaining axes, or if all features are equal.
+    the largest variance are dropped, and with dim all but the first dim. watch goes through the
+    blocks of rows. Raises UserError if dim is more than the remaining axes, or if all features are
+    equal.
 
     Example:
         >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
@@ -63,11 +73,12 @@ def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> 
                 [-1.],
                 [ 1.]])
     """
-    mean = _mean(features)
+    mean = _mean(features, watch)
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for block in features.split(CHUNK):
+    for block in _blocks(features, "covariance", watch):
         moved = normalize(block) - mean
         covariance += moved.T @ moved / len(features)
+    log.info("similarity: computing the principal axes of %d numbers", len(mean))
     with thread_count(1):  # with more, the last bits would differ
         values, axes = (x.flip(-1) for x in torch.linalg.eigh(covariance))  # largest first
     num_axes = int((values > MIN_VARIANCE_SHARE * values[0]).sum())
@@ -86,6 +97,12 @@ def fit_whiten(features: Tensor, power: float = 0.5, dim: int | None = None) -> 
     return FittedPostprocess(mean, axes * strongest.sign() * values ** (-power / 2))
 
 
-def _mean(features: Tensor) -> Tensor:
-    total = torch.stack([normalize(block).sum(0) for block in features.split(CHUNK)]).sum(0)
-    return total / len(features)
+def _mean(features: Tensor, watch: Watch) -> Tensor:
+    blocks = _blocks(features, "averaging", watch)
+    return torch.stack([normalize(block).sum(0) for block in blocks]).sum(0) / len(features)
+
+
+def _blocks(features: Tensor, description: str, watch: Watch) -> Iterable[Tensor]:
+    """Return features (n, d) in blocks of CHUNK rows, watched."""
+    blocks = features.split(CHUNK)
+    return watch(blocks, description, len(blocks))

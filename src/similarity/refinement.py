@@ -3,6 +3,7 @@
 n = images, d = width of a row, k = neighbors kept, c = candidates of a row, b = rows of a shard.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +11,13 @@ from torch import Tensor
 
 from src.runtime.memory import block_rows
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.runtime.progress import Watch, unwatched
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, exact_products
 from src.similarity.numerics import PAIRS_PER_STEP, exact_scores
 from src.similarity.parallel import parallel_map
+
+QUERIES_PER_STEP = 256  # multiplied with all rows at once in an exhaustive search
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,14 @@ def refine(
     k: int,
     key_error: float = 0,
     processes: ProcessGroup = SINGLE_PROCESS,
+    watch: Watch = unwatched,
 ) -> tuple[Tensor, Tensor, float]:
     """Return index and score (n, k) of the best, and the share of rows searched exhaustively.
 
     A row is proven if no image outside its candidates can reach its k-th neighbor, by the bound on
     the fast pass; key_error (cosine) is added to that bound. Each
-    process refines its own shard of the rows, from the candidates of all processes.
+    process refines its own shard of the rows, from the candidates of all processes. watch goes
+    through the parts of the shard, and through the rows that are searched again.
     """
     n, key_error = len(scorer.rows), key_error + candidates.key_error
     shard = processes.own_slice(n)
@@ -56,22 +62,30 @@ def refine(
     key, best = torch.cat(keys, dim=1).topk(candidates.c, dim=1)  # (b, c)
     candidate_rows = torch.cat(indices, dim=1).gather(1, best).long()  # (b, c)
     queries, bound = torch.arange(n)[shard], centered.bound[shard] + key_error
-    index, score, ranking_score = _rescore(scorer, queries, key, candidate_rows, bound, k)
+    index, score, ranking_score = _rescore(scorer, queries, key, candidate_rows, bound, k, watch)
     # An image outside the candidates must be strictly below the k-th: ties go to the lower row.
     all_are_candidates = candidates.c == n - 1
     last_candidate_key = torch.full((len(key),), -torch.inf) if all_are_candidates else key[:, -1]
     upper_bound_outside = (last_candidate_key.double() + centered.offset + bound).float()
     unproven = (upper_bound_outside >= ranking_score[:, -1]).nonzero().flatten()
-    for part in unproven.split(256) if len(unproven) else ():
-        index[part], score[part] = _search_exhaustively(
-            scorer, centered, candidates.groups.cpu(), queries[part], ranking_score[part, -1], k
-        )
+    complete = _search_exhaustively(
+        scorer, centered, candidates.groups.cpu(), queries[unproven], ranking_score[unproven, -1], k
+    )
+    again = watch(zip(unproven, complete, strict=True), "searching again", len(unproven))
+    for row, (best, best_score) in again:
+        index[row], score[row] = best, best_score
     share = sum(processes.all_gather_objects(len(unproven))) / n
     return processes.all_gather_rows(index.int(), n), processes.all_gather_rows(score, n), share
 
 
 def _rescore(
-    scorer: Scorer, queries: Tensor, key: Tensor, candidate_rows: Tensor, bound: Tensor, k: int
+    scorer: Scorer,
+    queries: Tensor,
+    key: Tensor,
+    candidate_rows: Tensor,
+    bound: Tensor,
+    k: int,
+    watch: Watch,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return index, score and ranking score (b, k) of the best candidates of queries (b,).
 
@@ -95,31 +109,31 @@ def _rescore(
         index[at], score[at] = rows.gather(1, best), exact.gather(1, best)
         ranking_score[at] = ranked.gather(1, best)
 
-    parallel_map(rescore_part, b, PAIRS_PER_STEP)
+    parallel_map(rescore_part, b, PAIRS_PER_STEP, watch, "scoring")
     return index, score, ranking_score
 
 
 def _search_exhaustively(
     scorer: Scorer, centered: Centered, groups: Tensor, queries: Tensor, kth: Tensor, k: int
-) -> tuple[Tensor, Tensor]:
-    """Return index and score (q, k) of queries (q,) among all images the bound cannot rule out.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield for each query index and score (k,) among all images the bound cannot rule out.
 
     kth (q,) is a ranking score that k images of each query reach; groups is (n,).
     """
-    keys = _products(centered, queries)  # (q, n)
     # one step of float32 for rounding, and 2^-24 for that of the score
     low = torch.nextafter(kth, torch.tensor(-torch.inf)).double() - 2.0**-24
-    floor = low - centered.offset - centered.bound[queries]
+    floors = low - centered.offset - centered.bound[queries]
     penalty = 0 if scorer.penalty is None else scorer.penalty
-    index, score = torch.empty(len(queries), k, dtype=torch.int64), torch.empty(len(queries), k)
-    for at, (query, key) in enumerate(zip(queries.tolist(), keys, strict=True)):
-        reaches = (key.double() - penalty >= floor[at]) & (groups != groups[query])
-        rows = reaches.nonzero().T  # (1, c)
-        parts = rows.split(PAIRS_PER_STEP, dim=1)
-        exact = torch.cat([scorer.scores(queries[at : at + 1], part) for part in parts], dim=1)
-        best = best_columns(scorer.ranking_scores(exact, rows), rows, k)
-        index[at], score[at] = rows.gather(1, best)[0], exact.gather(1, best)[0]
-    return index, score
+    for start in range(0, len(queries), QUERIES_PER_STEP):
+        part = slice(start, start + QUERIES_PER_STEP)
+        keys = _products(centered, queries[part])  # (b, n)
+        for query, key, floor in zip(queries[part], keys, floors[part], strict=True):
+            reaches = (key.double() - penalty >= floor) & (groups != groups[query])
+            rows = reaches.nonzero().T  # (1, c)
+            parts = rows.split(PAIRS_PER_STEP, dim=1)
+            exact = torch.cat([scorer.scores(query[None], piece) for piece in parts], dim=1)
+            best = best_columns(scorer.ranking_scores(exact, rows), rows, k)
+            yield rows.gather(1, best)[0], exact.gather(1, best)[0]
 
 
 def _products(centered: Centered, queries: Tensor) -> Tensor:

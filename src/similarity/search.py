@@ -96,7 +96,7 @@ class NeighborSearch:
     @cached_property
     def centered(self) -> Centered:
         """The rows as the fast pass multiplies them, computed on first use, after k is checked."""
-        return center(self.rows, self.device, self.plan.precision)
+        return center(self.rows, self.device, self.plan.precision, self.options.watch)
 
     def nearest(
         self, k: int = 10, penalty: ArrayLike | Tensor | None = None, keep_tiles: bool = False
@@ -125,7 +125,7 @@ class NeighborSearch:
         key_error = self._propose(candidates, checkpoint, keep_tiles)
         scorer = Scorer(self.rows, self.norms, penalties)
         index, score, fallback_share = refine(
-            scorer, self.centered, candidates, k, key_error, self.processes
+            scorer, self.centered, candidates, k, key_error, self.processes, self.options.watch
         )
         if checkpoint is not None:
             checkpoint.remove()

@@ -3,17 +3,17 @@
 n = images, b = rows of a block.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.runtime.progress import Watch, unwatched
 from src.similarity.centering import Centered, exact_products
 
 Pair = tuple[slice, slice]
-Watch = Callable[[Sequence[int]], Iterable[int]]  # tqdm, for example
 
 
 class TileConsumer(Protocol):
@@ -82,7 +82,7 @@ def for_each_tile(
     centered: Centered,
     consumers: Sequence[TileConsumer],
     block: int,
-    watch: Watch = iter,
+    watch: Watch = unwatched,
     processes: ProcessGroup = SINGLE_PROCESS,
     source: TileSource | None = None,
     after_each: Callable[[], None] | None = None,
@@ -100,7 +100,8 @@ def for_each_tile(
     side = min(block, len(centered.rows))
     buffer = torch.empty(side * side) if centered.device.type == "cpu" else None
     with exact_products(centered.precision):
-        for number, following in zip(watch(shard), [*shard[1:], None], strict=False):
+        numbers = watch(shard, "comparing", len(shard))
+        for number, following in zip(numbers, [*shard[1:], None], strict=False):
             rows, columns = pairs[number]
             if centered.host_rows:
                 upcoming = () if following is None else pairs[following]

@@ -11,10 +11,11 @@ import torch
 import torch.distributed as dist
 
 from src.runtime import processes, resume
+from src.runtime.progress import Watch
 from src.similarity import NeighborSearch, SearchOptions, checkpoint, matrix, top_k
 from src.similarity.centering import Centered
 from src.similarity.csls import csls_penalty
-from src.similarity.tiles import Watch
+from tests.support.brute_force import of_tiles
 from tests.support.processes import (
     Child,
     Fork,
@@ -79,7 +80,7 @@ def watched(seen: list[int], computed: list[int], held: int | None) -> Watch:
                 announce(seen)
 
     Centered.tile = compute  # type: ignore[method-assign]
-    return watch
+    return of_tiles(watch)
 
 
 def started(

@@ -10,6 +10,7 @@ from src.similarity import numerics
 from src.similarity.centering import center, exact_products
 from src.similarity.numerics import row_norms
 from src.similarity.tiles import for_each_tile
+from tests.support.brute_force import of_tiles
 
 CPU = torch.device("cpu")
 DRAW = torch.Generator().manual_seed(0)
@@ -108,9 +109,8 @@ def test_each_pair_of_rows_is_multiplied_once(kind, block_size):
 
 def test_watch_sees_the_number_of_every_tile():
     numbers, consumer = [], mock.Mock(done=())
-    for_each_tile(
-        center(POSITIVE, CPU), [consumer], 15, lambda tiles: numbers.extend(tiles) or tiles
-    )
+    watch = of_tiles(lambda tiles: numbers.extend(tiles) or tiles)
+    for_each_tile(center(POSITIVE, CPU), [consumer], 15, watch)
     assert numbers == list(range(6))  # of 3 x 3 blocks, the upper triangle
     assert consumer.add.call_count == 6
 
@@ -118,7 +118,7 @@ def test_watch_sees_the_number_of_every_tile():
 @pytest.mark.parametrize("block_size", [0, -1])
 def test_a_block_without_rows_is_refused(block_size):
     with pytest.raises(ValueError, match=f"block_size must be at least 1, .*, got {block_size}"):
-        for_each_tile(center(POSITIVE, CPU), [], block_size, iter)
+        for_each_tile(center(POSITIVE, CPU), [], block_size)
 
 
 def test_rows_of_zeros_are_marked():

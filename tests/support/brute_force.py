@@ -1,10 +1,12 @@
 """Neighbors by plain float64 arithmetic, and rows that are hard to compare."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
+from src.runtime.progress import Watch
 from src.similarity import Neighbors, NeighborSearch, SearchOptions
 
 DRAW = np.random.default_rng(0)
@@ -37,9 +39,19 @@ def nearest(
     processes: ProcessGroup = SINGLE_PROCESS,
     **options: Any,
 ) -> Neighbors:
-    """Return what a NeighborSearch with these options finds; for options that top_k has not."""
+    """Return what a NeighborSearch with these options finds; for options that top_k has not.
+
+    watch, if given, goes through the numbers of the tiles alone.
+    """
+    if "watch" in options:
+        options["watch"] = of_tiles(options["watch"])
     search = NeighborSearch(features, groups, SearchOptions(**options), processes)
     return search.nearest(k, penalty)
+
+
+def of_tiles(watch: Callable[[Any], Any]) -> Watch:
+    """Return a Watch that gives the numbers of the tiles to watch and passes other steps on."""
+    return lambda items, step, _: watch(items) if step == "comparing" else items
 
 
 def brute_force(
