@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.config.validation import path_argument
 from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.hparams import write_columns
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folder",
         nargs="?",
-        type=Path,
+        type=path_argument,
         default=Path("outputs"),
         help="a run, or a folder of runs such as a sweep (default: outputs)",
     )

@@ -2,6 +2,7 @@
 
 python -m src.show [PAINTING] [--run FOLDER]     a painting and its neighbors
 python -m src.show gallery [FOLDER]              a contact sheet of a gallery or a folder of images
+python -m src.show -- PAINTING                   one that begins with a dash or is called gallery
 """
 
 import argparse
@@ -11,16 +12,18 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from src.config.validation import path_argument
 from src.errors import UserError, did_you_mean
 from src.gallery import Gallery, read_gallery
 from src.gallery.folder import list_images
 from src.gallery.gallery import with_file_facts
+from src.gallery.names import FileNames, folded_path
 from src.io.files import atomic_write
 from src.io.images import Unreadable, load_rgb
 from src.io.outputs import Outputs
@@ -52,12 +55,14 @@ def parse(words: list[str]) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--outputs",
-        type=Path,
+        type=path_argument,
         default=Path("outputs"),
         help="folder to search for the newest results (default: outputs)",
     )
     common.add_argument(
-        "--out", type=Path, help="path of the picture, .jpg or .png (default: beside the results)"
+        "--out",
+        type=path_argument,
+        help="path of the picture, .jpg or .png (default: beside the results)",
     )
     common.add_argument("--seed", type=seed, help="seed of the random choice")
     common.add_argument("--no-open", action="store_true", help="do not open the picture")
@@ -70,7 +75,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         parser.add_argument(
             "folder",
             nargs="?",
-            type=Path,
+            type=path_argument,
             help="a gallery or a folder of images (default: the newest gallery)",
         )
         return parser.parse_args(words[1:])
@@ -81,10 +86,20 @@ def parse(words: list[str]) -> argparse.Namespace:
         parents=[common],
     )
     parser.add_argument(
-        "painting", nargs="?", help="row, file or part of a title (default: a random painting)"
+        "painting",
+        nargs="?",
+        help="row, file or part of a title (default: a random painting); after -- if it begins with"
+        " a dash or is called gallery",
     )
-    parser.add_argument("--run", type=Path, help="folder of a run (default: the newest run)")
-    return parser.parse_args(words)
+    parser.add_argument(
+        "--run", type=path_argument, help="folder of a run (default: the newest run)"
+    )
+    options, unknown = parser.parse_known_args(words)
+    if options.painting is None and len(unknown) == 1 and not unknown[0].startswith("--"):
+        options.painting = unknown[0]  # the name of a file that begins with a dash
+    elif unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def seed(text: str) -> int:
@@ -126,32 +141,47 @@ def show_painting(options: argparse.Namespace) -> Path:
 def find_row(gallery: Gallery, text: str) -> int:
     """Return the row of a painting given as row number, file, or part of a file or title.
 
-    Raises UserError if no painting or several match.
+    A number that is no row may be a file's name: 1887 is 1887.png. Letter case, blanks and composed
+    letters do not count. Raises UserError if no painting or several match.
     """
-    if text.isdecimal():
-        if int(text) >= len(gallery):
-            raise UserError(f"row must be between 0 and {len(gallery) - 1}, got {text}")
+    if text.isdecimal() and int(text) < len(gallery):
         return int(text)
-    if text in gallery.files:
-        return gallery.files.index(text)
-    titles = gallery.works["title"] if "title" in gallery.works else [""] * len(gallery)
-    names = [
-        f"{file} {title}".casefold() for file, title in zip(gallery.files, titles, strict=True)
-    ]
-    rows = [row for row, name in enumerate(names) if text.casefold() in name]
+    files = gallery.files
+    rows = [files.index(file) for file in FileNames(files, gallery.root).find(text).files]
+    rows = rows or _similar_rows(gallery, folded_path(text))
     if len(rows) == 1:
         return rows[0]
     if not rows:
-        raise UserError(f"no file or title contains {text!r}{did_you_mean(text, gallery.files)}")
+    if not rows and text.isdecimal():
+        raise UserError(
+            f"row must be between 0 and {len(gallery) - 1}, got {text}, and no file or title"
+            " contains it"
+        )
+        raise UserError(f"no file or title contains {text!r}{did_you_mean(text, files)}")
     matches = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
     raise UserError(f"{len(rows)} paintings have {text!r} in file or title; give a row: {matches}")
 
 
 def show_gallery(options: argparse.Namespace) -> Path:
+def _similar_rows(gallery: Gallery, text: str) -> list[int]:
+    """Return the rows whose file has the name text, else those with text in file or title."""
+    files = [folded_path(file) for file in gallery.files]
+    for part in ("name", "stem"):
+        named = [row for row, f in enumerate(files) if getattr(PurePosixPath(f), part) == text]
+        if named:
+            return named
+    titles = gallery.works["title"] if "title" in gallery.works else [""] * len(gallery)
+    return [
+        row
+        for row, (file, title) in enumerate(zip(files, titles, strict=True))
+        if text in f"{file} {folded_path(title)}"
+    ]
+
+
     """Show counts, sizes, unreadable files, and a seeded sample of the images."""
     remedy = "give a folder of images, or start with python -m src.run experiment=demo"
     folder = options.folder or newest(Outputs(options.outputs).galleries, "*/works.csv", remedy)
-    gallery = open_gallery(folder)
+    gallery = open_gallery(folder, options.outputs)
     broken = unreadable(gallery)
     lines = [*facts(gallery), f"{len(broken)} unreadable"]
     lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
@@ -167,14 +197,14 @@ def show_gallery(options: argparse.Namespace) -> Path:
     return save_picture(page, options.out or default)
 
 
-def open_gallery(folder: Path) -> Gallery:
-    """Return the gallery of a gallery's folder, or of any folder of images.
+def open_gallery(folder: Path, outputs: Path) -> Gallery:
+    """Return the gallery of a gallery's folder, or of any folder of images except outputs in it.
 
     Raises UserError if it is neither.
     """
     if (folder / "works.csv").is_file():
         return read_gallery(folder)
-    files = sorted(list_images(folder)) if folder.is_dir() else []
+    files = list_images(folder, outputs) if folder.is_dir() else []
     if not files:
         raise UserError(f"{folder} is neither a gallery nor a folder with images in it")
     works = pd.DataFrame({"image_id": files, "file": files}, dtype=object)

@@ -22,6 +22,7 @@ from src.cli.messages import user_message
 from src.cli.sweep_callback import current_sweep, write_sweep_leaderboard
 from src.config import Config
 from src.config.data import SOURCES
+from src.config.validation import expand_home
 from src.errors import UserError
 from src.runtime.launch import is_rank_zero, launched_world_size
 
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 GC_THRESHOLDS = (20_000, 50, 50)
 # Only rank 0 creates a run folder and a log file.
 NON_ZERO_RANK_OVERRIDES = [
-    "hydra.run.dir=${outputs}",
+    'hydra.run.dir="${home:${outputs}}"',
     "hydra.output_subdir=null",
     "hydra/job_logging=stdout",
 ]
@@ -40,6 +41,10 @@ RUN_FOLDER = re.compile(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}")  # hydra.run.di
 
 
 def register() -> None:
+# When this module is imported, because a launcher's worker process resolves the folders of runs
+OmegaConf.register_new_resolver("home", expand_home, replace=True)
+
+
     """Register the schema and the text of --help with Hydra."""
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")

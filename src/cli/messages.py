@@ -6,7 +6,9 @@ import re
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.help import option_names, source_options
+from src.cli.help import option_names, options, source_options
+from src.config import Config
+from src.config.overrides import shell_word
 from src.errors import UserError, did_you_mean
 
 # errno values that mean an output path is not writable
@@ -27,9 +29,10 @@ def user_message(error: Exception) -> str | None:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return _about_files(error) if isinstance(error, OSError) else None
     if isinstance(error, OverrideParseException) or "Ambiguous value" in str(error):
-        override = getattr(error, "override", None) or str(error).split("'")[1]
-        name, _, value = override.partition("=")
-        return f"cannot read {override}: write name=value, quoted like this: '{name}=\"{value}\"'"
+        ambiguous = re.search(
+            r"Ambiguous value for argument '(.*)'\n1\. To use", str(error), re.DOTALL
+        )
+        return _about_quotes(ambiguous[1] if ambiguous else getattr(error, "override", None) or "")
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     text = " ".join(
         re.split(r"\n\s+full_key|\nSee https|Config search path", str(cause))[0].split()
@@ -44,6 +47,19 @@ def user_message(error: Exception) -> str | None:
 
 
 def _about_files(error: OSError) -> str | None:
+def _about_quotes(override: str) -> str:
+    """Return the message for a word that Hydra's grammar does not take, with one that it takes."""
+    name, equals, value = override.partition("=")
+    if re.search(r"[\x00-\x1f\x7f]", override):  # a message has one line
+        return f"cannot read {override!r}: write a value with line breaks in double quotes"
+    if not equals:
+        return f"cannot read {override}: write name=value"
+    kinds = {o.name: o.values for o in (*options(Config), *source_options())}
+    is_list = kinds.get(name, "").startswith("list")
+    word = shell_word(name, value, is_list)
+    return f"cannot read {override}: write name=value, quoted like this: {word}"
+
+
     """Return the message for an error of the file system that users can fix, else None."""
     # numpy reports a full disk as "240 requested and 76 written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or " requested and " in str(error):

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from src.config.enums import Decode, Resize, View
-from src.config.validation import check_bounds, check_folder, is_address, option
+from src.config.validation import check_bounds, check_folder, expand_home, is_address, option
 from src.errors import UserError
 
 THUMB = 200  # pixels of image_size=thumb
@@ -93,6 +93,7 @@ class Nga(Data):
                 " location of published_images.csv, objects.csv and the other tables"
             )
         if not self.classification:
+        self.tables = expand_home(self.tables)
             raise UserError(
                 "data.classification must be a kind of object or all, got an empty value"
             )
@@ -105,8 +106,8 @@ class Folder(Data):
     images: str = option(MISSING, "folder of images, searched recursively")
     labels: str | None = option(
         None,
-        "CSV file with a column named file and any label columns; null = the first level of"
-        " subfolders is the label",
+        "CSV or .xlsx file with a column named file and any label columns; null = the first level"
+        " of subfolders is the label",
     )
 
     def __post_init__(self) -> None:
@@ -114,11 +115,16 @@ class Folder(Data):
         if self.images in (MISSING, ""):
             raise UserError("data=folder needs data.images=<a folder of images>")
         check_folder("data.images", self.images)
-        if self.labels is not None and not Path(self.labels).is_file():
-            raise UserError(f"data.labels={self.labels} is not a file: give the path of a CSV file")
+        if self.labels is not None:
+            self.labels = expand_home(self.labels)
+            if not Path(self.labels).is_file():
+                raise UserError(
+                    f"data.labels={self.labels} is not a file: give the path of a CSV or .xlsx file"
+                )
 
 
 @dataclass
+        self.images = expand_home(self.images)
 class Demo(Data):
     """Paintings drawn by the program itself, without network or account."""
 

@@ -26,7 +26,7 @@ from src.config.enums import (
     Strategy,
     WandbMode,
 )
-from src.config.validation import check_bounds, model_names, option
+from src.config.validation import check_bounds, expand_home, model_names, option
 from src.errors import UserError, did_you_mean
 
 
@@ -62,6 +62,7 @@ class Backbone:
 
     def __post_init__(self) -> None:
         check_bounds(self, "backbone")
+        self.weights = expand_home(self.weights)
         if self.in_timm:
             if find_spec("timm") is None:
                 raise UserError(
@@ -237,3 +238,4 @@ class Config:
         check_bounds(self)
         if not self.outputs:
             raise UserError("outputs must be the path of a folder, got an empty value")
+        self.outputs = expand_home(self.outputs)

@@ -3,6 +3,7 @@
 Imports only the standard library and errors, so that invalid options fail fast.
 """
 
+import os
 import re
 from dataclasses import Field, field, fields
 from functools import cache
@@ -76,6 +77,19 @@ def model_names() -> list[str]:
     sources = (Path(spec.origin).parent / "models").glob("*.py")
     builder = re.compile(r"^@register_model\(\)(?:\n@.*)*\ndef (\w+)", re.MULTILINE)
     return sorted(name for path in sources for name in builder.findall(path.read_text("utf-8")))
+
+
+def expand_home(path: str) -> str:
+    """Return a path with ~ or ~user at its start replaced by that user's folder, if there is one.
+
+    Shells do not expand the ~ of name=~/path.
+    """
+    return os.path.expanduser(path)
+
+
+def path_argument(text: str) -> Path:
+    """Return an argument of a command as a path, as expand_home does."""
+    return Path(expand_home(text))
 
 
 def check_folder(name: str, value: str) -> None:

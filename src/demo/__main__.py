@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.config.validation import path_argument
 from src.demo.server import open_museum
 
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--outputs",
-        type=Path,
+        type=path_argument,
         default=Path("outputs"),
         help="the paintings are in its folder demo (default: outputs)",
     )

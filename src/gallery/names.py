@@ -35,7 +35,8 @@ def normal_path(file: str) -> str:
     return "/".join(map(normal_text, file.split("/")))
 
 
-def _folded_path(file: str) -> str:
+def folded_path(file: str) -> str:
+    """Return normal_path without the difference of upper and lower case."""
     return normal_path(normal_path(file).casefold())
 
 
@@ -47,7 +48,7 @@ def _same(file: str) -> str:
 FORMS: dict[str, Callable[[str], str]] = {
     "the form of the path": _same,
     "blanks or composed letters": normal_path,
-    "upper and lower case": _folded_path,
+    "upper and lower case": folded_path,
 }
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.config.validation import path_argument
 from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.export import write_leaderboard
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folders",
         nargs="*",
-        type=Path,
+        type=path_argument,
         help="runs, or folders of runs such as sweeps (default: the newest sweep)",
     )
     parser.add_argument(
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--outputs",
-        type=Path,
+        type=path_argument,
         default=Path("outputs"),
         help="folder to search for the newest sweep (default: outputs)",
     )

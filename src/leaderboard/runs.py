@@ -15,6 +15,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 
+from src.config.overrides import quote_value
 from src.errors import UserError
 from src.io.outputs import Outputs
 from src.reporting.run_folder import CONFIG, RunFolder, read_yaml
@@ -52,7 +53,7 @@ class Run:
         """Return the shell command that repeats this run alone, in its folder."""
         folder = os.path.relpath(self.folder)
         if not re.fullmatch(r"[\w./:-]+", folder, re.ASCII):  # Hydra's grammar needs quotes
-            folder = '"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            folder = quote_value(folder)
         words = [*self.overrides, "hydra.mode=RUN", f"hydra.run.dir={folder}"]
         return f"python -m src.run {shlex.join(words)}"
 
