@@ -13,6 +13,7 @@ from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.hparams import write_columns
 from src.leaderboard.runs import read_runs
+from src.runtime.streams import print_error, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         comparison = compare(read_runs([options.folder]), None)
         count = write_columns(comparison, options.folder)
     except (UserError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 2
     total = len(comparison.runs)
     print(f"{count} of {total} runs of {options.folder} have TensorBoard files")
@@ -47,4 +48,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -13,6 +13,7 @@ from src.cli.help import CONFIGS
 from src.config.data import Folder
 from src.errors import UserError
 from src.gallery.museum import museum_gallery
+from src.runtime.streams import run_command
 
 app.register()
 
@@ -28,4 +29,4 @@ def main(overrides: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(app.command(main))
+    sys.exit(run_command(lambda: app.command(main)))

@@ -14,6 +14,7 @@ from src.config import Config
 from src.errors import keep_run_folder
 from src.runtime.launch import launch
 from src.runtime.progress import Clock
+from src.runtime.streams import run_command
 
 app.register()
 
@@ -65,4 +66,4 @@ def run(cfg: Config, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(app.command(main))
+    sys.exit(run_command(lambda: app.command(main)))

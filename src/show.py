@@ -30,6 +30,7 @@ from src.io.outputs import Outputs
 from src.reporting import contact_sheets
 from src.reporting.run_folder import NEIGHBORS, RunFolder
 from src.runtime.progress import progress
+from src.runtime.streams import one_line, print_error, run_command
 
 THUMBNAILS = 60  # on the contact sheet of a gallery
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(words)
         picture = (show_gallery if words[:1] == ["gallery"] else show_painting)(options)
     except (UserError, OSError, EOFError, ValueError) as error:  # damaged files raise the last two
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 2
     print(f"wrote {picture}")
     desktop = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY"))
@@ -151,18 +152,17 @@ def find_row(gallery: Gallery, text: str) -> int:
     rows = rows or _similar_rows(gallery, folded_path(text))
     if len(rows) == 1:
         return rows[0]
-    if not rows:
     if not rows and text.isdecimal():
         raise UserError(
             f"row must be between 0 and {len(gallery) - 1}, got {text}, and no file or title"
             " contains it"
         )
+    if not rows:
         raise UserError(f"no file or title contains {text!r}{did_you_mean(text, files)}")
     matches = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
     raise UserError(f"{len(rows)} paintings have {text!r} in file or title; give a row: {matches}")
 
 
-def show_gallery(options: argparse.Namespace) -> Path:
 def _similar_rows(gallery: Gallery, text: str) -> list[int]:
     """Return the rows whose file has the name text, else those with text in file or title."""
     files = [folded_path(file) for file in gallery.files]
@@ -178,13 +178,14 @@ def _similar_rows(gallery: Gallery, text: str) -> list[int]:
     ]
 
 
+def show_gallery(options: argparse.Namespace) -> Path:
     """Show counts, sizes, unreadable files, and a seeded sample of the images."""
     remedy = "give a folder of images, or start with python -m src.run experiment=demo"
     folder = options.folder or newest(Outputs(options.outputs).galleries, "*/works.csv", remedy)
     gallery = open_gallery(folder, options.outputs)
     broken = unreadable(gallery)
     lines = [*facts(gallery), f"{len(broken)} unreadable"]
-    lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
+    lines += [one_line(f"  {file}: {reason}") for file, reason in list(broken.items())[:10]]
     print("\n".join(lines))
     readable = [row for row, file in enumerate(gallery.files) if file not in broken]
     rng = np.random.default_rng(options.seed or 0)
@@ -254,4 +255,4 @@ def save_picture(page: Image.Image, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

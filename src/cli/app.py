@@ -25,6 +25,7 @@ from src.config.data import SOURCES
 from src.config.validation import expand_home
 from src.errors import UserError
 from src.runtime.launch import is_rank_zero, launched_world_size
+from src.runtime.streams import print_error, protect_streams
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +36,16 @@ GC_THRESHOLDS = (20_000, 50, 50)
 NON_ZERO_RANK_OVERRIDES = [
     'hydra.run.dir="${home:${outputs}}"',
     "hydra.output_subdir=null",
-    "hydra/job_logging=stdout",
+    "hydra/job_logging=console",
 ]
 RUN_FOLDER = re.compile(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}")  # hydra.run.dir of run.yaml
 
 
-def register() -> None:
 # When this module is imported, because a launcher's worker process resolves the folders of runs
 OmegaConf.register_new_resolver("home", expand_home, replace=True)
 
 
+def register() -> None:
     """Register the schema and the text of --help with Hydra."""
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")
@@ -83,6 +84,7 @@ def report_user_errors() -> Iterator[None]:
     Deletes the run folder of a job that failed before work had begun. In a sweep the error is
     raised again, so that the launcher decides whether the remaining jobs run.
     """
+    protect_streams()  # a launcher's worker process has its own
     try:
         yield
     except Exception as error:
@@ -122,11 +124,13 @@ def command(main: Callable[[], None]) -> int:
     """Run a Hydra main and return the exit code; user errors are printed without a traceback.
 
     Meant to be called once per process: it sets HYDRA_FULL_ERROR, logging.raiseExceptions, the
-    thresholds of the garbage collector and, on ranks other than 0, extends sys.argv.
+    thresholds of the garbage collector, and in sys.argv the order of the words and, on ranks other
+    than 0, further overrides.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised here instead of printed by Hydra
     logging.raiseExceptions = False  # an unwritable run.log is reported once, below
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.argv[1:] = flags_first(sys.argv[1:])
     if not is_rank_zero():
         sys.argv += NON_ZERO_RANK_OVERRIDES
     context = copy_context()
@@ -146,9 +150,20 @@ def command(main: Callable[[], None]) -> int:
         text = user_message(error)
         if text is None:
             raise
-        print(f"error: {text}", file=sys.stderr)
+        print_error(text)
         return _exit_code(error)
     return 0
+
+
+def flags_first(words: list[str]) -> list[str]:
+    """Return the words of a command line with the overrides last, each kind in its order.
+
+    Hydra's parser rejects overrides behind a flag that stands behind an override.
+
+    >>> flags_first(["data=demo", "-m", "seed=1,2", "--cfg", "job"])
+    ['-m', '--cfg', 'job', 'data=demo', 'seed=1,2']
+    """
+    return sorted(words, key=lambda word: word.startswith("~") or word[:1] != "-" and "=" in word)
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from src.config.validation import path_argument
 from src.demo.server import open_museum
+from src.runtime.streams import print_error, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         museum = open_museum(options.outputs / "demo", options.seed, options.port)
     except (OSError, OverflowError) as error:
-        print(f"error: cannot serve on port {options.port}: {error}", file=sys.stderr)
+        print_error(f"cannot serve on port {options.port}: {error}")
         return 2
     with museum:
         print(f"{len(museum.files)} paintings at {museum.address}; press Ctrl-C to stop. Try:")
@@ -41,4 +42,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

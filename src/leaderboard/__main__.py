@@ -16,6 +16,7 @@ from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.export import write_leaderboard
 from src.leaderboard.runs import newest_sweep, read_runs
+from src.runtime.streams import print_error, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = read_runs(folders)
         write_leaderboard(compare(runs, options.sort), folders[0])
     except (UserError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 2
     return int(any(run.error for run in runs))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -139,7 +139,7 @@ class RunFolder:
 
     def errors(self) -> list[str]:
         """Return the first line of each error in the run's logs, in order."""
-        logs = "\n".join(log.read_text(errors="replace") for log in self.path.glob("*.log"))
+        logs = "\n".join(log.read_text("utf-8", "replace") for log in self.path.glob("*.log"))
         return re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
 
     @property
@@ -170,7 +170,7 @@ def read_yaml(path: Path) -> Any:
     Raises UserError if it is damaged.
     """
     try:
-        return (yaml.safe_load(path.read_text()) if path.is_file() else None) or {}
+        return (yaml.safe_load(path.read_bytes()) if path.is_file() else None) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{path} is damaged: delete that run") from error
 

@@ -1,0 +1,128 @@
+"""The standard streams of a command: nothing that is printed costs the result.
+
+Letters that the terminal lacks and control characters are escaped, a closed pipe ends the output
+and not the work, and output that could not be written is told by the exit code.
+"""
+
+import errno
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+# All but tab, line feed and carriage return, which tables and progress bars are made of: titles
+# with escape sequences could repaint the terminal, and overrides of direction reverse a line
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+LINE_CONTROL = re.compile("[\t\r\n]")
+SIGPIPE_CODE = 141  # the exit code of a program that a closed pipe has ended
+FAILURE_CODE = 2
+
+
+def escape_controls(text: str) -> str:
+    r"""Return text with control characters as \x1b or \u202e, except for line feeds and tabs."""
+    return CONTROL.sub(_escaped, text)
+
+
+def one_line(text: object) -> str:
+    r"""Return text as one line, with all control characters escaped, line feeds as \n."""
+    return LINE_CONTROL.sub(_escaped, escape_controls(str(text)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def print_error(error: object) -> None:
+    """Print an error as one line on stderr."""
+    print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+class OneLineFormatter(logging.Formatter):
+    """Formats a message as one line, whatever file names it holds; tracebacks stay as they are."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the formatted message without the traceback."""
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+
+class SafeStream(io.TextIOWrapper):
+    """A text stream whose writes never raise: after a failure, the rest goes to the null device."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write text with control characters escaped; return its length."""
+        with self._recorded():
+            super().write(escape_controls(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush."""
+        with self._recorded():
+            super().flush()
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Record the failure of the block, and turn the stream to the null device."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())  # also for what is in the buffer, and for child processes
+            os.close(null)
+
+
+def protect_streams() -> None:
+    """Replace stdout and stderr by safe streams, also if the process was started without them."""
+    while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # a file that is opened later must not become stdout
+    os.close(lowest)
+    sys.stdout, sys.stderr = _safe(sys.stdout, 1), _safe(sys.stderr, 2)
+
+
+def _safe(stream: TextIO | None, number: int) -> TextIO:
+    """Return the safe stream in place of a standard stream; one that a caller has set stays."""
+    if stream is not None and type(stream) is not io.TextIOWrapper:
+        return stream
+    if stream is None:  # the process was started without it, as with >&-
+        null = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+        return SafeStream(null, "utf-8", "backslashreplace")
+    lines, unbuffered = stream.line_buffering, stream.write_through
+    return SafeStream(stream.buffer, stream.encoding, "backslashreplace", None, lines, unbuffered)
+
+
+def run_command(main: Callable[[], int]) -> int:
+    """Run the main function of a command with safe streams; return the exit code of the process.
+
+    It is that of main. If main has succeeded and stdout has failed, it is 141 after a closed pipe,
+    else 2. The reason is printed, unless it is a closed pipe.
+    """
+    protect_streams()
+    os.environ["PYTHON_COLORS"] = "0"  # Python's own color codes, of argparse say, were escaped
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    stream_code = _stream_code()
+    return code or stream_code
+
+
+def _stream_code() -> int:
+    """Flush stdout, and return 0 if all of it was written."""
+    sys.stdout.flush()
+    failure = getattr(sys.stdout, "failure", None)
+    if failure is None:
+        return 0
+    if failure.errno == errno.EPIPE:
+        return SIGPIPE_CODE
+    print_error(f"cannot write to standard output: {failure.strerror}")
+    return FAILURE_CODE
