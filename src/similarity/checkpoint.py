@@ -3,11 +3,15 @@
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from src.io.files import atomic_write
 from src.runtime.processes import ProcessGroup
@@ -70,31 +74,53 @@ class Checkpoint:
         self._last_save = time.monotonic()
         self._save_seconds = self._last_save - start
 
-    def remove(self) -> None:
-        """Delete the folder once no process needs it."""
-        self.processes.barrier()
-        if self.processes.is_rank_zero:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
     def _path(self, rank: int) -> Path:
         return self.folder / f"candidates-{rank}.npz"
 
 
+@contextmanager
 def open_checkpoint(
     parent: Path, candidates: Candidates, record: SearchRecord, processes: ProcessGroup
-) -> Checkpoint:
-    """Return the checkpoint of this search in parent, and restore what an interrupted call left.
+) -> Iterator[Checkpoint]:
+    """Yield the checkpoint of this search in parent, with what an interrupted call left restored.
 
-    Rank 0 takes over its candidates; the other ranks learn which tiles those come from.
+    Rank 0 takes over its candidates; the other ranks learn which tiles those come from. The folder
+    is deleted at the end of the block, and stays if that raises.
     """
-    folder = parent / f"neighbors-{record.features}-{record.groups}-{candidates.c}.part"
+    name = f"neighbors-{record.features}-{record.groups}-{candidates.c}"
+    with ExitStack() as stack:
 
-    def restore() -> tuple[SearchRecord, set[int]]:
-        """Return the record in force and the numbers of the restored tiles."""
-        in_force = begin_or_resume(folder, record, FREE_TO_DIFFER)
-        Checkpoint(folder, candidates, in_force, processes).restore()
-        return in_force, candidates.seen
+        def restore() -> tuple[Path, SearchRecord, set[int]]:
+            """Return the folder, the record in force and the numbers of the restored tiles."""
+            folder = stack.enter_context(_locked_folder(parent, name))
+            in_force = begin_or_resume(folder, record, FREE_TO_DIFFER)
+            Checkpoint(folder, candidates, in_force, processes).restore()
+            return folder, in_force, candidates.seen
 
-    in_force, restored = processes.broadcast_from_rank_zero(restore)
-    candidates.seen_elsewhere = set(restored) - candidates.seen
-    return Checkpoint(folder, candidates, in_force, processes)
+        folder, in_force, restored = processes.broadcast_from_rank_zero(restore)
+        candidates.seen_elsewhere = set(restored) - candidates.seen
+        yield Checkpoint(folder, candidates, in_force, processes)
+        processes.barrier()  # no other process needs the folder any more
+
+
+@contextmanager
+def _locked_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield the first folder of that name that no other run works in, and delete it at the end.
+
+    Runs that compare the same rows at the same time, as those of a sweep may, have a folder each.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        folder = parent / f"{name}{f'-{number}' if number else ''}.part"
+        lock = FileLock(folder.with_suffix(".lock"), fallback_to_soft=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        try:
+            yield folder
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+        finally:
+            lock.release()
+        return

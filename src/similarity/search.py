@@ -7,6 +7,7 @@ again in float64. So the answer never depends on block size, device, threads or 
 n = images, d = width of a row, k = neighbors kept, c = candidates of a row.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -116,20 +117,23 @@ class NeighborSearch:
             raise ValueError(f"k must be between 1 and {self.max_k} for these {n} rows, got {k}")
         penalties = finite_penalty(penalty, n)
         candidates = Candidates(self.groups, min(k + MARGIN, n - 1), self.centered, penalties)
-        checkpoint = None
-        if self._matrix is None and self.options.checkpoints is not None:
-            hashed = [self.groups] if penalties is None else [self.groups, penalties]
-            record = replace(self.plan.record, groups=hash_of(*hashed))
-            parent = self.options.checkpoints
-            checkpoint = open_checkpoint(parent, candidates, record, self.processes)
-        key_error = self._propose(candidates, checkpoint, keep_tiles)
-        scorer = Scorer(self.rows, self.norms, penalties)
-        index, score, fallback_share = refine(
-            scorer, self.centered, candidates, k, key_error, self.processes, self.options.watch
-        )
-        if checkpoint is not None:
-            checkpoint.remove()
+        with self._checkpoint(candidates, penalties) as checkpoint:
+            key_error = self._propose(candidates, checkpoint, keep_tiles)
+            scorer = Scorer(self.rows, self.norms, penalties)
+            index, score, fallback_share = refine(
+                scorer, self.centered, candidates, k, key_error, self.processes, self.options.watch
+            )
         return Neighbors(index.numpy(), score.numpy(), fallback_share)
+
+    def _checkpoint(
+        self, candidates: Candidates, penalties: Tensor | None
+    ) -> AbstractContextManager[Checkpoint | None]:
+        """Return the checkpoint of a search; None if it needs none, as where a matrix is kept."""
+        if self._matrix is not None or self.options.checkpoints is None:
+            return nullcontext()
+        hashed = [self.groups] if penalties is None else [self.groups, penalties]
+        record = replace(self.plan.record, groups=hash_of(*hashed))
+        return open_checkpoint(self.options.checkpoints, candidates, record, self.processes)
 
     def _propose(
         self, candidates: Candidates, checkpoint: Checkpoint | None, keep_tiles: bool

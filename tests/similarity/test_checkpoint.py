@@ -57,3 +57,25 @@ def test_a_checkpoint_of_other_features_is_ignored(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         nearest(BASE, 4, checkpoints=tmp_path, watch=mock.Mock(side_effect=KeyboardInterrupt))
     assert_same(nearest(WIDE, 4, checkpoints=tmp_path), brute_force(WIDE, 4))
+
+
+def test_searches_of_the_same_rows_at_the_same_time_do_not_disturb_each_other(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", -1)
+    monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
+    write, others = checkpoint.atomic_write, []
+
+    @contextlib.contextmanager
+    def write_while_another_searches(path):
+        with write(path) as part:
+            yield part
+            if not others:  # the first save lasts as long as another whole search
+                others.append(None)
+                others.append(nearest(BASE, 4, block_size=7, checkpoints=tmp_path))
+
+    monkeypatch.setattr(checkpoint, "atomic_write", write_while_another_searches)
+    neighbors = nearest(BASE, 4, block_size=7, checkpoints=tmp_path)
+    assert_same(neighbors, brute_force(BASE, 4))
+    assert_same(others[1], brute_force(BASE, 4))
+    assert not list(tmp_path.iterdir())
