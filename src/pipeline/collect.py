@@ -1,10 +1,13 @@
 """First stage: the gallery of the images that the options select."""
 
+import logging
 from pathlib import Path
 
 from src.config import Config
 from src.config.data import Folder
 from src.gallery import Gallery
+
+log = logging.getLogger(__name__)
 
 
 def collect(cfg: Config) -> Gallery:
@@ -18,6 +21,7 @@ def collect(cfg: Config) -> Gallery:
 
         labels = Path(cfg.data.labels) if cfg.data.labels else None
         images, outputs = Path(cfg.data.images), Path(cfg.outputs)
+        log.info("gallery: listing the images in %s", images)
         gallery = folder_gallery(images, labels, cfg.data.limit, cfg.seed, outputs)
     else:
         from src.gallery.museum import museum_gallery

@@ -15,7 +15,6 @@ LOG_FORMAT = (
     "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt}{unit} [{elapsed}<{remaining}, {rate_fmt}"
     "{postfix}]"
 )
-DEFAULT_WIDTH = 80  # letters in a line
 DELAY = 1.0  # seconds without a word: shorter work needs no bar
 T = TypeVar("T")
 
@@ -46,8 +45,9 @@ class LogLines(tqdm):  # type: ignore[type-arg]
         self.fp.flush()
 
     def close(self) -> None:
-        """Write the last line, unless it is written already or all was done within a second."""
-        if not self.disable and self.n > self.last_print_n and time.time() > self.start_t + DELAY:
+        """Write the last line, unless it is written already or all was done within DELAY."""
+        is_written = self.disable or self.n == self.last_print_n
+        if not is_written and self.format_dict["elapsed"] >= DELAY:
             self.display()
         super().close()
 
@@ -67,9 +67,9 @@ def progress(
     options: dict[str, Any] = {"mininterval": LOG_SECONDS, "bar_format": LOG_FORMAT, "gui": True}
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if is_terminal:
-        # a terminal may not know its width and say 0, for which tqdm would show nothing
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
-        options = {"mininterval": 0.1, "ncols": None if width else DEFAULT_WIDTH}
+        options = {"mininterval": 0.1}
+        if not os.get_terminal_size(sys.stderr.fileno()).columns:  # unknown: tqdm shows nothing
+            options |= {"ncols": 80, "nrows": 24}
     bar: tqdm[Any] = (tqdm if is_terminal else LogLines)(
         items,
         description,
