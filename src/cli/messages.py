@@ -1,4 +1,4 @@
-"""One-line messages for errors of Hydra, OmegaConf and the file system."""
+"""One-line messages for errors of Hydra, OmegaConf, submitit and the file system."""
 
 import errno
 import re
@@ -17,6 +17,7 @@ UNWRITABLE_ERRNOS = {
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO, errno.ENOLCK, errno.ENOSYS),
 }
 HELP_HINT = "python -m src.run --help lists the options"
+RERUN_HINT = "finished work is kept: the leaderboard's command for this run resumes it"
 
 
 def user_message(error: Exception) -> str | None:
@@ -27,7 +28,7 @@ def user_message(error: Exception) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
-        return _about_files(error) if isinstance(error, OSError) else None
+        return _about_files(error) if isinstance(error, OSError) else _about_slurm(error)
     if isinstance(error, OverrideParseException) or "Ambiguous value" in str(error):
         ambiguous = re.search(
             r"Ambiguous value for argument '(.*)'\n1\. To use", str(error), re.DOTALL
@@ -46,7 +47,6 @@ def user_message(error: Exception) -> str | None:
     return text
 
 
-def _about_files(error: OSError) -> str | None:
 def _about_quotes(override: str) -> str:
     """Return the message for a word that Hydra's grammar does not take, with one that it takes."""
     name, equals, value = override.partition("=")
@@ -60,6 +60,7 @@ def _about_quotes(override: str) -> str:
     return f"cannot read {override}: write name=value, quoted like this: {word}"
 
 
+def _about_files(error: OSError) -> str | None:
     """Return the message for an error of the file system that users can fix, else None."""
     # numpy reports a full disk as "240 requested and 76 written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or " requested and " in str(error):
@@ -68,6 +69,35 @@ def _about_quotes(override: str) -> str:
         return f"cannot write {error.filename} ({error.strerror}): choose another outputs=<folder>"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{error.strerror}: raise the limit with ulimit -n, or lower download.workers"
+    return None
+
+
+def _about_slurm(error: Exception) -> str | None:
+    """Return the message for an error of submitit, which submits a sweep to Slurm, else None."""
+    text = str(error)
+    if 'Could not detect "srun"' in text:
+        return (
+            "hydra/launcher=slurm: srun is not on this machine: start the sweep on a machine of the"
+            " cluster, or choose another hydra/launcher"
+        )
+    if type(error).__module__ != "submitit.core.utils":  # submitit is an extra
+        return None
+    if text.startswith("sbatch: "):
+        reasons = "; ".join(dict.fromkeys(re.findall(r"^sbatch: error: (.*)$", text, re.MULTILINE)))
+        return (
+            f"Slurm refuses the jobs ({reasons}): change what they ask for with hydra.launcher.*;"
+            " without GPUs, set hydra.launcher.gpus_per_node=null"
+        )
+    if died := re.search(r"Job (\S+) .* with path (\S+)_result.pkl\s.*\(state: (\w+)\)", text):
+        return (
+            f"job {died[1]} of Slurm ended before its run was complete ({died[3]}), see"
+            f" {died[2]}_log.err; {RERUN_HINT}"
+        )
+    if "timed-out" in text and "not requeued" in text:
+        return (
+            "the job's time is up, and Slurm has started it again as often as it may: raise"
+            f" hydra.launcher.timeout_min or max_num_timeout; {RERUN_HINT}"
+        )
     return None
 
 

@@ -19,7 +19,11 @@ class Sweep(Callback):
     """Hydra callback that announces a sweep of src.run to the command."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Set current_sweep."""
+        """Set current_sweep; notice the end of the sweep's jobs if Slurm runs them."""
+        if config.hydra.launcher._target_.endswith(".SlurmLauncher"):
+            from src.cli.slurm_sweeps import watch_queue  # imports submitit, an extra
+
+            watch_queue()
         if config.hydra.job.name == "run":
             tracking = cast(Tracking, OmegaConf.to_object(config.tracking))
             current_sweep.set((Path(config.hydra.sweep.dir), tracking))

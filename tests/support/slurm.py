@@ -142,10 +142,12 @@ class Cluster:
             daemon.wait()
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """Yield the processes that know this cluster; daemons of jobs have left their parents."""
+        """Yield the daemons and the processes of jobs, whose parents may have ended."""
+        conf = self.environment["SLURM_CONF"]
         for process in psutil.process_iter():
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if process.environ().get("SLURM_CONF") == str(self.folder / "slurm.conf"):
+                # slurmstepd overwrites its environment with its title
+                if process.environ().get("SLURM_CONF") == conf or process.cwd() == str(self.folder):
                     yield process
 
 
