@@ -61,10 +61,11 @@ def progress(
 ) -> "tqdm[Any]":
     """Return a progress bar over items, or for manual updates if items is None.
 
-    It shows the rate and the remaining time; if stderr is not a terminal, it is one line every
-    LOG_SECONDS and one at the end. The unit "B" is for bytes, which are scaled to kB and MB.
+    It shows the rate and the remaining time; if stderr is not a terminal, it is a line after DELAY,
+    one every LOG_SECONDS and one at the end. The unit "B" is for bytes, scaled to kB and MB.
     """
-    options: dict[str, Any] = {"mininterval": LOG_SECONDS, "bar_format": LOG_FORMAT, "gui": True}
+    options: dict[str, Any] = {"mininterval": LOG_SECONDS, "bar_format": LOG_FORMAT}
+    options |= {"gui": True, "smoothing": 0}  # display alone writes; the rate is that of all items
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if is_terminal:
         options = {"mininterval": 0.1}
@@ -81,6 +82,8 @@ def progress(
         miniters=1,  # looks at the clock after each item, however fast those before were
         **options,
     )
+    if shown and not is_terminal:
+        bar.last_print_t += DELAY - LOG_SECONDS  # the first line is due after DELAY
     return bar
 
 
