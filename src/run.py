@@ -12,6 +12,7 @@ from src.cli import app
 from src.cli.help import CONFIGS
 from src.config import Config
 from src.errors import keep_run_folder
+from src.reporting.wandb_runs import check_wandb
 from src.runtime.launch import launch
 from src.runtime.progress import Clock
 from src.runtime.streams import run_command
@@ -35,6 +36,7 @@ def run(cfg: Config, folder: Path) -> None:
     """
     from src.pipeline.collect import collect  # imports pandas: only after the checks
 
+    check_wandb(cfg.tracking, folder)
     clock, processes = Clock(), launch(cfg.trainer)
     with clock("collect"):
         gallery = processes.broadcast_from_rank_zero(lambda: collect(cfg))

@@ -9,22 +9,24 @@ from src.io.files import atomic_write
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.html import render_page
 from src.reporting.text import format_interval, format_number, markdown_table
+from src.runtime.streams import escape_controls, one_line
 
 
 def write_leaderboard(comparison: Comparison, folder: Path) -> None:
-    """Print the table, and write leaderboard.md, .csv and .html into folder.
+    """Print the table, and write leaderboard.md, .csv and .html into folder, all in UTF-8.
 
-    The last two need at least one complete run.
+    The last two need at least one complete run. Bytes of file names that are not UTF-8 are escaped.
     """
     text = _text(comparison)
     print(text)
     with atomic_write(folder / "leaderboard.md") as part:
-        part.write_text(text, "utf-8", "surrogateescape")
+        part.write_text(escape_controls(text), "utf-8", "backslashreplace")
     if comparison.runs:
         with atomic_write(folder / "leaderboard.csv") as part:
-            comparison.table.to_csv(part, index=False)
+            comparison.table.to_csv(part, index=False, errors="backslashreplace")
+        page = render_page(comparison, folder)
         with atomic_write(folder / "leaderboard.html") as part:
-            part.write_text(render_page(comparison, folder), "utf-8", "surrogateescape")
+            part.write_text(escape_controls(page), "utf-8", "backslashreplace")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
     print(f"files in {os.path.relpath(folder)}: {files}")
 
@@ -81,7 +83,7 @@ def _incomplete_runs(comparison: Comparison) -> str:
         [
             f"incomplete: {len(incomplete)} of {count}",
             "",
-            *(f"    {run.folder.name}: {run.error}" for run in incomplete),
+            *(one_line(f"    {run.folder.name}: {run.error}") for run in incomplete),
             "",
             "to run them again:",
             "",

@@ -74,7 +74,7 @@ def _table_rows(comparison: Comparison, folder: Path) -> list[list[Cell]]:
     values = table[ends].to_numpy(np.float64)
     limits = float(np.nanmin(values)), float(np.nanmax(values))
     for run, line in zip(comparison.runs, table.to_dict("records"), strict=True):
-        link = quote(os.path.relpath(run.files.overview, folder), errors="surrogateescape")
+        link = quote(os.fsencode(os.path.relpath(run.files.overview, folder)))
         cells = [Cell(line["run"], line["run"], False, link=link)]
         cells += [
             Cell(run.short_value(name), run.value(name), False) for name in comparison.settings

@@ -21,6 +21,7 @@ from src.errors import UserError
 from src.gallery import Gallery, read_gallery
 from src.io.files import atomic_write
 from src.reporting.settings import flatten
+from src.reporting.text import as_utf8
 
 CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
 NEIGHBORS = "neighbors.npz"
@@ -94,7 +95,8 @@ class RunFolder:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json. It is written last: its presence marks the run as complete."""
         with atomic_write(self.path / "metrics.json") as part:
-            part.write_text(json.dumps(metrics, indent=2) + "\n")
+            values = {k: as_utf8(v) if isinstance(v, str) else v for k, v in metrics.items()}
+            part.write_text(json.dumps(values, indent=2) + "\n")
 
     def metrics(self) -> dict[str, Any] | None:
         """Return the content of metrics.json, None if the run is incomplete."""

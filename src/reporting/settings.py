@@ -6,6 +6,8 @@ from enum import Enum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from src.reporting.text import as_utf8
+
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted name and the value of every leaf of nested settings."""
@@ -39,4 +41,6 @@ def _plain(value: Any, optional: bool) -> Any:
         return _plain_values(value)
     if isinstance(value, Enum):
         return value.name
-    return value if isinstance(value, str | float | int) and not optional else str(value)
+    if isinstance(value, float | int) and not optional:
+        return value
+    return as_utf8(str(value))  # a path may hold bytes that are not UTF-8

@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
+from rich.cells import cell_len
+
+from src.runtime.streams import one_line
+
 
 def format_number(value: float | None) -> str:
     """Return value with three decimals, "" for None, NaN and infinity."""
@@ -15,14 +19,19 @@ def format_interval(low: float | None, high: float | None) -> str:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table whose columns also line up as plain text."""
-    lines = [heads, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    """Return a Markdown table whose columns also line up as plain text.
+
+    A cell is one line, whatever is in it.
+    """
+    lines = [[one_line(cell).replace("|", r"\|") for cell in line] for line in (heads, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-        for line in lines
-    )
+    return "\n".join(f"| {' | '.join(map(_padded, line, widths))} |" for line in lines)
+
+
+def _padded(cell: str, width: int) -> str:
+    """Return the cell with blanks up to width, in which a Chinese character counts as two."""
+    return cell + " " * (width - cell_len(cell))
 
 
 def as_utf8(text: str) -> str:

@@ -4,7 +4,6 @@ Each takes a second to import, so a tracker is imported only if it is enabled.
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,13 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src.config import Config, Tracking
-from src.config.enums import WandbMode
-from src.errors import UserError
 from src.gallery import Gallery
 from src.reporting.contact_sheets import thumbnail
 from src.reporting.run_folder import RunFolder
 from src.reporting.settings import flat_options
 from src.reporting.text import as_utf8, markdown_table
+from src.reporting.wandb_runs import wandb_run
 
 if TYPE_CHECKING:
     import wandb
@@ -51,7 +49,8 @@ class Tracker:
         numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
         if self.wandb_run:
             self.wandb_run.log(numbers)
-            self.wandb_run.summary.update(metrics)
+            texts = {k: as_utf8(v) for k, v in metrics.items() if isinstance(v, str)}
+            self.wandb_run.summary.update(metrics | texts)
         if self.board:
             for name, value in numbers.items():
                 self.board.add_scalar(name, value)
@@ -123,7 +122,7 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     """
     sweep = folder.parent if (folder.parent / "multirun.yaml").is_file() else None
     with ExitStack() as stack:
-        run = stack.enter_context(_wandb_run(cfg.tracking, folder, flat_options(cfg), sweep))
+        run = stack.enter_context(wandb_run(cfg.tracking, folder, flat_options(cfg), sweep))
         board = None
         if cfg.tracking.tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -155,62 +154,9 @@ def track_results(
 
 def track_sweep(table: pd.DataFrame, options: Tracking, folder: Path) -> None:
     """Log the leaderboard of a sweep in a separate wandb run, in the sweep's group."""
-    with _wandb_run(options, folder, {}, folder) as run:
+    with wandb_run(options, folder, {}, folder) as run:
         if run:
             import wandb
 
             nullable = table.astype(object).where(table.notna(), None)
             run.log({"leaderboard": wandb.Table(dataframe=nullable, allow_mixed_types=True)})
-
-
-@contextmanager
-def _wandb_run(
-    options: Tracking, folder: Path, settings: dict[str, Any], sweep: Path | None
-) -> Iterator["wandb.Run | None"]:
-    """Yield a wandb run, None if wandb is off. Its exit code is 1 if the block raises."""
-    if options.wandb is WandbMode.off:
-        yield None
-        return
-    before = os.environ.get("WANDB_DATA_DIR")
-    # wandb stages tables there before sending them; its default, in the user's home, is never
-    # cleaned up
-    os.environ["WANDB_DATA_DIR"] = before or str(folder.resolve() / "wandb" / "data")
-    try:
-        run, exit_code = _start_wandb(options, folder, settings, sweep), 1
-        try:
-            yield run
-            exit_code = 0
-        finally:
-            if options.wandb is WandbMode.online:
-                log.info("tracking: waiting until wandb has uploaded everything")
-            run.finish(exit_code=exit_code)
-    finally:
-        if before is None:
-            del os.environ["WANDB_DATA_DIR"]
-
-
-def _start_wandb(
-    options: Tracking, folder: Path, settings: dict[str, Any], sweep: Path | None
-) -> "wandb.Run":
-    import wandb
-
-    if options.wandb is WandbMode.online:
-        log.info("tracking: connecting to wandb")
-    quiet = wandb.Settings(silent=True, console="off", disable_git=True, init_timeout=60)
-    try:
-        return wandb.init(
-            project=options.project,
-            mode=options.wandb.value,  # type: ignore[arg-type]
-            dir=folder,
-            name="/".join(folder.parts[-2:]),
-            group="/".join(sweep.parts[-2:]) if sweep else None,
-            job_type="leaderboard" if folder == sweep else "run",
-            config=settings,
-            settings=quiet,
-        )
-    except wandb.errors.Error as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"tracking=online: {reason} Set WANDB_API_KEY or run `wandb login`; tracking=local"
-            " needs no account, and `wandb sync` uploads its runs later"
-        ) from error
