@@ -46,6 +46,12 @@ class Data:
     workers: int | None = option(
         None, "processes that decode images; null = depends on the number of cores", low=0
     )
+    timeout: int = option(
+        300,
+        "seconds without a newly decoded image after which embedding ends with an error, such as"
+        " when a network drive hangs; 0 = wait for ever",
+        low=0,
+    )
     resize: Resize = option(
         Resize.squash,
         "how an image becomes the network's square input: squash (aspect ratio is lost), center"
@@ -87,13 +93,13 @@ class Nga(Data):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.tables = expand_home(self.tables)
         if not is_address(self.tables) and not Path(self.tables).is_dir():
             raise UserError(
                 f"data.tables={self.tables} is neither a folder nor an http(s) URL: give the"
                 " location of published_images.csv, objects.csv and the other tables"
             )
         if not self.classification:
-        self.tables = expand_home(self.tables)
             raise UserError(
                 "data.classification must be a kind of object or all, got an empty value"
             )
@@ -114,6 +120,7 @@ class Folder(Data):
         super().__post_init__()
         if self.images in (MISSING, ""):
             raise UserError("data=folder needs data.images=<a folder of images>")
+        self.images = expand_home(self.images)
         check_folder("data.images", self.images)
         if self.labels is not None:
             self.labels = expand_home(self.labels)
@@ -124,7 +131,6 @@ class Folder(Data):
 
 
 @dataclass
-        self.images = expand_home(self.images)
 class Demo(Data):
     """Paintings drawn by the program itself, without network or account."""
 

@@ -1,5 +1,7 @@
 """Dataset and DataModule: the images of a gallery as batches of pixels."""
 
+import errno
+import signal
 from typing import NamedTuple
 
 import lightning as L
@@ -8,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from src.embedding.shared_memory import Activity, BatchMemory
 from src.embedding.transforms import Pixels, Transform
+from src.errors import UserError
 from src.gallery import Gallery
 from src.io.files import sha256
 from src.io.images import Unreadable, load_rgb
@@ -24,35 +28,96 @@ class Batch(NamedTuple):
     unreadable: list[tuple[int, str]]  # row and reason
 
 
-class PaintingsDataset(Dataset[tuple[int, Pixels | str]]):
+class LoaderError(UserError):
+    """Images cannot be decoded, through no fault of theirs: the run ends."""
+
+    code = 1
+
+
+# Row and pixels, the reason why the file is unreadable, or the error that ends the run. A worker
+# returns it, because DataLoader would turn an exception into text with a traceback.
+Item = tuple[int, Pixels | str | LoaderError]
+
+
+class SharedBatch(NamedTuple):
+    """A batch on its way from a worker process; its pixels are in the shared memory."""
+
+    key: tuple[int, int, int]  # of BatchMemory
+    rows: list[int]
+    unreadable: list[tuple[int, str]]
+    error: LoaderError | None
+
+
+class PaintingsDataset(Dataset[Item]):
     """(row, pixels) of every image of a gallery; (row, reason) for an image that is unreadable."""
 
     def __init__(self, gallery: Gallery, transform: Transform, max_pixels: int):
         self.root, self.files = gallery.root, gallery.files
         self.checksums = list(gallery.works["sha256"])
         self.transform, self.max_pixels = transform, max_pixels
+        self.activity = Activity()
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, row: int) -> tuple[int, Pixels | str]:
+    def __getitem__(self, row: int) -> Item:
+        with self.activity.decoding(row):
+            try:
+                return row, self._pixels(row)
+            except (Unreadable, FileNotFoundError) as reason:
+                return row, str(reason)
+            except (OSError, MemoryError) as error:
+                return row, LoaderError(f"{self.files[row]}: {_about_machine(error)}")
+
+    def _pixels(self, row: int) -> Pixels:
         path = self.root / self.files[row]
-        try:
-            image = load_rgb(path, self.max_pixels, self.transform.min_decode_size)
-            # else its row would be cached as that of the listed image, for other galleries too
-            if self.checksums[row] not in ("", sha256(path)):
-                return row, CHANGED
-        except (Unreadable, FileNotFoundError) as reason:
-            return row, str(reason)
-        return row, self.transform(image)
+        image = load_rgb(path, self.max_pixels, self.transform.min_decode_size)
+        # else its row would be cached as that of the listed image, for other galleries too
+        if self.checksums[row] not in ("", sha256(path)):
+            raise Unreadable(CHANGED)
+        return self.transform(image)
 
 
-def collate(items: list[tuple[int, Pixels | str]]) -> Batch:
-    """Stack the readable images of a batch and list the others."""
-    readable = [(row, image) for row, image in items if not isinstance(image, str)]
-    unreadable = [(row, reason) for row, reason in items if isinstance(reason, str)]
-    pixels = np.stack([image for _, image in readable]) if readable else np.empty(0, np.uint8)
-    return Batch(torch.from_numpy(pixels), [row for row, _ in readable], unreadable)
+def _about_machine(error: OSError | MemoryError) -> str:
+    """Return the message for an error that says nothing about the file."""
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return "too little memory to decode it: lower data.workers or data.max_pixels"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{error.strerror}: raise the limit with ulimit -n, or lower data.workers"
+    return f"{error.strerror or error}: run the same command again, it resumes"
+
+
+def split(items: list[Item]) -> tuple[list[int], list[Pixels], list[tuple[int, str]]]:
+    """Return the rows of readable images, their pixels, and the unreadable rows with reasons."""
+    readable = [(row, item) for row, item in items if isinstance(item, np.ndarray)]
+    unreadable = [(row, item) for row, item in items if isinstance(item, str)]
+    return [row for row, _ in readable], [image for _, image in readable], unreadable
+
+
+def first_error(items: list[Item]) -> LoaderError | None:
+    """Return the first error that ends the run, None if there is none."""
+    return next((item for _, item in items if isinstance(item, LoaderError)), None)
+
+
+def collate(items: list[Item]) -> Batch:
+    """Stack the readable images of a batch and list the others. Raises LoaderError."""
+    if error := first_error(items):
+        raise error
+    rows, images, unreadable = split(items)
+    pixels = np.stack(images) if images else np.empty(0, np.uint8)
+    return Batch(torch.from_numpy(pixels), rows, unreadable)
+
+
+def _set_signals(worker: int) -> None:
+    """Let a crash end this worker without DataLoader's own line: LoaderGuard reports it.
+
+    Signals that Slurm sends to all processes of a job are left to the main process, whose handlers
+    would start the job again once more from each worker.
+    """
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE):
+        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class GalleryDataModule(L.LightningDataModule):
@@ -69,14 +134,39 @@ class GalleryDataModule(L.LightningDataModule):
         super().__init__()
         self.dataset, self.rows = dataset, rows
         self.batch_size, self.workers, self.pin_memory = batch_size, workers, pin_memory
+        self._memory: BatchMemory | None = None
+        dataset.activity = Activity(workers)
 
-    def predict_dataloader(self) -> DataLoader[tuple[int, Pixels | str]]:
+    def predict_dataloader(self) -> DataLoader[Item]:
         """Return a loader of batches of at most batch_size images."""
+        if self.workers:
+            batch_size = min(self.batch_size, len(self.rows))
+            self._memory = BatchMemory(self.workers, batch_size, self.dataset.transform.size)
         return DataLoader(
             self.dataset,
             batch_size=self.batch_size,
             sampler=self.rows,
             num_workers=self.workers,
-            collate_fn=collate,
-            pin_memory=self.pin_memory,
+            collate_fn=self._send if self.workers else collate,
+            worker_init_fn=_set_signals,
+            # shared memory reaches forked processes alone
+            multiprocessing_context="fork" if self.workers else None,
         )
+
+    def _send(self, items: list[Item]) -> SharedBatch:
+        """Collate in a worker process."""
+        assert self._memory is not None
+        rows, images, unreadable = split(items)
+        return SharedBatch(self._memory.store(images), rows, unreadable, first_error(items))
+
+    def on_before_batch_transfer(self, batch: Batch | SharedBatch, dataloader_idx: int) -> Batch:
+        """Return the batch with its pixels as a tensor. Raises LoaderError."""
+        if isinstance(batch, SharedBatch):
+            assert self._memory is not None
+            if batch.error:
+                raise batch.error
+            pixels = torch.from_numpy(self._memory.load(batch.key))
+            batch = Batch(pixels, batch.rows, batch.unreadable)
+        if self.pin_memory:
+            batch = batch._replace(images=batch.images.pin_memory())
+        return batch

@@ -20,6 +20,7 @@ from src.embedding.cache import EmbeddingRequest, Facts
 from src.embedding.callbacks import ExitOnSigterm, Heartbeat, Throughput
 from src.embedding.compilation import chosen_compiler
 from src.embedding.dataset import GalleryDataModule, PaintingsDataset
+from src.embedding.loader_guard import LoaderGuard
 from src.embedding.unfinished import (
     ExtractionPlan,
     PassRecord,
@@ -114,6 +115,9 @@ def _datamodule(
     workers = cfg.data.workers
     if workers is None:
         workers = devices.worker_count(cfg.trainer.devices)
+    if workers and (obstacle := devices.worker_obstacle(workers)):
+        log.warning("data.workers=%d: %s; the main process decodes the images", workers, obstacle)
+        workers = 0
     dataset = PaintingsDataset(request.gallery, request.transform, cfg.data.max_pixels)
     pin_memory = devices.device_of(cfg.trainer.accelerator, processes.device).type == "cuda"
     shard_rows = [row for batch in shard for row in batch]
@@ -135,7 +139,8 @@ def _predict(
         ExitOnSigterm() as exit_on_sigterm,
         without_srun_hint(),
     ):
-        callbacks = [writer, throughput, Heartbeat(processes), exit_on_sigterm]
+        guard = LoaderGuard(images, cfg.data.timeout)
+        callbacks = [writer, throughput, Heartbeat(processes), exit_on_sigterm, guard]
         trainer = _trainer(callbacks, cfg, processes)
         device = trainer.strategy.root_device
         log.info("embedding: %d images on %s, layers %s", n, device, ", ".join(layers))
@@ -145,7 +150,7 @@ def _predict(
         if plan.record.compiler:
             always = cfg.trainer.compile is Compile.always
             backbone.request_compile(plan.record.batch, required=always)
-        with keep_run_folder():
+        with keep_run_folder(), guard:
             _run(trainer, backbone, images)
         seconds = time.perf_counter() - start - backbone.compile_seconds
     return {
@@ -183,6 +188,8 @@ def _run(trainer: L.Trainer, backbone: BackboneModule, images: GalleryDataModule
     with warnings.catch_warnings():
         # data.workers suits the machine; Lightning always recommends more
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # more workers than cores are what the user asked for
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
         # Lightning 2.6 calls what torch 2.12 and later deprecate
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
         try:

@@ -1,5 +1,6 @@
 """Hardware-dependent defaults (device, workers, batch size) and detection of an unused GPU."""
 
+import multiprocessing
 import os
 import platform
 import resource
@@ -47,6 +48,18 @@ def worker_count(num_processes: int = 1) -> int:
     """
     usable = cores(num_processes)
     return 0 if usable <= 2 else min(usable - 1, 8)
+
+
+def worker_obstacle(workers: int) -> str | None:
+    """Return why this machine cannot start that many decoding processes, None if it can.
+
+    DataLoader needs semaphores, which the C library keeps in /dev/shm.
+    """
+    try:
+        _ = [multiprocessing.get_context("fork").Lock() for _ in range(3 * workers + 10)]
+    except OSError as error:
+        return f"/dev/shm has no room for semaphores ({error.strerror})"
+    return None
 
 
 def batch_size(device: torch.device) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from src.embedding.dataset import GalleryDataModule, PaintingsDataset, collate
+from src.embedding.dataset import Batch, GalleryDataModule, PaintingsDataset, collate
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from tests.embedding.test_transforms import SQUASH, same
@@ -20,8 +20,13 @@ def gallery(paintings: Path, tmp_path: Path) -> Gallery:
 
 
 def batches(gallery: Gallery, batch_size: int = 100, workers: int = 0, limit: int = 10**8) -> list:
-    images, rows = PaintingsDataset(gallery, SQUASH, limit), list(range(len(gallery)))
-    return list(GalleryDataModule(images, rows, batch_size, workers).predict_dataloader())
+    dataset, rows = PaintingsDataset(gallery, SQUASH, limit), list(range(len(gallery)))
+    module = GalleryDataModule(dataset, rows, batch_size, workers)
+    loaded = list[Batch]()
+    for sent in module.predict_dataloader():
+        batch = module.on_before_batch_transfer(sent, 0)
+        loaded.append(batch._replace(images=batch.images.clone()))  # its memory is used again
+    return loaded
 
 
 # Python 3.12 warns of any fork of a process that has threads
