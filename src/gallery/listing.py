@@ -106,7 +106,7 @@ class _Walk:
 
     def _add_file(self, path: str, file: Path) -> None:
         kind = _kind(file.name)
-        if kind in self._suffixes or (not kind and _has_image_content(file)):
+        if kind in self._suffixes or (not kind and _has_image_content(file, self._suffixes)):
             self.files.append(path)
         else:
             self._others[kind or "no suffix"] += 1
@@ -169,10 +169,10 @@ def _kind(name: str) -> str:
     return suffix if re.fullmatch(r"\.[a-z][\w+~-]*", suffix) else ""
 
 
-def _has_image_content(path: Path) -> bool:
-    """Return whether a file without suffix is an image by its signature and its header.
+def _has_image_content(path: Path, suffixes: set[str]) -> bool:
+    """Return whether a file is an image by its header, and by the signature of a suffix's format.
 
-    TGA has no signature: any bytes may look like it.
+    TGA has no signature: its header may be any bytes.
     """
     try:
         if not path.is_file() or pixel_size(path) is None:
@@ -181,7 +181,10 @@ def _has_image_content(path: Path) -> bool:
             start = file.read(64)
     except OSError:
         return False
-    return any(accepts is not None and accepts(start) for _, accepts in Image.OPEN.values())
+    names = Image.registered_extensions()
+    formats = {names[suffix] for suffix in suffixes & names.keys()} & Image.OPEN.keys()
+    signatures = (Image.OPEN[name][1] for name in formats)
+    return any(accepts is not None and accepts(start) for accepts in signatures)
 
 
 def _counts(counter: Counter[str]) -> str:
