@@ -6,6 +6,8 @@ leaderboard.jinja is the template. Imports no torch.
 import base64
 import io
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -22,6 +24,7 @@ from src.gallery import Gallery
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.reporting.contact_sheets import card, thumbnail
+from src.reporting.fonts import displayable, plot_families
 from src.reporting.text import format_interval, format_number
 from src.runtime.progress import progress
 
@@ -59,8 +62,8 @@ def render_page(comparison: Comparison, folder: Path) -> str:
         heads=["run", *heads],
         settings=len(comparison.settings),
         lines=_table_rows(comparison, folder),
-        plot=_svg(setting_plot(comparison)) if several and comparison.settings else "",
-        heat=_svg(overlap_heat_map(comparison)) if several else "",
+        plot=_svg(setting_plot, comparison) if several and comparison.settings else "",
+        heat=_svg(overlap_heat_map, comparison) if several else "",
         incomplete=comparison.incomplete,
         **_example_neighbors(comparison),
     )
@@ -100,11 +103,19 @@ def _number_cell(value: float, low: float, high: float, limits: tuple[float, flo
     return Cell(text, float(value), True, interval, bar)
 
 
-def _svg(figure: Figure) -> str:
-    """Return base64 of an SVG, equal for equal figures."""
+def _svg(plot: Callable[[Comparison], Figure], comparison: Comparison) -> str:
+    """Return base64 of a plot as SVG, equal for equal comparisons."""
     buffer = io.BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "page", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    letters = displayable("".join([*comparison.labels, *comparison.names]))
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "page",
+        "font.family": plot_families(letters),
+    }
+    with rc_context(style), warnings.catch_warnings():
+        # the browser draws the letters, in fonts of its own: only their width is unknown here
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        plot(comparison).savefig(buffer, format="svg", metadata={"Date": None})
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.runs import Run, sort_key
 from src.reporting.contact_sheets import ACCENT, FAINT
+from src.reporting.fonts import displayable
 
 COLORS = (ACCENT, "#d1740f", "#3a8f4d", "#a23b72", "#0f8f8f", "#7a5cc0", "#b03a2e", FAINT)
 MAX_PANELS = 3  # side by side
@@ -80,7 +81,7 @@ def _draw_line(
 
 def escape_dollars(text: str) -> str:
     """Return text that matplotlib shows literally, without reading formulas between dollars."""
-    return text.replace("$", r"\$")
+    return displayable(text).replace("$", r"\$")
 
 
 def overlap_heat_map(comparison: Comparison) -> Figure:

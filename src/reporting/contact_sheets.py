@@ -7,14 +7,14 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from src.config.data import Data
 from src.gallery import Gallery
 from src.io.images import Unreadable, load_rgb
+from src.reporting.fonts import Face, displayable
 from src.reporting.text import format_number
 
 GAP = 14  # pixels between cells
@@ -35,13 +35,12 @@ class Card:
 
 
 @cache
-def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which comes with matplotlib: Latin, Greek and Cyrillic letters."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), size)
+def font(size: int, bold: bool = False) -> Face:
+    """Return the fonts of one size."""
+    return Face(size, bold)
 
 
-def wrap_text(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 1) -> list[str]:
+def wrap_text(text: str, face: Face, width: int, lines: int = 1) -> list[str]:
     """Return text as at most `lines` lines of at most `width` pixels, with "…" if it is cut."""
     words = " ".join(text.split())
     rows: list[str] = []
@@ -58,7 +57,7 @@ def wrap_text(text: str, face: ImageFont.FreeTypeFont, width: int, lines: int = 
     return rows
 
 
-def _fitting_letters(text: str, face: ImageFont.FreeTypeFont, width: int, suffix: str = "") -> int:
+def _fitting_letters(text: str, face: Face, width: int, suffix: str = "") -> int:
     """Return how many letters from the start of text fit into width, with suffix behind them.
 
     Measures only about what fits, and that a few times, however long the text is.
@@ -84,7 +83,8 @@ def thumbnail(path: Path, size: int) -> Image.Image:
     except Unreadable:
         image = Image.new("RGB", (size, size), BLANK)
         face = font(max(6, min(12, size // 8)))
-        ImageDraw.Draw(image).text((size / 2, size / 2), "unreadable", FAINT, face, anchor="mm")
+        pen, middle = ImageDraw.Draw(image), (size / 2, size / 2)
+        pen.text(middle, "unreadable", FAINT, face.base, anchor="mm")
     scale = size / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     return image.resize((width, height), Image.Resampling.BICUBIC)
@@ -124,7 +124,7 @@ def draw_card(page: Image.Image, card: Card, left: int, top: int, size: int) -> 
     texts += [(row, plain, INK) for row in wrap_text(card.title, plain, size, 2)]
     texts += [(row, plain, FAINT) for row in wrap_text(card.note, plain, size)]
     for number, (text, face, color) in enumerate(texts):
-        pen.text((left, top + number * line_height), text, color, face)
+        face.draw(pen, (left, top + number * line_height), text, color)
 
 
 def sheet(cards: Sequence[Card], columns: int, size: int, header: Sequence[str]) -> Image.Image:
@@ -145,8 +145,8 @@ def _draw_header(page: Image.Image, lines: Sequence[str]) -> None:
     pen = ImageDraw.Draw(page)
     for number, text in enumerate(lines):
         face = font(18, True) if number == 0 else font(14)
-        row = wrap_text(text, face, page.width - 2 * GAP)[:1]
-        pen.text((GAP, GAP + 26 * number), "".join(row), INK if number == 0 else FAINT, face)
+        row = wrap_text(displayable(text), face, page.width - 2 * GAP)[:1]
+        face.draw(pen, (GAP, GAP + 26 * number), "".join(row), INK if number == 0 else FAINT)
 
 
 def neighbors_page(query: Card, cards: Sequence[Card], header: Sequence[str]) -> Image.Image:
@@ -174,7 +174,7 @@ def card(gallery: Gallery, row: int, heading: str, marked: bool = False) -> Card
         title = title.replace("-", " ").replace("_", " ")
     note = ", ".join(filter(None, [work.get("artist", ""), work.get("date", "")]))
     path = gallery.root / work["file"]
-    return Card(path, heading, title, note, marked)
+    return Card(path, heading, displayable(title), displayable(note), marked)
 
 
 def overview(

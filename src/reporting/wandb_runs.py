@@ -74,7 +74,11 @@ def check_wandb(options: Tracking, folder: Path) -> None:
 def wandb_run(
     options: Tracking, folder: Path, settings: dict[str, Any], sweep: Path | None
 ) -> Iterator["wandb.Run | None"]:
-    """Yield a wandb run, None if wandb is off. Its exit code is 1 if the block raises."""
+    """Yield a wandb run, None if wandb is off. Its exit code is 1 if the block raises.
+
+    The block's exception is raised even if wandb cannot be closed: a scheduler that ends a job
+    signals wandb's service too, and the exception may be how the job is to be started again.
+    """
     mode = wandb_mode(options)
     if mode is not options.wandb:
         log.info("tracking: wandb is %s, as the environment asks", mode.value)
@@ -82,14 +86,22 @@ def wandb_run(
         yield None
         return
     with _own_folders(folder):
-        run, exit_code = _start(mode, options.project, folder, settings, sweep), 1
+        run = _start(mode, options.project, folder, settings, sweep)
         try:
             yield run
-            exit_code = 0
-        finally:
-            if mode is WandbMode.online:
-                log.info("tracking: waiting until wandb has uploaded everything")
-            run.finish(exit_code=exit_code)
+        except BaseException:
+            try:
+                _finish(run, mode, 1)
+            except Exception as error:
+                log.warning("tracking: wandb could not be closed: %s", error)
+            raise
+        _finish(run, mode, 0)
+
+
+def _finish(run: "wandb.Run", mode: WandbMode, exit_code: int) -> None:
+    if mode is WandbMode.online:
+        log.info("tracking: waiting until wandb has uploaded everything")
+    run.finish(exit_code=exit_code)
 
 
 @contextmanager
