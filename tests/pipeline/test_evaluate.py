@@ -111,3 +111,15 @@ def test_all_numbers_are_finite(cfg, tmp_path):
     metrics = evaluated(even, changed(cfg, "evaluation", labels=["style"]), tmp_path)
     assert "style/label_auc" not in metrics  # there are no pairs of two labels
     assert np.isfinite(list(metrics.values())).all()
+
+
+def test_a_label_that_divides_the_images_as_an_earlier_one_is_evaluated_once(cfg, tmp_path, caplog):
+    caplog.set_level("INFO")
+    unknown = np.where(STYLE == 0, "", STYLE.astype(str))
+    same = np.where(STYLE == 0, "", np.char.add("style ", STYLE.astype(str)))
+    columns = {"style": unknown, "renamed": same, "school": STYLE, "folder": STYLE + 7}
+    assert names(evaluated(gallery(**columns), cfg, tmp_path)) == {"style", "school"}
+    assert "renamed divides the images as style does" in caplog.text
+    assert "folder divides the images as school does" in caplog.text
+    asked = changed(cfg, "evaluation", labels=["style", "renamed"])
+    assert names(evaluated(gallery(**columns), asked, tmp_path)) == {"style", "renamed"}

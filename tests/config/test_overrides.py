@@ -1,0 +1,71 @@
+"""Advice for the command line: what it says is valid for the shell and for Hydra."""
+
+import shlex
+import subprocess
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from src.config.overrides import quote_value, shell_word
+from tests.support.commands import command
+
+ODD = "a b|it's|~/my 'works'|a\"b|C:\\dir\\|\\\\\"|$HOME `x` $(y)|${x}|\\${x}|[a,b]|{a:1}|é=#!*|"
+signs = st.text(st.sampled_from("\\\"'a ~$,=[](){}é#!*`\t\n")) | st.text()
+
+
+def value_of(word: str) -> object:
+    """Return the value that Hydra and OmegaConf read from name=value."""
+    parsed = OverridesParser.create().parse_override(word)
+    return OmegaConf.create({"value": parsed.value()}).value
+
+
+@given(signs)
+def test_any_value_is_read_back_as_it_was(text: str) -> None:
+    (word,) = shlex.split(shell_word("data.images", text))
+    assert word.startswith("data.images=")
+    assert value_of(word) == text == value_of(f"x={quote_value(text)}")
+
+
+@pytest.mark.parametrize("text", ODD.split("|"))
+def test_a_real_shell_takes_the_advice(text: str) -> None:
+    line = f"printf %s {shell_word('data.images', text)}"
+    word = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout
+    assert value_of(word) == text
+
+
+def test_the_parts_of_a_list_are_quoted_one_by_one() -> None:
+    (word,) = shlex.split(shell_word("data.artists", "[O'Neill, Künstler]", is_list=True))
+    assert value_of(word) == ["O'Neill", "Künstler"]
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("data.images=~/x y", 'data.images="~/x y"'),
+        ("data.images=it's", 'data.images="it\'s"'),
+        ('data.images=a"b', 'data.images="a\\"b"'),
+        ("data.images=a,'b c'", "data.images=\"a,'b c'\""),
+        ("evaluation.labels=[Künstler,b c]", 'evaluation.labels=["Künstler","b c"]'),
+    ],
+)
+def test_the_error_advises_words_that_the_shell_and_hydra_read(word: str, advice: str) -> None:
+    printed = command("src.run", word).stderr
+    assert printed == (
+        f"error: cannot read {word}: write name=value, quoted like this: {shlex.quote(advice)}\n"
+    )
+    assert OverridesParser.create().parse_override(advice)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("nonsense", "cannot read nonsense: write name=value\n"),
+        ("data.images=a\nb=c", "cannot read 'data.images=a\\nb=c': write a value with line breaks"),
+    ],
+)
+def test_no_advice_is_given_where_none_fits(word: str, message: str) -> None:
+    printed = command("src.run", word).stderr
+    assert message in printed and printed.count("\n") == 1
