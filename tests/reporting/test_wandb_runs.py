@@ -5,14 +5,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from src.config import Config, Tracking
 from src.config.enums import WandbMode
 from src.errors import UserError
+from src.reporting import wandb_runs
 from src.reporting.tracking import tracking
-from src.reporting.wandb_runs import check_wandb, wandb_mode
+from src.reporting.wandb_runs import check_wandb, wandb_mode, wandb_run
 from src.run import run
 from tests.support.commands import ROOT
 
@@ -139,3 +141,16 @@ def test_wandb_needs_no_home_and_its_folders_go_with_the_run(
     assert (done.returncode, done.stderr) == (9 if killed else 0, "")
     assert [path for path in temporary.iterdir() if not path.name.startswith("wandb-")] == []
     assert list(folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_the_end_of_a_job_counts_where_wandb_has_ended_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = mock.Mock(**{"finish.side_effect": ConnectionResetError("Connection lost")})
+    monkeypatch.setattr(wandb_runs, "_start", lambda *_: run)
+    with pytest.raises(SystemExit, match="143"), wandb_run(LOCAL, tmp_path, {}, None):
+        raise SystemExit(143)
+    assert "wandb could not be closed: Connection lost" in caplog.text
+    with pytest.raises(ConnectionResetError), wandb_run(LOCAL, tmp_path, {}, None):
+        pass
+    assert run.finish.mock_calls == [mock.call(exit_code=1), mock.call(exit_code=0)]
