@@ -1,5 +1,4 @@
 import json
-import time
 from pathlib import Path
 from unittest import mock
 
@@ -48,11 +47,17 @@ def test_the_summary_shows_metrics_files_and_next_commands(
     assert f"python -m src.show --run {tmp_path}" in printed
 
 
-def test_the_clock_records_each_stage() -> None:
+def test_the_clock_records_each_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([10.0, 12.5, 20.0, 20.25, 30.0])
+    monkeypatch.setattr("src.runtime.progress.time.perf_counter", lambda: next(readings))
     clock = Clock()
-    with clock("embed"):
-        time.sleep(0.05)
-    assert 0.04 < clock.seconds["seconds/embed"] < 1
+    for stage in ("embed", "rank"):
+        with clock(stage):
+            pass
+    with pytest.raises(OSError), clock("evaluate"):
+        raise OSError
+    monkeypatch.undo()
+    assert clock.seconds == {"seconds/embed": 2.5, "seconds/rank": 0.25}
 
 
 def test_peak_memory_is_that_of_a_process_with_torch() -> None:
