@@ -77,15 +77,38 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path, name: str) -> None:
     assert load(save(tmp_path / name, gradient))[0, :, 1].tolist() == list(range(256))
 
 
-@pytest.mark.parametrize(("dtype", "top"), [("f4", 1), ("f4", 255), ("f4", 65535), ("i4", 65535)])
-def test_wide_gray_of_any_range_stays_a_gradient(tmp_path: Path, dtype: str, top: int) -> None:
-    gradient = (np.arange(256) * (top / 255)).astype(dtype)[None]
-    assert load(save(tmp_path / "a.tif", gradient))[0, :, 2].tolist() == list(range(256))
+@pytest.mark.parametrize("name", ["a.tif", "a.pfm"])
+@pytest.mark.parametrize("top", [1, 255, 65535])
+def test_floats_of_any_range_stay_a_gradient(tmp_path: Path, top: int, name: str) -> None:
+    gradient = (np.arange(256) * (top / 255)).astype("f4")[None]
+    assert load(save(tmp_path / name, gradient))[0, :, 2].tolist() == list(range(256))
 
 
-def test_a_float_image_may_contain_nan_and_values_out_of_range(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.tif", np.array([[np.nan, -1, 1]], np.float32))
-    assert load(path)[0, :, 0].tolist() == [0, 0, 255]
+def test_an_almost_black_picture_of_16_bits_stays_so(tmp_path: Path) -> None:
+    dark = np.arange(256, dtype=np.uint16)[None]
+    for name in ("a.png", "a.tif", "a.jp2"):
+        assert load(save(tmp_path / name, dark)).max() == 1
+
+
+@pytest.mark.parametrize("white", [1, 100, 255, 1023, 65535])
+def test_a_portable_anymap_has_any_white(tmp_path: Path, white: int) -> None:
+    samples = np.linspace(0, white, 256).round().astype(">u2" if white > 255 else "u1")
+    for magic, channels in ((b"P5", 1), (b"P6", 3)):
+        body = np.repeat(samples[:, None], channels, 1).tobytes()
+        (tmp_path / "a.pnm").write_bytes(b"%s 256 1 %d\n" % (magic, white) + body)
+        difference = load(tmp_path / "a.pnm")[0, :, 0] - samples * (255 / white)
+        assert np.abs(difference).max() <= 1
+
+
+def test_a_transparent_gray_of_16_bits_is_white(tmp_path: Path) -> None:
+    samples = np.array([[0, 1000, 1001, 65535]], np.uint16)
+    path = save(tmp_path / "a.png", samples, transparency=1000)
+    assert load(path)[0, :, 0].tolist() == [0, 255, 4, 255]
+
+
+def test_a_picture_with_transparency_and_gray_samples_alone(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", np.array([[0, 100, 200]], np.uint8), transparency=100)
+    assert load(path)[0, :, 0].tolist() == [0, 255, 200]
 
 
 @pytest.mark.parametrize("orientation", STORED)

@@ -1,0 +1,89 @@
+"""Read JPEG files that lack nothing but their end marker."""
+
+import io
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from PIL import Image, JpegImagePlugin
+
+END = b"\xff\xd9"
+START_OF_SCAN = b"\xff\xda"
+RESTARTS = [bytes([0xFF, 0xD0 + number]) for number in range(8)]
+# Entropy-coded data that a decoder would take for more pixels if any were missing, in the current
+# restart interval or a later one
+FILLERS = [
+    data + b"".join(restart + data for restart in 2 * RESTARTS)
+    for data in (b"\x55" * 64, b"\xaa" * 64)
+]
+
+
+MinSize = Callable[[int, int], tuple[int, int]]  # (width, height) of a file -> smallest useful size
+
+
+class Scan(NamedTuple):
+    """The header of a scan: its components, and which of their coefficients it has."""
+
+    components: tuple[int, ...]
+    first: int  # coefficient, from 0 to 63
+    last: int
+    low_bit: int  # lowest bit of the coefficients that is known after this scan
+
+
+def load_without_end(body: bytes, min_decode_size: MinSize | None) -> Image.Image | None:
+    """Return the picture of a JPEG that lacks only its end marker, None if it lacks more."""
+    pictures = list[Image.Image]()
+    for version in closed(body) if lacks_end(body) else []:
+        with Image.open(io.BytesIO(version), formats=["JPEG"]) as image:
+            assert isinstance(image, JpegImagePlugin.JpegImageFile) and image.fp is not None
+            scans = body[body.rfind(START_OF_SCAN, 0, image.fp.tell()) :]
+            if not has_all_coefficients(scans, image.layers):
+                return None
+            if min_decode_size is not None:
+                image.draft(None, min_decode_size(*image.size))
+            image.load()
+            pictures.append(image)
+    is_whole = len({picture.tobytes() for picture in pictures}) == 1
+    return pictures[0] if is_whole else None
+
+
+def lacks_end(body: bytes) -> bool:
+    """Return whether a JPEG has no end marker near its end."""
+    return END not in body[-1024:]
+
+
+def closed(body: bytes) -> list[bytes]:
+    """Return a JPEG without its end marker, closed in several ways.
+
+    They decode to the same picture if, and only if, no pixel is missing.
+    """
+    body = body.rstrip(b"\xff")  # the first half of the marker
+    return [body + END, *(body + filler + END for filler in FILLERS)]
+
+
+def has_all_coefficients(body: bytes, components: int) -> bool:
+    """Return whether the scans of a JPEG have the last bit of each component's 64 coefficients.
+
+    A file that is cut off between two scans has all pixels, but without colors or blurred. body is
+    the file without the metadata before the first scan.
+    """
+    known = {
+        (component, coefficient)
+        for scan in scans(body)
+        if scan.low_bit == 0
+        for component in scan.components
+        for coefficient in range(scan.first, scan.last + 1)
+    }
+    return len(known) == 64 * components
+
+
+def scans(body: bytes) -> Iterator[Scan]:
+    """Yield the headers of the scans in a JPEG without its metadata, which may hold thumbnails."""
+    start = body.find(START_OF_SCAN)
+    while start >= 0:
+        count = body[start + 4] if len(body) > start + 4 else 0
+        end = start + 5 + 2 * count
+        if len(body) >= end + 3 and body[start + 2 : start + 4] == struct.pack(">H", 6 + 2 * count):
+            first, last, bits = body[end : end + 3]
+            yield Scan(tuple(body[start + 5 : end : 2]), first, last, bits & 15)
+        start = body.find(START_OF_SCAN, start + 2)

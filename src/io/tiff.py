@@ -1,0 +1,161 @@
+"""Read by tifffile the kinds of TIFF that Pillow refuses or decodes wrongly.
+
+Which kind a file is follows from its tags alone: bits per sample, sample format, photometric
+interpretation, planes. See the TIFF 6.0 specification, sections 3 to 6, 18, 19 and 23.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, TiffImagePlugin
+
+from src.io.samples import floats_to_8_bit, integers_to_8_bit
+from src.io.unreadable import MAX_TILES, Unreadable, check_pixels, check_tile
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UNSIGNED, FLOAT = 1, 3  # sample formats
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, LAB = 0, 1, 2, 3, 5, 8  # photometric
+COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, LAB: 3}
+# Compressions whose decoders stop at the size of a strip: none, LZW, Deflate, PackBits, LZMA, Zstd
+COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)
+MAX_EXTRA = 3  # samples per pixel besides the colors; alpha is the first
+OPAQUE, PREMULTIPLIED, STRAIGHT = range(3)  # kinds of extra sample: none of opacity, opacity
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
+
+
+def is_tiff(path: Path) -> bool:
+    """Return whether a file starts as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in MAGIC
+
+
+def pillow_reads(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Return whether Pillow decodes an opened TIFF as its tags say: the common kinds.
+
+    Pillow ignores that zero is white in 16 bits, the number of bits between 8 and 16, and signs; it
+    wraps 32 bits, and mixes up uncompressed planes.
+    """
+    tags = image.tag_v2
+    bits, formats = set(tags.get(258, (1,))), set(tags.get(339, (UNSIGNED,)))
+    is_planar = tags.get(284, 1) != 1
+    if is_planar or formats != {UNSIGNED}:
+        return False
+    return max(bits) <= 8 or (bits == {16} and tags.get(262) != WHITE_IS_ZERO)
+
+
+@contextmanager
+def _first_page(path: Path) -> Iterator["TiffPage"]:
+    """Yield the first page of a TIFF, not decoded."""
+    import tifffile  # takes 0.2 s
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs damage, then raises
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        assert isinstance(page, tifffile.TiffPage)  # a frame only after the first
+        yield page
+
+
+def read_tiff(path: Path, max_pixels: int) -> Image.Image:
+    """Return the first page of a TIFF in 8 bits: mode L, LA, RGB, RGBA, CMYK or LAB, not turned.
+
+    Its info has the color profile, its EXIF data the orientation. Raises Unreadable for a kind
+    whose picture is not known, and tifffile's errors for damaged files.
+    """
+    with _first_page(path) as page:
+        _check_kind(page)
+        _check_segments(page, path.stat().st_size, max_pixels)
+        image = _image(page, _eight_bit(page))
+        if profile := page.tags.valueof(ExifTags.Base.InterColorProfile):
+            image.info["icc_profile"] = profile
+        if orientation := page.tags.valueof(ExifTags.Base.Orientation):
+            image.getexif()[ExifTags.Base.Orientation] = int(orientation)
+    return image
+
+
+def tiff_size(path: Path) -> tuple[int, int]:
+    """Return width and height of the upright first page by its tags."""
+    with _first_page(path) as page:
+        size = page.imagewidth, page.imagelength
+        is_turned = page.tags.valueof(ExifTags.Base.Orientation, default=1) in SIDEWAYS
+    return size[::-1] if is_turned else size
+
+
+def _check_kind(page: "TiffPage") -> None:
+    """Raise Unreadable unless the tags say what the samples show, and a decoder is bounded."""
+    bits, extra = page.bitspersample, page.samplesperpixel - COLORS.get(page.photometric, 0)
+    unknown = {
+        f"photometric interpretation {page.photometric}": page.photometric not in COLORS,
+        f"compression {page.compression}": page.compression not in COMPRESSIONS,
+        f"sample format {page.sampleformat}": page.sampleformat not in (UNSIGNED, FLOAT),
+        # readers disagree on the order of the bytes in 24 bits
+        f"{bits} bits per sample": not isinstance(bits, int) or bits == 24 or page.dtype is None,
+        f"{page.imagedepth} slices": page.imagedepth != 1,
+        f"{page.samplesperpixel} samples per pixel": not 0 <= extra <= MAX_EXTRA,
+        "a palette of other than whole numbers": page.photometric == PALETTE
+        and (page.sampleformat != UNSIGNED or page.colormap is None or extra != 0),
+        "premultiplied transparency where zero is white": page.photometric == WHITE_IS_ZERO
+        and PREMULTIPLIED in page.extrasamples,
+        "color L*a*b* of other than 8 or 16 bits": page.photometric == LAB
+        and (page.sampleformat != UNSIGNED or bits not in (8, 16)),
+    }
+    for reason, is_unknown in unknown.items():
+        if is_unknown:
+            raise Unreadable(f"TIFF of a kind that cannot be read: {reason}")
+
+
+def _check_segments(page: "TiffPage", file_size: int, max_pixels: int) -> None:
+    """Raise Unreadable for too many pixels, and if strips or tiles are missing or too many.
+
+    tifffile would leave missing ones black.
+    """
+    check_pixels(page.imagewidth * page.imagelength, max_pixels)
+    check_tile(page.tilewidth * page.tilelength, max_pixels)
+    count = math.prod(page.chunked)
+    if max(count, len(page.dataoffsets)) > MAX_TILES:
+        raise Unreadable(f"{count} strips or tiles, more than {MAX_TILES}")
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    ends = [start + length for start, length in segments if start and length]
+    if len(ends) < count or max(ends) > file_size:
+        raise Unreadable("truncated: strips or tiles are missing")
+
+
+def _eight_bit(page: "TiffPage") -> NDArray[np.uint8]:
+    """Return the samples of a page in 8 bits, (h, w, samples)."""
+    samples = page.asarray(maxworkers=1, squeeze=False)  # (planes, 1, h, w, samples of a plane)
+    samples = np.moveaxis(samples[:, 0], 0, 2).reshape(*samples.shape[2:4], -1)
+    if page.colormap is not None and page.photometric == PALETTE:  # (3, 2^bits) of 16 bits
+        return np.moveaxis(integers_to_8_bit(page.colormap, 16)[:, samples[..., 0]], 0, -1)
+    if page.sampleformat == FLOAT:
+        return floats_to_8_bit(samples)
+    return integers_to_8_bit(samples.astype(f"u{samples.itemsize}"), page.bitspersample)
+
+
+def _image(page: "TiffPage", samples: NDArray[np.uint8]) -> Image.Image:
+    """Return samples (h, w, s) as an image, by their photometric interpretation and alpha."""
+    colors = 3 if page.photometric == PALETTE else COLORS[page.photometric]
+    mode = {1: "L", 3: "LAB" if page.photometric == LAB else "RGB", 4: "CMYK"}[colors]
+    if page.photometric == WHITE_IS_ZERO:
+        samples[..., 0] ^= 255
+    alpha = _alpha(page)
+    if alpha != OPAQUE and mode in ("L", "RGB"):
+        mode += "a" if alpha == PREMULTIPLIED else "A"
+        colors += 1
+    pixels = np.ascontiguousarray(samples[..., :colors])
+    image = Image.frombuffer(mode, pixels.shape[1::-1], pixels)
+    return image.convert(mode.upper()) if alpha == PREMULTIPLIED else image
+
+
+def _alpha(page: "TiffPage") -> int:
+    """Return what the first sample after the colors is; RGBA may lack its tag."""
+    if page.extrasamples:
+        return int(page.extrasamples[0])
+    return STRAIGHT if page.samplesperpixel > COLORS[page.photometric] else OPAQUE
