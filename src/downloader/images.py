@@ -18,7 +18,8 @@ from src.downloader.client import PoliteClient
 from src.downloader.errors import Failure, Outcome
 from src.downloader.journal import DownloadRecord, Journal, failure_record
 from src.downloader.rate_limiter import Stopped
-from src.io.images import Unreadable, check_complete
+from src.io.images import check_complete
+from src.io.unreadable import Unreadable
 
 log = logging.getLogger(__name__)
 

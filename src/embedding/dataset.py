@@ -15,7 +15,8 @@ from src.embedding.transforms import Pixels, Transform
 from src.errors import UserError
 from src.gallery import Gallery
 from src.io.files import sha256
-from src.io.images import Unreadable, load_rgb
+from src.io.images import load_rgb
+from src.io.unreadable import Unreadable
 
 CHANGED = "the file has changed since it was listed: run the same command again"
 

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 
 from src.config.data import Data
 from src.gallery import Gallery
-from src.io.images import Unreadable, load_rgb
+from src.io.images import load_rgb
+from src.io.unreadable import Unreadable
 from src.reporting.fonts import Face, displayable
 from src.reporting.text import format_number
 
