@@ -24,7 +24,7 @@ from src.config import Config
 from src.config.data import SOURCES
 from src.config.validation import expand_home
 from src.errors import UserError
-from src.runtime.launch import is_rank_zero, launched_world_size
+from src.runtime.environment import is_rank_zero, launched_world_size
 from src.runtime.streams import print_error, protect_streams
 
 log = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ def report_user_errors() -> Iterator[None]:
     raised again, so that the launcher decides whether the remaining jobs run.
     """
     protect_streams()  # a launcher's worker process has its own
+    os.chdir(HydraConfig.get().runtime.cwd)  # also with hydra.job.chdir=true, for relative paths
     try:
         yield
     except Exception as error:

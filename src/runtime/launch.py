@@ -2,6 +2,8 @@
 
 import logging
 import os
+import socket
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +13,20 @@ from typing import Any
 from src.config import Trainer
 from src.config.enums import Accelerator
 from src.errors import UserError
+from src.runtime.environment import (
+    check_environment,
+    is_interactive_slurm,
+    is_rank_zero,
+    launcher,
+)
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 
-# Arguments of Lightning's DDPStrategy. The timeout is long, because the other ranks wait while
-# rank 0 downloads images, for hours; a process that dies is noticed by its closed connection.
-DDP_OPTIONS: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(days=30)}
+# Arguments of Lightning's DDPStrategy. The timeout is that of all ranks to start.
+DDP_OPTIONS: dict[str, Any] = {"process_group_backend": "gloo", "timeout": timedelta(minutes=10)}
+# The other ranks wait while rank 0 downloads images, for hours; a process that dies is noticed by
+# its closed connection.
+WORK_TIMEOUT = timedelta(days=30)
+MASTER_SECONDS = 40.0  # until rank 0 must listen; all ranks start at about the same time
 
 
 def launch(options: Trainer) -> ProcessGroup:
@@ -25,7 +36,7 @@ def launch(options: Trainer) -> ProcessGroup:
     device of this machine. Raises UserError if a device is missing or unsuitable, or if the number
     of launched processes differs from the options.
     """
-    check_world_size(options)
+    check_environment(options)
     if options.world_size == 1:
         return SINGLE_PROCESS
     check_accelerator(options)
@@ -40,14 +51,53 @@ def launch(options: Trainer) -> ProcessGroup:
         logging.getLogger(name).setLevel(logging.WARNING)  # hides the banner of process counts
     try:
         with without_srun_hint():
-            fabric = Fabric(strategy=DDPStrategy(**DDP_OPTIONS), **placement(options))
+            strategy = DDPStrategy(**DDP_OPTIONS)
+            fabric = Fabric(strategy=strategy, **placement(options))
+            master = strategy.cluster_environment
+            if master is not None:
+                wait_for_master(master.main_address, master.main_port)
             fabric.launch()
     except (MisconfigurationException, ValueError, RuntimeError) as error:  # as Lightning raises
         raise UserError(
             f"trainer.devices={options.devices} trainer.num_nodes={options.num_nodes}:"
             f" {' '.join(str(error).split())}"
         ) from error
+    _set_timeout(WORK_TIMEOUT)
     return ProcessGroup(fabric.global_rank, fabric.world_size, str(fabric.device))
+
+
+def wait_for_master(address: str, port: int) -> None:
+    """Wait until the address of rank 0 resolves and, if this is a client, until one listens there.
+
+    torch itself would try for minutes, and warn each time. Raises UserError after MASTER_SECONDS.
+    """
+    # torchrun listens there itself, for all ranks
+    is_server = is_rank_zero() and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    end = time.monotonic() + MASTER_SECONDS
+    while True:
+        try:
+            if is_server:
+                socket.getaddrinfo(address, port)
+            else:
+                socket.create_connection((address, port), timeout=MASTER_SECONDS).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                reason = error.strerror or error
+                raise UserError(
+                    f"rank 0 cannot be reached at {address}:{port} ({reason}): MASTER_ADDR and"
+                    " MASTER_PORT must be the address of the first machine, and a free port there"
+                ) from error
+        time.sleep(0.2)
+
+
+def _set_timeout(timeout: timedelta) -> None:
+    """Set the timeout of all collectives from now on."""
+    import torch.distributed as dist
+
+    # its name before torch 2.14
+    before = dist.distributed_c10d._set_pg_timeout
+    getattr(dist, "set_timeout", before)(timeout)
 
 
 def check_accelerator(options: Trainer) -> None:
@@ -90,45 +140,8 @@ def without_srun_hint() -> Iterator[None]:
         yield
 
 
-def is_rank_zero() -> bool:
-    """Return whether this process has rank 0, judged by its environment, before any launch."""
-    if "RANK" in os.environ:  # set by torchrun
-        return os.environ["RANK"] == "0"
-    # Set by Lightning. Looked at before Slurm's variables, which processes that Lightning starts
-    # in a batch script inherit.
-    ranks = {os.environ[name] for name in ("LOCAL_RANK", "NODE_RANK") if name in os.environ}
-    if ranks:
-        return ranks == {"0"}
-    return os.environ.get("SLURM_PROCID", "0") == "0"
-
-
-def launched_world_size() -> int | None:
-    """Return how many processes torchrun or srun launched for this run, or None if neither did."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["WORLD_SIZE"])
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS")  # SLURM_NTASKS is set in a batch script too
-    return int(tasks) if tasks and not _is_interactive_slurm() else None
-
-
-def _is_interactive_slurm() -> bool:
-    """Return whether this is a shell from Slurm; Lightning starts processes there by itself."""
-    return os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
-
-
 def _check_srun() -> None:
     """Raise UserError in a batch script without srun: Lightning would wait for other tasks."""
-    is_batch = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and not _is_interactive_slurm()
-    if is_batch and launched_world_size() is None and "LOCAL_RANK" not in os.environ:
+    is_batch = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and not is_interactive_slurm()
+    if is_batch and launcher() is None:
         raise UserError("this batch job has several tasks: start the command with srun")
-
-
-def check_world_size(options: Trainer) -> None:
-    """Raise UserError if torchrun or srun launched another number of processes than asked for."""
-    launched = launched_world_size()
-    if launched is not None and launched != options.world_size:
-        raise UserError(
-            f"{launched} processes were launched, but trainer.devices={options.devices} times"
-            f" trainer.num_nodes={options.num_nodes} is {options.world_size}: set trainer.devices"
-            " to torchrun's --nproc-per-node or srun's --ntasks-per-node; trainer=slurm reads both"
-            " numbers from Slurm"
-        )

@@ -16,6 +16,9 @@ LAUNCHER_ENV = (
     "NODE_RANK",
     "GROUP_RANK",
     "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "OMPI_COMM_WORLD_SIZE",
+    "PMI_SIZE",
     "MASTER_",
     "SLURM_",
 )

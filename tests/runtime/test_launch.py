@@ -1,19 +1,18 @@
 """Runs of several real processes on this machine, launched by Lightning, torchrun and srun."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from src.cli import app
 from src.config import Trainer
 from src.config.enums import Accelerator
 from src.errors import UserError
 from src.pipeline.embed import embed
-from src.runtime.launch import check_world_size, is_rank_zero, launch
+from src.runtime.launch import launch
 from tests.support.launchers import (
+    SLURM,
     assert_neighbors,
     by_lightning,
     by_srun,
@@ -73,48 +72,6 @@ def test_where_slurm_is_installed_nobody_is_told_to_use_it(
     assert len(embed(gallery, cfg).features) == 12  # pytest makes a warning an error
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, True),
-        ({"RANK": "0", "LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
-        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
-        ({"LOCAL_RANK": "1"}, False),
-        ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, False),  # set by Lightning in a batch script
-        ({"NODE_RANK": "1"}, False),
-        ({"SLURM_PROCID": "0"}, True),
-        ({"SLURM_PROCID": "4", "SLURM_LOCALID": "0"}, False),
-    ],
-)
-def test_rank_zero_is_recognized_by_its_environment(environment, expected, monkeypatch):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert is_rank_zero() == expected
-
-
-@pytest.mark.parametrize(
-    ("environment", "trainer", "refused"),
-    [
-        ({}, Trainer(devices=2), False),
-        ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "4"}, Trainer(devices=2, num_nodes=2), False),
-        ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "4"}, Trainer(), True),
-        ({"SLURM_STEP_NUM_TASKS": "2"}, Trainer(devices=4), True),
-        ({"SLURM_NTASKS": "4"}, Trainer(), False),  # a batch script, without srun
-        ({"SLURM_STEP_NUM_TASKS": "1", "SLURM_JOB_NAME": "bash"}, Trainer(devices=4), False),
-    ],
-)
-def test_a_wrong_number_of_launched_processes_is_an_error(
-    environment, trainer, refused, monkeypatch
-):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    if not refused:
-        check_world_size(trainer)
-        return
-    with pytest.raises(UserError, match=r"\d processes were launched, but trainer.devices=\d"):
-        check_world_size(trainer)
-
-
 def test_a_batch_job_of_several_tasks_needs_srun(monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "4")
     with pytest.raises(UserError, match="several tasks: start the command with srun"):
@@ -122,7 +79,8 @@ def test_a_batch_job_of_several_tasks_needs_srun(monkeypatch):
 
 
 def test_an_error_of_lightning_becomes_a_user_error(monkeypatch):
-    for name, value in {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}.items():
+    tasks = {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}
+    for name, value in (SLURM | tasks | {"SLURM_PROCID": "0", "SLURM_LOCALID": "0"}).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="devices=4 trainer.num_nodes=1: .*--ntasks-per-node"):
         launch(Trainer(accelerator=Accelerator.cpu, devices=4))
@@ -147,10 +105,3 @@ def test_an_impossible_launch_is_an_error_of_one_line(asked, message, paintings,
     process = start(["-m", "src.run", *asked, *source])
     printed = process.communicate(timeout=60)[0]
     assert process.returncode == 2 and message in printed and "Traceback" not in printed
-
-
-def test_only_rank_zero_creates_a_run_folder(monkeypatch):
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setattr(sys, "argv", ["src.run"])
-    assert app.command(lambda: None) == 0
-    assert sys.argv[1:] == app.NON_ZERO_RANK_OVERRIDES
