@@ -7,8 +7,8 @@ death at once. PID_FILE.TILE and PID_FILE.BATCH get a byte for each call that wa
 """
 
 import os
-import signal
 import sys
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -38,8 +38,8 @@ def held(work: Callable[..., Any], variable: str) -> Callable[..., Any]:
         pid_file, call = Path(os.environ["PID_FILE"]), int(os.environ.get(variable, "-1"))
         if rank == os.environ["HELD"] and next(calls) == call and not pid_file.exists():
             pid_file.write_text(f"{os.getpid()}\n")
-            while True:
-                signal.pause()
+            while True:  # a signal that another thread gets would not end signal.pause()
+                time.sleep(0.1)
         result = work(*arguments)
         with Path(f"{pid_file}.{variable}").open("a") as finished:
             finished.write(".")
