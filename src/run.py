@@ -45,9 +45,12 @@ def run(cfg: Config, folder: Path) -> None:
     from src.pipeline.embed import embed
     from src.pipeline.evaluate import evaluate
     from src.pipeline.rank import rank
+    from src.reporting.run_folder import RunFolder
     from src.reporting.tracking import track_results, tracking
     from src.runtime.devices import peak_memory
 
+    if processes.is_rank_zero:
+        RunFolder(folder).discard_results()
     with tracking(cfg, folder) if processes.is_rank_zero else nullcontext() as tracker:
         with clock("embed"):
             embeddings = embed(gallery, cfg, processes)

@@ -31,7 +31,7 @@ class Sweep(Callback):
 
 def write_sweep_leaderboard(folder: Path, tracking: Tracking) -> None:
     """Print, write and track the leaderboard of the sweep in folder, if any of its jobs began."""
-    if not any(folder.glob("*/.hydra/config.yaml")):
+    if not any(folder.rglob(".hydra/config.yaml")):
         return
     from src.leaderboard.comparison import compare
     from src.leaderboard.export import write_leaderboard

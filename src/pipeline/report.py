@@ -1,7 +1,9 @@
 """Finish a run: write the last files and pictures, and print a summary."""
 
 import logging
+import shlex
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
 from src.reporting.run_folder import RunFolder
 from src.reporting.text import format_number
+from src.runtime.streams import one_line
 
 log = logging.getLogger(__name__)
 
 RANDOM_PAIRS = 100_000  # in the plot of scores
 OVERVIEW_QUERIES = 8
+UNLIMITED = 10_000  # columns of a terminal
+NO_BREAK = "\xa0"  # a blank that does not end a line
 LABEL_METRICS = {  # of a label: heading in the terminal and metric
     "P@1": "precision_at_1",
     "P@10": "precision_at_10",
@@ -58,11 +63,11 @@ def illustrate(
 
 def summary(metrics: dict[str, Any], folder: Path) -> None:
     """Print a table of the main metrics, the run's files and the commands to look at them."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(_score_table(metrics))
+    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None)
+    _print_table(console, _score_table(metrics))
     end = "/precision_at_1"
     if labels := [name.removesuffix(end) for name in metrics if name.endswith(end)]:
-        console.print(_label_table(metrics, labels))
+        _print_table(console, _label_table(metrics, labels))
     if metrics["weights"].startswith("random"):
         console.print("The network's weights are random: it has learned nothing about paintings.")
     if metrics.get("idle_gpu"):
@@ -72,8 +77,24 @@ def summary(metrics: dict[str, Any], folder: Path) -> None:
     run = folder.resolve().relative_to(Path.cwd()) if inside else folder
     console.print(f"files in {run}: {', '.join(names)}")
     console.print("next: show a random painting and its neighbors, or open the runs in TensorBoard")
-    console.print(f"  python -m src.show --run {run}")
+    console.print(f"  python -m src.show --run {shlex.quote(str(run))}")
     console.print("  make dashboard")
+
+
+def _print_table(console: Console, table: Table) -> None:
+    """Print a table. Where it is too wide for the terminal, its rows become lines of text.
+
+    rich would cut the numbers. A heading and its value stay on one line.
+    """
+    wide = console.options.update_width(UNLIMITED)
+    if console.measure(table, options=wide).maximum <= console.width:
+        console.print(table)
+        return
+    columns = [[f"{column.header} {cell}" for cell in column.cells] for column in table.columns]
+    for row in zip(*columns, strict=True):
+        line = ", ".join(pair.replace(" ", NO_BREAK) for pair in row)
+        text = fill(line, console.width, break_long_words=False, break_on_hyphens=False)
+        console.print(text.replace(NO_BREAK, " "))
 
 
 def _score_table(metrics: dict[str, Any]) -> Table:
@@ -93,5 +114,5 @@ def _label_table(metrics: dict[str, Any], labels: list[str]) -> Table:
         cells = [format_number(metrics.get(f"{label}/{end}")) for end in LABEL_METRICS.values()]
         ends = [format_number(metrics.get(f"{label}/map_at_10_{end}")) for end in ("low", "high")]
         queries = str(metrics[f"{label}/queries"])
-        table.add_row(label, queries, *cells, "-".join(filter(None, ends)))
+        table.add_row(one_line(label), queries, *cells, "-".join(filter(None, ends)))
     return table

@@ -33,6 +33,15 @@ class RunFolder:
 
     path: Path
 
+    def discard_results(self) -> None:
+        """Delete the results of an earlier run in this folder that could pass for those of this.
+
+        Called at the start: a run that fails in the folder of a complete one is incomplete.
+        """
+        for pattern in ("metrics.json", "top_*_similar.npy", "events.out.tfevents.*"):
+            for path in self.path.glob(pattern):
+                path.unlink()
+
     # neighbors
 
     def write_neighbors(

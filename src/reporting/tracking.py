@@ -120,7 +120,7 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     A sweep's jobs share a process, so trackers must not outlive their job. Raises UserError if
     wandb is online and has no key.
     """
-    sweep = folder.parent if (folder.parent / "multirun.yaml").is_file() else None
+    sweep = next((above for above in folder.parents if (above / "multirun.yaml").is_file()), None)
     with ExitStack() as stack:
         run = stack.enter_context(wandb_run(cfg.tracking, folder, flat_options(cfg), sweep))
         board = None

@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 from unittest import mock
 
@@ -45,6 +46,42 @@ def test_the_summary_shows_metrics_files_and_next_commands(
     assert "random" in printed
     assert "metrics.json" in printed
     assert f"python -m src.show --run {tmp_path}" in printed
+
+
+def test_the_next_command_is_valid_for_the_shell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'Künstler\'s "works" $1'
+    folder.mkdir()
+    summary(METRICS, folder)
+    (command,) = [line for line in capsys.readouterr().out.splitlines() if "src.show" in line]
+    assert shlex.split(command) == ["python", "-m", "src.show", "--run", str(folder)]
+
+
+@pytest.mark.parametrize("columns", [10, 40, 59, 80, 200])
+def test_a_narrow_terminal_cuts_no_number(
+    columns: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    summary(METRICS, tmp_path)
+    words = capsys.readouterr().out.replace(",", " ").split()
+    assert {"0.9000", "0.5000", "0.4000", "0.125", "0.375", "0.312-0.438"} <= set(words)
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}])
+def test_the_summary_has_no_control_characters(
+    variables: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    summary(METRICS, tmp_path)
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_the_clock_records_each_stage(monkeypatch: pytest.MonkeyPatch) -> None:
