@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.launchers import options
+from tests.support.launchers import by_lightning, by_torchrun, options
 from tests.support.loader_faults import FILE, run_with_fault
 
 HANGS = f"no image was decoded for data.timeout=1 seconds while reading .*{FILE}.*: the disk or"
@@ -48,3 +48,20 @@ def test_a_run_whose_loader_fails_ends_with_one_line(
     assert "Traceback" not in printed and "Warning" not in printed
     left = psutil.Process().children(recursive=True)
     assert not [p for p in left if p.pid not in before and p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [by_lightning, by_torchrun])
+@pytest.mark.parametrize(
+    ("fault", "workers", "message"), [("killed", 1, "killed by SIGKILL"), ("hangs", 0, HANGS)]
+)
+def test_if_the_loader_of_one_rank_fails_all_ranks_end(
+    launcher, fault, workers, message, paintings, fork, tmp_path
+):
+    words = [*options(paintings, tmp_path / "o", 2), f"data.workers={workers}", "data.timeout=1"]
+    faulty = {"FAULT": fault, "FAULTY_RANK": 1}
+    (run,) = launcher(fork, "tests.support.loader_faults", 2, words, **faulty)
+    printed, _ = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert len(re.findall(f"error: .*{message}", printed)) == 1, printed
+    assert not re.search(r"Traceback \(most recent call last\):\n  File .*src/", printed), printed
