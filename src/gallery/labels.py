@@ -68,7 +68,7 @@ def normalize(table: pd.DataFrame, columns: list[str]) -> None:
     """Bring the values of columns into the form of normal_text, and log how many have changed."""
     changed = Counter[str]()
     for column in columns:
-        values = table[column].map(normal_text)
+        values = table[column].map(normal_text).astype(object)
         changed[column] = int((values != table[column]).sum())
         table[column] = values
     if total := changed.total():
