@@ -26,8 +26,8 @@ from src.gallery.gallery import with_file_facts
 from src.gallery.names import find_row
 from src.io.files import atomic_write
 from src.io.images import load_rgb
-from src.io.unreadable import Unreadable
 from src.io.outputs import Outputs
+from src.io.unreadable import Unreadable
 from src.reporting import contact_sheets
 from src.reporting.run_folder import NEIGHBORS, RunFolder
 from src.runtime.progress import progress
