@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -15,6 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from src.config import Config
+from src.embedding.outdated import DECODER, EARLIER, is_outdated, rows_decoded_anew
 from src.embedding.pooling import pooling_fingerprint
 from src.embedding.presets import weights_id
 from src.embedding.row_files import (
@@ -77,15 +79,21 @@ class EmbeddingRequest:
     options: dict[str, Any]  # all that the rows depend on except the layer, as in options.yaml
     folder: Path  # outputs/embeddings/<gallery>/<backbone>-<hash of options>, of all layers
 
+    @cached_property
+    def decoded_anew(self) -> frozenset[int]:
+        """Return the rows whose files are decoded differently than by an earlier version."""
+        return rows_decoded_anew(self.gallery)
+
 
 def embedding_request(gallery: Gallery, cfg: Config, transform: Transform) -> EmbeddingRequest:
     """Return the request for the rows of gallery that cfg asks for."""
     options = fingerprint_options(gallery, cfg, transform)
-    # the dict's text must not change: with another hash every gallery would be embedded again
+    # the dict's text must not change: with another hash every gallery would be embedded again.
+    # Rows of an earlier decoder mostly stay valid, so its number is not hashed
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
     folder = Outputs(Path(cfg.outputs)).embeddings / gallery.name / name
-    return EmbeddingRequest(gallery, transform, options, folder)
+    return EmbeddingRequest(gallery, transform, options | {"decoder": DECODER}, folder)
 
 
 def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> dict[str, Any]:
@@ -148,6 +156,8 @@ def copy_rows(request: EmbeddingRequest, folder: Path, layers: list[str]) -> lis
             if all(_has_options(source / layer, request.options) for layer in layers):
                 old_rows = [_row_by_checksum(source / layer) for layer in layers]
                 rows = sorted(r for r in missing if all(checksums[r] in old for old in old_rows))
+                if any(is_outdated(source / layer) for layer in layers):
+                    rows = [row for row in rows if row not in request.decoded_anew]
                 for layer, old in zip(layers, old_rows, strict=True):
                     old_of = [old[checksums[row]] for row in rows]
                     _copy(source / layer, old_of, folder / layer, rows)
@@ -157,18 +167,26 @@ def copy_rows(request: EmbeddingRequest, folder: Path, layers: list[str]) -> lis
 
 
 def _sources(folder: Path) -> list[Path]:
-    """Return the folders of the same backbone in all galleries, then their unfinished passes."""
+    """Return the folders of the same backbone in all galleries, then their unfinished passes.
+
+    Each is followed by the folder of its layers that an earlier decoder made.
+    """
     backbone = folder.name.rpartition("-")[0]
     folders = sorted(folder.parent.parent.glob(f"*/{backbone}-*"))
-    return [*folders, *(part for folder in folders for part in sorted(folder.glob("*.part")))]
+    finished = [path for folder in folders for path in (folder, folder / EARLIER)]
+    return [*finished, *(part for folder in folders for part in sorted(folder.glob("*.part")))]
 
 
 def _has_options(folder: Path, options: dict[str, Any]) -> bool:
-    """Return whether the rows in folder were made with options, for whatever images and layer."""
+    """Return whether the rows in folder were made with options.
+
+    They may be those of other images, of any layer and of an earlier decoder.
+    """
     if not all((folder / name).is_file() for name in (OPTIONS, CHECKSUMS, FEATURES)):
         return False
     saved = yaml.safe_load((folder / OPTIONS).read_text()) or {}
-    return saved | {"images": None, "layer": None} == options | {"images": None, "layer": None}
+    free = dict.fromkeys(("images", "layer", "decoder"))
+    return saved | free == options | free
 
 
 def _row_by_checksum(folder: Path) -> dict[str, int]:

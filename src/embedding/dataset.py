@@ -2,6 +2,7 @@
 
 import errno
 import signal
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import lightning as L
@@ -15,10 +16,18 @@ from src.embedding.transforms import Pixels, Transform
 from src.errors import UserError
 from src.gallery import Gallery
 from src.io.files import sha256
-from src.io.images import load_rgb
+from src.io.images import load_with_remark
 from src.io.unreadable import Unreadable
 
 CHANGED = "the file has changed since it was listed: run the same command again"
+
+
+class Notes(NamedTuple):
+    """What became of the images of a batch."""
+
+    rows: list[int]  # (b,) row numbers of the gallery, of the images that were decoded
+    unreadable: list[tuple[int, str]]  # row and reason
+    damaged: list[tuple[int, str]]  # row, and what is damaged about a file that was decoded
 
 
 class Batch(NamedTuple):
@@ -27,6 +36,7 @@ class Batch(NamedTuple):
     images: Tensor  # (b, size, size, 3) uint8
     rows: list[int]  # (b,) row numbers of the gallery
     unreadable: list[tuple[int, str]]  # row and reason
+    damaged: Sequence[tuple[int, str]] = ()  # row, and what is damaged about a decoded file
 
 
 class LoaderError(UserError):
@@ -35,22 +45,26 @@ class LoaderError(UserError):
     code = 1
 
 
-# Row and pixels, the reason why the file is unreadable, or the error that ends the run. A worker
-# returns it, because DataLoader would turn an exception into text with a traceback.
-Item = tuple[int, Pixels | str | LoaderError]
+class Item(NamedTuple):
+    """An image of the gallery as a worker returns it."""
+
+    row: int
+    # the reason why the file is unreadable, or the error that ends the run, which DataLoader would
+    # turn into text with a traceback if it were raised
+    content: Pixels | str | LoaderError
+    damage: str = ""  # to a file that was read
 
 
 class SharedBatch(NamedTuple):
     """A batch on its way from a worker process; its pixels are in the shared memory."""
 
     key: tuple[int, int, int]  # of BatchMemory
-    rows: list[int]
-    unreadable: list[tuple[int, str]]
+    notes: Notes
     error: LoaderError | None
 
 
 class PaintingsDataset(Dataset[Item]):
-    """(row, pixels) of every image of a gallery; (row, reason) for an image that is unreadable."""
+    """Every image of a gallery, by row."""
 
     def __init__(self, gallery: Gallery, transform: Transform, max_pixels: int):
         self.root, self.files = gallery.root, gallery.files
@@ -64,19 +78,19 @@ class PaintingsDataset(Dataset[Item]):
     def __getitem__(self, row: int) -> Item:
         with self.activity.decoding(row):
             try:
-                return row, self._pixels(row)
+                return self._read(row)
             except (Unreadable, FileNotFoundError) as reason:
-                return row, str(reason)
+                return Item(row, str(reason))
             except (OSError, MemoryError) as error:
-                return row, LoaderError(f"{self.files[row]}: {_about_machine(error)}")
+                return Item(row, LoaderError(f"{self.files[row]}: {_about_machine(error)}"))
 
-    def _pixels(self, row: int) -> Pixels:
+    def _read(self, row: int) -> Item:
         path = self.root / self.files[row]
-        image = load_rgb(path, self.max_pixels, self.transform.min_decode_size)
+        image, damage = load_with_remark(path, self.max_pixels, self.transform.min_decode_size)
         # else its row would be cached as that of the listed image, for other galleries too
         if self.checksums[row] not in ("", sha256(path)):
             raise Unreadable(CHANGED)
-        return self.transform(image)
+        return Item(row, self.transform(image), damage)
 
 
 def _about_machine(error: OSError | MemoryError) -> str:
@@ -88,25 +102,29 @@ def _about_machine(error: OSError | MemoryError) -> str:
     return f"{error.strerror or error}: run the same command again, it resumes"
 
 
-def split(items: list[Item]) -> tuple[list[int], list[Pixels], list[tuple[int, str]]]:
-    """Return the rows of readable images, their pixels, and the unreadable rows with reasons."""
-    readable = [(row, item) for row, item in items if isinstance(item, np.ndarray)]
-    unreadable = [(row, item) for row, item in items if isinstance(item, str)]
-    return [row for row, _ in readable], [image for _, image in readable], unreadable
+def split(items: list[Item]) -> tuple[list[Pixels], Notes]:
+    """Return the pixels of the readable images, and all else about the images."""
+    images = [item.content for item in items if isinstance(item.content, np.ndarray)]
+    return images, Notes(
+        rows=[item.row for item in items if isinstance(item.content, np.ndarray)],
+        unreadable=[(item.row, item.content) for item in items if isinstance(item.content, str)],
+        damaged=[(item.row, item.damage) for item in items if item.damage],
+    )
 
 
 def first_error(items: list[Item]) -> LoaderError | None:
     """Return the first error that ends the run, None if there is none."""
-    return next((item for _, item in items if isinstance(item, LoaderError)), None)
+    errors = (item.content for item in items if isinstance(item.content, LoaderError))
+    return next(errors, None)
 
 
 def collate(items: list[Item]) -> Batch:
     """Stack the readable images of a batch and list the others. Raises LoaderError."""
     if error := first_error(items):
         raise error
-    rows, images, unreadable = split(items)
+    images, notes = split(items)
     pixels = np.stack(images) if images else np.empty(0, np.uint8)
-    return Batch(torch.from_numpy(pixels), rows, unreadable)
+    return Batch(torch.from_numpy(pixels), *notes)
 
 
 def _set_signals(worker: int) -> None:
@@ -157,8 +175,8 @@ class GalleryDataModule(L.LightningDataModule):
     def _send(self, items: list[Item]) -> SharedBatch:
         """Collate in a worker process."""
         assert self._memory is not None
-        rows, images, unreadable = split(items)
-        return SharedBatch(self._memory.store(images), rows, unreadable, first_error(items))
+        images, notes = split(items)
+        return SharedBatch(self._memory.store(images), notes, first_error(items))
 
     def on_before_batch_transfer(self, batch: Batch | SharedBatch, dataloader_idx: int) -> Batch:
         """Return the batch with its pixels as a tensor. Raises LoaderError."""
@@ -167,7 +185,7 @@ class GalleryDataModule(L.LightningDataModule):
             if batch.error:
                 raise batch.error
             pixels = torch.from_numpy(self._memory.load(batch.key))
-            batch = Batch(pixels, batch.rows, batch.unreadable)
+            batch = Batch(pixels, *batch.notes)
         if self.pin_memory:
             batch = batch._replace(images=batch.images.pin_memory())
         return batch

@@ -5,6 +5,7 @@ Imports no torch, so that a run whose rows are cached does not load the network'
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from src.io.files import atomic_write, create_npy
 FEATURES, NAMES, CHECKSUMS = "features.npy", "image_names.npy", "sha256.npy"
 OPTIONS, SKIPPED = "options.yaml", "skipped.csv"
 DONE = "done-*.jsonl"  # one for each rank
+Pairs = Sequence[tuple[int, str]]  # row of the gallery, and a text
 CHUNK = 4096  # rows in memory at once
 
 
@@ -67,20 +69,26 @@ class DoneRows:
         self._path = folder / DONE.replace("*", str(rank))
         self.rows: set[int] = set()  # of the gallery, unreadable ones included
         self.unreadable: dict[int, str] = {}  # row: reason
+        self.damaged: dict[int, str] = {}  # row: what is damaged about a file that was read
         for path in folder.glob(DONE):
             for line in path.read_text().splitlines():
                 with suppress(ValueError):  # cut off, or empty
                     self._include(**json.loads(line))
 
-    def _include(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
+    def _include(self, rows: list[int], unreadable: Pairs, damaged: Pairs = ()) -> None:
         self.rows |= {*rows, *(row for row, _ in unreadable)}
         self.unreadable |= dict(unreadable)
+        self.damaged |= dict(damaged)
 
-    def append(self, rows: list[int], unreadable: list[tuple[int, str]]) -> None:
-        """Log rows as finished and (row, reason) as unreadable; on return they are on disk."""
+    def append(self, rows: list[int], unreadable: Pairs, damaged: Pairs = ()) -> None:
+        """Log rows as finished and (row, reason) as unreadable; on return they are on disk.
+
+        Rows of images whose files are damaged are among the finished.
+        """
         with self._path.open("a") as file:
             # a cut-off line of an earlier process must not run into this one
-            file.write("\n" + json.dumps({"rows": rows, "unreadable": unreadable}) + "\n")
+            line = {"rows": rows, "unreadable": unreadable, "damaged": damaged}
+            file.write("\n" + json.dumps(line) + "\n")
             file.flush()
             os.fdatasync(file.fileno())
-        self._include(rows, unreadable)
+        self._include(rows, unreadable, damaged)

@@ -7,6 +7,7 @@ Imports neither Lightning nor torch.
 import csv
 import hashlib
 import logging
+import re
 import shutil
 from collections.abc import Container
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from src.embedding.cache import EmbeddingRequest, copy_rows
+from src.embedding.outdated import EARLIER
 from src.embedding.row_files import (
     DONE,
     FEATURES,
@@ -28,8 +30,11 @@ from src.embedding.row_files import (
 from src.errors import UserError
 from src.gallery import Gallery
 from src.runtime.resume import begin_or_resume, read_record
+from src.runtime.streams import one_line
 
 log = logging.getLogger(__name__)
+
+MAX_REASONS = 12  # in the log
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,10 @@ def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
         )
     if skipped:
         log.warning("%d images cannot be read and are skipped: see %s", len(skipped), SKIPPED)
+        _log_counts(skipped)
+    if done.damaged:
+        log.warning("%d images are damaged, but were embedded", len(done.damaged))
+        _log_counts([(files[row], damage) for row, damage in sorted(done.damaged.items())])
     missing = [layer for layer in plan.record.layers if not (request.folder / layer).exists()]
     for layer in missing:
         folder = plan.folder / layer
@@ -139,6 +148,22 @@ def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
     _remove_superseded(request.folder)
 
 
+def _log_counts(reasons: list[tuple[str, str]]) -> None:
+    """Log how many of (file, reason) have which reason, with the first file of each.
+
+    Names and numbers in a reason do not count.
+    """
+    files: dict[str, list[str]] = {}
+    for file, reason in reasons:
+        files.setdefault(re.sub(r"'[^']*'|\d[\d.]*", "…", reason), []).append(file)
+    kinds = sorted(files.items(), key=lambda kind: -len(kind[1]))
+    for reason, names in kinds[:MAX_REASONS]:
+        first = names[0].encode("utf-8", "backslashreplace").decode()
+        log.warning("%8d  %s (%s)", len(names), reason, one_line(first))
+    if rest := sum(len(names) for _, names in kinds[MAX_REASONS:]):
+        log.warning("%8d  other reasons", rest)
+
+
 def _finish_layer(
     folder: Path, gallery: Gallery, rows: list[int], skipped: list[tuple[str, str]]
 ) -> None:
@@ -150,8 +175,11 @@ def _finish_layer(
 
 
 def _remove_superseded(parent: Path) -> None:
-    """Remove unfinished passes whose layers are all finished."""
-    for part in parent.glob("*.part"):
+    """Remove unfinished passes whose layers are all finished, and outdated layers."""
+    for outdated in parent.glob(f"{EARLIER}/*"):
+        if (parent / outdated.name).is_dir():
+            shutil.rmtree(outdated)
+    for part in [*parent.glob("*.part"), *parent.glob(EARLIER)]:
         layers = [path.parent.name for path in part.glob(f"*/{FEATURES}")]
         if all((parent / layer).is_dir() for layer in layers):
             shutil.rmtree(part)

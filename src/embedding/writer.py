@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.embedding.dataset import Batch
+from src.embedding.dataset import Batch, Notes
 from src.embedding.row_files import FEATURES, DoneRows
 from src.errors import UserError
 from src.io.files import pwrite_all
@@ -32,10 +32,7 @@ class RowWriter(BasePredictionWriter):
         self._targets = targets  # of each layer, an open features.npy and the offset of its row 0
         self._done = done
         self._names = names  # of the gallery's images, for errors
-        self._pending: tuple[list[int], list[tuple[int, str]]] = (
-            [],
-            [],
-        )  # rows and unreadable images since the last flush
+        self._pending = Notes([], [], [])  # since the last flush
         self._flushed = time.monotonic()
 
     def write_on_batch_end(
@@ -53,8 +50,12 @@ class RowWriter(BasePredictionWriter):
             rows = values.cpu().numpy()
             self._check_finite(rows, batch.rows)
             _write_rows(file, offset, batch.rows, rows)
-        # one assignment, so that a signal cannot interrupt between the two lists
-        self._pending = (self._pending[0] + batch.rows, self._pending[1] + batch.unreadable)
+        # one assignment, so that a signal cannot interrupt between the lists
+        self._pending = Notes(
+            self._pending.rows + batch.rows,
+            self._pending.unreadable + batch.unreadable,
+            [*self._pending.damaged, *batch.damaged],
+        )
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
@@ -64,12 +65,12 @@ class RowWriter(BasePredictionWriter):
 
     def flush(self) -> None:
         """Sync the rows written so far to disk, and log them as finished."""
-        (rows, unreadable), self._pending = self._pending, ([], [])
-        if rows or unreadable:
+        pending, self._pending = self._pending, Notes([], [], [])
+        if pending.rows or pending.unreadable:
             # if this fails, the rows do not count: a second sync may succeed without the data
             for file, _ in self._targets:
                 os.fdatasync(file.fileno())
-            self._done.append(rows, unreadable)
+            self._done.append(*pending)
         self._flushed = time.monotonic()
 
     def _check_finite(self, values: NDArray[np.float32], rows: list[int]) -> None:

@@ -13,6 +13,8 @@ MAX_PROFILE_BYTES = 2**24  # those of printing presses have up to 3 MB
 SAME = 3  # of 255: profiles that change no color by more are taken for sRGB
 BROKEN_PROFILE = "its color profile is broken or of another color space, and is ignored"
 
+PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError)  # of broken ones
+
 Convert = Callable[[Image.Image], Image.Image]
 
 
@@ -55,6 +57,19 @@ def _to_8_bit_gray(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.dstack([gray, np.where(samples == key, 0, 255).astype(np.uint8)]))
 
 
+def changes_colors(image: Image.Image) -> bool:
+    """Return whether an image, of which the header is enough, has a profile that is not sRGB's."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return False
+    mode = image.mode if image.mode in ("L", "CMYK") else "RGB"
+    mode = "L" if image.mode in ("1", "LA", "La") else mode
+    try:
+        return profile_to_srgb(profile, mode) is not None
+    except PROFILE_ERRORS:
+        return False
+
+
 def _without_alpha(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
     """Return an image without transparency as sRGB, and a remark."""
     if image.mode == "LAB":  # defined by itself
@@ -65,7 +80,7 @@ def _without_alpha(image: Image.Image, profile: bytes | None) -> tuple[Image.Ima
         return image.convert("RGB"), ""
     try:
         convert = profile_to_srgb(profile, image.mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
+    except PROFILE_ERRORS:
         return image.convert("RGB"), BROKEN_PROFILE
     return (convert(image) if convert else image.convert("RGB")), ""
 

@@ -6,8 +6,6 @@ A picture is what its file says, or it is skipped with the reason, or a remark s
 import errno
 import io
 import stat
-import threading
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from PIL import (
 
 from src.io import color, formats, jpeg, tiff
 from src.io.jpeg import MinSize
+from src.io.pillow_settings import PILLOW_SETTINGS
 from src.io.unreadable import (
     MAX_BYTES_PER_PIXEL,
     MAX_METADATA_BYTES,
@@ -36,36 +35,6 @@ MAX_HEADER_PIXELS = 2**27  # limits the file size where only the header is read
 MAX_SCANS = 100  # of a JPEG; encoders write about 10
 SYSTEM_ERRNOS = (errno.EMFILE, errno.ENFILE, errno.ESTALE)  # temporary, not the file's fault
 NO_END_MARKER = "the JPEG lacks its end marker, but no pixel"
-
-
-class _PillowSettings:
-    """Context that disables Pillow's pixel limit and its warnings about metadata.
-
-    Both are settings of the whole process, so the last thread that leaves restores them. This
-    module checks data.max_pixels before decoding instead.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._readers = threading.Lock(), 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._readers:
-                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-                self._warnings = warnings.catch_warnings()
-                self._warnings.__enter__()
-                warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-            self._readers += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._readers -= 1
-            if not self._readers:
-                Image.MAX_IMAGE_PIXELS = self._limit
-                self._warnings.__exit__(None, None, None)
-
-
-_SETTINGS = _PillowSettings()
 
 
 def load_rgb(path: Path, max_pixels: int, min_decode_size: MinSize | None = None) -> Image.Image:
@@ -83,7 +52,7 @@ def load_with_remark(
 ) -> tuple[Image.Image, str]:
     """Read an image as load_rgb does; also return what is damaged about its file, "" if nothing."""
     try:
-        with _SETTINGS:
+        with PILLOW_SETTINGS:
             image, damage = _decode(path, max_pixels, min_decode_size)
             rgb, remark = color.to_rgb(image)
             return rgb, damage or remark
@@ -210,7 +179,7 @@ def check_complete(body: bytes, max_pixels: int) -> tuple[int, int]:
     Raises Unreadable if it is not an image, is truncated, or has more than max_pixels pixels.
     """
     try:
-        with _SETTINGS, Image.open(io.BytesIO(body), formats=DOWNLOAD_FORMATS) as image:
+        with PILLOW_SETTINGS, Image.open(io.BytesIO(body), formats=DOWNLOAD_FORMATS) as image:
             width, height = _upright_size(image)
             check_pixels(width * height, max_pixels)
             image.load()
@@ -226,7 +195,7 @@ def check_complete(body: bytes, max_pixels: int) -> tuple[int, int]:
 def pixel_size(path: Path) -> tuple[int, int] | None:
     """Return width and height of the upright picture by the file's header, None if unreadable."""
     try:
-        with _SETTINGS:
+        with PILLOW_SETTINGS:
             image = _open(path, MAX_HEADER_PIXELS)
             if image is None:
                 return tiff.tiff_size(path)
@@ -234,3 +203,21 @@ def pixel_size(path: Path) -> tuple[int, int] | None:
                 return _upright_size(image)
     except Exception:  # parsers raise anything; load_rgb gives the reason later
         return None
+
+
+def is_decoded_anew(path: Path) -> bool:
+    """Return whether a file that a version before color profiles read is decoded differently now.
+
+    It has a profile, or samples of a kind that was read wrongly. In doubt the answer is True.
+    """
+    try:
+        with PILLOW_SETTINGS:
+            image = _open(path, MAX_HEADER_PIXELS)
+            if image is None:
+                return True
+            with image:
+                is_wide = image.mode.startswith(("I", "F")) or formats.is_deep_jpeg2000(image)
+                is_doubtful = image.format in ("TGA", "BMP") and image.mode in ("LA", "RGBA")
+                return is_wide or is_doubtful or color.changes_colors(image)
+    except Exception:  # parsers raise anything
+        return True

@@ -20,6 +20,7 @@ from src.embedding.cache import (
     read_rows,
 )
 from src.embedding.layers import joined_layers, written_layers
+from src.embedding.outdated import is_outdated, update
 from src.embedding.presets import cached_preset
 from src.embedding.row_files import SKIPPED
 from src.embedding.transforms import transform
@@ -84,9 +85,10 @@ def _compute_missing(
 
         def lock_if_missing() -> list[str] | None:
             """Lock the folder and return the layers to compute, None if the rows are cached."""
-            if folder.is_dir():
+            if folder.is_dir() and not is_outdated(folder):
                 return None
             stack.enter_context(folder_lock(request.folder))
+            update(request.folder, lambda: request.decoded_anew)
             return [layer for layer in written if not (request.folder / layer).is_dir()]
 
         missing = processes.broadcast_from_rank_zero(lock_if_missing)

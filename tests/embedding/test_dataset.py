@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from src.embedding.dataset import Batch, GalleryDataModule, PaintingsDataset, collate
+from src.embedding.dataset import Batch, GalleryDataModule, Item, PaintingsDataset, collate
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from tests.embedding.test_transforms import SQUASH, same
@@ -51,6 +51,6 @@ def test_pictures_over_max_pixels_are_unreadable(gallery: Gallery) -> None:
 
 
 def test_a_batch_of_unreadable_pictures_alone_has_no_rows() -> None:
-    batch = collate([(3, "why"), (4, "why not")])
+    batch = collate([Item(3, "why"), Item(4, "why not")])
     assert (batch.rows, batch.unreadable) == ([], [(3, "why"), (4, "why not")])
     assert batch.images.numel() == 0

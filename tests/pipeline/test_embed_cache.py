@@ -134,6 +134,7 @@ def test_a_folder_records_its_options(embedded: Config) -> None:
         "pooling": "avg",
         "precision": "32-true",
         "layer": "layer1",
+        "decoder": 2,
     }
 
 

@@ -1,16 +1,19 @@
 """Images that cannot be read are skipped and listed; rows of the others stay in order."""
 
 import csv
+import io
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from src.config import Config
 from src.errors import UserError
 from src.gallery import Gallery
+from src.io.images import NO_END_MARKER
 from src.pipeline.embed import embed
 from tests.support.embedding import list_gallery, reference
 from tests.support.options import changed
@@ -62,3 +65,23 @@ def test_a_gallery_without_a_readable_image_is_refused(cfg: Config, gallery: Gal
     gallery = make_unreadable(cfg, *gallery.files)
     with pytest.raises(UserError, match="none of the 12 .* the first: ada/0.png: .* identify"):
         embed(gallery, cfg)
+
+
+def test_the_log_counts_reasons_and_damaged_images(cfg: Config, caplog) -> None:
+    folder = Path(cfg.data.images, "ada")
+    whole = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(whole, "JPEG")
+    for number in range(3):
+        (folder / f"whole {number}.jpg").write_bytes(whole.getvalue()[:-2])
+        (folder / f"text {number}.jpg").write_text("no image")
+    (folder / "cut.jpg").write_bytes(whole.getvalue()[:-20])
+    gallery = list_gallery(cfg)
+    embeddings = embed(gallery, cfg)
+    assert (embeddings.facts["images"], embeddings.facts["skipped"]) == (15, 4)
+    lines = [" ".join(line.split()) for line in caplog.messages]
+    assert "4 images cannot be read and are skipped: see skipped.csv" in lines
+    identified = "3 UnidentifiedImageError: cannot identify image file … (ada/text 0.jpg)"
+    truncated = "1 OSError: image file is truncated (… bytes not processed) (ada/cut.jpg)"
+    assert lines.index(identified) + 1 == lines.index(truncated)
+    assert "3 images are damaged, but were embedded" in lines
+    assert f"3 {NO_END_MARKER} (ada/whole 0.jpg)" in lines

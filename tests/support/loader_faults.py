@@ -55,7 +55,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
 def run_with_fault(fault: str, words: list[str], rank: int = 0) -> NoReturn:
     """Run src.run with these options, where the file FILE makes the loader fail in this rank."""
     loader_guard.GRACE_SECONDS = 1
-    load = dataset.load_rgb
+    load = dataset.load_with_remark
 
     def load_or_fail(path: Path, *arguments: Any) -> Any:
         """Read an image, but fail for the one file."""
@@ -63,7 +63,7 @@ def run_with_fault(fault: str, words: list[str], rank: int = 0) -> NoReturn:
             FAULTS[fault]()
         return load(path, *arguments)
 
-    dataset.load_rgb = load_or_fail  # type: ignore[assignment]
+    dataset.load_with_remark = load_or_fail  # type: ignore[assignment]
     run_module("src.run", words, dict(os.environ))
 
 
