@@ -54,38 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(words: list[str]) -> argparse.Namespace:
     """Parse the options of either form."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--outputs",
-        type=path_argument,
-        default=Path("outputs"),
-        help="folder to search for the newest results (default: outputs)",
-    )
-    common.add_argument(
-        "--out",
-        type=path_argument,
-        help="path of the picture, .jpg or .png (default: beside the results)",
-    )
-    common.add_argument("--seed", type=seed, help="seed of the random choice")
-    common.add_argument("--no-open", action="store_true", help="do not open the picture")
     if words[:1] == ["gallery"]:
-        parser = argparse.ArgumentParser(
-            "python -m src.show gallery",
-            description="Show a contact sheet: counts, sizes, unreadable files, sampled images.",
-            parents=[common],
-        )
-        parser.add_argument(
-            "folder",
-            nargs="?",
-            type=path_argument,
-            help="a gallery or a folder of images (default: the newest gallery)",
-        )
-        return parser.parse_args(words[1:])
+        return _parse_gallery(words[1:])
     parser = argparse.ArgumentParser(
         "python -m src.show",
         description="Show a painting and its neighbors. For the whole collection:"
         " python -m src.show gallery",
-        parents=[common],
+        parents=[_common_options()],
     )
     parser.add_argument(
         "painting",
@@ -102,6 +77,41 @@ def parse(words: list[str]) -> argparse.Namespace:
     elif unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return options
+
+
+def _parse_gallery(words: list[str]) -> argparse.Namespace:
+    """Parse the options after the word gallery."""
+    parser = argparse.ArgumentParser(
+        "python -m src.show gallery",
+        description="Show a contact sheet: counts, sizes, unreadable files, sampled images.",
+        parents=[_common_options()],
+    )
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=path_argument,
+        help="a gallery or a folder of images (default: the newest gallery)",
+    )
+    return parser.parse_args(words)
+
+
+def _common_options() -> argparse.ArgumentParser:
+    """Return the options of both forms."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--outputs",
+        type=path_argument,
+        default=Path("outputs"),
+        help="folder to search for the newest results (default: outputs)",
+    )
+    common.add_argument(
+        "--out",
+        type=path_argument,
+        help="path of the picture, .jpg or .png (default: beside the results)",
+    )
+    common.add_argument("--seed", type=seed, help="seed of the random choice")
+    common.add_argument("--no-open", action="store_true", help="do not open the picture")
+    return common
 
 
 def seed(text: str) -> int:

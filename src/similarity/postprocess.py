@@ -74,13 +74,7 @@ def fit_whiten(
                 [ 1.]])
     """
     mean = _mean(features, watch)
-    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for block in _blocks(features, "covariance", watch):
-        moved = normalize(block) - mean
-        covariance += moved.T @ moved / len(features)
-    log.info("similarity: computing the principal axes of %d numbers", len(mean))
-    with thread_count(1):  # with more, the last bits would differ
-        values, axes = (x.flip(-1) for x in torch.linalg.eigh(covariance))  # largest first
+    values, axes = _principal_axes(features, mean, watch)
     num_axes = int((values > MIN_VARIANCE_SHARE * values[0]).sum())
     if not num_axes or values[0] < MIN_VARIANCE_SHARE:
         raise UserError(
@@ -95,6 +89,21 @@ def fit_whiten(
     # the sign of an axis is arbitrary: its largest entry becomes positive
     strongest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     return FittedPostprocess(mean, axes * strongest.sign() * values ** (-power / 2))
+
+
+def _principal_axes(features: Tensor, mean: Tensor, watch: Watch) -> tuple[Tensor, Tensor]:
+    """Return the variances (d,) of the unit rows of features, largest first, and the axes (d, d).
+
+    Each column is an axis.
+    """
+    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for block in _blocks(features, "covariance", watch):
+        moved = normalize(block) - mean
+        covariance += moved.T @ moved / len(features)
+    log.info("similarity: computing the principal axes of %d numbers", len(mean))
+    with thread_count(1):  # with more, the last bits would differ
+        values, axes = torch.linalg.eigh(covariance)
+    return values.flip(-1), axes.flip(-1)
 
 
 def _mean(features: Tensor, watch: Watch) -> Tensor:
