@@ -34,16 +34,15 @@ def formats() -> tuple[str, ...]:
     return (*PILLOW_FORMATS, *plugins)
 
 
-def is_deep_jpeg2000(image: ImageFile.ImageFile) -> bool:
-    """Return whether an image is a JPEG 2000 of several samples with more than 8 bits each.
+def is_odd_jpeg2000(image: ImageFile.ImageFile) -> bool:
+    """Return whether an image is a JPEG 2000 of other than 8 bits; 16-bit gray is read by Pillow.
 
-    Pillow rounds these up beyond white, to black.
+    Pillow rounds several samples of more than 8 bits up beyond white, to black, and takes fewer
+    bits for darker ones.
     """
-    return (
-        image.format == "JPEG2000"
-        and image.mode in ("LA", "RGB", "RGBA", "CMYK")
-        and (max(_jpeg2000_bits(image)) > 8)
-    )
+    if image.format != "JPEG2000" or image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return False
+    return set(_jpeg2000_bits(image)) != {8}
 
 
 def _jpeg2000_bits(image: ImageFile.ImageFile) -> list[int]:
@@ -58,19 +57,48 @@ def _jpeg2000_bits(image: ImageFile.ImageFile) -> list[int]:
     return [depth + 1 for depth in depths]
 
 
-def read_deep_jpeg2000(image: ImageFile.ImageFile) -> Image.Image:
-    """Return an image for which is_deep_jpeg2000 holds in 8 bits, its mode and info kept."""
+def read_odd_jpeg2000(image: ImageFile.ImageFile) -> Image.Image:
+    """Return an image for which is_odd_jpeg2000 holds in 8 bits, in its mode.
+
+    The decoder applies a color profile.
+    """
     import imagecodecs
 
     bits = set(_jpeg2000_bits(image))
     if len(bits) > 1 or max(bits) > 38:
         raise Unreadable("JPEG 2000 with components of different bits, or with a sign")
     samples = imagecodecs.jpeg2k_decode(_bytes(image))
-    if samples.shape != (image.height, image.width, len(image.getbands())):
+    bands = len(image.getbands())
+    if samples.shape != ((image.height, image.width, bands) if bands > 1 else image.size[::-1]):
         raise Unreadable(f"JPEG 2000 with components of other sizes: {samples.shape}")
-    result = Image.fromarray(integers_to_8_bit(samples, bits.pop()), image.mode)
-    result.info = dict(image.info)
-    return result
+    eight_bit = integers_to_8_bit(samples, bits.pop())
+    return Image.frombytes(image.mode, image.size, eight_bit.tobytes())
+
+
+def jpeg2000_profile(image: ImageFile.ImageFile) -> bytes | None:
+    """Return the color profile in the header of an opened JP2 file, which Pillow does not read."""
+    body = _bytes(image)
+    head = body[: max(0, body.find(J2K_START))]
+    start = head.find(b"colr") + 4
+    if start < 8 or head[start : start + 1] not in (b"\2", b"\3"):
+        return None
+    length = struct.unpack(">L", head[start - 8 : start - 4])[0]
+    return head[start + 3 : start - 8 + length]
+
+
+def scale_transparent_color(image: ImageFile.ImageFile) -> None:
+    """Give the transparent gray of a PNG the bits of its samples, which Pillow scales to 8.
+
+    Raises Unreadable for a transparent color of 16 bits, of which Pillow compares 8.
+    """
+    color = image.info.get("transparency")
+    if image.format != "PNG" or color is None or not image.tile:
+        return
+    layout = image.tile[0].args[0] if isinstance(image.tile[0].args, tuple) else image.tile[0].args
+    if layout in ("L;2", "L;4") and isinstance(color, int):
+        image.info["transparency"] = color * {"L;2": 85, "L;4": 17}[layout]
+    if layout == "RGB;16B":
+        raise Unreadable("PNG of 16 bits with a transparent color")
 
 
 def _bytes(image: ImageFile.ImageFile) -> bytes:

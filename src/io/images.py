@@ -42,7 +42,8 @@ def load_rgb(path: Path, max_pixels: int, min_decode_size: MinSize | None = None
 
     `min_decode_size` maps the file's width and height to the smallest useful ones; a JPEG is then
     decoded at 1/2, 1/4 or 1/8 of its size if that is still large enough. Decoding takes up to 16
-    bytes per pixel, 20 for WebP, 25 for JPEG 2000. Raises Unreadable, whose message is the reason.
+    bytes per pixel, 20 for WebP, 25 for JPEG 2000, 35 for TIFF of 64 bits. Raises Unreadable, whose
+    message is the reason.
     """
     return load_with_remark(path, max_pixels, min_decode_size)[0]
 
@@ -75,9 +76,10 @@ def _decode(
     with opened as image:
         check_pixels(image.width * image.height, max_pixels)
         _check_effort(image, max_pixels)
-        if formats.is_deep_jpeg2000(image):
-            return _upright(formats.read_deep_jpeg2000(image)), ""
+        if formats.is_odd_jpeg2000(image):
+            return _upright(formats.read_odd_jpeg2000(image)), ""
         is_opaque = formats.is_opaque_tga(image)
+        formats.scale_transparent_color(image)
         if min_decode_size is not None:
             image.draft(None, min_decode_size(*image.size))  # affects JPEGs only
         try:
@@ -116,6 +118,8 @@ def _open(path: Path, max_pixels: int) -> ImageFile.ImageFile | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile) and not tiff.pillow_reads(image):
         image.close()
         return None
+    if image.format == "JPEG2000" and (profile := formats.jpeg2000_profile(image)):
+        image.info["icc_profile"] = profile
     image.filename = ""  # prevents a memory map: truncating the file would kill the process
     return image
 
@@ -139,6 +143,8 @@ def _check_effort(image: ImageFile.ImageFile, max_pixels: int) -> None:
     area = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
     if len(boxes) > MAX_TILES or area > MAX_BYTES_PER_PIXEL * image.width * image.height:
         raise Unreadable(f"{len(boxes)} strips or tiles, which overlap many times")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tiff.check_offsets(image)
     if (scans := _count_scans(image)) > MAX_SCANS:
         raise Unreadable(f"{scans} scans of all pixels, more than {MAX_SCANS}")
 
@@ -216,8 +222,13 @@ def is_decoded_anew(path: Path) -> bool:
             if image is None:
                 return True
             with image:
-                is_wide = image.mode.startswith(("I", "F")) or formats.is_deep_jpeg2000(image)
+                if isinstance(image, TiffImagePlugin.TiffImageFile):
+                    tiff.check_offsets(image)
+                has_key = (
+                    image.format == "PNG" and image.mode == "L" and "transparency" in image.info
+                )
+                is_wide = image.mode.startswith(("I", "F")) or formats.is_odd_jpeg2000(image)
                 is_doubtful = image.format in ("TGA", "BMP") and image.mode in ("LA", "RGBA")
-                return is_wide or is_doubtful or color.changes_colors(image)
+                return is_wide or is_doubtful or has_key or color.changes_colors(image)
     except Exception:  # parsers raise anything
         return True

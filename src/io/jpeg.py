@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import NamedTuple
 
 from PIL import Image, JpegImagePlugin
@@ -11,12 +12,13 @@ END = b"\xff\xd9"
 START_OF_SCAN = b"\xff\xda"
 RESTARTS = [bytes([0xFF, 0xD0 + number]) for number in range(8)]
 # Entropy-coded data that a decoder would take for more pixels if any were missing, in the current
-# restart interval or a later one
+# restart interval or a later one. Random, as a pattern may stand for no change in all of them
 FILLERS = [
     data + b"".join(restart + data for restart in 2 * RESTARTS)
-    for data in (b"\x55" * 64, b"\xaa" * 64)
+    for data in (Random(seed).randbytes(256).replace(b"\xff", b"") for seed in range(4))
 ]
-
+ARITHMETIC, PROGRESSIVE = (b"\xff\xc9", b"\xff\xca"), b"\xff\xc2"  # starts of frames
+RESTART_INTERVAL = b"\xff\xdd"
 
 MinSize = Callable[[int, int], tuple[int, int]]  # (width, height) of a file -> smallest useful size
 
@@ -48,7 +50,14 @@ def load_without_end(body: bytes, min_decode_size: MinSize | None) -> Image.Imag
 
 
 def lacks_end(body: bytes) -> bool:
-    """Return whether a JPEG has no end marker near its end."""
+    """Return whether the end marker is all that may be missing in a JPEG.
+
+    In doubt it is not: zeros at the end may replace pixels, and in arithmetic coding, and in
+    progressive scans with restarts, other data may mean the same picture.
+    """
+    is_ambiguous = PROGRESSIVE in body and RESTART_INTERVAL in body
+    if is_ambiguous or body.endswith(b"\0\0") or any(marker in body for marker in ARITHMETIC):
+        return False
     return END not in body[-1024:]
 
 

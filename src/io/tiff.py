@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNSIGNED, FLOAT = 1, 3  # sample formats
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, LAB = 0, 1, 2, 3, 5, 8  # photometric
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8  # photometric
 COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, LAB: 3}
 # Compressions whose decoders stop at the size of a strip: none, LZW, Deflate, PackBits, LZMA, Zstd
 COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)
+NOT_THE_PICTURE = 1 | 4  # bits of NewSubfileType: a reduced page, a mask
+MAX_PAGES = 32  # looked at to find the picture
+MAX_SAMPLE_BYTES = 24  # per pixel, three samples of 64 bits
+INCOMPLETE = "truncated: strips or tiles are missing"
 MAX_EXTRA = 3  # samples per pixel besides the colors; alpha is the first
 OPAQUE, PREMULTIPLIED, STRAIGHT = range(3)  # kinds of extra sample: none of opacity, opacity
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
@@ -41,36 +46,54 @@ def is_tiff(path: Path) -> bool:
 def pillow_reads(image: TiffImagePlugin.TiffImageFile) -> bool:
     """Return whether Pillow decodes an opened TIFF as its tags say: the common kinds.
 
-    Pillow ignores that zero is white in 16 bits, the number of bits between 8 and 16, and signs; it
-    wraps 32 bits, and mixes up uncompressed planes.
+    Pillow ignores that zero is white in 16 bits, the number of bits between 8 and 16, signs, and
+    that the first page is a reduced one; it wraps 32 bits, and mixes up uncompressed planes and
+    subsampled colors.
     """
     tags = image.tag_v2
     bits, formats = set(tags.get(258, (1,))), set(tags.get(339, (UNSIGNED,)))
-    is_planar = tags.get(284, 1) != 1
-    if is_planar or formats != {UNSIGNED}:
+    is_raw, photometric = tags.get(259, 1) == 1, tags.get(262)
+    is_planar = tags.get(284, 1) != 1 and (is_raw or tags.get(277, 1) > 1)
+    is_reduced = tags.get(254, 0) & NOT_THE_PICTURE
+    is_subsampled = is_raw and photometric == YCBCR
+    if is_planar or is_reduced or is_subsampled or photometric is None or formats != {UNSIGNED}:
         return False
-    return max(bits) <= 8 or (bits == {16} and tags.get(262) != WHITE_IS_ZERO)
+    return max(bits) <= 8 or (bits == {16} and photometric != WHITE_IS_ZERO)
+
+
+def check_offsets(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Raise Unreadable if strips or tiles of chunky samples are missing; Pillow may ignore it."""
+    tags = image.tag_v2
+    width, length = int(tags.get(256, 0)), int(tags.get(257, 0))
+    tile_width = int(tags.get(322, width))
+    tile_length = int(tags.get(323, tags.get(278, length)))
+    offsets = tags.get(324, tags.get(273, ()))
+    count = math.ceil(width / tile_width) * math.ceil(length / tile_length)
+    if len(offsets) < count or not all(offsets):
+        raise Unreadable(INCOMPLETE)
 
 
 @contextmanager
-def _first_page(path: Path) -> Iterator["TiffPage"]:
-    """Yield the first page of a TIFF, not decoded."""
+def _main_page(path: Path) -> Iterator["TiffPage"]:
+    """Yield the first page of a TIFF that is neither reduced nor a mask, not decoded."""
     import tifffile  # takes 0.2 s
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs damage, then raises
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
-        assert isinstance(page, tifffile.TiffPage)  # a frame only after the first
-        yield page
+        for page in islice(file.pages, MAX_PAGES):
+            if isinstance(page, tifffile.TiffPage) and not page.subfiletype & NOT_THE_PICTURE:
+                yield page
+                return
+    raise Unreadable("TIFF without a page that is neither reduced nor a mask")
 
 
 def read_tiff(path: Path, max_pixels: int) -> Image.Image:
-    """Return the first page of a TIFF in 8 bits: mode L, LA, RGB, RGBA, CMYK or LAB, not turned.
+    """Return the first full page of a TIFF in 8 bits, not turned: L, LA, RGB, RGBA, CMYK or LAB.
 
     Its info has the color profile, its EXIF data the orientation. Raises Unreadable for a kind
     whose picture is not known, and tifffile's errors for damaged files.
     """
-    with _first_page(path) as page:
+    with _main_page(path) as page:
         _check_kind(page)
         _check_segments(page, path.stat().st_size, max_pixels)
         image = _image(page, _eight_bit(page))
@@ -82,8 +105,8 @@ def read_tiff(path: Path, max_pixels: int) -> Image.Image:
 
 
 def tiff_size(path: Path) -> tuple[int, int]:
-    """Return width and height of the upright first page by its tags."""
-    with _first_page(path) as page:
+    """Return width and height of the upright picture by its tags."""
+    with _main_page(path) as page:
         size = page.imagewidth, page.imagelength
         is_turned = page.tags.valueof(ExifTags.Base.Orientation, default=1) in SIDEWAYS
     return size[::-1] if is_turned else size
@@ -102,6 +125,9 @@ def _check_kind(page: "TiffPage") -> None:
         f"{page.samplesperpixel} samples per pixel": not 0 <= extra <= MAX_EXTRA,
         "a palette of other than whole numbers": page.photometric == PALETTE
         and (page.sampleformat != UNSIGNED or page.colormap is None or extra != 0),
+        "no photometric interpretation": 262 not in page.tags,
+        "transparency other than as the first extra sample": any(page.extrasamples[1:])
+        or (page.photometric == CMYK and any(page.extrasamples)),
         "premultiplied transparency where zero is white": page.photometric == WHITE_IS_ZERO
         and PREMULTIPLIED in page.extrasamples,
         "color L*a*b* of other than 8 or 16 bits": page.photometric == LAB
@@ -125,18 +151,22 @@ def _check_segments(page: "TiffPage", file_size: int, max_pixels: int) -> None:
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     ends = [start + length for start, length in segments if start and length]
     if len(ends) < count or max(ends) > file_size:
-        raise Unreadable("truncated: strips or tiles are missing")
+        raise Unreadable(INCOMPLETE)
+    if page.nbytes > MAX_SAMPLE_BYTES * page.imagewidth * page.imagelength:
+        raise Unreadable(f"{page.samplesperpixel} samples per pixel of {page.bitspersample} bits")
 
 
 def _eight_bit(page: "TiffPage") -> NDArray[np.uint8]:
     """Return the samples of a page in 8 bits, (h, w, samples)."""
     samples = page.asarray(maxworkers=1, squeeze=False)  # (planes, 1, h, w, samples of a plane)
-    samples = np.moveaxis(samples[:, 0], 0, 2).reshape(*samples.shape[2:4], -1)
     if page.colormap is not None and page.photometric == PALETTE:  # (3, 2^bits) of 16 bits
-        return np.moveaxis(integers_to_8_bit(page.colormap, 16)[:, samples[..., 0]], 0, -1)
+        return np.moveaxis(integers_to_8_bit(page.colormap, 16)[:, samples[0, 0, ..., 0]], 0, -1)
     if page.sampleformat == FLOAT:
-        return floats_to_8_bit(samples)
-    return integers_to_8_bit(samples.astype(f"u{samples.itemsize}"), page.bitspersample)
+        eight_bit = floats_to_8_bit(samples)
+    else:
+        whole = samples.astype(f"u{samples.itemsize}", copy=False)
+        eight_bit = integers_to_8_bit(whole, page.bitspersample)
+    return np.moveaxis(eight_bit[:, 0], 0, 2).reshape(*samples.shape[2:4], -1)
 
 
 def _image(page: "TiffPage", samples: NDArray[np.uint8]) -> Image.Image:

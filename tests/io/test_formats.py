@@ -1,6 +1,7 @@
 """TGA, BMP, JPEG 2000, HEIC and JPEG XL against the arrays that they were written from."""
 
 import struct
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from src.io.images import Unreadable, load_rgb, pixel_size
+from tests.io.test_color import LINEAR, converted
 
 LIMIT = 1_000_000
 RANDOM = np.random.default_rng(0)
@@ -56,12 +58,12 @@ def test_a_fourth_sample_of_zeros_is_no_transparency(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("codec", ["J2K", "JP2"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 10, 12, 16])
 def test_jpeg_2000_of_any_bits(tmp_path: Path, bits: int, channels: int, codec: str) -> None:
     values = np.dstack([PICTURE, ALPHA])[..., -channels if channels < 3 else 0 :][..., :channels]
     values = values.astype(float)
     values[:3, :, : min(channels, 3)] = 255  # white, which Pillow wraps to black
-    samples = np.round(values / 255 * (2**bits - 1)).astype("u1" if bits == 8 else "u2")
+    samples = np.round(values / 255 * (2**bits - 1)).astype("u1" if bits <= 8 else "u2")
     body = imagecodecs.jpeg2k_encode(
         samples.squeeze(), bitspersample=bits, codecformat=codec, reversible=True, level=0
     )
@@ -69,7 +71,8 @@ def test_jpeg_2000_of_any_bits(tmp_path: Path, bits: int, channels: int, codec: 
     path.write_bytes(body)
     with Image.open(path) as image:
         mode = image.mode
-    difference = load(path) - over_white(values, mode)
+    stored = samples * (255 / (2**bits - 1))
+    difference = load(path) - over_white(stored, mode)
     assert np.abs(difference).max() <= 2, mode
 
 
@@ -107,3 +110,57 @@ def test_formats_of_plugins(tmp_path: Path, suffix: str, plugin: str, orientatio
     loaded = load(path)
     assert loaded.shape == upright.shape
     assert np.abs(loaded - upright).mean() < 4
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">L", 8 + len(content)) + kind + content
+
+
+def test_jpeg_2000_has_a_color_profile(tmp_path: Path) -> None:
+    """In the header, where Pillow does not look: 15 bytes of it name sRGB instead."""
+    body = imagecodecs.jpeg2k_encode(PICTURE, codecformat="JP2", reversible=True, level=0)
+    start = body.index(b"colr") - 4
+    length = struct.unpack(">L", body[start : start + 4])[0]
+    named = box(b"colr", b"\2\0\0" + LINEAR)
+    head = body.index(b"jp2h") - 4
+    size = struct.unpack(">L", body[head : head + 4])[0] + len(named) - length
+    changed = body[:head] + struct.pack(">L", size) + body[head + 4 : start] + named
+    (tmp_path / "a.jp2").write_bytes(changed + body[start + length :])
+    assert np.abs(load(tmp_path / "a.jp2") - converted(PICTURE, LINEAR)).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_transparent_gray_has_the_bits_of_its_samples(tmp_path: Path, bits: int) -> None:
+    samples = np.arange(2**bits, dtype=np.uint8)[None].repeat(8 // bits, 0).T
+    key = 2**bits - 2
+    rows = b"".join(b"\0" + np.packbits(
+        np.unpackbits(row[:, None], axis=1)[:, 8 - bits :].ravel()
+    ).tobytes() for row in samples)  # fmt: skip
+    head = struct.pack(">2L5B", samples.shape[1], samples.shape[0], bits, 0, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + b"".join(map(chunk, (
+            (b"IHDR", head), (b"tRNS", struct.pack(">H", key)), (b"IDAT", zlib.compress(rows)),
+            (b"IEND", b""),
+        )))
+    )  # fmt: skip
+    expected = np.where(samples == key, 255, samples.astype(int) * 255 // (2**bits - 1))
+    assert (load(tmp_path / "a.png")[..., 0] == expected).all()
+
+
+def chunk(parts: tuple[bytes, bytes]) -> bytes:
+    kind, content = parts
+    return (
+        struct.pack(">L", len(content))
+        + kind
+        + content
+        + struct.pack(">L", zlib.crc32(kind + content))
+    )
+
+
+def test_a_transparent_color_of_16_bits_is_refused(tmp_path: Path) -> None:
+    body = imagecodecs.png_encode(PICTURE.astype(np.uint16) * 257)
+    head = body.index(b"IDAT") - 4
+    key = chunk((b"tRNS", struct.pack(">3H", 0x1234, 0x1234, 0x1234)))
+    (tmp_path / "a.png").write_bytes(body[:head] + key + body[head:])
+    with pytest.raises(Unreadable, match="PNG of 16 bits with a transparent color"):
+        load_rgb(tmp_path / "a.png", LIMIT)

@@ -72,3 +72,14 @@ def test_a_scan_without_colors_is_refused(tmp_path: Path) -> None:
     for end in scans[1:]:
         with pytest.raises(Unreadable):
             load(tmp_path / "a.jpg", body.getvalue()[:end])
+
+
+def test_where_data_may_be_replaced_nothing_is_repaired(tmp_path: Path) -> None:
+    body = encoded("baseline")
+    for damaged in (body[:-6] + bytes(4), body[:-40] + bytes(40)):
+        with pytest.raises(Unreadable):
+            load(tmp_path / "a.jpg", damaged)
+    saved = io.BytesIO()
+    Image.fromarray(PICTURE).save(saved, "JPEG", progressive=True, restart_marker_rows=1)
+    with pytest.raises(Unreadable):
+        load(tmp_path / "a.jpg", saved.getvalue()[:-2])

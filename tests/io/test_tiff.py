@@ -173,6 +173,9 @@ def test_every_orientation_is_turned_upright(tmp_path: Path, bits: int, orientat
     ("kind", "samples", "reason"),
     [
         (Kind(16, sample_format=SIGNED), 1, "sample format 2"),
+        (Kind(16, RGB, extra=(0, 2)), 5, "transparency other than"),
+        (Kind(16, CMYK, extra=(2,)), 5, "transparency other than"),
+        (Kind(8, 6), 3, "photometric interpretation 6"),
         (Kind(24, GRAY), 1, "24 bits per sample"),
         (Kind(12, 6), 3, "photometric interpretation 6"),
         (Kind(16, 9), 3, "photometric interpretation 9"),

@@ -34,6 +34,7 @@ class Kind:
     colormap: tuple[int, ...] = ()
     icc: bytes = b""
     fill_order: int = 1
+    subfile_type: int = 0
 
 
 def tiff(samples: np.ndarray, kind: Kind) -> bytes:
@@ -41,6 +42,7 @@ def tiff(samples: np.ndarray, kind: Kind) -> bytes:
     height, width, count = samples.shape
     segments = [_packed(segment, kind) for segment in _segments(samples, kind)]
     tags: dict[int, tuple[str, tuple[int, ...] | bytes]] = {
+        254: ("L", (kind.subfile_type,)),
         256: ("L", (width,)),
         257: ("L", (height,)),
         258: ("H", (kind.bits,) * count),
