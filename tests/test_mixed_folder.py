@@ -12,6 +12,8 @@ from tests.io.test_color import LINEAR
 from tests.support.commands import CommandResult, command
 from tests.support.tiff_files import FLOAT, SIGNED, Kind, tiff
 
+pytestmark = pytest.mark.slow
+
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 GRAY = PICTURE[..., :1]
 READABLE = {
