@@ -88,8 +88,7 @@ class EmbeddingRequest:
 def embedding_request(gallery: Gallery, cfg: Config, transform: Transform) -> EmbeddingRequest:
     """Return the request for the rows of gallery that cfg asks for."""
     options = fingerprint_options(gallery, cfg, transform)
-    # the dict's text must not change: with another hash every gallery would be embedded again.
-    # Rows of an earlier decoder mostly stay valid, so its number is not hashed
+    # another text would embed every gallery again, so the number of the decoder is not in it
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
     folder = Outputs(Path(cfg.outputs)).embeddings / gallery.name / name
@@ -115,7 +114,7 @@ def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> 
 def read_rows(request: EmbeddingRequest, layer: str) -> tuple[NDArray[np.float32], Gallery]:
     """Open the cached rows of a layer: (n, d) float32, a memory map, and the n images.
 
-    Raises UserError if the folder was made with other options or is damaged.
+    Raises UserError if the folder was made with other options, or is damaged.
     """
     folder, gallery = request.folder / layer, request.gallery
     if not (folder / OPTIONS).is_file():
@@ -132,7 +131,9 @@ def read_rows(request: EmbeddingRequest, layer: str) -> tuple[NDArray[np.float32
             )
     features = np.load(folder / FEATURES, mmap_mode="c")
     row_of = {file: row for row, file in enumerate(gallery.files)}
-    rows = np.array([row_of[file] for file in np.load(folder / NAMES)])
+    rows = np.array([row_of.get(name, -1) for name in np.load(folder / NAMES).tolist()])
+    if (rows < 0).any():
+        raise UserError(f"{folder} has rows of files that are not listed: delete that folder")
     if len(rows) != len(features):
         raise UserError(
             f"{folder} holds {len(features)} rows for {len(rows)} images: delete that folder"

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 # Folders and files of network drives, desktops and archives: thumbnails, bins, databases
 SYSTEM_NAMES = {
     *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "$recycle.bin"),
-    *("recycler", "lost+found", "system volume information", "__macosx"),
+    *("recycler", "recycled", "lost+found", "found.000", "system volume information"),
+    *("__macosx", "~snapshot", "@__thumb", "@tmp"),
     *("thumbs.db", "ehthumbs.db", "desktop.ini"),
 }
 RUN_MARKERS = {".hydra", "gallery.yaml"}  # in the folders of earlier runs and galleries

@@ -117,7 +117,7 @@ def find_row(gallery: Gallery, text: str) -> int:
     A number that is no row may be a file's name: 1887 is 1887.png. Letter case, blanks and composed
     letters do not count. Raises UserError if no painting or several match.
     """
-    if text.isdecimal() and int(text) < len(gallery):
+    if text.isdecimal() and len(text) < 12 and int(text) < len(gallery):
         return int(text)
     files = gallery.files
     rows = [files.index(file) for file in FileNames(files, gallery.root).find(text).files]

@@ -142,6 +142,8 @@ def _start(
         )
     except wandb.errors.Error as error:
         reason = str(error).splitlines()[0]
+        if mode is not WandbMode.online:  # no key is needed, so it is a setting such as the project
+            raise UserError(f"wandb rejects its settings: {reason}") from error
         raise UserError(
             f"tracking=online: {reason} Set WANDB_API_KEY or run `wandb login`; tracking=local"
             " needs no account, and `wandb sync` uploads its runs later"

@@ -137,6 +137,9 @@ def _check_no_launcher(options: Trainer) -> None:
             f"trainer.num_nodes={options.num_nodes} needs torchrun or srun to start the command on"
             " every machine"
         )
+    port = os.environ.get("MASTER_PORT", "1")
+    if not is_alone and not (port.isdecimal() and 0 < int(port) < 2**16):
+        raise UserError(f"MASTER_PORT={port} is not the number of a port: {_unset(MASTER)}")
     address = os.environ.get("MASTER_ADDR", "localhost")
     if not is_alone and address not in ("localhost", "127.0.0.1", "::1", socket.gethostname()):
         raise UserError(

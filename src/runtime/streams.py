@@ -78,6 +78,19 @@ class SafeStream(io.TextIOWrapper):
             os.close(null)
 
 
+def read_names_as_utf8() -> None:
+    """Start this process again with UTF-8 file names if the locale has another encoding.
+
+    Else the same files had other names in another locale. The streams keep the locale's encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or sys.flags.ignore_environment:
+        return
+    if sys.stdout is not None:
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def protect_streams() -> None:
     """Replace stdout and stderr by safe streams, also if the process was started without them."""
     while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -103,6 +116,7 @@ def run_command(main: Callable[[], int]) -> int:
     It is that of main. If main has succeeded and stdout has failed, it is 141 after a closed pipe,
     else 2. The reason is printed, unless it is a closed pipe.
     """
+    read_names_as_utf8()
     protect_streams()
     os.environ["PYTHON_COLORS"] = "0"  # Python's own color codes, of argparse say, were escaped
     try:

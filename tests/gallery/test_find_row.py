@@ -48,6 +48,7 @@ def test_a_painting_is_found_by_any_spelling(text: str, row: int) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("8" * 5000, "no file or title contains"),
         ("8", "2 paintings have '8' in file or title; give a row: 0: 1887.png; 5: Im Jahr 1887"),
         ("99", "row must be between 0 and 7, got 99, and no file or title contains it"),
         ("zoe", "no file or title contains 'zoe'"),

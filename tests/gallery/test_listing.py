@@ -77,6 +77,7 @@ def test_suffixes_of_plugins_are_listed_where_these_are_installed(
 @pytest.mark.parametrize(
     "name",
     [
+        *("~snapshot", "@__thumb", "@tmp", "RECYCLED", "FOUND.000"),
         *("@eaDir", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "lost+found", ".Trash-1000"),
         *("System Volume Information", "__MACOSX", ".thumbnails", "@Recycle", ".@__thumb"),
     ],

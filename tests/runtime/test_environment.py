@@ -148,6 +148,8 @@ def test_whole_and_harmless_variables_are_accepted(environment, trainer, set_env
         ({**CHILD, "RANK": "0"}, Trainer(devices=2), r"RANK=0 is left .*: unset RANK"),
         ({**NODE, "NODE_RANK": "2"}, FOUR, r"NODE_RANK=2 must be less than 2"),
         ({}, FOUR, r"trainer.num_nodes=2 needs torchrun or srun"),
+        ({"MASTER_PORT": "abc"}, Trainer(devices=2), r"MASTER_PORT=abc is not .*unset MASTER_PORT"),
+        ({"MASTER_PORT": "99999"}, Trainer(devices=2), r"MASTER_PORT=99999 is not the number of"),
         ({"MASTER_ADDR": "far"}, Trainer(devices=2), r"MASTER_ADDR=far is another machine, but"),
         ({"OMPI_COMM_WORLD_SIZE": "2"}, Trainer(), r"OMPI_COMM_WORLD_SIZE=2: mpirun is not"),
         ({"PMI_SIZE": "2"}, Trainer(devices=2), r"PMI_SIZE=2: mpirun is not supported; .* unset"),

@@ -167,3 +167,29 @@ def test_a_file_never_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None
     line = f'{sys.executable} -c "$PROGRAM" {tmp_path}/file <&- >&- 2>&-'
     assert shell(line, PROGRAM=PROGRAM) == (0, "", "")
     assert (tmp_path / "file").read_text() == "True"
+
+
+LIST_NAMES = """
+import codecs, os, sys
+from src.runtime.streams import run_command
+def main():
+    print(*os.listdir(sys.argv[1]), codecs.lookup(sys.stdout.encoding).name, sep="\\n")
+    return 0
+sys.exit(run_command(main))
+"""
+
+
+@pytest.mark.parametrize("name", ["é 莫", "\udce9"])
+def test_file_names_are_the_same_in_every_locale(tmp_path: Path, name: str) -> None:
+    """Under plain ASCII; the streams keep the locale's encoding."""
+    (tmp_path / name).write_text("")
+    (tmp_path / "main.py").write_text(LIST_NAMES)
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, **ascii_locale, "PYTHONPATH": str(ROOT)}
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode("ascii").splitlines()
+    assert ascii(name)[1:-1] in lines
+    assert "ascii" in lines
