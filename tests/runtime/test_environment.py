@@ -13,7 +13,12 @@ from src.config import Trainer
 from src.config.enums import Accelerator
 from src.errors import UserError
 from src.runtime import launch
-from src.runtime.environment import check_environment, is_rank_zero, launched_world_size
+from src.runtime.environment import (
+    check_environment,
+    is_rank_zero,
+    launched_world_size,
+    launcher,
+)
 from src.runtime.launch import wait_for_master
 from tests.support.launchers import SLURM, options
 from tests.support.processes import run_module
@@ -90,28 +95,30 @@ def test_torchrun_and_srun_give_the_number_of_processes(environment, size, set_e
 
 
 @pytest.mark.parametrize(
-    ("environment", "trainer"),
+    ("environment", "trainer", "name"),
     [
-        ({}, Trainer()),
-        ({}, Trainer(devices=2)),
-        (TORCHRUN, FOUR),
-        ({**TORCHRUN, "RANK": "3", "LOCAL_RANK": "1", "GROUP_RANK": "1"}, FOUR),
-        (CHILD, Trainer(devices=2)),
-        ({**NODE, "NODE_RANK": "1"}, FOUR),
-        (SRUN, FOUR),
-        (SALLOC, Trainer(devices=2)),
-        (PTY, Trainer(devices=2)),
-        (BATCH, Trainer()),
+        ({}, Trainer(), None),
+        ({}, Trainer(devices=2), None),
+        (TORCHRUN, FOUR, "torchrun"),
+        ({**TORCHRUN, "RANK": "3", "LOCAL_RANK": "1", "GROUP_RANK": "1"}, FOUR, "torchrun"),
+        (CHILD, Trainer(devices=2), "Lightning"),
+        ({**NODE, "NODE_RANK": "1"}, FOUR, "Lightning"),
+        (SRUN, FOUR, "srun"),
+        (SALLOC, Trainer(devices=2), None),
+        (PTY, Trainer(devices=2), None),
+        (BATCH, Trainer(), None),
         # of a process that is alone, and in nobody's way there
-        ({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}, Trainer()),
-        ({"MASTER_ADDR": "elsewhere", "MASTER_PORT": "1"}, Trainer()),
-        ({"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}, Trainer(devices=2)),
-        ({"OMPI_COMM_WORLD_SIZE": "1"}, Trainer(devices=2)),
+        ({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}, Trainer(), None),
+        ({"MASTER_ADDR": "elsewhere", "MASTER_PORT": "1"}, Trainer(), None),
+        ({"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}, Trainer(devices=2), None),
+        ({"OMPI_COMM_WORLD_SIZE": "1"}, Trainer(devices=2), None),
     ],
 )
-def test_whole_and_harmless_variables_are_accepted(environment, trainer, set_environment):
+def test_whole_and_harmless_variables_are_accepted(environment, trainer, name, set_environment):
     set_environment(environment)
-    check_environment(trainer)
+    check_environment(trainer)  # raises nothing
+    found = launcher()
+    assert (found and found.name) == name
 
 
 @pytest.mark.parametrize(
