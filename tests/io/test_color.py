@@ -116,11 +116,11 @@ def test_a_palette_is_converted_too(tmp_path: Path) -> None:
     assert np.abs(loaded - converted(np.asarray(image.convert("RGB")), WIDE)).max() <= 1
 
 
-def test_srgb_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = saved(tmp_path / "a.png", RGB, icc_profile=STANDARD)
-    load(path)  # looks at the profile once
-    monkeypatch.setattr(ImageCms.ImageCmsTransform, "apply", lambda *_: pytest.fail("converted"))
-    assert (load(path) == RGB).all()
+def test_srgb_is_not_touched(tmp_path: Path) -> None:
+    assert (load(saved(tmp_path / "a.png", RGB, icc_profile=STANDARD)) == RGB).all()
+    assert color.profile_to_srgb(STANDARD, "RGB") is None
+    assert color.profile_to_srgb(STANDARD, "L") is None
+    assert color.profile_to_srgb(WIDE, "RGB") is not None
 
 
 def test_each_profile_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
