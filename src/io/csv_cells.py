@@ -1,0 +1,32 @@
+"""Cells of CSV files that people open in a spreadsheet, which takes some texts for formulas.
+
+Such a text gets an apostrophe in front, the usual sign for spreadsheets and people; reading takes
+it off again.
+"""
+
+import re
+
+# A spreadsheet computes what begins like this, blanks aside; the wide signs are those of Japanese
+FORMULA = re.compile(r"'*(?:\s*[=+\-@＝＋－＠]|[\t\r\n])")
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+def escape_cell(text: str) -> str:
+    """Return text with an apostrophe in front if a spreadsheet took it for a formula.
+
+    Numbers stay numbers. A text that has the apostrophe already gets a second one, so that
+    unescape_cell is the exact inverse.
+
+    >>> escape_cell("=1+1"), escape_cell("-0.013"), escape_cell("'=1")
+    ("'=1+1", '-0.013', "''=1")
+    """
+    return f"'{text}" if _is_formula(text) else text
+
+
+def unescape_cell(text: str) -> str:
+    """Return the text from which escape_cell made a cell."""
+    return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
+
+
+def _is_formula(text: str) -> bool:
+    return bool(FORMULA.match(text)) and not NUMBER.fullmatch(text)

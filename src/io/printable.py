@@ -1,0 +1,60 @@
+r"""Text as it may be shown: what has no shape of its own is escaped, as \x1b or \u202e.
+
+Titles, names of files and answers of servers are written by others. Escape sequences in them could
+repaint the terminal or set its title, line breaks forge a line of a log, and overrides of direction
+reverse what a line says.
+"""
+
+import re
+import unicodedata
+
+# Formats (Cf) with a shape: Arabic and Syriac signs that enclose the digits or letters behind them
+ENCLOSING = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
+# Zero-width joiners, which change how Persian, Hindi or emoji before them look, but hide in Latin
+JOINERS = frozenset("\u200c\u200d")
+JOINED = re.compile(r"[\u0590-\u1dff\u2070-\U0010ffff]")
+
+
+def printable(text: object) -> str:
+    r"""Return text as one line on which all can be seen.
+
+    By Unicode category, control characters (Cc), formats (Cf), surrogates (Cs, bytes of a file
+    name that are not UTF-8), private and unassigned characters (Co, Cn), and separators of lines
+    and paragraphs (Zl, Zp) are escaped. Of formats, ENCLOSING have a shape, and JOINERS stay behind
+    a letter of a script that needs them, or an emoji.
+
+    >>> print(printable("Mo\x1b[2Jnet\n"))
+    Mo\x1b[2Jnet\n
+    """
+    return _escaped(str(text), "")
+
+
+def printable_lines(text: object) -> str:
+    """Return text as `printable` does, but for its line feeds and tabs: those of our own tables."""
+    return _escaped(str(text), "\n\t")
+
+
+def _escaped(text: str, kept: str) -> str:
+    """Return text with what cannot be seen escaped, except for the characters of `kept`."""
+    if text.isprintable():
+        return text
+    pairs = zip(" " + text, text, strict=False)
+    return "".join(
+        sign if sign in kept or is_visible(sign, before) else _escape(sign)
+        for before, sign in pairs
+    )
+
+
+def is_visible(sign: str, before: str) -> bool:
+    """Return whether a character can be seen, or shapes the one before it."""
+    if sign.isprintable() or sign in ENCLOSING:
+        return True
+    if sign in JOINERS:
+        return JOINED.match(before) is not None
+    return unicodedata.category(sign) == "Zs"  # blanks of any width
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
