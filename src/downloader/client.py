@@ -17,9 +17,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from src import __version__
+from src.config.addresses import origin
 from src.config.validation import is_address
 from src.downloader.errors import Failure, Outcome, from_status, invalid_url, root_cause
-from src.downloader.rate_limiter import RateLimiter, Stopped
+from src.downloader.rate_limiter import HostBusy, RateLimiter, Stopped
 from src.downloader.robots import Robots
 from src.errors import UserError
 
@@ -30,6 +31,7 @@ MAX_REDIRECTS = 5
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 CHUNK_BYTES = 65_536
 LOGGED_WAIT = 5.0  # seconds; a longer pause is logged
+MAX_WAIT = 0.5  # seconds for one host's own pause and pace; beyond it a request is put off
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 T = TypeVar("T")
 
@@ -76,45 +78,70 @@ class PoliteClient:
         around its mean, so that threads do not retry in step. Invalid content is requested once
         more, because it may be a temporary error page. Raises the last Failure.
         """
-        last = attempts or self.retry_policy.attempts
-        max_attempts = {Outcome.transient: last, Outcome.bad: min(last, 2)}
-        for attempt in range(1, last + 1):
+        attempt = 1
+        while True:
             try:
                 return request(), attempt
+            except HostBusy as busy:
+                self.rate_limiter.sleep(busy.seconds)
             except Failure as failure:
-                if not failure.retryable or attempt >= max_attempts.get(failure.outcome, 1):
+                wait = self.retry_wait(failure, attempt, attempts)
+                if wait is None:
                     raise replace(failure, attempts=attempt) from failure
-                wait = self.retry_policy.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-                self.rate_limiter.sleep(min(wait, self.retry_policy.max_wait))
-        raise AssertionError("no attempt was made")
+                self.rate_limiter.sleep(wait)
+                attempt += 1
+
+    def retry_wait(
+        self, failure: Failure, attempt: int, attempts: int | None = None
+    ) -> float | None:
+        """Return the seconds before the attempt that follows a failed one, None if none does."""
+        last = attempts or self.retry_policy.attempts
+        max_attempts = {Outcome.transient: last, Outcome.bad: min(last, 2)}
+        if not failure.retryable or attempt >= max_attempts.get(failure.outcome, 1):
+            return None
+        wait: float = self.retry_policy.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+        return min(wait, self.retry_policy.max_wait)
 
     @contextmanager
     def get(
-        self, url: str, headers: dict[str, str] | None = None, robots: bool = True
+        self,
+        url: str,
+        headers: dict[str, str] | None = None,
+        robots: bool = True,
+        same_host: bool = False,
     ) -> Iterator[requests.Response]:
         """Send one GET request, follow redirects, and yield the response with its body unread.
 
         `robots=False` skips robots.txt. Raises Failure for every status but 200, and 304 if the
-        headers contain If-None-Match.
+        headers contain If-None-Match, and HostBusy if a host on the way is not to be requested yet:
+        with `same_host` any other host than that of url.
         """
         accepted = (200, 304) if headers and "If-None-Match" in headers else (200,)
-        status = None
-        for _ in range(MAX_REDIRECTS + 1):
-            if not is_address(url):
-                raise invalid_url(url, status)
-            if robots:
-                self._robots.check(url)
-            self.rate_limiter.acquire()
-            response = self._send(url, headers or {})
-            try:
-                if response.status_code in accepted:
-                    yield response
-                    return
-                _drain(response)
-                url, status = self._redirect_target(url, response), response.status_code
-            finally:
-                response.close()
-        raise Failure(Outcome.permanent, f"more than {MAX_REDIRECTS} redirects", status)
+        status, first = None, origin(url)
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                if not is_address(url):
+                    raise invalid_url(url, status)
+                if same_host and origin(url) != first:
+                    raise HostBusy(origin(url), 0)
+                if robots:
+                    self._robots.check(url)
+                self.rate_limiter.acquire(origin(url), MAX_WAIT)
+                response = self._send(url, headers or {})
+                try:
+                    if response.status_code in accepted:
+                        yield response
+                        return
+                    _drain(response)
+                    url, status = self._redirect_target(url, response), response.status_code
+                finally:
+                    response.close()
+            raise Failure(Outcome.permanent, f"more than {MAX_REDIRECTS} redirects", status)
+        except HostBusy as busy:
+            busy.url = url
+            raise
+        except Failure as failure:  # of the last host on the way, or of a caller with its response
+            raise replace(failure, host=origin(url)) from failure
 
     def iter_body(
         self,
@@ -171,9 +198,9 @@ class PoliteClient:
                 raise Failure(Outcome.permanent, "redirect to an invalid URL", status) from error
         failure = from_status(status, response.headers.get("Retry-After", ""))
         if failure.retry_after is not None and failure.retryable:
-            self.rate_limiter.pause(failure.retry_after)
-            if failure.retry_after > LOGGED_WAIT:
-                log.info("%s: waiting %.0f seconds (Retry-After)", failure, failure.retry_after)
+            host, wait = origin(url), failure.retry_after
+            if self.rate_limiter.pause(wait, host) and wait > LOGGED_WAIT:
+                log.info("%s: %s: waiting %.0f seconds (Retry-After)", host, failure, wait)
         raise failure
 
     def _environment_settings(self, url: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import requests
 import urllib3
 
+from src.config.addresses import redacted
 from src.downloader.rate_limiter import MAX_PAUSE
 
 TRANSIENT_STATUSES = (408, 425, 429)  # and 500 to 599
@@ -38,6 +39,7 @@ class Failure(Exception):
     retryable: bool = True  # False: another attempt now would fail in the same way
     retry_after: float | None = None  # seconds that the host asks to wait
     attempts: int = 1  # requests made before giving up
+    host: str = ""  # that failed, as of origin(): a redirect's target perhaps
 
     def __post_init__(self) -> None:
         """Clean the reason, which may contain text from the host."""
@@ -62,7 +64,7 @@ def invalid_url(text: str, status: int | None = None) -> Failure:
 
     `status` is that of the redirect that led to it, None for a URL of the museum's tables.
     """
-    return Failure(Outcome.permanent, f"not an http(s) URL: {text}", status)
+    return Failure(Outcome.permanent, f"not an http(s) URL: {redacted(text)}", status)
 
 
 def _phrase(status: int) -> str:
