@@ -67,6 +67,16 @@ class Gallery:
         names = "\n".join(self.works["file"] + "\t" + self.works["sha256"])
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
+    def label_fingerprints(self) -> dict[str, str]:
+        """Return by label column a hash of which images share a label: 16 hexadecimal digits.
+
+        Metrics of two runs are comparable if the images and these are equal.
+        """
+        return {
+            column: hashlib.sha256(self.labels(column).tobytes()).hexdigest()[:16]
+            for column in self.label_columns()
+        }
+
     def caption(self, row: int) -> str:
         """Return "title, artist" of the image in a row, its file name if the title is unknown.
 

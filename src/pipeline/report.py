@@ -41,7 +41,8 @@ def write_report(
     """Write paths.yaml, then metrics.json, whose presence marks the run as complete."""
     files, gallery = RunFolder(folder), embeddings.gallery
     gallery_folder = Outputs(outputs).galleries / gallery.name
-    files.write_paths(gallery_folder, embeddings.folder, ranking.matrix, gallery.fingerprint())
+    compared = gallery.fingerprint(), gallery.label_fingerprints()
+    files.write_paths(gallery_folder, embeddings.folder, ranking.matrix, *compared)
     files.write_metrics(metrics)
 
 

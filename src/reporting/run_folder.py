@@ -115,13 +115,22 @@ class RunFolder:
     # what was compared
 
     def write_paths(
-        self, gallery: Path, embeddings: Path, matrix: Path | None, images: str
+        self,
+        gallery: Path,
+        embeddings: Path,
+        matrix: Path | None,
+        images: str,
+        labels: dict[str, str],
     ) -> None:
-        """Write paths.yaml: folders and the matrix, relative to the run, and a hash of images."""
+        """Write paths.yaml: folders and the matrix, relative to the run, and what was compared.
+
+        That is a hash of the images, and by label column one of its labels.
+        """
         paths = {"gallery": gallery, "embeddings": embeddings, "matrix": matrix}
         relative = {name: os.path.relpath(path, self.path) for name, path in paths.items() if path}
         with atomic_write(self.path / "paths.yaml") as part:
-            part.write_text(yaml.safe_dump(relative | {"images": images}, sort_keys=False))
+            compared = {"images": images, "labels": labels}
+            part.write_text(yaml.safe_dump(relative | compared, sort_keys=False))
 
     def paths(self) -> dict[str, str]:
         """Return the content of paths.yaml. Raises UserError if there is none."""
@@ -129,6 +138,11 @@ class RunFolder:
         if not paths:
             raise UserError(f"{self.path} is not a finished run: it has no paths.yaml")
         return paths
+
+    def label_hashes(self) -> dict[str, str]:
+        """Return by label column a hash of its labels, {} for a run of an earlier version."""
+        hashes = read_yaml(self.path / "paths.yaml").get("labels")
+        return hashes if isinstance(hashes, dict) else {}
 
     def gallery(self) -> Gallery:
         """Return the run's gallery of n rows. Raises UserError or OSError if it was deleted."""
