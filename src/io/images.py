@@ -6,8 +6,10 @@ A picture is what its file says, or it is skipped with the reason, or a remark s
 import errno
 import io
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from PIL import (
     ExifTags,
@@ -19,20 +21,20 @@ from PIL import (
 )
 
 from src.io import color, formats, jpeg, tiff
+from src.io.effort import check_effort
+from src.io.headers import check_header
 from src.io.jpeg import MinSize
+from src.io.metered import MeteredFile
 from src.io.pillow_settings import PILLOW_SETTINGS
 from src.io.unreadable import (
     MAX_BYTES_PER_PIXEL,
     MAX_METADATA_BYTES,
-    MAX_TILES,
     Unreadable,
     check_pixels,
-    check_tile,
 )
 
 DOWNLOAD_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")  # of IIIF, decoded by Pillow itself
 MAX_HEADER_PIXELS = 2**27  # limits the file size where only the header is read
-MAX_SCANS = 100  # of a JPEG; encoders write about 10
 SYSTEM_ERRNOS = (errno.EMFILE, errno.ENFILE, errno.ESTALE)  # temporary, not the file's fault
 NO_END_MARKER = "the JPEG lacks its end marker, but no pixel"
 
@@ -52,42 +54,98 @@ def load_with_remark(
     path: Path, max_pixels: int, min_decode_size: MinSize | None = None
 ) -> tuple[Image.Image, str]:
     """Read an image as load_rgb does; also return what is damaged about its file, "" if nothing."""
+    with _reasons(path.name, path), PILLOW_SETTINGS, _stream(path, max_pixels) as file:
+        image, damage = _decode(file, path.name, formats.formats(), max_pixels, min_decode_size)
+        rgb, remark = color.to_rgb(image)
+        return rgb, damage or remark
+
+
+def check_complete(body: bytes, max_pixels: int) -> tuple[int, int]:
+    """Decode a downloaded file; return width and height of the upright picture.
+
+    Raises Unreadable for what load_rgb does not read, for other formats than DOWNLOAD_FORMATS, and
+    for a JPEG without its end, which may be complete when it is asked for again.
+    """
+    with _reasons("body"), PILLOW_SETTINGS, _stream(body, max_pixels) as file:
+        image, damage = _decode(file, "body", DOWNLOAD_FORMATS, max_pixels)
+        if damage:
+            raise Unreadable(f"OSError: image file is truncated: {damage}")
+        if image.mode == "F":  # floating-point samples alone may mean no known colors
+            color.to_rgb(image)
+        return image.size
+
+
+@contextmanager
+def _reasons(name: str, path: Path | None = None) -> Iterator[None]:
+    """Turn whatever a parser raises for a hostile file into Unreadable."""
     try:
-        with PILLOW_SETTINGS:
-            image, damage = _decode(path, max_pixels, min_decode_size)
-            rgb, remark = color.to_rgb(image)
-            return rgb, damage or remark
+        yield
     except Unreadable:
         raise
-    except Exception as error:  # parsers raise anything for hostile files; skipped.csv lists it
+    except UnidentifiedImageError as error:
+        if path is None:
+            raise Unreadable("not an image") from error
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
+    except Exception as error:  # skipped.csv and the journal list it
         if getattr(error, "errno", None) in SYSTEM_ERRNOS:
             raise
-        text = " ".join(str(error).replace(repr(str(path)), repr(path.name)).split())
+        text = " ".join(str(error).replace(repr(str(path)), repr(name)).split())
         raise Unreadable(f"{type(error).__name__}: {text}") from error
 
 
+@contextmanager
+def _stream(source: Path | bytes, max_pixels: int) -> Iterator[BinaryIO]:
+    """Yield a regular file of a reasonable size, or bytes as a file. Raises Unreadable."""
+    if isinstance(source, bytes):
+        _check_size(len(source), max_pixels)
+        yield io.BytesIO(source)
+        return
+    facts = source.stat()
+    if not stat.S_ISREG(facts.st_mode):  # reading a pipe or a device would never end
+        raise Unreadable("not a regular file")
+    _check_size(facts.st_size, max_pixels)
+    with source.open("rb") as file:
+        yield file
+
+
+def _check_size(size: int, max_pixels: int) -> None:
+    if size > MAX_BYTES_PER_PIXEL * max_pixels + MAX_METADATA_BYTES:
+        # some parsers read the whole file at once
+        raise Unreadable(f"{size} bytes, too many for data.max_pixels={max_pixels}")
+
+
 def _decode(
-    path: Path, max_pixels: int, min_decode_size: MinSize | None
+    file: BinaryIO,
+    name: str,
+    kinds: tuple[str, ...],
+    max_pixels: int,
+    min_decode_size: MinSize | None = None,
 ) -> tuple[Image.Image, str]:
-    """Return the upright image of any mode, and what is damaged about its file."""
-    opened = _open(path, max_pixels)
+    """Return the upright image of any mode, and what is damaged about its file.
+
+    All limits hold here, for files and for downloads.
+    """
+    opened = _open(file, name, kinds, max_pixels)
     if opened is None:
-        return _upright(tiff.read_tiff(path, max_pixels)), ""
+        return _upright(tiff.read_tiff(file, max_pixels)), ""
     with opened as image:
         check_pixels(image.width * image.height, max_pixels)
-        _check_effort(image, max_pixels)
+        check_effort(image, file, max_pixels)
         if formats.is_odd_jpeg2000(image):
             return _upright(formats.read_odd_jpeg2000(image)), ""
         is_opaque = formats.is_opaque_tga(image)
         formats.scale_transparent_color(image)
-        if min_decode_size is not None:
-            image.draft(None, min_decode_size(*image.size))  # affects JPEGs only
+        is_jpeg = image.format in ("JPEG", "MPO")
+        if min_decode_size is not None and image.format != "HEIF":  # that gives a thumbnail
+            image.draft(None, min_decode_size(*image.size))
         try:
             image.load()
         except OSError:
-            if image.format not in ("JPEG", "MPO"):
-                raise
-            if (whole := jpeg.load_without_end(path.read_bytes(), min_decode_size)) is None:
+            file.seek(0)
+            if (
+                not is_jpeg
+                or (whole := jpeg.load_without_end(file.read(), min_decode_size)) is None
+            ):
                 raise
             return _upright(whole), NO_END_MARKER
         decoded = image.convert(image.mode[:-1]) if is_opaque else image
@@ -103,64 +161,29 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _open(path: Path, max_pixels: int) -> ImageFile.ImageFile | None:
-    """Return the image of a regular file, not decoded; None for a TIFF that tifffile must read.
+def _open(
+    file: BinaryIO, name: str, kinds: tuple[str, ...], max_pixels: int
+) -> ImageFile.ImageFile | None:
+    """Return an image, not decoded; None for a TIFF that tifffile must read.
 
-    Raises Unreadable, or a parser's error.
+    The name is that of messages. Raises Unreadable, or a parser's error.
     """
-    _check_file(path, max_pixels)
+    check_header(file, max_pixels)
+    metered = MeteredFile(file, name)
     try:
-        image = Image.open(path, formats=formats.formats())
+        image = Image.open(cast(BinaryIO, metered), formats=kinds)
+    except Unreadable:
+        raise
     except Exception:  # parsers raise anything; tifffile reads more kinds, or says why not
-        if tiff.is_tiff(path):
+        if tiff.is_tiff(file):
             return None
         raise
+    metered.release()
     if isinstance(image, TiffImagePlugin.TiffImageFile) and not tiff.pillow_reads(image):
-        image.close()
         return None
     if image.format == "JPEG2000" and (profile := formats.jpeg2000_profile(image)):
         image.info["icc_profile"] = profile
-    image.filename = ""  # prevents a memory map: truncating the file would kill the process
     return image
-
-
-def _check_file(path: Path, max_pixels: int) -> None:
-    """Raise Unreadable for what is not a regular file of a reasonable size."""
-    facts = path.stat()
-    if not stat.S_ISREG(facts.st_mode):  # reading a pipe or a device would never end
-        raise Unreadable("not a regular file")
-    max_bytes = MAX_BYTES_PER_PIXEL * max_pixels + MAX_METADATA_BYTES
-    if facts.st_size > max_bytes:  # some parsers read the whole file at once
-        raise Unreadable(f"{facts.st_size} bytes, too many for data.max_pixels={max_pixels}")
-
-
-def _check_effort(image: ImageFile.ImageFile, max_pixels: int) -> None:
-    """Raise Unreadable for a small file that would fill memory or take hours to decode."""
-    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than the image
-    width, length = ExifTags.Base.TileWidth, ExifTags.Base.TileLength
-    check_tile(int(tags.get(width, 0)) * int(tags.get(length, 0)), max_pixels)
-    boxes = [tile.extents or (0, 0, 0, 0) for tile in image.tile]
-    area = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
-    if len(boxes) > MAX_TILES or area > MAX_BYTES_PER_PIXEL * image.width * image.height:
-        raise Unreadable(f"{len(boxes)} strips or tiles, which overlap many times")
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tiff.check_offsets(image)
-    if (scans := _count_scans(image)) > MAX_SCANS:
-        raise Unreadable(f"{scans} scans of all pixels, more than {MAX_SCANS}")
-
-
-def _count_scans(image: ImageFile.ImageFile) -> int:
-    """Return the number of scans of a progressive or arithmetic-coded JPEG, 1 for other images.
-
-    Only in these codings a scan of all pixels can take just a few bytes.
-    """
-    if image.format not in ("JPEG", "MPO") or image.fp is None:
-        return 1
-    header = image.fp.tell()
-    image.fp.seek(0)
-    if b"\xff\xc9" not in image.fp.read(header) and "progressive" not in image.info:
-        return 1
-    return image.fp.read().count(b"\xff\xda\0")
 
 
 def _orientation(image: Image.Image) -> object:
@@ -179,34 +202,18 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if is_turned else image.size
 
 
-def check_complete(body: bytes, max_pixels: int) -> tuple[int, int]:
-    """Decode a downloaded file; return width and height of the upright picture.
-
-    Raises Unreadable if it is not an image, is truncated, or has more than max_pixels pixels.
-    """
-    try:
-        with PILLOW_SETTINGS, Image.open(io.BytesIO(body), formats=DOWNLOAD_FORMATS) as image:
-            width, height = _upright_size(image)
-            check_pixels(width * height, max_pixels)
-            image.load()
-    except Unreadable:
-        raise
-    except UnidentifiedImageError as error:
-        raise Unreadable("not an image") from error
-    except Exception as error:  # parsers raise anything for hostile files; the journal records it
-        raise Unreadable(f"{type(error).__name__}: {error}") from error
-    return width, height
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, ImageFile.ImageFile | None]]:
+    """Yield a file and its image, not decoded; None for a TIFF that tifffile must read."""
+    with PILLOW_SETTINGS, _stream(path, MAX_HEADER_PIXELS) as file:
+        yield file, _open(file, path.name, formats.formats(), MAX_HEADER_PIXELS)
 
 
 def pixel_size(path: Path) -> tuple[int, int] | None:
     """Return width and height of the upright picture by the file's header, None if unreadable."""
     try:
-        with PILLOW_SETTINGS:
-            image = _open(path, MAX_HEADER_PIXELS)
-            if image is None:
-                return tiff.tiff_size(path)
-            with image:
-                return _upright_size(image)
+        with _opened(path) as (file, image):
+            return tiff.tiff_size(file) if image is None else _upright_size(image)
     except Exception:  # parsers raise anything; load_rgb gives the reason later
         return None
 
@@ -217,18 +224,14 @@ def is_decoded_anew(path: Path) -> bool:
     It has a profile, or samples of a kind that was read wrongly. In doubt the answer is True.
     """
     try:
-        with PILLOW_SETTINGS:
-            image = _open(path, MAX_HEADER_PIXELS)
+        with _opened(path) as (_, image):
             if image is None:
                 return True
-            with image:
-                if isinstance(image, TiffImagePlugin.TiffImageFile):
-                    tiff.check_offsets(image)
-                has_key = (
-                    image.format == "PNG" and image.mode == "L" and "transparency" in image.info
-                )
-                is_wide = image.mode.startswith(("I", "F")) or formats.is_odd_jpeg2000(image)
-                is_doubtful = image.format in ("TGA", "BMP") and image.mode in ("LA", "RGBA")
-                return is_wide or is_doubtful or has_key or color.changes_colors(image)
+            if isinstance(image, TiffImagePlugin.TiffImageFile):
+                tiff.check_offsets(image)
+            has_key = image.format == "PNG" and image.mode == "L" and "transparency" in image.info
+            is_wide = image.mode.startswith(("I", "F")) or formats.is_odd_jpeg2000(image)
+            is_doubtful = image.format in ("TGA", "BMP") and image.mode in ("LA", "RGBA")
+            return is_wide or is_doubtful or has_key or color.changes_colors(image)
     except Exception:  # parsers raise anything
         return True

@@ -4,20 +4,21 @@ Which kind a file is follows from its tags alone: bits per sample, sample format
 interpretation, planes. See the TIFF 6.0 specification, sections 3 to 6, 18, 19 and 23.
 """
 
+import io
 import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from src.io.metered import MeteredFile
 from src.io.samples import floats_to_8_bit, integers_to_8_bit
-from src.io.unreadable import MAX_TILES, Unreadable, check_pixels, check_tile
+from src.io.unreadable import MAX_TILES, Unreadable, check_pixels, check_tiles
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -37,10 +38,10 @@ OPAQUE, PREMULTIPLIED, STRAIGHT = range(3)  # kinds of extra sample: none of opa
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
-def is_tiff(path: Path) -> bool:
+def is_tiff(file: BinaryIO) -> bool:
     """Return whether a file starts as a TIFF does."""
-    with path.open("rb") as file:
-        return file.read(4) in MAGIC
+    file.seek(0)
+    return file.read(4) in MAGIC
 
 
 def pillow_reads(image: TiffImagePlugin.TiffImageFile) -> bool:
@@ -74,28 +75,30 @@ def check_offsets(image: TiffImagePlugin.TiffImageFile) -> None:
 
 
 @contextmanager
-def _main_page(path: Path) -> Iterator["TiffPage"]:
+def _main_page(file: BinaryIO) -> Iterator["TiffPage"]:
     """Yield the first page of a TIFF that is neither reduced nor a mask, not decoded."""
     import tifffile  # takes 0.2 s
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs damage, then raises
-    with tifffile.TiffFile(path) as file:
-        for page in islice(file.pages, MAX_PAGES):
+    metered = MeteredFile(file, "")
+    with tifffile.TiffFile(metered) as pages:
+        for page in islice(pages.pages, MAX_PAGES):
             if isinstance(page, tifffile.TiffPage) and not page.subfiletype & NOT_THE_PICTURE:
+                metered.release()
                 yield page
                 return
     raise Unreadable("TIFF without a page that is neither reduced nor a mask")
 
 
-def read_tiff(path: Path, max_pixels: int) -> Image.Image:
+def read_tiff(file: BinaryIO, max_pixels: int) -> Image.Image:
     """Return the first full page of a TIFF in 8 bits, not turned: L, LA, RGB, RGBA, CMYK or LAB.
 
     Its info has the color profile, its EXIF data the orientation. Raises Unreadable for a kind
     whose picture is not known, and tifffile's errors for damaged files.
     """
-    with _main_page(path) as page:
+    with _main_page(file) as page:
         _check_kind(page)
-        _check_segments(page, path.stat().st_size, max_pixels)
+        _check_segments(page, file.seek(0, io.SEEK_END), max_pixels)
         image = _image(page, _eight_bit(page))
         if profile := page.tags.valueof(ExifTags.Base.InterColorProfile):
             image.info["icc_profile"] = profile
@@ -104,9 +107,9 @@ def read_tiff(path: Path, max_pixels: int) -> Image.Image:
     return image
 
 
-def tiff_size(path: Path) -> tuple[int, int]:
+def tiff_size(file: BinaryIO) -> tuple[int, int]:
     """Return width and height of the upright picture by its tags."""
-    with _main_page(path) as page:
+    with _main_page(file) as page:
         size = page.imagewidth, page.imagelength
         is_turned = page.tags.valueof(ExifTags.Base.Orientation, default=1) in SIDEWAYS
     return size[::-1] if is_turned else size
@@ -144,7 +147,8 @@ def _check_segments(page: "TiffPage", file_size: int, max_pixels: int) -> None:
     tifffile would leave missing ones black.
     """
     check_pixels(page.imagewidth * page.imagelength, max_pixels)
-    check_tile(page.tilewidth * page.tilelength, max_pixels)
+    size, tile = (page.imagewidth, page.imagelength), (page.tilewidth, page.tilelength)
+    check_tiles(size, tile, max_pixels)
     count = math.prod(page.chunked)
     if max(count, len(page.dataoffsets)) > MAX_TILES:
         raise Unreadable(f"{count} strips or tiles, more than {MAX_TILES}")

@@ -1,8 +1,13 @@
 """Unreadable, and the limits of a file beyond which an image is not decoded."""
 
+import math
+
 MAX_BYTES_PER_PIXEL = 8  # of the largest valid files: four channels of 16 bits, uncompressed
 MAX_METADATA_BYTES = 2**26  # in addition to the pixels
 MAX_TILES = 2**18  # strips or tiles of a TIFF; enough for 65,535 lines in four planes
+
+MAX_TILED = 4  # times the pixels of an image: tiles half as large as it is, in each direction
+SMALL_PIXELS = 2**24  # in addition, as a small image may have a tile of usual size
 
 
 class Unreadable(Exception):
@@ -15,7 +20,15 @@ def check_pixels(pixels: int, max_pixels: int) -> None:
         raise Unreadable(f"{pixels} pixels, more than data.max_pixels={max_pixels}")
 
 
-def check_tile(pixels: int, max_pixels: int) -> None:
-    """Raise Unreadable if a tile, which may be larger than the image, has too many pixels."""
-    if pixels > max_pixels:
+def check_tiles(size: tuple[int, int], tile: tuple[int, int], max_pixels: int) -> None:
+    """Raise Unreadable if tiles, which may be larger than the image, have too many pixels.
+
+    size and tile: width and height.
+    """
+    if math.prod(tile) > max_pixels:
         raise Unreadable(f"a tile of more pixels than data.max_pixels={max_pixels}")
+    if not all(tile):
+        return
+    width, height = (math.ceil(side / part) * part for side, part in zip(size, tile, strict=True))
+    if width * height > MAX_TILED * math.prod(size) + SMALL_PIXELS:
+        raise Unreadable(f"a tile of {tile[0]} x {tile[1]} pixels for {size[0]} x {size[1]}")

@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from src.io.images import MAX_SCANS
+from src.io.effort import MAX_SCANS
 
 BOMB = zlib.compress(bytes(20_000_000))  # 20 MB in 20 kB
 

@@ -1,0 +1,65 @@
+"""Limits to the work that a file may ask for, known before it is decoded.
+
+A few bytes can claim many scans, strips, tiles, chunks or frames. No clock is needed for these:
+the number of steps is counted, or bounded by the number of bytes.
+"""
+
+import re
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
+
+from src.io import tiff
+from src.io.unreadable import MAX_BYTES_PER_PIXEL, MAX_TILES, Unreadable, check_tiles
+
+MAX_SCANS = 100  # of a JPEG; encoders write about 10
+MAX_SLOW_PIXELS = 2**23  # in the codings that Pillow decodes in Python, 1 microsecond each
+SLOW_CODECS = ("bmp_rle", "ppm", "ppm_plain")
+MAX_JUMP_BYTES = 2**26  # that one step of a run-length coding may fill
+MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7\x01])")  # of a JPEG, but those within pixels
+SCAN, END = b"\xda", b"\xd9"
+
+
+def check_effort(image: ImageFile.ImageFile, body: BinaryIO, max_pixels: int) -> None:
+    """Raise Unreadable for a small file that would fill memory or take hours to decode."""
+    boxes = [tile.extents or (0, 0, 0, 0) for tile in image.tile]
+    area = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
+    if len(boxes) > MAX_TILES or area > MAX_BYTES_PER_PIXEL * image.width * image.height:
+        raise Unreadable(f"{len(boxes)} strips or tiles, which overlap many times")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        width, length = ExifTags.Base.TileWidth, ExifTags.Base.TileLength
+        check_tiles(image.size, (int(tags.get(width, 0)), int(tags.get(length, 0))), max_pixels)
+        tiff.check_offsets(image)
+    if any(tile.codec_name in SLOW_CODECS for tile in image.tile):
+        _check_slow(image)
+    if image.format in ("JPEG", "MPO") and (scans := count_scans(body)) > MAX_SCANS:
+        raise Unreadable(f"{scans} scans of all pixels, more than {MAX_SCANS}")
+
+
+def _check_slow(image: Image.Image) -> None:
+    if image.width * image.height > MAX_SLOW_PIXELS:
+        raise Unreadable(
+            f"{image.width * image.height} pixels, more than {MAX_SLOW_PIXELS} of a BMP or PPM in"
+            " runs, text or other than 256 levels"
+        )
+    if image.width * 256 > MAX_JUMP_BYTES:
+        raise Unreadable(f"{image.width} pixels in a row of a BMP or PPM")
+
+
+def count_scans(file: BinaryIO) -> int:
+    """Return the number of scans in the first picture of a JPEG, leaving the file's position.
+
+    A scan may take no bytes at all: the decoder visits all pixels nevertheless.
+    """
+    position = file.tell()
+    file.seek(0)
+    body = file.read()
+    file.seek(position)
+    if body.count(b"\xff" + SCAN) <= MAX_SCANS:  # of thumbnails, too
+        return 1
+    scans, at = 0, 2
+    while (match := MARKER.search(body, at)) and match[1] != END:
+        scans += match[1] == SCAN
+        at = match.end() + int.from_bytes(body[match.end() : match.end() + 2], "big")
+    return scans
