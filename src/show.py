@@ -31,7 +31,7 @@ from src.io.unreadable import Unreadable
 from src.reporting import contact_sheets
 from src.reporting.run_folder import NEIGHBORS, RunFolder
 from src.runtime.progress import progress
-from src.runtime.streams import one_line, print_error, run_command
+from src.runtime.streams import print_error, print_lines, run_command
 
 THUMBNAILS = 60  # on the contact sheet of a gallery
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, OSError, EOFError, ValueError) as error:  # damaged files raise the last two
         print_error(error)
         return 2
-    print(f"wrote {picture}")
+    print_lines(f"wrote {picture}")
     desktop = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY"))
     if desktop and not options.no_open:
         webbrowser.open(picture.resolve().as_uri())
@@ -139,10 +139,11 @@ def show_painting(options: argparse.Namespace) -> Path:
     if row is None:
         seed = options.seed if options.seed is not None else secrets.randbelow(10_000)
         row = int(np.random.default_rng(seed).integers(len(gallery)))
-        print(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
+        print_lines(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
     nearest = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
     for rank, (neighbor, value) in enumerate(nearest, 1):
-        print(f"{rank:>4}  {value:.4f}  row {neighbor:<7} {gallery.caption(neighbor)}")
+        caption = gallery.caption(neighbor)
+        print_lines(f"{rank:>4}  {value:.4f}  row {neighbor:<7} {caption}")
     header = [f"Row {row} of {len(gallery)}: {gallery.caption(row)}", f"run {run}"]
     cards = [contact_sheets.card(gallery, neighbor, f"{value:.4f}") for neighbor, value in nearest]
     query = contact_sheets.card(gallery, row, "query", True)
@@ -157,8 +158,8 @@ def show_gallery(options: argparse.Namespace) -> Path:
     gallery = open_gallery(folder, options.outputs)
     broken = unreadable(gallery)
     lines = [*facts(gallery), f"{len(broken)} unreadable"]
-    lines += [one_line(f"  {file}: {reason}") for file, reason in list(broken.items())[:10]]
-    print("\n".join(lines))
+    lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
+    print_lines(*lines)
     readable = [row for row, file in enumerate(gallery.files) if file not in broken]
     rng = np.random.default_rng(options.seed or 0)
     rows = sorted(rng.choice(readable, min(THUMBNAILS, len(readable)), replace=False).tolist())

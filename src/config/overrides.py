@@ -2,8 +2,11 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from hydra.core.override_parser.types import Quote, QuotedString
+
+from src.io.printable import printable
 
 INTERPOLATION = re.compile(r"(\\*)\$\{")  # what OmegaConf replaces, unless a backslash precedes it
 
@@ -32,4 +35,30 @@ def shell_word(name: str, value: str, is_list: bool = False) -> str:
         quoted = f"[{','.join(map(quote_value, parts))}]"
     else:
         quoted = quote_value(value)
-    return shlex.quote(f"{name}={quoted}")
+    return shell_quote(f"{name}={quoted}")
+
+
+def shell_join(words: Iterable[str]) -> str:
+    """Return words as one line of printable text for the shell."""
+    return " ".join(map(shell_quote, words))
+
+
+def shell_quote(word: str) -> str:
+    r"""Return a word as the shell reads it; one that cannot be shown, by bytes, as in bash and zsh.
+
+    >>> print(shell_join(["a b", "caf\udce9", "\x1b[2J"]))
+    'a b' $'caf\xe9' $'\x1b[2J'
+    """
+    if printable(word) == word:
+        return shlex.quote(word)
+    return f"$'{''.join(map(_shell_letter, word))}'"
+
+
+def _shell_letter(letter: str) -> str:
+    if letter in "'\\":
+        return f"\\{letter}"
+    if printable(letter) == letter:
+        return letter
+    is_byte = "\udc80" <= letter <= "\udcff"  # of a file name that is not UTF-8
+    code = letter.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in code)

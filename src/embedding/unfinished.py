@@ -30,7 +30,6 @@ from src.embedding.row_files import (
 from src.errors import UserError
 from src.gallery import Gallery
 from src.runtime.resume import begin_or_resume, read_record
-from src.runtime.streams import one_line
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +157,7 @@ def _log_counts(reasons: list[tuple[str, str]]) -> None:
         files.setdefault(re.sub(r"'[^']*'|\d[\d.]*", "…", reason), []).append(file)
     kinds = sorted(files.items(), key=lambda kind: -len(kind[1]))
     for reason, names in kinds[:MAX_REASONS]:
-        first = names[0].encode("utf-8", "backslashreplace").decode()
-        log.warning("%8d  %s (%s)", len(names), reason, one_line(first))
+        log.warning("%8d  %s (%s)", len(names), reason, names[0])
     if rest := sum(len(names) for _, names in kinds[MAX_REASONS:]):
         log.warning("%8d  other reasons", rest)
 

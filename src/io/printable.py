@@ -12,9 +12,11 @@ import unicodedata
 ENCLOSING = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 )
-# Zero-width joiners, which change how Persian, Hindi or emoji before them look, but hide in Latin
-JOINERS = frozenset("\u200c\u200d")
-JOINED = re.compile(r"[\u0590-\u1dff\u2070-\U0010ffff]")
+# Formats without a shape that shape what is before them: joiners in Persian, Hindi or emoji, and
+# marks of direction in Hebrew or Arabic. In Latin they would only hide. None goes beyond its place,
+# as embeddings, overrides and isolates of direction do
+SHAPING = frozenset("\u200c\u200d\u200e\u200f\u061c")
+SHAPED = re.compile(r"[\u0590-\u1dff\u2070-\U0010ffff]")  # from Hebrew on; not Latin Extended
 
 
 def printable(text: object) -> str:
@@ -22,7 +24,7 @@ def printable(text: object) -> str:
 
     By Unicode category, control characters (Cc), formats (Cf), surrogates (Cs, bytes of a file
     name that are not UTF-8), private and unassigned characters (Co, Cn), and separators of lines
-    and paragraphs (Zl, Zp) are escaped. Of formats, ENCLOSING have a shape, and JOINERS stay behind
+    and paragraphs (Zl, Zp) are escaped. Of formats, ENCLOSING have a shape, and SHAPING stay behind
     a letter of a script that needs them, or an emoji.
 
     >>> print(printable("Mo\x1b[2Jnet\n"))
@@ -51,8 +53,8 @@ def is_visible(sign: str, before: str) -> bool:
     """Return whether a character can be seen, or shapes the one before it."""
     if sign.isprintable() or sign in ENCLOSING:
         return True
-    if sign in JOINERS:
-        return JOINED.match(before) is not None
+    if sign in SHAPING:
+        return SHAPED.match(before) is not None
     return unicodedata.category(sign) == "Zs"  # blanks of any width
 
 

@@ -1,46 +1,60 @@
 """Write a comparison of runs as leaderboard.md, .csv and .html, and print it."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from src.evaluation.metrics import is_filtered
+from src.io.csv_cells import escape_cell
 from src.io.files import atomic_write
+from src.io.printable import printable
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.html import render_page
 from src.reporting.text import format_interval, format_number, markdown_table
-from src.runtime.streams import escape_controls, one_line
+from src.runtime.streams import print_lines
 
 
-def write_leaderboard(comparison: Comparison, folder: Path) -> None:
+def write_leaderboard(comparison: Comparison, folder: Path, escape_formulas: bool = True) -> None:
     """Print the table, and write leaderboard.md, .csv and .html into folder, all in UTF-8.
 
-    The last two need at least one complete run. Bytes of file names that are not UTF-8 are escaped.
+    The last two need at least one complete run. What is not printable is escaped, and in the CSV
+    also what a spreadsheet would compute, unless escape_formulas is false.
     """
     text = _text(comparison)
-    print(text)
+    print_lines(*text.split("\n"))
     with atomic_write(folder / "leaderboard.md") as part:
-        part.write_text(escape_controls(text), "utf-8", "backslashreplace")
+        part.write_text(text, "utf-8")
     if comparison.runs:
+        cell = partial(_csv_cell, escape_formulas=escape_formulas)
         with atomic_write(folder / "leaderboard.csv") as part:
-            comparison.table.to_csv(part, index=False, errors="backslashreplace")
+            table = comparison.table.rename(columns=cell).map(cell)
+            table.to_csv(part, index=False)
         page = render_page(comparison, folder)
         with atomic_write(folder / "leaderboard.html") as part:
-            part.write_text(escape_controls(page), "utf-8", "backslashreplace")
+            part.write_text(page, "utf-8")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
-    print(f"files in {os.path.relpath(folder)}: {files}")
+    print_lines(f"files in {os.path.relpath(folder)}: {files}")
+
+
+def _csv_cell(value: Any, escape_formulas: bool) -> Any:
+    """Return text as it stands in the CSV, any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return escape_cell(text) if escape_formulas else text
 
 
 def _text(comparison: Comparison) -> str:
     """Return the leaderboard as Markdown."""
     parts = []
     if comparison.runs:
-        parts += [f"{comparison.title}, best first", _main_table(comparison)]
+        parts += [printable(f"{comparison.title}, best first"), _main_table(comparison)]
     if len(comparison.runs) > 1:
         parts += ["neighbors that two runs share (Jaccard index)", _overlap_table(comparison)]
     if comparison.missing_metric:
         names = ", ".join(run.folder.name for run in comparison.missing_metric)
-        parts.append(f"without {comparison.metric}: {names}")
+        parts.append(printable(f"without {comparison.metric}: {names}"))
     if comparison.incomplete:
         parts.append(_incomplete_runs(comparison))
     return "\n\n".join(parts) + "\n"
@@ -83,7 +97,7 @@ def _incomplete_runs(comparison: Comparison) -> str:
         [
             f"incomplete: {len(incomplete)} of {count}",
             "",
-            *(one_line(f"    {run.folder.name}: {run.error}") for run in incomplete),
+            *(printable(f"    {run.folder.name}: {run.error}") for run in incomplete),
             "",
             "to run them again:",
             "",

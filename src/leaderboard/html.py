@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from src.errors import UserError
 from src.evaluation.metrics import FILTER
 from src.gallery import Gallery
+from src.io.printable import printable
 from src.leaderboard.comparison import Comparison
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.reporting.contact_sheets import card, thumbnail
@@ -50,7 +51,9 @@ NeighborList = tuple[str, NDArray[np.int32], NDArray[np.float32]]
 def render_page(comparison: Comparison, folder: Path) -> str:
     """Return HTML with links relative to folder."""
     templates = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=templates, autoescape=True, undefined=StrictUndefined, finalize=_printable
+    )
     best, metric = comparison.runs[0], comparison.metric
     heads = [*comparison.settings, metric, "behind the best", *comparison.metrics()[1:]]
     facts = f"{best.metrics['images']} images of {best.images()[0]}, in {folder.name}. Best:"
@@ -67,6 +70,11 @@ def render_page(comparison: Comparison, folder: Path) -> str:
         incomplete=comparison.incomplete,
         **_example_neighbors(comparison),
     )
+
+
+def _printable(value: Any) -> Any:
+    """Return text without what could hide or reverse the text around it, any other value as is."""
+    return printable(value) if isinstance(value, str) else value
 
 
 def _table_rows(comparison: Comparison, folder: Path) -> list[list[Cell]]:

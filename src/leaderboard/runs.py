@@ -5,7 +5,6 @@ Imports no torch.
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -15,7 +14,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 
-from src.config.overrides import quote_value
+from src.config.overrides import quote_value, shell_join
 from src.errors import UserError
 from src.io.outputs import Outputs
 from src.reporting.run_folder import CONFIG, RunFolder, read_yaml
@@ -55,7 +54,7 @@ class Run:
         if not re.fullmatch(r"[\w./:-]+", folder, re.ASCII):  # Hydra's grammar needs quotes
             folder = quote_value(folder)
         words = [*self.overrides, "hydra.mode=RUN", f"hydra.run.dir={folder}"]
-        return f"python -m src.run {shlex.join(words)}"
+        return f"python -m src.run {shell_join(words)}"
 
     def images(self) -> tuple[str, str]:
         """Return the gallery's name and a hash of its readable images in row order.

@@ -1,7 +1,6 @@
 """Finish a run: write the last files and pictures, and print a summary."""
 
 import logging
-import shlex
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -11,15 +10,16 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from src.config.overrides import shell_quote
 from src.embedding.cache import Embeddings
 from src.evaluation import cosine_statistics
 from src.gallery import Gallery
 from src.io.outputs import Outputs
+from src.io.printable import printable
 from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
 from src.reporting.run_folder import RunFolder
 from src.reporting.text import format_number
-from src.runtime.streams import one_line
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +76,9 @@ def summary(metrics: dict[str, Any], folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     inside = Path.cwd() in folder.resolve().parents
     run = folder.resolve().relative_to(Path.cwd()) if inside else folder
-    console.print(f"files in {run}: {', '.join(names)}")
+    console.print(printable(f"files in {run}: {', '.join(names)}"))
     console.print("next: show a random painting and its neighbors, or open the runs in TensorBoard")
-    console.print(f"  python -m src.show --run {shlex.quote(str(run))}")
+    console.print(f"  python -m src.show --run {shell_quote(str(run))}")
     console.print("  make dashboard")
 
 
@@ -115,5 +115,5 @@ def _label_table(metrics: dict[str, Any], labels: list[str]) -> Table:
         cells = [format_number(metrics.get(f"{label}/{end}")) for end in LABEL_METRICS.values()]
         ends = [format_number(metrics.get(f"{label}/map_at_10_{end}")) for end in ("low", "high")]
         queries = str(metrics[f"{label}/queries"])
-        table.add_row(one_line(label), queries, *cells, "-".join(filter(None, ends)))
+        table.add_row(printable(label), queries, *cells, "-".join(filter(None, ends)))
     return table

@@ -19,8 +19,8 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import ImageDraw, ImageFont
 
+from src.io.printable import printable
 from src.reporting.text import as_utf8
-from src.runtime.streams import escape_controls
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Face:
 
 
 def displayable(text: str) -> str:
-    """Return text as it is drawn: marks joined with their letters, control characters escaped."""
-    return escape_controls(as_utf8(unicodedata.normalize("NFC", text)))
+    """Return text as one line that is drawn: marks joined with their letters, all of it visible."""
+    return printable(as_utf8(unicodedata.normalize("NFC", text)))
 
 
 def font_runs(text: str, bold: bool = False) -> list[tuple[str, FontFile]]:

@@ -5,7 +5,7 @@ from math import isfinite
 
 from rich.cells import cell_len
 
-from src.runtime.streams import one_line
+from src.io.printable import printable
 
 
 def format_number(value: float | None) -> str:
@@ -23,7 +23,7 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
     A cell is one line, whatever is in it.
     """
-    lines = [[one_line(cell).replace("|", r"\|") for cell in line] for line in (heads, *rows)]
+    lines = [[printable(cell).replace("|", r"\|") for cell in line] for line in (heads, *rows)]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(f"| {' | '.join(map(_padded, line, widths))} |" for line in lines)

@@ -1,6 +1,6 @@
 """The standard streams of a command: nothing that is printed costs the result.
 
-Letters that the terminal lacks and control characters are escaped, a closed pipe ends the output
+Letters that the terminal lacks and what is not printable are escaped, a closed pipe ends the output
 and not the work, and output that could not be written is told by the exit code.
 """
 
@@ -8,37 +8,26 @@ import errno
 import io
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-# All but tab, line feed and carriage return, which tables and progress bars are made of: titles
-# with escape sequences could repaint the terminal, and overrides of direction reverse a line
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-LINE_CONTROL = re.compile("[\t\r\n]")
+from src.io.printable import printable, printable_lines
+
 SIGPIPE_CODE = 141  # the exit code of a program that a closed pipe has ended
 FAILURE_CODE = 2
 
 
-def escape_controls(text: str) -> str:
-    r"""Return text with control characters as \x1b or \u202e, except for line feeds and tabs."""
-    return CONTROL.sub(_escaped, text)
-
-
-def one_line(text: object) -> str:
-    r"""Return text as one line, with all control characters escaped, line feeds as \n."""
-    return LINE_CONTROL.sub(_escaped, escape_controls(str(text)))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+def print_lines(*lines: object) -> None:
+    """Print each as one line on stdout, whatever names of others it holds."""
+    for line in lines:
+        print(printable(line))
 
 
 def print_error(error: object) -> None:
     """Print an error as one line on stderr."""
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    print(f"error: {printable(error)}", file=sys.stderr)
 
 
 class OneLineFormatter(logging.Formatter):
@@ -46,7 +35,7 @@ class OneLineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the formatted message without the traceback."""
-        record.message = one_line(record.message)
+        record.message = printable(record.message)
         return super().formatMessage(record)
 
 
@@ -56,9 +45,13 @@ class SafeStream(io.TextIOWrapper):
     failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write text with control characters escaped; return its length."""
+        """Write text, of which only what can be seen and ends lines is not escaped.
+
+        A carriage return may begin it, as a progress bar does. Returns the length.
+        """
+        start = "\r" if text.startswith("\r") else ""
         with self._recorded():
-            super().write(escape_controls(text))
+            super().write(start + printable_lines(text[len(start) :]))
         return len(text)
 
     def flush(self) -> None:

@@ -62,9 +62,12 @@ def test_what_a_terminal_cannot_show_is_escaped(
 def test_tables_and_progress_bars_keep_their_line_feeds_and_returns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert (
-        printed("utf-8", "a\tb\r50%\nשלום\u200f", monkeypatch) == "a\tb\r50%\nשלום\u200f\n".encode()
-    )
+    for text in ("a\tb\nשלום\u200f", "\r50%"):
+        assert printed("utf-8", text, monkeypatch) == f"{text}\n".encode()
+
+
+def test_a_title_does_not_return_to_the_start_of_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert printed("utf-8", "row 1: a\rrow 2: b", monkeypatch) == b"row 1: a\\rrow 2: b\n"
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
