@@ -32,12 +32,13 @@ log = logging.getLogger(__name__)
 COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
-    *("width", "height", "url", "sha256"),
+    *("width", "height", "page", "iiif", "wikidata", "url", "sha256"),
 ]
 # Facts of the files, never taken from a user's CSV
 FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
-    *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view", "url"),
+    *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view"),
+    *("page", "iiif", "wikidata", "url"),
     *("schools", "styles", "themes", "techniques"),  # the museum's lists; their first is a label
 }
 

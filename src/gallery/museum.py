@@ -23,6 +23,8 @@ from src.io.outputs import Outputs
 
 log = logging.getLogger(__name__)
 
+PAGE = "https://www.nga.gov/collection/art-object-page.{}.html"  # of an object, by its number
+
 
 def museum_gallery(cfg: Config) -> Gallery:
     """Return the gallery of the museum's images that the options select; download missing ones.
@@ -34,6 +36,8 @@ def museum_gallery(cfg: Config) -> Gallery:
     client = PoliteClient(options.requests_per_second, options.workers, options.contact)
     if isinstance(cfg.data, Nga):
         catalog = fetch_catalog(cfg.data, cfg.seed, outputs.tables, client)
+        pages = catalog.works["object_id"].map(PAGE.format)
+        catalog = replace(catalog, works=catalog.works.assign(page=pages))
         return _gallery(cfg, "nga", catalog, client)
     assert isinstance(cfg.data, Demo)
     from src.demo.server import open_museum, served
@@ -44,6 +48,7 @@ def museum_gallery(cfg: Config) -> Gallery:
         # The port differs each time, so the URL names neither the cache nor the gallery
         data = Nga(**common, tables=url, refresh=True)
         catalog = fetch_catalog(data, cfg.seed, outputs.tables, client, location=source)
+        catalog = replace(catalog, works=catalog.works.drop(columns="iiif"))  # it ends with us
         return _gallery(cfg, source, catalog, client)
 
 

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 COLUMNS = {
     "published_images.csv": "uuid iiifurl iiifthumburl viewtype sequence width height maxpixels"
     " ?openaccess depictstmsobjectid",
-    "objects.csv": "objectid title displaydate beginyear endyear medium classification",
+    "objects.csv": "objectid title displaydate beginyear endyear medium classification"
+    " ?wikidataid",
     "objects_constituents.csv": "objectid constituentid displayorder roletype",
     "constituents.csv": "constituentid forwarddisplayname nationality",
     "objects_terms.csv": "objectid termtype term",
@@ -44,8 +45,8 @@ def _read(tables: Path, name: str) -> tuple[pd.DataFrame, Counts]:
 def read_images(tables: Path, options: Nga) -> tuple[pd.DataFrame, Counts]:
     """Return all published images with a valid id and URL, one row each, in arbitrary order.
 
-    Columns: image_id, object_id, url, view, sequence, width, height, maxpixels, and openaccess
-    where the schema has it.
+    Columns: image_id, object_id, url, iiif (the address without a size), view, sequence, width,
+    height, maxpixels, and openaccess where the schema has it.
     """
     table, counts = _read(tables, "published_images.csv")
     counts["published images"] = len(table)
@@ -59,7 +60,8 @@ def read_images(tables: Path, options: Nga) -> tuple[pd.DataFrame, Counts]:
     table = _unique_rows(table[valid], "uuid")
     counts["listed more than once"] = int(valid.sum()) - len(table)
     names = {"uuid": "image_id", "depictstmsobjectid": "object_id", "viewtype": "view"}
-    return table.rename(columns=names).drop(columns=["iiifurl", "iiifthumburl"]), counts
+    names |= {"iiifurl": "iiif"}
+    return table.rename(columns=names).drop(columns="iiifthumburl"), counts
 
 
 def _urls(table: pd.DataFrame, options: Nga) -> pd.Series:
@@ -84,12 +86,16 @@ def _positive(texts: pd.Series) -> pd.Series:
 
 
 def read_objects(tables: Path) -> tuple[pd.DataFrame, Counts]:
-    """Return title, date, medium, classification and decade of all objects, by objectid."""
+    """Return title, date, medium, classification and decade of all objects, by objectid.
+
+    Also wikidata, their Wikidata ids, where the schema has them.
+    """
     table, counts = _read(tables, "objects.csv")
     rows, table = len(table), _unique_rows(table, "objectid")
     counts["objects listed more than once"] = rows - len(table)
     table = table.assign(decade=_decades(table)).rename(columns={"displaydate": "date"})
-    return table.set_index("objectid").drop(columns=["beginyear", "endyear"]), counts
+    table = table.rename(columns={"wikidataid": "wikidata"}).set_index("objectid")
+    return table.drop(columns=["beginyear", "endyear"]), counts
 
 
 def _unique_rows(table: pd.DataFrame, column: str) -> pd.DataFrame:

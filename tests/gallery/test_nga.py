@@ -37,12 +37,13 @@ def add(path: Path, text: str) -> None:
 
 
 def test_a_catalog_has_one_row_per_image_with_string_columns(tmp_path: Path) -> None:
-    result = catalog(museum(tmp_path))
+    result = catalog(museum(tmp_path, objects=[work(n, wikidataid=f"Q{n}") for n in (1, 2, 3)]))
     size, no_terms = "full/!256,256/0/default.jpg", ("style", "theme", "technique")
     kept = {"image_id": uuid(1), "object_id": "1", "view": "primary", "title": "Title 1"}
     kept |= {"date": "1635", "medium": "", "classification": "Painting", "artist": "Judith Ley"}
     made = {"nationality": "Dutch", "school": "Dutch", "schools": "Dutch", "decade": "1630s"}
     made |= {"url": f"https://museum/iiif/{uuid(1)}/{size}", "file": f"00/{uuid(1)}.jpg"}
+    made |= {"iiif": f"https://museum/iiif/{uuid(1)}", "wikidata": "Q1"}
     expected = kept | made | {kind + s: "" for kind in no_terms for s in ("", "s")}
     assert result.works.to_dict("records")[0] == expected
     assert numbers(result) == [1, 2, 3]

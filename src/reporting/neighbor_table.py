@@ -1,0 +1,133 @@
+"""neighbors.csv: each image's neighbors with titles, artists and addresses, for people and pandas.
+
+n = images, k = neighbors of each.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from src.gallery import Gallery
+from src.io.csv_cells import escape_cell
+from src.io.files import atomic_write
+from src.reporting.text import as_utf8
+
+# Facts of both images of a pair; those that works.csv lacks are left out
+FACTS = ("file", "image_id", "object_id", "title", "artist", "date", "page", "iiif", "wikidata")
+LINES_PER_WRITE = 10_000
+
+
+def write_neighbor_csv(
+    path: Path,
+    gallery: Gallery,
+    index: NDArray[np.int32],
+    score: NDArray[np.float32],
+    spreadsheet: bool = True,
+) -> None:
+    """Write a line per image and neighbor, in row order, best neighbor first: n * k lines.
+
+    index and score are (n, k). With `spreadsheet`, texts that a spreadsheet would compute are
+    escaped as src.io.csv_cells does.
+    """
+    names, same = _facts(gallery), _same_artist(gallery, index)
+    pair = ["rank", "score"] if same is None else ["rank", "score", "same_artist"]
+    header = [f"query_{name}" for name in ("row", *names)] + pair
+    header += [f"neighbor_{name}" for name in ("row", *names)]
+    lines = _lines(index, score, same, _cells(gallery.works[names], spreadsheet))
+    with atomic_write(path) as part, part.open("w", errors="surrogateescape", newline="") as file:
+        file.write(",".join(header) + "\n")
+        while block := list(islice(lines, LINES_PER_WRITE)):
+            file.writelines(block)
+
+
+def _facts(gallery: Gallery) -> list[str]:
+    """Return the columns of FACTS that say something: not empty, and image_id unless the file."""
+    works = gallery.works
+    known = [name for name in FACTS if name in works and (works[name] != "").any()]
+    is_repeated = "image_id" in works and bool((works["image_id"] == works["file"]).all())
+    return [name for name in known if name != "image_id" or not is_repeated]
+
+
+def _cells(works: pd.DataFrame, spreadsheet: bool) -> list[str]:
+    """Return the cells of each row as CSV. Made once for an image, not for each of its lines."""
+    rows = []
+    for values in works.itertuples(index=False, name=None):
+        line = io.StringIO()
+        cells = map(escape_cell, values) if spreadsheet else values
+        csv.writer(line, lineterminator="").writerow(cells)
+        rows.append(line.getvalue())
+    return rows
+
+
+def _lines(
+    index: NDArray[np.int32],
+    score: NDArray[np.float32],
+    same: NDArray[np.int64] | None,
+    cells: list[str],
+) -> Iterator[str]:
+    """Yield the lines of the file; `cells` (n,) are the facts of the images."""
+    words = None if same is None else np.array([",", ",no", ",yes"], dtype=object)[same + 1]
+    for row, cell in enumerate(cells):
+        shared = [""] * index.shape[1] if words is None else words[row]
+        neighbors = zip(index[row].tolist(), score[row].tolist(), shared, strict=True)
+        for rank, (neighbor, value, word) in enumerate(neighbors, 1):
+            yield f"{row},{cell},{rank},{value:.6f}{word},{neighbor},{cells[neighbor]}\n"
+
+
+def _same_artist(gallery: Gallery, index: NDArray[np.int32]) -> NDArray[np.int64] | None:
+    """Return (n, k): 1 where query and neighbor share their artist, 0 if not, -1 if unknown.
+
+    None if no artist is known.
+    """
+    if "artist" not in _facts(gallery):
+        return None
+    artist = gallery.labels("artist")  # (n,)
+    is_known = (artist[:, None] >= 0) & (artist[index] >= 0)
+    return np.where(is_known, artist[:, None] == artist[index], -1)
+
+
+def write_neighbor_parquet(
+    path: Path, gallery: Gallery, index: NDArray[np.int32], score: NDArray[np.float32]
+) -> None:
+    """Write the table of write_neighbor_csv, unescaped, as Parquet. Needs pyarrow.
+
+    The texts are dictionaries, so that each title is stored once.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    n, k = index.shape
+    rows, neighbors = np.repeat(np.arange(n, dtype=np.int32), k), index.ravel()
+    ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
+    columns = {"query_row": rows} | _dictionaries(gallery, "query", rows)
+    columns |= {"rank": ranks, "score": score.ravel()}
+    if (same := _same_artist(gallery, index)) is not None:
+        columns["same_artist"] = pyarrow.array(same.ravel() == 1, mask=same.ravel() < 0)
+    columns |= {"neighbor_row": neighbors} | _dictionaries(gallery, "neighbor", neighbors)
+    with atomic_write(path) as part:
+        parquet.write_table(pyarrow.table(columns), part, compression="zstd")
+
+
+def _dictionaries(gallery: Gallery, side: str, rows: NDArray[np.int32]) -> dict[str, object]:
+    """Return the facts of the images in rows (m,) as dictionary arrays of pyarrow, by column."""
+    import pyarrow
+
+    columns = {}
+    for name in _facts(gallery):
+        codes, texts = pd.factorize(gallery.works[name])
+        values = list(map(as_utf8, texts))
+        indices = pyarrow.array(codes[rows].astype(np.int32))
+        columns[f"{side}_{name}"] = pyarrow.DictionaryArray.from_arrays(indices, values)
+    return columns
+
+
+def has_pyarrow() -> bool:
+    """Return whether Parquet files can be written."""
+    return find_spec("pyarrow") is not None
