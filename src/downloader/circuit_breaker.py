@@ -1,4 +1,4 @@
-"""Circuit breaker: stop when the host or the network has failed too often in a row."""
+"""Circuit breaker: request a host no more once it or the network has failed too often in a row."""
 
 import threading
 from collections import Counter
@@ -8,7 +8,7 @@ from src.downloader.rate_limiter import MAX_PAUSE
 
 MAX_INITIAL_FAILURES = 50  # in a row while no image has arrived
 MAX_LATER_FAILURES = 500  # in a row after that: a network may be down for some minutes
-MIN_TOTAL_FAILURES = 10  # of a whole download in which no image has arrived
+MIN_TOTAL_FAILURES = 10  # of a whole download in which no image of the host has arrived
 REFUSING_STATUSES = (None, 401, 403, 429)  # the host does not serve us; None: no response
 
 
@@ -21,7 +21,7 @@ class HostUnavailable(Exception):
 
 
 class CircuitBreaker:
-    """Count failures since the last image, for several threads.
+    """Count the failures of one host since its last image, for several threads.
 
     Counts requests that fail with one of REFUSING_STATUSES, and images that fail for any reason
     that is not permanent: a 404 concerns one image only.
@@ -65,7 +65,7 @@ class CircuitBreaker:
             self._host_answered = self._host_answered or failure.status is not None
             failures[failure.reason] += 1
             limit = MAX_LATER_FAILURES if self._any_image else MAX_INITIAL_FAILURES
-            if failures.total() >= limit:
+            if failures.total() == limit:  # once, not for requests that were on their way
                 self._trip("the last" if self._any_image else "the first", failures, kind)
 
     def _trip(self, position: str, failures: Counter[str], kind: str) -> None:

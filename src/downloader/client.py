@@ -140,8 +140,6 @@ class PoliteClient:
         except HostBusy as busy:
             busy.url = url
             raise
-        except Failure as failure:  # of the last host on the way, or of a caller with its response
-            raise replace(failure, host=origin(url)) from failure
 
     def iter_body(
         self,

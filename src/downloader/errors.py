@@ -39,7 +39,6 @@ class Failure(Exception):
     retryable: bool = True  # False: another attempt now would fail in the same way
     retry_after: float | None = None  # seconds that the host asks to wait
     attempts: int = 1  # requests made before giving up
-    host: str = ""  # that failed, as of origin(): a redirect's target perhaps
 
     def __post_init__(self) -> None:
         """Clean the reason, which may contain text from the host."""

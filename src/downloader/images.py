@@ -1,29 +1,34 @@
-"""Download the images of one host into one folder with several threads.
+"""Download images into one folder with several threads.
 
 The folder holds <first two characters of the id>/<id>.jpg and journal.csv.
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import queue
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src.downloader.circuit_breaker import CircuitBreaker
-from src.downloader.client import PoliteClient
+from src.downloader.circuit_breaker import HostUnavailable
+from src.downloader.client import MAX_REDIRECTS, PoliteClient
 from src.downloader.errors import Failure, Outcome
+from src.downloader.hosts import Host, Task
 from src.downloader.journal import DownloadRecord, Journal, failure_record
-from src.downloader.rate_limiter import Stopped
+from src.downloader.rate_limiter import HostBusy, Stopped
+from src.downloader.schedule import Schedule
 from src.io.images import check_complete
 from src.io.unreadable import Unreadable
 
 log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 5.0
+REFUSED_STATUSES = (401, 403)  # may concern the client rather than the image
 
 
 @dataclass(frozen=True)
@@ -63,92 +68,151 @@ class ImageDownloader:
     ) -> None:
         self._folder, self._journal, self._client = folder, journal, client
         self._limits = limits
-        self._breaker = CircuitBreaker()
         self._decoders = threading.Semaphore(os.cpu_count() or 1)  # a large image takes 1 GB
-        self._pending: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[DownloadRecord | Exception] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[DownloadRecord | Exception | None] = queue.SimpleQueue()
 
     def fetch(
         self, images: Sequence[tuple[str, str]], workers: int
     ) -> Generator[DownloadRecord, None, None]:
         """Download (id, URL) pairs; yield the record of each as soon as it is done.
 
-        No thread sends requests after the end, whatever its cause. Raises HostUnavailable, and
-        OSError if an image cannot be written.
+        No thread sends requests after the end, whatever its cause. Raises HostUnavailable once
+        nothing is left to do if the main host refuses requests: some of its images then have no
+        record. Images of any other host that does fail. Raises OSError if an image cannot be
+        written.
         """
-        for image in images:
-            self._pending.put(image)
+        self._schedule = schedule = Schedule(images, workers, self._client.rate_limiter)
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
         for thread in threads:
             thread.start()
+        refusing = None
         try:
-            for _ in images:
-                result = self._results.get()
-                if isinstance(result, Exception):
-                    self._stop(threads)
-                    yield from self._late_records()
-                    raise result
-                yield result
-            self._breaker.finish()
+            yield from self._records(workers)
+            if schedule.main.closed:
+                raise schedule.main.closed
+            schedule.main.breaker.finish()
+            refusing = [host for host in schedule.hosts if host.closed]
         finally:
             self._stop(threads)
+            self._mark_retryable(schedule.hosts if refusing is None else refusing)
+
+    def _records(self, running: int) -> Iterator[DownloadRecord]:
+        """Yield records until all running threads have ended. Raises a thread's exception."""
+        while running:
+            result = self._results.get()
+            if isinstance(result, Exception):
+                raise result
+            if result is None:
+                running -= 1
+            else:
+                yield result
 
     def _stop(self, threads: list[threading.Thread]) -> None:
         """Allow no further request, and wait some seconds for the threads to end."""
-        self._client.rate_limiter.stop()
+        self._halt()
         end = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
 
-    def _late_records(self) -> Iterator[DownloadRecord]:
-        """Yield records that threads added between an error and the stop."""
-        while not self._results.empty():
-            result = self._results.get()
-            if isinstance(result, DownloadRecord):
-                yield result
+    def _halt(self) -> None:
+        """End all threads that wait."""
+        self._client.rate_limiter.stop()
+        self._schedule.stop()
+
+    def _mark_retryable(self, hosts: Sequence[Host]) -> None:
+        """Journal refused images as transient failures, so that the next call requests them."""
+        for record in itertools.chain.from_iterable(host.refused for host in hosts):
+            self._journal.add(replace(record, outcome=Outcome.transient.value))
 
     def _work(self) -> None:
-        """Download pending images until none is left; the body of a thread."""
+        """Download images until none is left; the body of a thread."""
         try:
-            while True:
-                self._results.put(self._download(*self._pending.get_nowait()))
-        except (queue.Empty, Stopped):
+            while task := self._schedule.take():
+                self._advance(task, self._schedule.host_of(task.url))
+        except Stopped:
             pass
         except Exception as error:
-            self._client.rate_limiter.stop()  # before the main thread reads the error
+            self._halt()  # before the main thread reads the error
             self._results.put(error)
+        finally:
+            self._results.put(None)
 
-    def _download(self, image_id: str, url: str) -> DownloadRecord:
-        """Download one image, save it, and add its record to the journal."""
+    def _advance(self, task: Task, host: Host) -> None:
+        """Send the next request for an image, and say in the schedule what comes after it."""
         try:
-            (body, width, height), attempts = self._client.with_retries(lambda: self._request(url))
+            if host.closed:
+                raise Failure(Outcome.transient, f"{host.name}: {host.closed}", retryable=False)
+            if task.hops > MAX_REDIRECTS:
+                raise Failure(Outcome.permanent, f"more than {MAX_REDIRECTS} redirects")
+            body, width, height = self._request(task.url)
+        except HostBusy as busy:
+            self._schedule.move(task, busy.url)
         except Failure as failure:
-            record = failure_record(image_id, url, failure)
-            self._journal.add(record)
-            self._breaker.image_failed(failure)
-            return record
+            if not self._is_retried(task, host, failure):
+                self._fail(task, host, replace(failure, attempts=task.attempt))
+        else:
+            self._arrive(task, host, body, (width, height))
+
+    def _is_retried(self, task: Task, host: Host, failure: Failure) -> bool:
+        """Return whether an image whose request failed is requested again, as scheduled here."""
+        if not host.closed:
+            with self._closing(host):
+                host.breaker.request_failed(failure)
+        wait = self._client.retry_wait(failure, task.attempt)
+        if wait is None or host.closed:
+            return False
+        self._schedule.retry(task, wait)
+        return True
+
+    def _fail(self, task: Task, host: Host, failure: Failure) -> None:
+        """Record that an image cannot be had."""
+        record = failure_record(task.image_id, task.row_url, failure)
+        self._journal.add(record)
+        if failure.status in REFUSED_STATUSES:
+            host.refused.append(record)
+        # Where one host sends images to another that refuses requests, it counts as its failure
+        blamed = self._schedule.host_of(task.row_url) if host.closed else host
+        if not blamed.closed:
+            with self._closing(blamed):
+                blamed.breaker.image_failed(failure)
+        self._schedule.done(task, failure.outcome)
+        self._results.put(record)
+
+    @contextmanager
+    def _closing(self, host: Host) -> Iterator[None]:
+        """Close the host if its circuit breaker trips in the block."""
+        try:
+            yield
+        except HostUnavailable as reason:
+            self._schedule.close(host, reason)
+
+    def _arrive(self, task: Task, host: Host, body: bytes, size: tuple[int, int]) -> None:
+        """Save an image and record it."""
         if self._client.rate_limiter.stopped:  # another process may hold the folder's lock by now
             raise Stopped
-        self._save(image_id, body)
+        self._save(task.image_id, body)
         record = DownloadRecord(
-            image_id,
+            task.image_id,
             Outcome.ok.value,
             status="200",
-            attempts=str(attempts),
+            attempts=str(task.attempt),
             bytes=str(len(body)),
             sha256=hashlib.sha256(body).hexdigest(),
-            width=str(width),
-            height=str(height),
-            url=url,
+            width=str(size[0]),
+            height=str(size[1]),
+            url=task.row_url,
         )
         self._journal.add(record)  # after the file: an image in the journal exists
-        self._breaker.image_succeeded()
-        return record
+        for served in (host, self._schedule.host_of(task.row_url)):
+            served.breaker.image_succeeded()
+            served.refused.clear()
+        self._schedule.done(task, Outcome.ok)
+        self._results.put(record)
 
     def _request(self, url: str) -> tuple[bytes, int, int]:
         """Send one request; return an image's bytes, width and height. Raises Failure."""
         try:
-            with self._client.get(url) as response:
+            with self._client.get(url, same_host=True) as response:
                 content_type = response.headers.get("Content-Type", "no Content-Type")
                 kind = content_type.partition(";")[0].strip()
                 if not kind.lower().startswith("image/"):
@@ -158,9 +222,6 @@ class ImageDownloader:
                 return body, *check_complete(body, self._limits.pixels)
         except Unreadable as error:
             raise Failure(Outcome.bad, str(error), 200) from error
-        except Failure as failure:
-            self._breaker.request_failed(failure)
-            raise
 
     def _save(self, image_id: str, body: bytes) -> None:
         """Write an image under a temporary name and rename it."""

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import filesize
@@ -13,9 +13,8 @@ from src.config.data import Download
 from src.downloader import images, journal
 from src.downloader.circuit_breaker import HostUnavailable
 from src.downloader.client import PoliteClient
-from src.downloader.errors import Outcome
 from src.downloader.images import ImageDownloader, Limits
-from src.downloader.journal import DownloadRecord, Journal
+from src.downloader.journal import DownloadRecord
 from src.errors import UserError
 from src.gallery.catalog import Catalog
 from src.io.files import folder_lock
@@ -24,7 +23,6 @@ from src.runtime.progress import progress
 log = logging.getLogger(__name__)
 
 MAX_REPORTED_REASONS = 12
-REFUSED_STATUSES = ("401", "403")  # may concern the client rather than the image
 ADVICE_RATE_LIMITED = (
     "downloaded images are kept; run the same command again later, perhaps with a lower"
     " download.requests_per_second and with download.contact=<your e-mail>"
@@ -124,7 +122,6 @@ def _download(
     count, rate = len(fetched.pending), options.requests_per_second
     limit = f", at most {rate:g} per second (about {count / rate / 60:.1f} min)" if rate else ""
     log.info("downloading %d images%s", count, limit)
-    refused = list[DownloadRecord]()  # since the last image that arrived
     with (
         journal.open_journal(folder / "journal.csv") as outcomes,
         closing(
@@ -138,27 +135,14 @@ def _download(
         try:
             for record in records:
                 fetched.add(record)
-                if record.ok:
-                    refused.clear()
-                elif record.status in REFUSED_STATUSES:
-                    refused.append(record)
                 bar.update()
                 summary = f"{bar.n - fetched.new} failed, {filesize.decimal(fetched.new_bytes)}"
                 bar.set_postfix_str(summary, refresh=False)
-        except (HostUnavailable, KeyboardInterrupt) as error:
-            _mark_retryable(refused, outcomes)
-            if isinstance(error, KeyboardInterrupt):
-                log.info(
-                    "%d images downloaded; run the same command to resume", len(fetched.present)
-                )
-                raise
+        except KeyboardInterrupt:
+            log.info("%d images downloaded; run the same command to resume", len(fetched.present))
+            raise
+        except HostUnavailable as error:
             fetched.refusal, fetched.host_answered = str(error), error.host_answered
-
-
-def _mark_retryable(refused: list[DownloadRecord], outcomes: Journal) -> None:
-    """Journal refused images as transient failures, so that the next call requests them again."""
-    for record in refused:
-        outcomes.add(replace(record, outcome=Outcome.transient.value))
 
 
 def _report(fetched: Fetched) -> None:

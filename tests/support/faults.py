@@ -130,6 +130,7 @@ FAULTS: dict[str, Callable[["Misbehaving", bytes], None]] = {
     "403": status(403),
     "429": status(429),
     "429 wait": status(429, Retry_After="1"),
+    "429 wait long": status(429, Retry_After="3000"),
     "500": status(500),
     "503": status(503),
     "503 wait until": wait_until,
