@@ -8,6 +8,7 @@ import itertools
 import logging
 import os
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -22,6 +23,7 @@ from src.downloader.hosts import Host, Task
 from src.downloader.journal import DownloadRecord, Journal, failure_record
 from src.downloader.rate_limiter import HostBusy, Stopped
 from src.downloader.schedule import Schedule
+from src.io.files import remove_own
 from src.io.images import check_complete
 from src.io.unreadable import Unreadable
 
@@ -52,9 +54,13 @@ def sizes_on_disk(folder: Path) -> dict[str, int]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove files left by killed processes. The caller must hold the lock of the folder."""
+    """Remove files left by killed processes. The caller must hold the lock of the folder.
+
+    Behind a subfolder that is a link, and under names that path_of does not give, are other files.
+    """
     for part in folder.glob("*/*.part"):
-        part.unlink()
+        if part.name.startswith(part.parent.name) and not part.parent.is_symlink():
+            remove_own(part)
 
 
 class ImageDownloader:
@@ -224,9 +230,10 @@ class ImageDownloader:
             raise Failure(Outcome.bad, str(error), 200) from error
 
     def _save(self, image_id: str, body: bytes) -> None:
-        """Write an image under a temporary name and rename it."""
+        """Write an image under a name that nobody can guess, and rename it."""
         path = path_of(self._folder, image_id)
         path.parent.mkdir(exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(body)
+        part = path.with_suffix(f".{secrets.token_hex(8)}.part")
+        with part.open("xb") as file:
+            file.write(body)
         os.replace(part, path)

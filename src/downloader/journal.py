@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from src.downloader.errors import Failure, Outcome
+from src.io.bounded import open_regular
+from src.io.files import open_to_write
 
 TAIL_BYTES = 65_536
 
@@ -69,7 +71,7 @@ def read_journal(path: Path) -> dict[str, DownloadRecord]:
     """Return the last record of each image, by id. Skips incomplete and damaged lines."""
     if not path.exists():
         return {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with io.TextIOWrapper(open_regular(path), "utf-8", "replace", newline="") as file:
         rows = filter(None, (_parse(line) for line in file if line.endswith("\n")))
         next(rows, None)
         return {row[0]: DownloadRecord(*row) for row in rows}
@@ -115,11 +117,14 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """Open a journal for the block: drop an incomplete last line, write the header if it is new."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    """Open a journal for the block: drop an incomplete last line, write the header if it is new.
+
+    Raises UserError if something else than a file is in its place.
+    """
+    file = open_to_write(path, os.O_RDWR | os.O_CREAT)
     end = _complete_size(file)
-    os.ftruncate(file, end)
     with closing(Journal(file, end)) as journal:
+        os.ftruncate(file, end)
         if not end:
             journal.append_row(COLUMNS)
         yield journal

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from src.config import Config
@@ -28,10 +27,13 @@ from src.embedding.row_files import (
     SKIPPED,
     DoneRows,
     describe,
+    read_options,
+    read_texts,
 )
 from src.embedding.transforms import Transform
 from src.errors import UserError
 from src.gallery import Gallery
+from src.io.arrays import map_npy
 from src.io.files import create_npy, temporary_name
 from src.io.outputs import Outputs
 from src.runtime.progress import progress
@@ -121,7 +123,7 @@ def read_rows(request: EmbeddingRequest, layer: str) -> tuple[NDArray[np.float32
         raise UserError(
             f"{folder} has no {OPTIONS}: check backbone.layer={layer}, or delete that folder"
         )
-    saved = yaml.safe_load((folder / OPTIONS).read_text()) or {}
+    saved = read_options(folder)
     options = request.options | {"layer": layer}
     for name in saved.keys() | options.keys():
         if saved.get(name) != options.get(name):
@@ -131,7 +133,7 @@ def read_rows(request: EmbeddingRequest, layer: str) -> tuple[NDArray[np.float32
             )
     features = np.load(folder / FEATURES, mmap_mode="c")
     row_of = {file: row for row, file in enumerate(gallery.files)}
-    rows = np.array([row_of.get(name, -1) for name in np.load(folder / NAMES).tolist()])
+    rows = np.array([row_of.get(name, -1) for name in read_texts(folder / NAMES)])
     if (rows < 0).any():
         raise UserError(f"{folder} has rows of files that are not listed: delete that folder")
     if len(rows) != len(features):
@@ -185,14 +187,14 @@ def _has_options(folder: Path, options: dict[str, Any]) -> bool:
     """
     if not all((folder / name).is_file() for name in (OPTIONS, CHECKSUMS, FEATURES)):
         return False
-    saved = yaml.safe_load((folder / OPTIONS).read_text()) or {}
+    saved = read_options(folder)
     free = dict.fromkeys(("images", "layer", "decoder"))
     return saved | free == options | free
 
 
 def _row_by_checksum(folder: Path) -> dict[str, int]:
     """Return the row of each image in folder; in an unfinished pass, the rows that are done."""
-    checksums: list[str] = np.load(folder / CHECKSUMS).tolist()
+    checksums: list[str] = read_texts(folder / CHECKSUMS)
     rows = set(range(len(checksums)))
     if folder.parent.suffix == ".part":
         done = DoneRows(folder.parent)
@@ -202,7 +204,7 @@ def _row_by_checksum(folder: Path) -> dict[str, int]:
 
 def _copy(source: Path, source_rows: list[int], target: Path, rows: list[int]) -> None:
     old = np.load(source / FEATURES, mmap_mode="r")
-    new = np.load(target / FEATURES, mmap_mode="r+")  # its space on disk is reserved
+    new = map_npy(target / FEATURES)  # its space on disk is reserved
     starts = range(0, len(rows), CHUNK)
     for start in progress(starts, "copying rows", len(starts)):
         chunk = slice(start, start + CHUNK)
@@ -226,7 +228,7 @@ def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> No
     temporary = temporary_name(folder)
     temporary.mkdir(parents=True)
     try:
-        with (temporary / FEATURES).open("w+b") as file:
+        with (temporary / FEATURES).open("x+b") as file:
             shape = (len(parts[0]), sum(part.shape[1] for part in parts))
             file.seek(create_npy(file, shape, np.float32))
             starts = range(0, len(parts[0]), CHUNK)
@@ -235,7 +237,7 @@ def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> No
                 file.write((np.concatenate(units, 1) / np.sqrt(len(parts))).astype("f4").tobytes())
         for name in (NAMES, SKIPPED):
             shutil.copy(layers[0] / name, temporary / name)
-        describe(temporary, options, np.load(layers[0] / CHECKSUMS).tolist())
+        describe(temporary, options, read_texts(layers[0] / CHECKSUMS))
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -9,11 +9,10 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from src.embedding.row_files import DONE, OPTIONS, SKIPPED, DoneRows
+from src.embedding.row_files import DONE, OPTIONS, SKIPPED, DoneRows, read_options
 from src.gallery import Gallery
 from src.io.files import atomic_write
 from src.io.images import is_decoded_anew
@@ -30,10 +29,8 @@ def is_outdated(folder: Path) -> bool:
     """Return whether an earlier decoder made the rows in a layer's folder."""
     if not (folder / OPTIONS).is_file():
         return False
-    saved = yaml.safe_load(
-        (folder / OPTIONS).read_text()
-    )  # None for an empty file, which is damaged
-    return bool(saved) and saved.get("decoder", FIRST_DECODER) < DECODER
+    saved = read_options(folder)  # {} for an empty file, which is damaged
+    return bool(saved) and saved.get("decoder", FIRST_DECODER) != DECODER
 
 
 def rows_decoded_anew(gallery: Gallery) -> frozenset[int]:
@@ -98,6 +95,6 @@ def _set_aside(layer: Path) -> None:
 
 def _stamp(folder: Path) -> None:
     """Record that the rows in a layer's folder are those of DECODER."""
-    saved: dict[str, Any] = yaml.safe_load((folder / OPTIONS).read_text())
+    options = read_options(folder) | {"decoder": DECODER}
     with atomic_write(folder / OPTIONS) as part:
-        part.write_text(yaml.safe_dump(saved | {"decoder": DECODER}, sort_keys=False))
+        part.write_text(yaml.safe_dump(options, sort_keys=False))

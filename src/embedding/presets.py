@@ -12,6 +12,8 @@ from pathlib import Path
 
 from src.config import Backbone
 from src.embedding.transforms import Preset
+from src.errors import UserError
+from src.io.bounded import read_json
 from src.io.files import atomic_write, folder_lock, sha256
 
 
@@ -42,10 +44,10 @@ def _key(backbone: Backbone) -> str:
 def _read(path: Path) -> Preset | None:
     """Return the preset in a file, None if the file is missing or damaged."""
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         tuples = {name: tuple(values[name]) for name in ("mean", "std", "stages")}
         return Preset(**values | tuples)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, UserError, KeyError, TypeError):
         return None
 
 

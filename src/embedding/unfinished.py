@@ -29,7 +29,8 @@ from src.embedding.row_files import (
 )
 from src.errors import UserError
 from src.gallery import Gallery
-from src.runtime.resume import begin_or_resume, read_record
+from src.io.files import atomic_write, remove_own
+from src.runtime.resume import begin, read_record
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ def open_or_resume(
         return best[1:]
     digest = hashlib.sha256(repr(record).encode()).hexdigest()[:12]
     folder = parent / f"{digest}.part"
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder, begin_or_resume(folder, record)
+    begin(folder, record)
+    return folder, record
 
 
 def plan_rows(
@@ -140,7 +141,7 @@ def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
         checksums = list(request.gallery.works["sha256"].iloc[rows])
         describe(folder, request.options | {"layer": layer}, checksums)
         for part in folder.glob("*.part"):  # of a process that was killed on another machine
-            part.unlink()
+            remove_own(part)
     for layer in missing:
         (plan.folder / layer).rename(request.folder / layer)
     shutil.rmtree(plan.folder)
@@ -167,8 +168,12 @@ def _finish_layer(
 ) -> None:
     """Reduce a layer's features.npy to rows, and write the names of images beside it."""
     select_rows(folder / FEATURES, rows)
-    np.save(folder / NAMES, np.array([gallery.files[row] for row in rows]))
-    with (folder / SKIPPED).open("w", -1, "utf-8", "surrogateescape", "") as file:
+    with atomic_write(folder / NAMES) as part, part.open("xb") as names:
+        np.save(names, np.array([gallery.files[row] for row in rows]))
+    with (
+        atomic_write(folder / SKIPPED) as part,
+        part.open("x", -1, "utf-8", "surrogateescape", "") as file,
+    ):
         csv.writer(file).writerows([("file", "reason"), *skipped])
 
 

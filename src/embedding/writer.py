@@ -18,7 +18,7 @@ from torch import Tensor
 from src.embedding.dataset import Batch, Notes
 from src.embedding.row_files import FEATURES, DoneRows
 from src.errors import UserError
-from src.io.files import pwrite_all
+from src.io.files import open_to_write, pwrite_all
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 
 FLUSH_SECONDS = 5.0  # between two flushes: at most as much work is lost in a crash
@@ -101,7 +101,7 @@ def open_writer(
     with ExitStack() as stack:
         targets: list[tuple[BinaryIO, int]] = []
         for path in [folder / layer / FEATURES for layer in layers]:
-            file = stack.enter_context(path.open("r+b"))
+            file = stack.enter_context(os.fdopen(open_to_write(path), "r+b"))
             if processes.world_size > 1:
                 # a shared lock disables an NFS client's page cache, which would overwrite other
                 # ranks' rows with stale data

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from src.io.files import atomic_write
+from src.io.arrays import read_npz
+from src.io.files import atomic_write, file_lock, refused
 from src.runtime.processes import ProcessGroup
 from src.runtime.resume import begin_or_resume
 from src.similarity.candidates import Candidates
@@ -41,7 +42,7 @@ class Checkpoint:
     def restore(self) -> None:
         """Merge the files of all processes of an interrupted call into one."""
         paths = list(self.folder.glob("candidates-*.npz"))
-        files = [np.load(path, allow_pickle=False) for path in paths]
+        files = [read_npz(path) for path in paths]
         # a run may still have saved here after another one had begun again with another block
         files = [file for file in files if str(file["record"]) == self._record_json]
         for file in sorted(files, key=lambda file: -len(file["done"])):
@@ -67,7 +68,7 @@ class Checkpoint:
         start = time.monotonic()
         done = np.array(sorted(self.candidates.seen), dtype=np.int64)
         key, index = self.candidates.key.cpu().numpy(), self.candidates.index.cpu().numpy()
-        with atomic_write(self._path(self.processes.rank)) as part, part.open("wb") as file:
+        with atomic_write(self._path(self.processes.rank)) as part, part.open("xb") as file:
             np.savez(
                 file, allow_pickle=False, record=self._record_json, done=done, key=key, index=index
             )
@@ -112,9 +113,10 @@ def _locked_folder(parent: Path, name: str) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     for number in count():
         folder = parent / f"{name}{f'-{number}' if number else ''}.part"
-        lock = FileLock(folder.with_suffix(".lock"), fallback_to_soft=False)
+        lock = file_lock(folder.with_suffix(".lock"))
         try:
-            lock.acquire(blocking=False)
+            with refused(lock.lock_file):
+                lock.acquire(blocking=False)
         except Timeout:
             continue
         try:

@@ -3,7 +3,6 @@
 n = images, b = rows of a block.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -23,7 +22,8 @@ from rich import filesize
 from torch import Tensor
 
 from src.errors import UserError
-from src.io.files import atomic_write, create_npy, folder_lock, pwrite_all
+from src.io.bounded import read_json
+from src.io.files import atomic_write, create_npy, folder_lock, open_to_write, pwrite_all
 from src.runtime.processes import ProcessGroup
 from src.runtime.resume import LOGS, RECORD, DoneTiles, begin_or_resume
 from src.similarity.centering import Centered
@@ -59,7 +59,7 @@ class Matrix:
         self.rounding = ROUNDING[str(self.array.dtype)]  # largest error of a stored cosine
         self._offset = centered.offset
         self._zero = centered.zero if centered.zero.any() else None  # (n,) rows of zeros
-        self._file = os.open(path, os.O_RDONLY if log is None else os.O_RDWR)
+        self._file = os.open(path, os.O_RDONLY) if log is None else open_to_write(path)
         self._data_start = path.stat().st_size - self.array.nbytes  # bytes of the header
         self._writer, self._syncer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._queue: deque[Future[None]] = deque()
@@ -196,7 +196,8 @@ def _begin(folder: Path, n: int, dtype: MatrixDtype, record: SearchRecord) -> Se
         new = folder / "matrix.npy.new"
         size = filesize.decimal(n * n * np.dtype(dtype).itemsize)
         log.info("similarity: reserving %s for the matrix in %s", size, folder)
-        with new.open("w+b") as file:
+        new.unlink(missing_ok=True)  # of a process that was killed while it reserved space
+        with new.open("x+b") as file:
             create_npy(file, (n, n), dtype, hint + advice if dtype == "float32" else advice)
         new.rename(folder / "matrix.npy")
     return in_force
@@ -209,14 +210,12 @@ def is_finished(path: Path, n: int, dtype: MatrixDtype, record: SearchRecord) ->
     try:
         array = np.load(path, mmap_mode="r")
         matches = (array.shape, str(array.dtype)) == ((n, n), dtype)
-    except ValueError:
+    except (ValueError, EOFError, AttributeError):  # the last: it is a zip file of arrays
         matches = False
     if not matches:
         raise UserError(f"{path} is not a ({n}, {n}) matrix of {dtype}: delete it")
     record_path = path.with_suffix(".json")
-    if (
-        not record_path.is_file()
-        or json.loads(record_path.read_text())["features"] != record.features
-    ):
+    stored = read_json(record_path) if record_path.is_file() else None
+    if not isinstance(stored, dict) or stored.get("features") != record.features:
         raise UserError(f"{path} is not of these features according to {record_path}: delete it")
     return True

@@ -179,7 +179,7 @@ def test_a_resumed_pass_knows_its_unreadable_images(
     np.testing.assert_array_equal(embeddings.features, np.delete(whole, 2, 0))
 
 
-@pytest.mark.parametrize("times", range(5, 12))
+@pytest.mark.parametrize("times", range(4, 11))
 def test_finishing_may_be_interrupted_anywhere(
     cfg: Config, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
