@@ -1,136 +1,122 @@
-"""Compare runs: settings that differ, order by a metric, gap to the best, shared neighbors.
+"""Compare runs on boards, each with its own images and labels.
 
-n = images, k = neighbors of each, r = runs. Imports no torch, to start quickly.
+Between boards nothing is compared. Imports no torch, to start quickly.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from src.errors import UserError, did_you_mean
-from src.evaluation.bootstrap import intervals
-from src.evaluation.metrics import HEADLINE_METRICS, is_filtered, lower_is_better
+from src.evaluation.metrics import is_filtered
+from src.leaderboard.board import Board, direction
+from src.leaderboard.grouping import comparable_groups, image_identity
 from src.leaderboard.runs import Run
-from src.runtime.progress import progress
+from src.leaderboard.words import differing_settings
 
-RESAMPLES = 1000
-# These do not change the results of a run; nor do the options of tracking
-IRRELEVANT_SETTINGS = {"outputs", "backbone.layers"}
+EMPTY = "metrics.json holds no metrics"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Runs ordered by a metric, best first."""
+class Leaderboard:
+    """All runs: boards of comparable ones, most images first, and those that are incomplete.
 
-    metric: str  # the runs are sorted by it
-    settings: list[str]  # names of those that differ
-    runs: list[Run]  # complete runs that have the metric
-    missing_metric: list[Run]  # complete runs that lack it
+    Boards on which all weights are random come last.
+    """
+
+    boards: list[Board]
     incomplete: list[Run]
 
     @property
-    def title(self) -> str:
-        """Return the number of runs and the metric."""
-        return f"{len(self.runs)} run{'' if len(self.runs) == 1 else 's'} by {self.metric}"
+    def runs(self) -> list[Run]:
+        """Return the runs of all boards, in order."""
+        return [run for board in self.boards for run in board.runs]
 
-    @cached_property
-    def names(self) -> list[str]:
-        """Return the name of each run: its folder's, with parents if that is not unique."""
-        names = [run.folder.name for run in self.runs]
-        if len(set(names)) == len(names):
-            return names
-        parent = os.path.commonpath([run.folder.absolute() for run in self.runs])
-        return [os.path.relpath(run.folder, parent) for run in self.runs]
+    @property
+    def total(self) -> int:
+        """Return the number of all runs."""
+        missing = sum(len(board.missing_metric) for board in self.boards)
+        return len(self.runs) + missing + len(self.incomplete)
 
-    @cached_property
-    def labels(self) -> list[str]:
-        """Return a label for each run: its values of the settings that differ, else its name."""
-        labels = [" · ".join(map(run.short_value, self.settings)) for run in self.runs]
-        return [label or name for label, name in zip(labels, self.names, strict=True)]
+    @property
+    def settings(self) -> list[str]:
+        """Return the settings in which any two runs differ, also in images and labels."""
+        return differing_settings((run.settings for run in self.runs), selecting=True)
 
     def metrics(self) -> list[str]:
-        """Return the metrics to show: the one to sort by, those of labels, and the headline
-        metrics in which the runs differ."""
-        available = dict.fromkeys(name for run in self.runs for name in run.metrics)
-        maps = [name for name in available if name.endswith("/map_at_10")]
-        headline = [
-            name
-            for name in HEADLINE_METRICS
-            if len(self.runs) == 1 or len({run.metrics.get(name) for run in self.runs}) > 1
-        ]
-        precision = self.metric.rpartition("/")[0] + "/precision_at_1"
-        shown = dict.fromkeys([self.metric, precision, *maps, *headline])
-        return [name for name in shown if name in available]
+        """Return the metrics that the boards show."""
+        return list(dict.fromkeys(name for board in self.boards for name in board.metrics()))
+
+    @cached_property
+    def headings(self) -> list[str]:
+        """Return what each board compares; boards that share images or a name are told apart."""
+        headings: list[str] = []
+        seen: dict[tuple[str, ...], int] = {}
+        for number, board in enumerate(self.boards, 1):
+            images = image_identity(board.runs[0])
+            place = f"board {number}: " if len(self.boards) > 1 else ""
+            same = f" (images of board {seen[images]}, other labels)" if images in seen else ""
+            seen.setdefault(images, number)
+            headings.append(f"{place}{board.collection}{same}")
+        return headings
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Return a row per run: name, settings that differ, gap to the best, all metrics.
-
-        The column behind is the gap in the metric's unit. behind_low and behind_high are its 95%
-        interval by a paired bootstrap over the queries, if the two runs have the same queries.
-        """
-        rows = [
-            {"run": name}
-            | {setting: run.settings.get(setting) for setting in self.settings}
-            | _gap_to_best(self.runs[0], run, self.metric)
-            | run.metrics
-            for name, run in progress(
-                zip(self.names, self.runs, strict=True), "resampling", len(self.runs), " runs"
-            )
-        ]
-        return pd.DataFrame(rows)
-
-    @cached_property
-    def overlap(self) -> NDArray[np.float64]:
-        """Return (r, r) the neighbors that two runs share: the mean Jaccard index over images.
-
-        Of lists with different k, the nearest of the longer one count. NaN if the images differ.
-        """
-        count = len(self.runs)
-        lists = [(run.images(), run.files.neighbors()[0]) for run in self.runs]
-        overlap = np.full((count, count), np.nan)
-        pairs = list(zip(*np.triu_indices(count), strict=True))
-        for i, j in progress(pairs, "shared neighbors", len(pairs), " pairs"):
-            if lists[i][0] == lists[j][0]:
-                overlap[i, j] = overlap[j, i] = _jaccard(lists[i][1], lists[j][1])
-        return overlap
+        """Return the tables of the boards below one another; the column board has the heading."""
+        boards = zip(self.headings, self.boards, strict=True)
+        tables = [board.table.assign(board=heading) for heading, board in boards]
+        table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["board"])
+        settings = [name for board in self.boards for name in board.settings]
+        gap = ["behind", "behind_low", "behind_high"]
+        first = dict.fromkeys(["board", "run", "baseline", *settings, *gap])
+        shown = [name for name in first if name in table]
+        return table[[*shown, *(name for name in table if name not in first)]]
 
 
-def compare(runs: list[Run], sort: str | None) -> Comparison:
-    """Order the runs by the metric sort, or by the default metric if sort is None.
+def compare(runs: list[Run], sort: str | None) -> Leaderboard:
+    """Order the runs of each board by the metric sort, or by a default if it is None or lacking.
 
     Raises UserError if no run has the metric.
     """
-    metric = sort_metric(runs, sort)
+    runs = [run if run.error or numbers([run]) else replace(run, error=EMPTY) for run in runs]
     complete = [run for run in runs if not run.error]
-    sign = _sign(metric)
-    return Comparison(
-        metric,
-        differing_settings(runs),
-        sorted(
-            (run for run in complete if metric in run.metrics),
-            key=lambda run: -sign * float(run.metrics[metric]),
-        ),
-        [run for run in complete if metric not in run.metrics],
-        [run for run in runs if run.error],
+    incomplete = [run for run in runs if run.error]
+    if sort is not None:
+        sort_metric(complete, sort)
+    groups = comparable_groups(complete)
+    # What did not end belongs to no board unless there is only one
+    others = incomplete if len(groups) == 1 else []
+    boards = [_board(group, others, sort) for group in groups]
+    return Leaderboard(sorted(boards, key=_board_key), incomplete)
+
+
+def _board_key(board: Board) -> tuple[bool, int, int]:
+    """Return a key that puts the boards with most images first, those of random weights last."""
+    return all(board.marks), -int(board.runs[0].metrics["images"]), -len(board.runs)
+
+
+def _board(runs: list[Run], incomplete: list[Run], sort: str | None) -> Board:
+    """Return comparable runs in order; incomplete ones count for which settings differ."""
+    metric = sort_metric(runs, sort if sort in numbers(runs) else None)
+    sign = direction(metric)
+    ordered = sorted(
+        (run for run in runs if metric in run.metrics),
+        key=lambda run: -sign * float(run.metrics[metric]),
     )
+    settings = differing_settings(run.settings for run in runs + incomplete)
+    missing = [run for run in runs if metric not in run.metrics]
+    return Board(metric, settings, ordered, _run_names(ordered), missing)
 
 
-def differing_settings(runs: list[Run]) -> list[str]:
-    """Return the names of the relevant settings that differ between the runs that started."""
-    started = [run.settings for run in runs if run.settings]
-    names = dict.fromkeys(name for settings in started for name in settings)
-    return [
-        name
-        for name in names
-        if len({str(settings.get(name)) for settings in started}) > 1
-        and name not in IRRELEVANT_SETTINGS
-        and not name.startswith("tracking.")
-    ]
+def _run_names(runs: list[Run]) -> list[str]:
+    """Return the name of each run: its folder's, with parents if that is not unique."""
+    names = [run.folder.name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    parent = os.path.commonpath([run.folder.absolute() for run in runs])
+    return [os.path.relpath(run.folder, parent) for run in runs]
 
 
 def sort_metric(runs: list[Run], sort: str | None) -> str:
@@ -138,41 +124,23 @@ def sort_metric(runs: list[Run], sort: str | None) -> str:
 
     Raises UserError if no run has sort as a number.
     """
-    available = dict.fromkeys(
-        name
-        for run in runs
-        for name, value in run.metrics.items()
-        if isinstance(value, int | float)
-    )
+    available = numbers(runs)
     if sort is None:
         maps = [n for n in available if n.endswith("/map_at_10") and not is_filtered(n)]
-        return next(iter(sorted(maps, key=lambda name: not name.startswith("artist/"))), "intra")
+        maps.sort(key=lambda name: not name.startswith("artist/"))
+        return next(name for name in (*maps, "intra", *available) if name in available)
     if sort not in available:
         raise UserError(f"--sort {sort}: no run has that metric{did_you_mean(sort, available)}")
     return sort
 
 
-def _sign(metric: str) -> int:
-    """Return 1 if higher values are better, -1 if lower values are."""
-    return -1 if lower_is_better(metric) else 1
-
-
-def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
-    """Return the gap of run to best in the metric's unit, with its interval if known."""
-    if run is best:
-        return {"behind": np.nan}
-    gap = {"behind": _sign(metric) * (best.metrics[metric] - run.metrics[metric])}
-    best_values, values = best.files.query_values(metric), run.files.query_values(metric)
-    if best_values is None or values is None or best.images() != run.images():
-        return gap
-    if not np.array_equal(np.isnan(best_values), np.isnan(values)):
-        return gap
-    return gap | intervals({"behind": _sign(metric) * (best_values - values)}, RESAMPLES, seed=0)
-
-
-def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
-    """Return the mean over images of shared / all neighbors of two lists (n, k)."""
-    k = min(first.shape[1], second.shape[1])
-    both = np.sort(np.concatenate([first[:, :k], second[:, :k]], axis=1), axis=1)
-    shared = (both[:, 1:] == both[:, :-1]).sum(axis=1)
-    return float((shared / (2 * k - shared)).mean())
+def numbers(runs: list[Run]) -> list[str]:
+    """Return the names of the metrics that are numbers in one of the runs, in order."""
+    return list(
+        dict.fromkeys(
+            name
+            for run in runs
+            for name, value in run.metrics.items()
+            if isinstance(value, int | float)
+        )
+    )

@@ -1,4 +1,4 @@
-"""Write a comparison of runs as leaderboard.md, .csv and .html, and print it."""
+"""Write a leaderboard as leaderboard.md, .csv and .html, and print it."""
 
 import os
 from functools import partial
@@ -9,28 +9,31 @@ from src.evaluation.metrics import is_filtered
 from src.io.csv_cells import escape_cell
 from src.io.files import atomic_write
 from src.io.printable import printable
-from src.leaderboard.comparison import Comparison
+from src.leaderboard.board import SEVERAL, Board, notes
+from src.leaderboard.comparison import Leaderboard
 from src.leaderboard.html import render_page
 from src.reporting.text import format_interval, format_number, markdown_table
 from src.runtime.streams import print_lines
 
+MAX_HEAD = 10  # letters of a run's name above a column; longer ones are numbered
 
-def write_leaderboard(comparison: Comparison, folder: Path, escape_formulas: bool = True) -> None:
-    """Print the table, and write leaderboard.md, .csv and .html into folder, all in UTF-8.
+
+def write_leaderboard(leaderboard: Leaderboard, folder: Path, escape_formulas: bool = True) -> None:
+    """Print the tables, and write leaderboard.md, .csv and .html into folder, all in UTF-8.
 
     The last two need at least one complete run. What is not printable is escaped, and in the CSV
     also what a spreadsheet would compute, unless escape_formulas is false.
     """
-    text = _text(comparison)
+    text = _text(leaderboard)
     print_lines(*text.split("\n"))
     with atomic_write(folder / "leaderboard.md") as part:
         part.write_text(text, "utf-8")
-    if comparison.runs:
+    if leaderboard.boards:
         cell = partial(_csv_cell, escape_formulas=escape_formulas)
         with atomic_write(folder / "leaderboard.csv") as part:
-            table = comparison.table.rename(columns=cell).map(cell)
+            table = leaderboard.table.rename(columns=cell).map(cell)
             table.to_csv(part, index=False)
-        page = render_page(comparison, folder)
+        page = render_page(leaderboard, folder)
         with atomic_write(folder / "leaderboard.html") as part:
             part.write_text(page, "utf-8")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
@@ -45,35 +48,44 @@ def _csv_cell(value: Any, escape_formulas: bool) -> Any:
     return escape_cell(text) if escape_formulas else text
 
 
-def _text(comparison: Comparison) -> str:
+def _text(leaderboard: Leaderboard) -> str:
     """Return the leaderboard as Markdown."""
-    parts = []
-    if comparison.runs:
-        parts += [printable(f"{comparison.title}, best first"), _main_table(comparison)]
-    if len(comparison.runs) > 1:
-        parts += ["neighbors that two runs share (Jaccard index)", _overlap_table(comparison)]
-    if comparison.missing_metric:
-        names = ", ".join(run.folder.name for run in comparison.missing_metric)
-        parts.append(printable(f"without {comparison.metric}: {names}"))
-    if comparison.incomplete:
-        parts.append(_incomplete_runs(comparison))
+    parts = [SEVERAL] if len(leaderboard.boards) > 1 else []
+    for heading, board in zip(leaderboard.headings, leaderboard.boards, strict=True):
+        folder = f", in {os.path.relpath(board.folder)}" if len(leaderboard.boards) > 1 else ""
+        title = f"{board.title}, best first{folder}"
+        parts += [printable(f"## {heading}"), printable(title), *_board_parts(board)]
+    if leaderboard.incomplete:
+        parts.append(_incomplete_runs(leaderboard))
     return "\n\n".join(parts) + "\n"
 
 
-def _main_table(comparison: Comparison) -> str:
+def _board_parts(board: Board) -> list[str]:
+    """Return the tables of a board with their notes."""
+    parts = [_main_table(board), *map(printable, notes(board))]
+    if len(board.runs) > 1:
+        parts += ["neighbors that two runs share (Jaccard index)", _overlap_table(board)]
+    if board.missing_metric:
+        names = ", ".join(run.folder.name for run in board.missing_metric)
+        parts.append(printable(f"without {board.metric}: {names}"))
+    return parts
+
+
+def _main_table(board: Board) -> str:
     """Return the settings that differ and the main metrics; the first ones with intervals."""
     first, *others = (
-        name for name in comparison.metrics() if not is_filtered(name) or name == comparison.metric
+        name for name in board.metrics() if not is_filtered(name) or name == board.metric
     )
-    with_interval = [first, *(["behind"] if len(comparison.runs) > 1 else [])]
+    with_interval = [first, *(["behind"] if len(board.runs) > 1 else [])]
     columns = [*with_interval, *others]
-    lines = [
-        [row["run"], *map(run.short_value, comparison.settings)]
-        + [_cell(row, name, name in with_interval) for name in columns]
-        for run, row in zip(comparison.runs, comparison.table.to_dict("records"), strict=True)
-    ]
+    lines = []
+    for at, row in enumerate(board.table.to_dict("records")):
+        mark = f" ({board.marks[at]})" if board.marks[at] else ""
+        settings = [texts[at] for texts in board.texts.values()]
+        metrics = [_cell(row, name, name in with_interval) for name in columns]
+        lines.append([f"{row['run']}{mark}", *settings, *metrics])
     heads = ["behind the best" if name == "behind" else name for name in columns]
-    return markdown_table(["run", *comparison.settings, *heads], lines)
+    return markdown_table(["run", *board.settings, *heads], lines)
 
 
 def _cell(row: dict[Any, Any], name: str, with_interval: bool) -> str:
@@ -83,19 +95,24 @@ def _cell(row: dict[Any, Any], name: str, with_interval: bool) -> str:
     return f"{text} {interval}" if text and with_interval and interval else text
 
 
-def _overlap_table(comparison: Comparison) -> str:
-    shared = comparison.overlap.round(2).tolist()
-    lines = [[name, *map(str, row)] for name, row in zip(comparison.names, shared, strict=True)]
-    return markdown_table(["run", *comparison.names], lines)
+def _overlap_table(board: Board) -> str:
+    heads = board.names
+    if max(map(len, heads)) > MAX_HEAD:
+        heads = [str(place) for place in range(1, len(heads) + 1)]
+    rows = zip(board.names, heads, board.overlap, strict=True)
+    lines = [
+        [name if head == name else f"{head}: {name}", *(f"{value:.2f}" for value in row)]
+        for name, head, row in rows
+    ]
+    return markdown_table(["run", *heads], lines)
 
 
-def _incomplete_runs(comparison: Comparison) -> str:
+def _incomplete_runs(leaderboard: Leaderboard) -> str:
     """Return the incomplete runs with their errors and the commands that repeat them."""
-    incomplete = comparison.incomplete
-    count = len(comparison.runs) + len(comparison.missing_metric) + len(incomplete)
+    incomplete = leaderboard.incomplete
     return "\n".join(
         [
-            f"incomplete: {len(incomplete)} of {count}",
+            f"incomplete: {len(incomplete)} of {leaderboard.total}",
             "",
             *(printable(f"    {run.folder.name}: {run.error}") for run in incomplete),
             "",

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from src.evaluation.metrics import describe_metric
-from src.leaderboard.comparison import Comparison
+from src.leaderboard.comparison import Leaderboard
 from src.leaderboard.runs import find_files
 
 # TensorBoard takes the columns from any one file that defines them, so only one file may
@@ -20,7 +20,7 @@ SUFFIX = ".columns"
 DEFAULT_SETTINGS = ["backbone.name", "backbone.layer", "similarity.postprocess"]
 
 
-def write_columns(comparison: Comparison, folder: Path) -> int:
+def write_columns(leaderboard: Leaderboard, folder: Path) -> int:
     """Write an event file into folder that defines which settings and metrics HPARAMS shows.
 
     Return the number of runs that TensorBoard knows.
@@ -28,15 +28,15 @@ def write_columns(comparison: Comparison, folder: Path) -> int:
     pattern = f"events.out.tfevents.*{SUFFIX}"
     for path in {*folder.glob(pattern), *find_files(folder, pattern)}:
         path.unlink()
-    logged = [settings for run in comparison.runs if (settings := logged_settings(run.folder))]
+    logged = [settings for run in leaderboard.runs if (settings := logged_settings(run.folder))]
     columns = []
-    for name in comparison.settings or DEFAULT_SETTINGS:
+    for name in leaderboard.settings or DEFAULT_SETTINGS:
         values = {settings[name] for settings in logged if name in settings}
         if len({type(value) for value in values}) == 1:
             columns.append(hparams.HParam(name, hparams.Discrete(sorted(values))))
     # TensorBoard shows the first five, and no line in parallel coordinates for a run that lacks one
-    shown = comparison.metrics()
-    shown.sort(key=lambda name: not all(name in run.metrics for run in comparison.runs))
+    shown = leaderboard.metrics()
+    shown.sort(key=lambda name: not all(name in run.metrics for run in leaderboard.runs))
     metrics = [hparams.Metric(name, description=describe_metric(name)) for name in shown]
     writer = EventFileWriter(str(folder), filename_suffix=SUFFIX)
     summary = hparams.hparams_config_pb(columns, metrics)

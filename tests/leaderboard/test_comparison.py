@@ -5,20 +5,20 @@ import pandas as pd
 import pytest
 
 from src.evaluation.metrics import is_filtered
-from src.leaderboard.comparison import Comparison, compare, sort_metric
+from src.leaderboard.board import Board
+from src.leaderboard.comparison import compare, sort_metric
 from src.leaderboard.runs import Run, read_runs
 from tests.support.made_runs import N, random_neighbors, update_metrics, write_run
 
 
-def comparison_of(
-    folder: Path, sort: str | None, metric: str, values: list[float | None]
-) -> Comparison:
-    """Return a comparison of runs whose metric has these values, None for a run that lacks it."""
+def board_of(folder: Path, sort: str | None, metric: str, values: list[float | None]) -> Board:
+    """Return the board of runs whose metric has these values, None for a run that lacks it."""
     draw = np.random.default_rng(0)
     for number, value in enumerate(values):
         write_run(folder / str(number), draw.random(N), random_neighbors(draw))
         update_metrics(folder / str(number), **({} if value is None else {metric: value}))
-    return compare(read_runs([folder]), sort)
+    (board,) = compare(read_runs([folder]), sort).boards
+    return board
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,15 @@ def comparison_of(
 def test_the_direction_of_a_metric_decides_the_order(
     metric: str, order: list[str], tmp_path: Path
 ) -> None:
-    comparison = comparison_of(tmp_path, metric, metric, [0.75, 0.25, 0.5])
-    assert comparison.names == order
-    assert comparison.table["behind"].tolist()[1:] == [0.25, 0.5]
+    board = board_of(tmp_path, metric, metric, [0.75, 0.25, 0.5])
+    assert board.names == order
+    assert board.table["behind"].tolist()[1:] == [0.25, 0.5]
 
 
 def test_runs_without_the_metric_are_named(tmp_path: Path) -> None:
-    comparison = comparison_of(tmp_path, "hubness", "hubness", [0.75, None, 0.5])
-    assert comparison.names == ["2", "0"]
-    assert [run.folder.name for run in comparison.missing_metric] == ["1"]
-    assert comparison.incomplete == []
+    board = board_of(tmp_path, "hubness", "hubness", [0.75, None, 0.5])
+    assert board.names == ["2", "0"]
+    assert [run.folder.name for run in board.missing_metric] == ["1"]
 
 
 @pytest.mark.parametrize("column", ["artist", "object", "decade"])
@@ -58,24 +57,13 @@ def test_runs_of_two_sweeps_are_named_by_sweep_and_job(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for name in ("monday/0", "monday/1", "tuesday/0"):
         write_run(tmp_path / name, draw.random(N), random_neighbors(draw))
-    comparison = compare(read_runs([tmp_path / "monday", tmp_path / "tuesday"]), None)
-    assert sorted(comparison.names) == ["monday/0", "monday/1", "tuesday/0"]
-    assert (
-        isinstance(comparison.table, pd.DataFrame)
-        and list(comparison.table["run"]) == comparison.names
-    )
+    (board,) = compare(read_runs([tmp_path / "monday", tmp_path / "tuesday"]), None).boards
+    assert sorted(board.names) == ["monday/0", "monday/1", "tuesday/0"]
+    assert isinstance(board.table, pd.DataFrame) and list(board.table["run"]) == board.names
 
 
 def test_the_main_metrics_are_those_of_labels_and_those_that_differ(tmp_path: Path) -> None:
-    comparison = comparison_of(tmp_path, None, "hubness", [0.75, None])
-    assert comparison.metrics() == ["artist/map_at_10", "hubness"]  # inter is the same in both
-    alone = compare(read_runs([tmp_path / "1"]), None)
+    board = board_of(tmp_path, None, "hubness", [0.75, None])
+    assert board.metrics() == ["artist/map_at_10", "hubness"]  # inter is the same in both
+    (alone,) = compare(read_runs([tmp_path / "1"]), None).boards
     assert alone.metrics() == ["artist/map_at_10", "inter"]
-
-
-def test_settings_without_effect_on_results_are_ignored(tmp_path: Path) -> None:
-    draw = np.random.default_rng(0)
-    for number, word in enumerate("ab"):
-        more = {"outputs": word, "tracking": {"wandb": word}, "seed": number}
-        write_run(tmp_path / word, draw.random(N), random_neighbors(draw), **more)
-    assert compare(read_runs([tmp_path]), None).settings == ["seed"]

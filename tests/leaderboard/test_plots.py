@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.leaderboard.comparison import Comparison, compare
+from src.leaderboard.board import Board
+from src.leaderboard.comparison import compare
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.leaderboard.runs import read_runs
 from src.reporting.plots import score_plot
@@ -13,8 +14,8 @@ from tests.support.made_runs import N, random_neighbors, write_run
 
 
 @pytest.fixture
-def comparison(tmp_path: Path) -> Comparison:
-    """Compare three layers by two values of top_k, and a fourth layer with one of them."""
+def board(tmp_path: Path) -> Board:
+    """Return the board of three layers by two values of top_k, and a fourth with one of them."""
     grid = [*product(["layer2", "layer3", "layer4"], [4, 5]), ("layer1", 5)]
     draw = np.random.default_rng(0)
     for number, (layer, k) in enumerate(grid):
@@ -25,15 +26,18 @@ def comparison(tmp_path: Path) -> Comparison:
             random_neighbors(draw),
             **settings,
         )
-    return compare(read_runs([tmp_path]), None)
+    (board,) = compare(read_runs([tmp_path]), None).boards
+    return board
 
 
-def test_a_line_joins_runs_that_differ_in_one_setting_alone(comparison: Comparison) -> None:
-    layers, numbers = setting_plot(comparison).axes
+def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Board) -> None:
+    (layers,) = setting_plot(board, "backbone.layer").axes
+    (numbers,) = setting_plot(board, "similarity.top_k").axes
+    assert layers.get_ylim() == numbers.get_ylim()
     assert [text.get_text() for text in layers.get_xticklabels()] == [
         *("layer2", "layer3", "layer4", "layer1")
     ]
-    value = {run.folder.name: run.metrics["artist/map_at_10"] for run in comparison.runs}
+    value = {run.folder.name: run.metrics["artist/map_at_10"] for run in board.runs}
     drawn = [bars.lines[0].get_ydata().tolist() for bars in layers.containers]
     assert drawn == [[value[n] for n in line] for line in (["0", "2", "4"], ["1", "3", "5", "6"])]
     places = [np.round(bars.lines[0].get_xdata().astype(float)) for bars in layers.containers]
@@ -45,10 +49,10 @@ def test_a_line_joins_runs_that_differ_in_one_setting_alone(comparison: Comparis
     assert [text.get_text() for text in layers.get_legend().get_texts()] == ["4", "5"]
 
 
-def test_the_overlap_heat_map_is_the_overlap_best_first(comparison: Comparison) -> None:
-    axes, _ = overlap_heat_map(comparison).axes
-    np.testing.assert_array_equal(axes.images[0].get_array(), comparison.overlap)
-    assert axes.get_yticklabels()[0].get_text() == "layer1 · 5"
+def test_the_overlap_heat_map_is_the_overlap_best_first(board: Board) -> None:
+    axes, _ = overlap_heat_map(board).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), board.overlap)
+    assert axes.get_yticklabels()[0].get_text() == "layer1, 5 neighbors  1"
     assert len(axes.texts) == 49
 
 
@@ -57,19 +61,18 @@ def test_values_with_dollars_and_long_values_are_shown(tmp_path: Path) -> None:
     for number, value in enumerate(["a$_$b", long, f"/home/{long}/w.pth", "$x^$"]):
         settings = {"backbone": {"layer": value}, "similarity": {"name": value}}
         write_run(tmp_path / str(number), draw.random(N), random_neighbors(draw), **settings)
-    comparison = compare(read_runs([tmp_path]), None)
-    for figure in (setting_plot(comparison), overlap_heat_map(comparison)):
+    (board,) = compare(read_runs([tmp_path]), None).boards
+    for figure in (setting_plot(board, "backbone.layer"), overlap_heat_map(board)):
         figure.savefig(into := io.BytesIO(), format="svg")  # a warning would be an error
         assert b"</svg>" in into.getvalue()
-    assert sorted(comparison.labels)[:2] == ["$x^$ · $x^$", "a$_$b · a$_$b"]
-    assert all(len(label) <= 51 for label in comparison.labels)
+    assert sorted(board.labels)[:2] == ["$x^$, $x^$", "a$_$b, a$_$b"]
+    assert all(len(label) <= 50 for label in board.labels)
 
 
-def test_plots_of_runs_without_intervals_or_common_images(comparison: Comparison) -> None:
-    for run in comparison.runs:
+def test_plots_of_runs_without_intervals(board: Board) -> None:
+    for run in board.runs:
         run.metrics.pop("artist/map_at_10_low")
-    comparison.overlap[0, 1] = np.nan
-    for figure in (setting_plot(comparison), overlap_heat_map(comparison)):
+    for figure in (setting_plot(board, "backbone.layer"), overlap_heat_map(board)):
         figure.savefig(into := io.BytesIO(), format="svg")
         assert b"</svg>" in into.getvalue()
 

@@ -1,0 +1,181 @@
+"""Settings of runs: which of them can change a result, and how a person would write them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from src.config import Config
+from src.config.data import SOURCES
+from src.reporting.baselines import MARK, is_random
+
+Settings = Mapping[str, Any]  # by dotted name
+
+MAX_LETTERS = 24  # of a value in tables and plots
+# They say which images and labels are compared, and those are the same on a board
+SELECTING = {
+    *("data.images", "data.labels", "data.limit", "data.tables", "data.classification"),
+    *("data.view", "data.open_access", "data.artists", "data.max_pixels"),
+}
+# They decide about speed, files and devices, or how finely an interval is computed
+WITHOUT_EFFECT = {
+    *("outputs", "backbone.layers", "data.batch_size", "data.workers", "data.timeout"),
+    *("data.refresh", "similarity.block_size", "similarity.precision", "escape_formulas"),
+    *("evaluation.labels", "evaluation.resamples"),
+}
+GROUPS_WITHOUT_EFFECT = ("download.", "tracking.", "trainer.")
+BUT_WITH_EFFECT = {"trainer.precision"}
+# A setting, and the value of another one without which it means nothing
+ONLY_WITH = {
+    "backbone.gem_p": ("backbone.pooling", "gem"),
+    "similarity.whiten_power": ("similarity.postprocess", "whiten"),
+    "similarity.whiten_dim": ("similarity.postprocess", "whiten"),
+    "similarity.dtype": ("similarity.storage", "full"),
+}
+ORDER = ("backbone", "similarity", "data", "trainer", "evaluation")  # of groups; others are last
+NULL = {"data.image_size": "original size", "similarity.whiten_dim": "all axes"}
+PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the value
+    "backbone.weights": "{} weights",
+    "backbone.pooling": "{} pooling",
+    "backbone.gem_p": "exponent {}",
+    "similarity.storage": {"topk": "neighbors only", "full": "full matrix"},
+    "similarity.top_k": "{} neighbors",
+    "similarity.postprocess": {
+        "none": "no post-processing",
+        "center": "centered",
+        "whiten": "whitened",
+    },
+    "similarity.whiten_power": "power {}",
+    "similarity.whiten_dim": "{} axes",
+    "similarity.exclude": {"none": "other views kept", "same_object": "other views left out"},
+    "data.image_size": "{} px",
+    "data.resize": {"squash": "squashed", "crop": "cropped", "pad": "padded"},
+    "data.decode": "{} decoding",
+    "evaluation.depth": "depth {}",
+    "evaluation.pairs": "{} pairs",
+    "evaluation.near_duplicate": "near-duplicates from {}",
+    "seed": "seed {}",
+}
+
+
+def differing_settings(runs: Iterable[Settings], selecting: bool = False) -> list[str]:
+    """Return the names of the settings that can change a result and differ between the runs.
+
+    A run that lacks a setting, as one of an earlier version may, does not differ in it. With
+    `selecting`, the settings that choose the images and labels count, too.
+    """
+    values = dict[str, set[str]]()
+    for settings in runs:
+        for name in filter(lambda name: has_effect(name, settings, selecting), settings):
+            values.setdefault(name, set()).add(str(settings[name]))
+    names = [name for name, found in values.items() if len(found) > 1]
+    return sorted(names, key=lambda name: _place(name.partition(".")[0]))
+
+
+def has_effect(name: str, settings: Settings, selecting: bool = False) -> bool:
+    """Return whether the setting can change a result of a run with these settings."""
+    if name in SELECTING:
+        return selecting
+    if name.startswith(GROUPS_WITHOUT_EFFECT) and name not in BUT_WITH_EFFECT:
+        return False
+    other, value = ONLY_WITH.get(name, ("", None))
+    return name not in WITHOUT_EFFECT and settings.get(other, value) == value
+
+
+def _place(group: str) -> int:
+    return ORDER.index(group) if group in ORDER else len(ORDER)
+
+
+def column_texts(name: str, runs: Sequence[Settings]) -> list[str]:
+    """Return the setting's value in each run, shortened, "" where it has none or no effect.
+
+    Different values have different texts: the names of two files become paths if they are equal.
+    """
+    written = [
+        _plain(name, run[name]) if name in run and has_effect(name, run) else "" for run in runs
+    ]
+    for shorten in (_file_name, _end):
+        texts = {text: shorten(text) for text in written}
+        if len(set(texts.values())) == len(texts):
+            return [texts[text] for text in written]
+    return written
+
+
+def _plain(name: str, value: Any) -> str:
+    """Return a value as a person would write it."""
+    if value is None:
+        return NULL.get(name, "not set")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _file_name(text: str) -> str:
+    """Return the last part of an absolute or relative path to a file, or the start of a text."""
+    is_path = text.startswith(("/", "./", "../")) or text.count("/") > 1
+    return _start(text.rstrip("/").rpartition("/")[2] if is_path else text)
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…"
+
+
+def _end(text: str) -> str:
+    return text if len(text) <= MAX_LETTERS else f"…{text[1 - MAX_LETTERS :]}"
+
+
+def run_labels(
+    settings: Sequence[str], runs: Sequence[Settings], names: Sequence[str]
+) -> list[str]:
+    """Return a label for each run, in words: the settings in which it differs from others.
+
+    Runs with equal settings are told apart by their names. The weights are left out where the
+    network tells them, unless they are random.
+    """
+    columns = {setting: column_texts(setting, runs) for setting in settings}
+    if _are_told_by(columns.get("backbone.name"), columns.get("backbone.weights")):
+        random = map(is_random, runs)
+        columns["backbone.weights"] = ["random" if is_it else "" for is_it in random]
+    labels = [
+        ", ".join(_phrase(name, texts[at]) for name, texts in columns.items() if texts[at])
+        for at in range(len(runs))
+    ]
+    return [
+        label
+        if label and labels.count(label) == 1
+        else f"{label} (run {name})"
+        if label
+        else f"run {name}"
+        for label, name in zip(labels, names, strict=True)
+    ]
+
+
+def _are_told_by(first: list[str] | None, second: list[str] | None) -> bool:
+    """Return whether each value of the first column goes with one value of the second."""
+    if first is None or second is None:
+        return False
+    return len(set(zip(first, second, strict=True))) == len(set(first))
+
+
+def _phrase(name: str, text: str) -> str:
+    """Return the value of a setting as a part of a run's name."""
+    if name == "backbone.weights" and text == "random":
+        return MARK
+    phrase = PHRASES.get(name, "{}")
+    if isinstance(phrase, dict):
+        return phrase.get(text, text)
+    return text if text in NULL.values() else phrase.replace("{}", text)
+
+
+def describe_setting(name: str) -> str:
+    """Return the help text of an option, "" for an unknown one."""
+    schemas: list[type] = [Config, *SOURCES.values()]
+    for part in name.removeprefix("data.").split("."):
+        found = [field for schema in schemas for field in fields(schema) if field.name == part]
+        if not found:
+            return ""
+        hints = [get_type_hints(schema).get(part) for schema in schemas]
+        schemas = [hint for hint in hints if isinstance(hint, type) and is_dataclass(hint)]
+        text = str(found[0].metadata.get("help", ""))
+    return text
