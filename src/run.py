@@ -1,5 +1,6 @@
 """Compare every painting with every other:  python -m src.run [option=value ...]"""
 
+import logging
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,6 +17,8 @@ from src.reporting.wandb_runs import check_wandb
 from src.runtime.launch import launch
 from src.runtime.progress import Clock
 from src.runtime.streams import run_command
+
+log = logging.getLogger(__name__)
 
 app.register()
 
@@ -41,14 +44,17 @@ def run(cfg: Config, folder: Path) -> None:
     with clock("collect"):
         gallery = processes.broadcast_from_rank_zero(lambda: collect(cfg))
 
+    log.info("loading PyTorch")
     from src.pipeline import report  # these import torch, which takes seconds: only after checks
-    from src.pipeline.embed import embed
+    from src.pipeline.embed import embed, with_named_layers
     from src.pipeline.evaluate import evaluate
     from src.pipeline.rank import rank
     from src.reporting.run_folder import RunFolder
+    from src.reporting.summary import print_summary
     from src.reporting.tracking import track_results, tracking
     from src.runtime.devices import peak_memory
 
+    cfg = with_named_layers(cfg)
     if processes.is_rank_zero:
         RunFolder(folder).discard_results()
     with tracking(cfg, folder) if processes.is_rank_zero else nullcontext() as tracker:
@@ -67,7 +73,9 @@ def run(cfg: Config, folder: Path) -> None:
         pictures = report.illustrate(metrics, images, ranking, cfg.seed, folder)
         track_results(tracker, metrics, pictures, images, ranking.features, scores)
         report.write_report(metrics, embeddings, ranking, Path(cfg.outputs), folder)
-    report.summary(metrics, folder)
+    print_summary(
+        metrics, images, folder, report.files_outside(embeddings, ranking), clock.elapsed()
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def results(metrics: dict[str, Any]) -> dict[str, Any]:
 def test_a_run_leaves_its_files(finished_run: Path) -> None:
     assert {path.name for path in finished_run.iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
-        *("neighbors.jpg", "scores.png", "hubs.csv", "near_duplicates.csv"),
+        *("neighbors.jpg", "scores.png", "hubs.csv", "near_duplicates.csv", "neighbors.csv"),
     }
 
 
@@ -106,9 +106,9 @@ def test_a_too_large_top_k_is_an_error_before_torch_is_imported(
 def test_an_unknown_label_is_an_error(cfg: Config, tmp_path: Path) -> None:
     with pytest.raises(
         UserError,
-        match="evaluation.labels: works.csv has no column artits; .*; did you mean artist?",
+        match="evaluation.labels: works.csv has no column foldr; .*; did you mean folder",
     ):
-        run(replace(cfg, evaluation=Evaluation(labels=["artits"])), tmp_path)
+        run(replace(cfg, evaluation=Evaluation(labels=["foldr"])), tmp_path)
 
 
 def test_unreadable_images_may_leave_too_few(cfg: Config, paintings: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_gallery_is_counted_and_checked(
     assert ask(finished, "gallery") == 0
     printed = capsys.readouterr().out
     assert "12 images\nwidth 40 to 40 pixels, median 40; height 30 to 33 pixels" in printed
-    assert "values: artist 3, folder 3" in printed
+    assert "values: folder 3" in printed
     assert "1 unreadable\n  cleo/3.png: " in printed
     assert list(finished.parents[2].glob("galleries/*/gallery.jpg"))
 

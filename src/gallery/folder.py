@@ -27,8 +27,8 @@ def folder_gallery(
     """Return the gallery of the images below a folder, sorted by path, and write it to outputs.
 
     `labels` is a CSV or .xlsx with a column file and any label columns; without it the first level
-    of subfolders becomes the columns folder and artist. `limit` takes a seeded sample. No image is
-    copied. Raises UserError if there are fewer than two images, or as read_labels and join_labels
+    of subfolders, in the column folder, is the only label. `limit` takes a seeded sample. No image
+    is copied. Raises UserError if there are fewer than two images, or as read_labels and join_labels
     do.
     """
     table = read_labels(labels) if labels else None  # first: its errors are found at once
@@ -44,8 +44,6 @@ def folder_gallery(
     normalize(works, ["folder"])
     if table is not None and labels is not None:
         works = join_labels(works, table, FileNames(found, images), labels)
-    if "artist" not in works:
-        works["artist"] = works["folder"]
     if "title" not in works and "title_slug" in works:
         works["title"] = works["title_slug"]
     selection = {

@@ -173,7 +173,8 @@ def card(gallery: Gallery, row: int, heading: str, marked: bool = False) -> Card
     title = work.get("title", "") or Path(work["file"]).stem
     if " " not in title:  # a slug reads and wraps better as words
         title = title.replace("-", " ").replace("_", " ")
-    note = ", ".join(filter(None, [work.get("artist", ""), work.get("date", "")]))
+    person = work.get("artist", "") or work.get("folder", "")
+    note = ", ".join(filter(None, [person, work.get("date", "")]))
     path = gallery.root / work["file"]
     return Card(path, heading, displayable(title), displayable(note), marked)
 

@@ -92,6 +92,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}  # by name in metrics.json, wall-clock seconds
+        self._start = time.perf_counter()
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -99,3 +100,7 @@ class Clock:
         start = time.perf_counter()
         yield
         self.seconds[f"seconds/{stage}"] = time.perf_counter() - start
+
+    def elapsed(self) -> float:
+        """Return the wall-clock seconds since the clock was made."""
+        return time.perf_counter() - self._start

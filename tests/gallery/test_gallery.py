@@ -26,10 +26,10 @@ def test_labels_are_numbers_and_empty_ones_minus_one() -> None:
 
 
 def test_an_unknown_column_suggests_similar_ones(paintings: Path) -> None:
-    message = "evaluation.labels: .* no column artst; label columns are artist, folder;"
-    message += " did you mean artist"
+    message = "evaluation.labels: .* no column foldr; label columns are folder;"
+    message += " did you mean folder"
     with pytest.raises(UserError, match=message):
-        listed(paintings).labels("artst")
+        listed(paintings).labels("foldr")
 
 
 def test_label_columns_have_several_values_and_repeat_some() -> None:
