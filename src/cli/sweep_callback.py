@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config import Tracking
 
-# Folder and tracking options of the sweep that runs in this context. Hydra creates the callback
-# itself and calls none of its methods after a job has failed, so the callback only stores the sweep
-# here: app.command runs Hydra in a separate context and reads the value at the end.
-current_sweep: ContextVar[tuple[Path, Tracking]] = ContextVar("current_sweep")
+# Folder, tracking options and escape_formulas of the sweep that runs in this context. Hydra creates
+# the callback itself and calls none of its methods after a job has failed, so the callback only
+# stores the sweep here: app.command runs Hydra in a separate context and reads it at the end.
+current_sweep: ContextVar[tuple[Path, Tracking, bool]] = ContextVar("current_sweep")
 
 
 class Sweep(Callback):
@@ -26,10 +26,11 @@ class Sweep(Callback):
             watch_queue()
         if config.hydra.job.name == "run":
             tracking = cast(Tracking, OmegaConf.to_object(config.tracking))
-            current_sweep.set((Path(config.hydra.sweep.dir), tracking))
+            folder = Path(config.hydra.sweep.dir)
+            current_sweep.set((folder, tracking, config.escape_formulas))
 
 
-def write_sweep_leaderboard(folder: Path, tracking: Tracking) -> None:
+def write_sweep_leaderboard(folder: Path, tracking: Tracking, escape_formulas: bool) -> None:
     """Print, write and track the leaderboard of the sweep in folder, if any of its jobs began."""
     if not any(folder.rglob(".hydra/config.yaml")):
         return
@@ -38,7 +39,7 @@ def write_sweep_leaderboard(folder: Path, tracking: Tracking) -> None:
     from src.leaderboard.runs import read_runs
 
     comparison = compare(read_runs([folder]), None)
-    write_leaderboard(comparison, folder)
+    write_leaderboard(comparison, folder, escape_formulas)
     if comparison.runs:
         from src.reporting.tracking import track_sweep
 

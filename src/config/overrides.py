@@ -35,7 +35,7 @@ def shell_word(name: str, value: str, is_list: bool = False) -> str:
         quoted = f"[{','.join(map(quote_value, parts))}]"
     else:
         quoted = quote_value(value)
-    return shell_quote(f"{name}={quoted}")
+    return shlex.quote(f"{name}={quoted}")
 
 
 def shell_join(words: Iterable[str]) -> str:

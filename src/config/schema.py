@@ -233,6 +233,11 @@ class Config:
         high=2**32 - 1,
     )
     outputs: str = option("outputs", "folder for all files that runs write")
+    escape_formulas: bool = option(
+        True,
+        "in CSV files, put an apostrophe before text that a spreadsheet would compute, such as"
+        " =1+1; false = write all text as it is",
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)

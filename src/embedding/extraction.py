@@ -56,7 +56,7 @@ def extract(
         _log_throughput(facts, cfg)
     processes.barrier()
     with keep_run_folder():
-        processes.broadcast_from_rank_zero(lambda: finish(plan, request))
+        processes.broadcast_from_rank_zero(lambda: finish(plan, request, cfg.escape_formulas))
     return facts
 
 

@@ -4,7 +4,6 @@ Rank 0 opens it, plans which rows are still to embed, and turns it into finished
 Imports neither Lightning nor torch.
 """
 
-import csv
 import hashlib
 import logging
 import re
@@ -29,6 +28,7 @@ from src.embedding.row_files import (
 )
 from src.errors import UserError
 from src.gallery import Gallery
+from src.io.csv_cells import write_rows
 from src.io.files import atomic_write, remove_own
 from src.runtime.resume import begin, read_record
 
@@ -109,7 +109,7 @@ def plan_rows(
     return ExtractionPlan(folder, record, rows, resumed, len(copied))
 
 
-def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
+def finish(plan: ExtractionPlan, request: EmbeddingRequest, escape_formulas: bool = True) -> None:
     """Turn the folder of a complete pass into request.folder/<layer>/ for each layer.
 
     Rows of unreadable images are removed and listed in skipped.csv. If interrupted, it can be
@@ -137,7 +137,7 @@ def finish(plan: ExtractionPlan, request: EmbeddingRequest) -> None:
     missing = [layer for layer in plan.record.layers if not (request.folder / layer).exists()]
     for layer in missing:
         folder = plan.folder / layer
-        _finish_layer(folder, request.gallery, rows, skipped)
+        _finish_layer(folder, request.gallery, rows, skipped, escape_formulas)
         checksums = list(request.gallery.works["sha256"].iloc[rows])
         describe(folder, request.options | {"layer": layer}, checksums)
         for part in folder.glob("*.part"):  # of a process that was killed on another machine
@@ -164,7 +164,11 @@ def _log_counts(reasons: list[tuple[str, str]]) -> None:
 
 
 def _finish_layer(
-    folder: Path, gallery: Gallery, rows: list[int], skipped: list[tuple[str, str]]
+    folder: Path,
+    gallery: Gallery,
+    rows: list[int],
+    skipped: list[tuple[str, str]],
+    escape_formulas: bool,
 ) -> None:
     """Reduce a layer's features.npy to rows, and write the names of images beside it."""
     select_rows(folder / FEATURES, rows)
@@ -174,7 +178,7 @@ def _finish_layer(
         atomic_write(folder / SKIPPED) as part,
         part.open("x", -1, "utf-8", "surrogateescape", "") as file,
     ):
-        csv.writer(file).writerows([("file", "reason"), *skipped])
+        write_rows(file, [("file", "reason"), *skipped], escape_formulas)
 
 
 def _remove_superseded(parent: Path) -> None:

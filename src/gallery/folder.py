@@ -22,14 +22,19 @@ PLUGIN_SUFFIXES = {"pillow_heif": (".heic", ".heif", ".hif"), "pillow_jxl": (".j
 
 
 def folder_gallery(
-    images: Path, labels: Path | None, limit: int | None, seed: int, outputs: Path
+    images: Path,
+    labels: Path | None,
+    limit: int | None,
+    seed: int,
+    outputs: Path,
+    escape_formulas: bool = True,
 ) -> Gallery:
     """Return the gallery of the images below a folder, sorted by path, and write it to outputs.
 
     `labels` is a CSV or .xlsx with a column file and any label columns; without it the first level
     of subfolders, in the column folder, is the only label. `limit` takes a seeded sample. No image
-    is copied. Raises UserError if there are fewer than two images, or as read_labels and join_labels
-    do.
+    is copied; escape_formulas is that of write_gallery. Raises UserError if there are fewer than
+    two images, or as read_labels and join_labels do.
     """
     table = read_labels(labels) if labels else None  # first: its errors are found at once
     found = list_images(images, outputs)
@@ -53,7 +58,7 @@ def folder_gallery(
         "seed": seed if limit else None,
     }
     works = with_file_facts(works, images)
-    return write_gallery("folder", images.resolve(), works, selection, outputs)
+    return write_gallery("folder", images.resolve(), works, selection, outputs, escape_formulas)
 
 
 def list_images(folder: Path, outputs: Path | None = None) -> list[str]:

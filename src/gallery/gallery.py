@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from src.config import Similarity
 from src.config.enums import Exclude
 from src.errors import UserError, did_you_mean
+from src.io.csv_cells import escape_cell, unescape_cell
 from src.io.files import atomic_write, sha256
 from src.io.images import pixel_size
 from src.io.outputs import Outputs
-from src.io.tables import read_table
+from src.io.tables import map_text, read_table
 from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
@@ -150,31 +151,43 @@ def max_neighbors(groups: NDArray[np.int64]) -> int:
 
 
 def write_gallery(
-    source: str, root: Path, works: pd.DataFrame, selection: dict[str, Any], outputs: Path
+    source: str,
+    root: Path,
+    works: pd.DataFrame,
+    selection: dict[str, Any],
+    outputs: Path,
+    escape_formulas: bool = True,
 ) -> Gallery:
     """Write works.csv and gallery.yaml to outputs/galleries/<source>-<hash of the selection>.
 
     `works` are the rows of the gallery; `selection` are the options that chose them, with values
-    that YAML can hold. Returns the gallery.
+    that YAML can hold. With escape_formulas, a text in works.csv that a spreadsheet would compute
+    has an apostrophe in front. Returns the gallery.
     """
     digest = hashlib.sha256(repr(sorted(selection.items())).encode("utf-8", "surrogateescape"))
     name = f"{source}-{digest.hexdigest()[:12]}"
     folder = Outputs(outputs).galleries / name
     standard = [column for column in COLUMNS if column in works]
     works = works[standard + [column for column in works if column not in standard]]
+    facts = {"source": source, "root": str(root), "selection": selection}
+    with atomic_write(folder / "gallery.yaml") as part:  # first: it says how to read works.csv
+        part.write_text(
+            yaml.safe_dump(facts | {"escape_formulas": escape_formulas}, sort_keys=False)
+        )
+    written = map_text(works, escape_cell) if escape_formulas else works
     with atomic_write(folder / "works.csv") as part:
         # Lines end in \r\n so that pandas quotes a lone \r in a field
-        works.to_csv(part, index=False, errors="surrogateescape", lineterminator="\r\n")
-    with atomic_write(folder / "gallery.yaml") as part:
-        facts = {"source": source, "root": str(root), "selection": selection}
-        part.write_text(yaml.safe_dump(facts, sort_keys=False))
+        written.to_csv(part, index=False, errors="surrogateescape", lineterminator="\r\n")
     return Gallery(name, root, works)
 
 
 def read_gallery(folder: Path) -> Gallery:
     """Read a gallery from the folder that write_gallery wrote."""
     facts = yaml.safe_load((folder / "gallery.yaml").read_bytes())
-    return Gallery(folder.name, Path(facts["root"]), read_table(folder / "works.csv"))
+    works = read_table(folder / "works.csv")
+    if facts.get("escape_formulas"):  # earlier versions wrote all text as it is
+        works = map_text(works, unescape_cell)
+    return Gallery(folder.name, Path(facts["root"]), works)
 
 
 def sample(names: list[str], limit: int | None, seed: int) -> list[str]:

@@ -36,8 +36,8 @@ def read_labels(path: Path) -> pd.DataFrame:
 
 def _column_name(name: str) -> str:
     """Return the name of a column as one line of printable text."""
-    printable = "".join(sign if sign.isprintable() else " " for sign in normal_text(name))
-    return " ".join(printable.split())
+    visible = "".join(sign if sign.isprintable() else " " for sign in normal_text(name))
+    return " ".join(visible.split())
 
 
 def _check_names(names: list[str], path: Path) -> None:

@@ -63,7 +63,7 @@ def _gallery(cfg: Config, source: str, catalog: Catalog, client: PoliteClient) -
     selection = catalog.selection | {"size": size, "limit": data.limit, "seed": seed}
     fetched.check(max_missing=total - 2)
     works = _works(catalog, fetched.present)
-    gallery = write_gallery(source, folder, works, selection, outputs.root)
+    gallery = write_gallery(source, folder, works, selection, outputs.root, cfg.escape_formulas)
     log.info("gallery: %s", outputs.galleries / gallery.name / "works.csv")
     fetched.check(max_missing=options.max_failed * total)
     return replace(gallery, missing=total - len(gallery))

@@ -1,7 +1,6 @@
 """Find images by names as people and other systems write them, and bring text into one form."""
 
 import os
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,22 +9,21 @@ from typing import NamedTuple
 
 from src.errors import UserError, did_you_mean
 from src.gallery import Gallery
-
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))  # left by copying from pages
-BLANKS = re.compile(r"[^\S\r\n]+")  # runs of any kind of blank, as no-break spaces and tabs
+from src.io.csv_cells import unescape_cell
+from src.io.printable import one_line
 
 
 def normal_text(text: str) -> str:
     r"""Return text as a reader sees it: composed letters (NFC), single blanks, none at the ends.
 
-    Line breaks inside of the text stay.
+    Tabs and line breaks are blanks. Control characters and invisible ones are left out.
 
-    >>> normal_text(" Claude \t Monet\u200b ")
+    >>> normal_text(" Claude \t\n Monet\u200b ")
     'Claude Monet'
     """
     if text.isascii() and text.isalnum():
         return text
-    return unicodedata.normalize("NFC", BLANKS.sub(" ", text.translate(INVISIBLE)).strip())
+    return unicodedata.normalize("NFC", one_line(text))
 
 
 def normal_path(file: str) -> str:
@@ -99,7 +97,8 @@ class FileNames:
 
     def _paths(self, name: str) -> Iterator[str]:
         """Yield the paths relative to the folder that a name may mean, likelier ones first."""
-        for text in dict.fromkeys((name, name.strip(), name.replace("\\", "/").strip())):
+        own = unescape_cell(name)  # of a row that was copied from works.csv
+        for text in dict.fromkeys((name, name.strip(), name.replace("\\", "/").strip(), own)):
             path = os.path.normpath(text)
             yield path
             yield from _without_start(path, self._roots)

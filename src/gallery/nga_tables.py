@@ -14,6 +14,7 @@ import pandas as pd
 
 from src.config.data import Nga
 from src.config.validation import is_address
+from src.io.printable import one_line
 from src.io.tables import read_columns
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,7 @@ log = logging.getLogger(__name__)
 COLUMNS = {
     "published_images.csv": "uuid iiifurl iiifthumburl viewtype sequence width height maxpixels"
     " ?openaccess depictstmsobjectid",
-    "objects.csv": "objectid title displaydate beginyear endyear medium classification"
-    " ?wikidataid",
+    "objects.csv": "objectid title displaydate beginyear endyear medium classification ?wikidataid",
     "objects_constituents.csv": "objectid constituentid displayorder roletype",
     "constituents.csv": "constituentid forwarddisplayname nationality",
     "objects_terms.csv": "objectid termtype term",
@@ -157,7 +157,7 @@ def read_terms(tables: Path, object_ids: pd.Series) -> tuple[pd.DataFrame, Count
 
 
 def normalize_spaces(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts without line breaks and repeated spaces, "" for missing ones."""
+    """Return the texts on one line, without invisible characters, "" for missing ones."""
     filled = labels.fillna("")
-    texts = {column: [" ".join(text.split()) for text in filled[column]] for column in filled}
+    texts = {column: [one_line(text) for text in filled[column]] for column in filled}
     return pd.DataFrame(texts, index=labels.index, dtype=object)

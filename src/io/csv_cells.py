@@ -1,10 +1,13 @@
 """Cells of CSV files that people open in a spreadsheet, which takes some texts for formulas.
 
 Such a text gets an apostrophe in front, the usual sign for spreadsheets and people; reading takes
-it off again.
+it off again. The option escape_formulas=false leaves it as it is.
 """
 
+import csv
 import re
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
 
 # A spreadsheet computes what begins like this, blanks aside; the wide signs are those of Japanese
 FORMULA = re.compile(r"'*(?:\s*[=+\-@＝＋－＠]|[\t\r\n])")
@@ -26,6 +29,13 @@ def escape_cell(text: str) -> str:
 def unescape_cell(text: str) -> str:
     """Return the text from which escape_cell made a cell."""
     return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
+
+
+def write_rows(file: TextIO, rows: Iterable[Sequence[Any]], escape_formulas: bool) -> None:
+    """Write the rows of a CSV, texts as escape_cell returns them if escape_formulas."""
+    if escape_formulas:
+        rows = ([escape_cell(x) if isinstance(x, str) else x for x in row] for row in rows)
+    csv.writer(file).writerows(rows)
 
 
 def _is_formula(text: str) -> bool:

@@ -58,5 +58,36 @@ def is_visible(sign: str, before: str) -> bool:
     return unicodedata.category(sign) == "Zs"  # blanks of any width
 
 
+def without_invisible(text: str) -> str:
+    r"""Return text without the control characters and formats (Cc, Cf) that `printable` escapes.
+
+    Blanks stay, tabs and separators of lines among them; so do bytes of a file name that are not
+    UTF-8, and private and unassigned characters, which may be letters of names that are newer than
+    this program knows.
+
+    >>> without_invisible("Claude\u202e Mo\x1bnet")
+    'Claude Monet'
+    """
+    if text.isprintable():
+        return text
+    pairs = zip(" " + text, text, strict=False)
+    return "".join(sign for before, sign in pairs if not _is_invisible(sign, before))
+
+
+def one_line(text: str) -> str:
+    r"""Return text without_invisible characters, with single blanks between its words.
+
+    >>> one_line(" Claude\tMo\u200bnet\n")
+    'Claude Monet'
+    """
+    return " ".join(without_invisible(text).split())
+
+
+def _is_invisible(sign: str, before: str) -> bool:
+    if sign.isspace() or is_visible(sign, before):
+        return False
+    return unicodedata.category(sign) in ("Cc", "Cf")
+
+
 def _escape(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")

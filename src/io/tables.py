@@ -1,7 +1,7 @@
 """Read CSV files with string columns; large ones row by row, skipping damaged rows."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
@@ -115,3 +115,9 @@ def read_table(path: Path, separator: str = ",", encoding: str = "utf-8") -> pd.
     if not isinstance(table.index, pd.RangeIndex):  # pandas used the first column as row names
         raise UserError(f"{path}: rows have more fields than the header")
     return table.fillna("")
+
+
+def map_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return a table of strings with each cell and each name of a column changed."""
+    columns = {change(str(name)): list(map(change, table[name])) for name in table}
+    return pd.DataFrame(columns, index=table.index, dtype=object)

@@ -40,11 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=Path("outputs"),
         help="folder to search for the newest sweep (default: outputs)",
     )
+    parser.add_argument(
+        "--escape-formulas",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="in the CSV, put an apostrophe before text that a spreadsheet would compute",
+    )
     options = parser.parse_args(arguments)
     try:
         folders = options.folders or [newest_sweep(options.outputs)]
         runs = read_runs(folders)
-        write_leaderboard(compare(runs, options.sort), folders[0])
+        write_leaderboard(compare(runs, options.sort), folders[0], options.escape_formulas)
     except (UserError, OSError, ValueError) as error:
         print_error(error)
         return 2

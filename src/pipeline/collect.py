@@ -22,7 +22,9 @@ def collect(cfg: Config) -> Gallery:
         labels = Path(cfg.data.labels) if cfg.data.labels else None
         images, outputs = Path(cfg.data.images), Path(cfg.outputs)
         log.info("gallery: listing the images in %s", images)
-        gallery = folder_gallery(images, labels, cfg.data.limit, cfg.seed, outputs)
+        gallery = folder_gallery(
+            images, labels, cfg.data.limit, cfg.seed, outputs, cfg.escape_formulas
+        )
     else:
         from src.gallery.museum import museum_gallery
 

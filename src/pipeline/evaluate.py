@@ -57,7 +57,7 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
         metrics |= family[0]
         queries |= family[1]
     metrics |= intervals(queries, cfg.evaluation.resamples, cfg.seed, progress)
-    metrics |= _hub_metrics(ranking, gallery, files)
+    metrics |= _hub_metrics(ranking, gallery, cfg, files)
     metrics |= _near_duplicate_metrics(ranking, gallery, cfg, files)
     files.write_queries(queries)
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
@@ -116,11 +116,12 @@ def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     return instance_recall(objects, ranking.for_metrics.index, cfg.similarity.top_k)
 
 
-def _hub_metrics(ranking: Ranking, gallery: Gallery, files: RunFolder) -> Metrics:
+def _hub_metrics(ranking: Ranking, gallery: Gallery, cfg: Config, files: RunFolder) -> Metrics:
     """Return how evenly images are neighbors of each other, and write hubs.csv."""
     names, counts = gallery.files, hubness.k_occurrence(ranking.saved.index)
     order = np.argsort(-counts, kind="stable")[:MAX_HUBS]
-    files.write_hubs((names[row], int(counts[row])) for row in order)
+    hubs = ((names[row], int(counts[row])) for row in order)
+    files.write_hubs(hubs, cfg.escape_formulas)
     return hubness.neighborhood_metrics(ranking.saved.index)
 
 
@@ -131,7 +132,8 @@ def _near_duplicate_metrics(
     names = gallery.files
     pairs, scores = hubness.near_duplicates(ranking.saved, cfg.evaluation.near_duplicate)
     listed = zip(pairs[:MAX_NEAR_DUPLICATES], scores, strict=False)
-    files.write_near_duplicates((score, names[i], names[j]) for (i, j), score in listed)
+    lines = ((score, names[i], names[j]) for (i, j), score in listed)
+    files.write_near_duplicates(lines, cfg.escape_formulas)
     return {"near_duplicates": len(pairs)}
 
 

@@ -3,7 +3,6 @@
 n = images, k = neighbors of each.
 """
 
-import csv
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
+from src.io.csv_cells import unescape_cell, write_rows
 from src.io.files import atomic_write
 from src.reporting.settings import flatten
 from src.reporting.text import as_utf8
@@ -83,23 +83,27 @@ class RunFolder:
         with np.load(self.path / "queries.npz") as queries:
             return queries[metric].astype(np.float64) if metric in queries else None
 
-    def write_hubs(self, rows: Iterable[tuple[str, int]]) -> None:
+    def write_hubs(self, rows: Iterable[tuple[str, int]], escape_formulas: bool = True) -> None:
         """Write hubs.csv: files and the number of lists that each is in, highest first."""
-        _write_csv(self.path / "hubs.csv", ["file", "neighbor_of"], rows)
+        _write_csv(self.path / "hubs.csv", ["file", "neighbor_of"], rows, escape_formulas)
 
-    def hubs(self) -> pd.DataFrame:
-        """Return the table of hubs.csv: file (text) and neighbor_of (integer)."""
-        return pd.read_csv(
+    def hubs(self, escape_formulas: bool = True) -> pd.DataFrame:
+        """Return the table of hubs.csv, as write_hubs wrote it: file (text), neighbor_of (int)."""
+        table = pd.read_csv(
             self.path / "hubs.csv",
             dtype={"file": str},
             keep_default_na=False,  # a file may be called NA
             encoding_errors="surrogateescape",
         )
+        return table.assign(file=table["file"].map(unescape_cell)) if escape_formulas else table
 
-    def write_near_duplicates(self, rows: Iterable[tuple[float, str, str]]) -> None:
+    def write_near_duplicates(
+        self, rows: Iterable[tuple[float, str, str]], escape_formulas: bool = True
+    ) -> None:
         """Write near_duplicates.csv: score and the two files of each pair, best first."""
         lines = ([f"{score:.6f}", file, other] for score, file, other in rows)
-        _write_csv(self.path / "near_duplicates.csv", ["score", "file", "other"], lines)
+        heads = ["score", "file", "other"]
+        _write_csv(self.path / "near_duplicates.csv", heads, lines, escape_formulas)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json. It is written last: its presence marks the run as complete."""
@@ -200,9 +204,11 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is damaged: delete that run") from error
 
 
-def _write_csv(path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def _write_csv(
+    path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]], escape_formulas: bool
+) -> None:
     with (
         atomic_write(path) as part,
         part.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
     ):
-        csv.writer(file).writerows([heads, *rows])
+        write_rows(file, [heads, *rows], escape_formulas)

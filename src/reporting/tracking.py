@@ -86,7 +86,7 @@ class Tracker:
 
     def hubs(self, gallery: Gallery) -> None:
         """Log hubs.csv as a table, in wandb with the images."""
-        hubs = RunFolder(self.folder).hubs()
+        hubs = RunFolder(self.folder).hubs(self.cfg.escape_formulas)
         rows = hubs.to_numpy().tolist()
         if self.wandb_run:
             import wandb

@@ -1,5 +1,6 @@
 """works.csv and gallery.yaml: any text survives writing and reading."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.gallery import read_gallery, write_gallery
-from src.gallery.gallery import COLUMNS
+from src.gallery.gallery import COLUMNS, FILE_FACT_COLUMNS
 from tests.support.galleries import labeled, listed, make_images
 
 ODD_NAMES = [
@@ -22,6 +23,10 @@ ODD_NAMES = [
     "'.png",
     " a .png",
     "é\u2028.png",
+    "-x.png",
+    "=HYPERLINK(0).png",
+    "'=1.png",
+    "\t\x1b]0;x\x07.png",
 ]
 # Any bytes but NUL: names that are not UTF-8 among them
 names = st.binary(min_size=1).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
@@ -49,6 +54,32 @@ def test_any_text_survives_writing_and_reading(
     assert (again.name, again.root) == (gallery.name, gallery.root)
 
 
+FORMULAS = ["=1+1", "-2+3.png", "@a", "\tb", "'=1", "'-1", "' =2", "'t Hooft", "-5", "1.png"]
+
+
+@pytest.mark.parametrize("escape_formulas", [True, False])
+def test_no_cell_of_works_csv_is_a_formula(tmp_path: Path, escape_formulas: bool) -> None:
+    works = pd.DataFrame(dict.fromkeys([*FILE_FACT_COLUMNS, "=a"], FORMULAS), dtype=object)
+    gallery = write_gallery("test", tmp_path, works, {}, tmp_path, escape_formulas)
+    folder = tmp_path / "galleries" / gallery.name
+    with (folder / "works.csv").open(newline="") as file:
+        heads, *rows = csv.reader(file)
+    escaped = ["'=1+1", "'-2+3.png", "'@a", "'\tb", "''=1", "''-1", "'' =2", *FORMULAS[-3:]]
+    assert heads[-1] == ("'=a" if escape_formulas else "=a")
+    assert [row[0] for row in rows] == (escaped if escape_formulas else FORMULAS)
+    assert read_gallery(folder).works.equals(works)
+
+
+def test_works_csv_of_an_earlier_version_is_read_as_it_is(tmp_path: Path) -> None:
+    works = pd.DataFrame(dict.fromkeys([*FILE_FACT_COLUMNS, "=a"], FORMULAS), dtype=object)
+    gallery = write_gallery("test", tmp_path, works, {}, tmp_path, escape_formulas=False)
+    folder = tmp_path / "galleries" / gallery.name
+    facts = yaml.safe_load((folder / "gallery.yaml").read_text())
+    del facts["escape_formulas"]
+    (folder / "gallery.yaml").write_text(yaml.safe_dump(facts))
+    assert read_gallery(folder).works.equals(works)
+
+
 def test_works_csv_opens_with_plain_pandas(paintings: Path, tmp_path: Path) -> None:
     gallery = labeled(paintings, "file,mood\nada/0.png,calm\n")
     path = tmp_path / "outputs" / "galleries" / gallery.name / "works.csv"
@@ -68,4 +99,5 @@ def test_gallery_yaml_contains_the_selection(paintings: Path, tmp_path: Path) ->
         "source": "folder",
         "root": str(paintings),
         "selection": {"images": str(paintings), "labels": None, "limit": 3, "seed": 4},
+        "escape_formulas": True,
     }
