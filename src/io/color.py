@@ -10,6 +10,9 @@ from PIL import Image, ImageCms
 from src.io.samples import floats_to_8_bit, integers_to_8_bit
 
 MAX_PROFILE_BYTES = 2**24  # those of printing presses have up to 3 MB
+CACHED_BYTES = 2**20  # a larger one is read again for each image
+# Types of the steps, and pieces of curves, of a profile of any number of steps; usual ones have 4
+STEPS, MAX_STEPS = (b"cvst", b"matf", b"clut", b"parf", b"samf"), 256
 SAME = 3  # of 255: profiles that change no color by more are taken for sRGB
 BROKEN_PROFILE = "its color profile is broken or of another color space, and is ignored"
 
@@ -85,14 +88,20 @@ def _without_alpha(image: Image.Image, profile: bytes | None) -> tuple[Image.Ima
     return (convert(image) if convert else image.convert("RGB")), ""
 
 
-@lru_cache(maxsize=64)
 def profile_to_srgb(profile: bytes, mode: str) -> Convert | None:
     """Return the conversion of images of a mode (L, RGB, CMYK), None if it changes no color.
 
     Raises PyCMSError, OSError or ValueError for a profile that is broken or of other colors.
     """
-    if len(profile) > MAX_PROFILE_BYTES:
+    steps = sum(profile.count(kind) for kind in STEPS)
+    if len(profile) > MAX_PROFILE_BYTES or steps > MAX_STEPS:
         raise ValueError
+    make = _profile_to_srgb
+    return make(profile, mode) if len(profile) <= CACHED_BYTES else make.__wrapped__(profile, mode)
+
+
+@lru_cache(maxsize=64)
+def _profile_to_srgb(profile: bytes, mode: str) -> Convert | None:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     space = source.profile.xcolor_space.strip()
     if mode == "L" and space == "RGB":  # gray whose profile is that of its three equal channels

@@ -22,6 +22,10 @@ SCAN, END = b"\xda", b"\xd9"
 
 def check_effort(image: ImageFile.ImageFile, body: BinaryIO, max_pixels: int) -> None:
     """Raise Unreadable for a small file that would fill memory or take hours to decode."""
+    if image.format in ("JPEG", "MPO"):
+        if (scans := count_scans(body)) > MAX_SCANS:
+            raise Unreadable(f"{scans} scans of all pixels, more than {MAX_SCANS}")
+        return
     boxes = [tile.extents or (0, 0, 0, 0) for tile in image.tile]
     area = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
     if len(boxes) > MAX_TILES or area > MAX_BYTES_PER_PIXEL * image.width * image.height:
@@ -33,8 +37,6 @@ def check_effort(image: ImageFile.ImageFile, body: BinaryIO, max_pixels: int) ->
         tiff.check_offsets(image)
     if any(tile.codec_name in SLOW_CODECS for tile in image.tile):
         _check_slow(image)
-    if image.format in ("JPEG", "MPO") and (scans := count_scans(body)) > MAX_SCANS:
-        raise Unreadable(f"{scans} scans of all pixels, more than {MAX_SCANS}")
 
 
 def _check_slow(image: Image.Image) -> None:
@@ -48,7 +50,7 @@ def _check_slow(image: Image.Image) -> None:
 
 
 def count_scans(file: BinaryIO) -> int:
-    """Return the number of scans in the first picture of a JPEG, leaving the file's position.
+    """Return the number of scans of a JPEG's first picture, or 1 if they are few.
 
     A scan may take no bytes at all: the decoder visits all pixels nevertheless.
     """
@@ -56,7 +58,7 @@ def count_scans(file: BinaryIO) -> int:
     file.seek(0)
     body = file.read()
     file.seek(position)
-    if body.count(b"\xff" + SCAN) <= MAX_SCANS:  # of thumbnails, too
+    if body.count(SCAN) <= MAX_SCANS or body.count(b"\xff" + SCAN) <= MAX_SCANS:  # both are fast
         return 1
     scans, at = 0, 2
     while (match := MARKER.search(body, at)) and match[1] != END:

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from src.io.jpeg2000_header import check_codestream
 from src.io.unreadable import Unreadable, check_pixels
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -28,6 +29,12 @@ def check_header(file: BinaryIO, max_pixels: int) -> None:
         check_pixels(_webp_pixels(start), max_pixels)
     elif start.startswith((JXL_CONTAINER, JXL_START)):  # its plugin decodes all when it opens
         check_pixels(_jxl_pixels(file), max_pixels)
+    elif start.startswith(J2K_START):
+        check_codestream(file, 0, file.seek(0, 2), max_pixels)
+    elif start.startswith(JP2_START):
+        for kind, at, end in boxes(file):
+            if kind == b"jp2c":
+                check_codestream(file, at, end, max_pixels)
     file.seek(0)
 
 

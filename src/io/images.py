@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from PIL import (
     ExifTags,
@@ -24,7 +24,7 @@ from src.io import color, formats, jpeg, tiff
 from src.io.effort import check_effort
 from src.io.headers import check_header
 from src.io.jpeg import MinSize
-from src.io.metered import MeteredFile
+from src.io.metered import metered, release
 from src.io.pillow_settings import PILLOW_SETTINGS
 from src.io.unreadable import (
     MAX_BYTES_PER_PIXEL,
@@ -54,8 +54,8 @@ def load_with_remark(
     path: Path, max_pixels: int, min_decode_size: MinSize | None = None
 ) -> tuple[Image.Image, str]:
     """Read an image as load_rgb does; also return what is damaged about its file, "" if nothing."""
-    with _reasons(path.name, path), PILLOW_SETTINGS, _stream(path, max_pixels) as file:
-        image, damage = _decode(file, path.name, formats.formats(), max_pixels, min_decode_size)
+    with _reasons(path), PILLOW_SETTINGS, _stream(path, max_pixels) as file:
+        image, damage = _decode(file, formats.formats(), max_pixels, min_decode_size)
         rgb, remark = color.to_rgb(image)
         return rgb, damage or remark
 
@@ -66,8 +66,8 @@ def check_complete(body: bytes, max_pixels: int) -> tuple[int, int]:
     Raises Unreadable for what load_rgb does not read, for other formats than DOWNLOAD_FORMATS, and
     for a JPEG without its end, which may be complete when it is asked for again.
     """
-    with _reasons("body"), PILLOW_SETTINGS, _stream(body, max_pixels) as file:
-        image, damage = _decode(file, "body", DOWNLOAD_FORMATS, max_pixels)
+    with _reasons(None), PILLOW_SETTINGS, _stream(body, max_pixels) as file:
+        image, damage = _decode(file, DOWNLOAD_FORMATS, max_pixels)
         if damage:
             raise Unreadable(f"OSError: image file is truncated: {damage}")
         if image.mode == "F":  # floating-point samples alone may mean no known colors
@@ -76,21 +76,20 @@ def check_complete(body: bytes, max_pixels: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _reasons(name: str, path: Path | None = None) -> Iterator[None]:
-    """Turn whatever a parser raises for a hostile file into Unreadable."""
+def _reasons(path: Path | None) -> Iterator[None]:
+    """Turn whatever a parser raises for a hostile file into Unreadable; path: None for bytes."""
     try:
         yield
     except Unreadable:
         raise
     except UnidentifiedImageError as error:
-        if path is None:
-            raise Unreadable("not an image") from error
-        raise Unreadable(f"{type(error).__name__}: {error}") from error
+        reason = f"UnidentifiedImageError: cannot identify image file {path.name!r}" if path else ""
+        raise Unreadable(reason or "not an image") from error
     except Exception as error:  # skipped.csv and the journal list it
         if getattr(error, "errno", None) in SYSTEM_ERRNOS:
             raise
-        text = " ".join(str(error).replace(repr(str(path)), repr(name)).split())
-        raise Unreadable(f"{type(error).__name__}: {text}") from error
+        text = str(error).replace(repr(str(path)), repr(path.name)) if path else str(error)
+        raise Unreadable(f"{type(error).__name__}: {' '.join(text.split())}") from error
 
 
 @contextmanager
@@ -116,7 +115,6 @@ def _check_size(size: int, max_pixels: int) -> None:
 
 def _decode(
     file: BinaryIO,
-    name: str,
     kinds: tuple[str, ...],
     max_pixels: int,
     min_decode_size: MinSize | None = None,
@@ -125,7 +123,7 @@ def _decode(
 
     All limits hold here, for files and for downloads.
     """
-    opened = _open(file, name, kinds, max_pixels)
+    opened = _open(file, kinds, max_pixels)
     if opened is None:
         return _upright(tiff.read_tiff(file, max_pixels)), ""
     with opened as image:
@@ -154,31 +152,30 @@ def _decode(
 
 def _upright(image: Image.Image) -> Image.Image:
     """Return the image turned as its EXIF data say, in place."""
-    _orientation(image)  # Pillow raises for broken EXIF only at the first access
+    if _orientation(image) in (None, 1):
+        return image
     for key in ("exif", "Raw profile type exif"):  # transposing would rewrite them, or fail
         image.info.pop(key, None)
     ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
-def _open(
-    file: BinaryIO, name: str, kinds: tuple[str, ...], max_pixels: int
-) -> ImageFile.ImageFile | None:
+def _open(file: BinaryIO, kinds: tuple[str, ...], max_pixels: int) -> ImageFile.ImageFile | None:
     """Return an image, not decoded; None for a TIFF that tifffile must read.
 
-    The name is that of messages. Raises Unreadable, or a parser's error.
+    Raises Unreadable, or a parser's error.
     """
     check_header(file, max_pixels)
-    metered = MeteredFile(file, name)
+    counted = metered(file)
     try:
-        image = Image.open(cast(BinaryIO, metered), formats=kinds)
+        image = Image.open(counted, formats=kinds)
     except Unreadable:
         raise
     except Exception:  # parsers raise anything; tifffile reads more kinds, or says why not
         if tiff.is_tiff(file):
             return None
         raise
-    metered.release()
+    release(counted)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and not tiff.pillow_reads(image):
         return None
     if image.format == "JPEG2000" and (profile := formats.jpeg2000_profile(image)):
@@ -206,7 +203,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, ImageFile.ImageFile | None]]:
     """Yield a file and its image, not decoded; None for a TIFF that tifffile must read."""
     with PILLOW_SETTINGS, _stream(path, MAX_HEADER_PIXELS) as file:
-        yield file, _open(file, path.name, formats.formats(), MAX_HEADER_PIXELS)
+        yield file, _open(file, formats.formats(), MAX_HEADER_PIXELS)
 
 
 def pixel_size(path: Path) -> tuple[int, int] | None:

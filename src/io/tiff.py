@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from src.io.metered import MeteredFile
+from src.io.metered import metered, release
 from src.io.samples import floats_to_8_bit, integers_to_8_bit
 from src.io.unreadable import MAX_TILES, Unreadable, check_pixels, check_tiles
 
@@ -80,11 +80,11 @@ def _main_page(file: BinaryIO) -> Iterator["TiffPage"]:
     import tifffile  # takes 0.2 s
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs damage, then raises
-    metered = MeteredFile(file, "")
-    with tifffile.TiffFile(metered) as pages:
+    counted = metered(file)
+    with tifffile.TiffFile(counted) as pages:
         for page in islice(pages.pages, MAX_PAGES):
             if isinstance(page, tifffile.TiffPage) and not page.subfiletype & NOT_THE_PICTURE:
-                metered.release()
+                release(counted)
                 yield page
                 return
     raise Unreadable("TIFF without a page that is neither reduced nor a mask")

@@ -1,0 +1,171 @@
+"""Small files that ask a decoder for far more memory or time than their pixels are worth."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+from PIL import Image, ImageCms
+
+from tests.support.hostile_bytes import chunk, gif, tiff, with_chunk
+
+SCAN = b"\xff\xda"
+
+
+def saved(size: tuple[int, int], format: str, **options: object) -> bytes:
+    """Return a gray-brown picture of a size as a file; it takes few bytes."""
+    body = io.BytesIO()
+    Image.new("RGB", size, (99, 88, 77)).save(body, format, **options)
+    return body.getvalue()
+
+
+def empty_scans(count: int, **options: object) -> bytes:
+    """Return a JPEG of 10 megapixels with many scans of one component that take no bytes."""
+    body = saved((4000, 2500), "JPEG", **options)
+    scan = SCAN + bytes([0, 8, 1, 1, 0, 0, 63, 0])
+    start = body.index(SCAN)
+    return body[:start] + scan * count + body[start:]
+
+
+def repeated_scan(count: int) -> bytes:
+    """Return a progressive JPEG of 10 megapixels that repeats its last scan."""
+    body = saved((4000, 2500), "JPEG", progressive=True)
+    return body[:-2] + body[body.rindex(SCAN) : -2] * count + body[-2:]
+
+
+def hidden_scans() -> bytes:
+    """Return a JPEG with scans behind a table that holds the bytes of an end marker."""
+    body = repeated_scan(600)
+    end = body.rindex(SCAN)
+    comment = b"\xff\xfe\0\x06\xff\xd9\xff\xd9"
+    start = body.index(SCAN, body.index(SCAN) + 2)
+    return body[:start] + comment + body[start:end] + body[end:]
+
+
+def many_exifs() -> bytes:
+    """Return a JPEG of 60 MB of EXIF segments, which Pillow joins one by one."""
+    segment = b"\xff\xe1\xff\xff" + b"Exif\0\0".ljust(65_533, b"\0")
+    body = saved((40, 30), "JPEG")
+    return body[:2] + segment * 900 + body[2:]
+
+
+def junk() -> bytes:
+    """Return a JPEG with 20 MB of no meaning before its header, which Pillow reads by byte."""
+    body = saved((40, 30), "JPEG")
+    return body[:2] + b"\xff\xfe\0\x02" + bytes(20_000_000) + body[2:]
+
+
+def packed_chunks(kind: bytes, head: bytes) -> bytes:
+    """Return a PNG of chunks that each become 1 MB, without a name that Pillow would count."""
+    packed = chunk(kind, head + zlib.compress(bytes(1_000_000)))
+    png = saved((40, 30), "PNG")
+    return png[:33] + packed * 3000 + png[33:]
+
+
+def empty_chunks() -> bytes:
+    """Return a PNG whose pixels follow millions of empty chunks of pixels."""
+    png = saved((40, 30), "PNG")
+    start = png.index(b"IDAT") - 4
+    return png[:start] + chunk(b"IDAT", b"") * 3_000_000 + png[start:]
+
+
+def large_tile(size: tuple[int, int], tile: tuple[int, int]) -> bytes:
+    """Return a TIFF of deflated tiles larger than it is, all of which share their bytes."""
+    data = zlib.compress(bytes(2000))
+    count = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    sizes = [(256, 4, 1, size[0]), (257, 4, 1, size[1]), (322, 4, 1, tile[0]), (323, 4, 1, tile[1])]
+    where = 500 if count == 1 else 600
+    lists = struct.pack("<L", 500) * count + struct.pack("<L", len(data)) * count
+    return tiff(
+        *sizes,
+        (259, 3, 1, 8),
+        (324, 4, count, where),
+        (325, 4, count, where + 4 * count if count > 1 else len(data)),
+        data=data.ljust(100, b"\0") + lists,
+    )
+
+
+def canvas() -> bytes:
+    """Return a WebP of one frame of a pixel on a canvas of 268 megapixels."""
+    webp = saved((1, 1), "WEBP", lossless=True)
+    frame = bytes(6) + bytes(6) + bytes(3) + b"\0" + webp[12:]
+    edge = (2**14 - 1).to_bytes(3, "little")
+    extended = struct.pack("<4sLL", b"VP8X", 10, 2) + edge + edge
+    parts = extended + struct.pack("<4sLLH", b"ANIM", 6, 0, 0)
+    parts += struct.pack("<4sL", b"ANMF", len(frame)) + frame
+    return b"RIFF" + struct.pack("<L", 4 + len(parts)) + b"WEBP" + parts
+
+
+def long_comment() -> bytes:
+    """Return a GIF whose picture follows a million remarks."""
+    body = gif((10, 10), (10, 10))
+    return body[:19] + b"!\xfe\1a\0" * 1_000_000 + body[19:]
+
+
+def many_steps() -> bytes:
+    """Return a PNG whose color profile claims thousands of steps."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    steps = b"matf" + bytes(64)
+    png = saved((40, 30), "PNG")
+    return with_chunk(b"iCCP", b"a\0\0" + zlib.compress(profile + steps * 10_000), png)
+
+
+def jpeg2000(changes: dict[int, bytes]) -> bytes:
+    """Return a codestream with other bytes at some offsets of its coding style (COD)."""
+    body = bytearray(saved((2000, 2000), "JPEG2000", no_jp2=True))
+    start = body.index(b"\xff\x52") + 4
+    for offset, value in changes.items():
+        body[start + offset : start + offset + len(value)] = value
+    return bytes(body)
+
+
+def small_tiles() -> bytes:
+    """Return a codestream of 4 megapixels in a tile for each 64 pixels, of which it has one."""
+    body = bytearray(saved((2000, 2000), "JPEG2000", no_jp2=True))
+    body[24:32] = struct.pack(">2L", 8, 8)
+    return bytes(body)
+
+
+def many_runs() -> bytes:
+    """Return a BMP of one row, in which a step down fills 255 rows."""
+    width = 4_000_000
+    head = struct.pack("<LllHHLLllLL", 40, width, 1, 1, 8, 1, 0, 0, 0, 256, 0)
+    palette = b"".join(bytes([255 - level] * 3 + [0]) for level in range(256))
+    return b"BM" + struct.pack("<LLL", 0, 0, 1078) + head + palette + b"\0\2\0\xff" * 10
+
+
+def plain_text() -> bytes:
+    """Return a PGM of 12 megapixels in text, which Pillow reads number by number."""
+    return b"P2 4000 3000 254\n" + b"1 " * 12_000_000
+
+
+def jpeg_xl() -> bytes:
+    """Return the header of a JPEG XL of a billion pixels."""
+    bits = 0 | 3 << 1 | (2**15 - 1) << 3 | 0 << 33 | 3 << 36 | (2**15 - 1) << 38
+    return b"\xff\x0a" + bits.to_bytes(30, "little")
+
+
+BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {  # reason, "" where it is read
+    "empty scans.jpg": ("scans of all pixels", lambda: empty_scans(100_000)),
+    "repeated scans.jpg": ("scans of all pixels", lambda: repeated_scan(600)),
+    "as many scans as allowed.jpg": ("", lambda: repeated_scan(90)),
+    "scans behind an end.jpg": ("scans of all pixels", hidden_scans),
+    "exif.jpg": ("too much metadata", many_exifs),
+    "junk.jpg": ("too much metadata", junk),
+    "texts.png": ("chunks", lambda: packed_chunks(b"zTXt", b"\0\0")),
+    "profiles.png": ("chunks", lambda: packed_chunks(b"iCCP", b"a\0\0")),
+    "chunks.png": ("chunks", empty_chunks),
+    "steps.png": ("", many_steps),
+    "tile.tif": ("a tile of", lambda: large_tile((1, 1), (9984, 9984))),
+    "tiles.tif": ("a tile of", lambda: large_tile((10_000, 1), (16, 6_240_000))),
+    "canvas.webp": ("268435456 pixels", canvas),
+    "remarks.gif": ("too much metadata", long_comment),
+    "layers.j2k": ("layers", lambda: jpeg2000({2: b"\xff\xff"})),
+    "blocks.j2k": ("code-blocks", lambda: jpeg2000({6: b"\0\0"})),
+    "tiles.j2k": ("tiles", small_tiles),
+    "runs.bmp": ("pixels in a row", many_runs),
+    "text.pgm": ("12000000 pixels", plain_text),
+    "header.jxl": ("1073741824 pixels", jpeg_xl),
+    "white.jpg": ("", lambda: saved((10_000, 10_000), "JPEG")),
+    "white.png": ("", lambda: saved((10_000, 9_000), "PNG")),
+}
