@@ -1,9 +1,9 @@
-"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10]
+"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10] [--latex]
 
 Each folder is a run or holds runs, such as those of a sweep; the default is the newest sweep.
-Writes leaderboard.csv, .md and .html into the first folder: the settings that differ and the
-metrics with their intervals, best first, then the incomplete runs with the commands that repeat
-them.
+Writes leaderboard.csv, .md and .html into the first folder: for the runs over the same images and
+labels a board with the settings that differ and the metrics with their intervals, best first, then
+the incomplete runs with the commands that repeat them.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from src.config.validation import path_argument
 from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.export import write_leaderboard
+from src.leaderboard.latex import latex
 from src.leaderboard.runs import newest_sweep, read_runs
 from src.runtime.streams import print_error, run_command
 
@@ -35,6 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--sort", help="metric to sort by, as in metrics.json (default: map_at_10 of a label)"
     )
     parser.add_argument(
+        "--latex",
+        action="store_true",
+        help="print the tables as LaTeX (booktabs) for a paper, and write no files",
+    )
+    parser.add_argument(
         "--outputs",
         type=path_argument,
         default=Path("outputs"),
@@ -50,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         folders = options.folders or [newest_sweep(options.outputs)]
         runs = read_runs(folders)
-        write_leaderboard(compare(runs, options.sort), folders[0], options.escape_formulas)
+        leaderboard = compare(runs, options.sort)
+        if options.latex:
+            print(latex(leaderboard))
+        else:
+            write_leaderboard(leaderboard, folders[0], options.escape_formulas)
     except (UserError, OSError, ValueError) as error:
         print_error(error)
         return 2
