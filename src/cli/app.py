@@ -21,6 +21,7 @@ from src.cli.help import help_page
 from src.cli.messages import user_message
 from src.cli.sweep_callback import current_sweep, write_sweep_leaderboard
 from src.config import Config
+from src.config.addresses import check_no_secret, redacted
 from src.config.data import SOURCES
 from src.config.validation import expand_home
 from src.errors import UserError
@@ -96,7 +97,7 @@ def report_user_errors() -> Iterator[None]:
         keep = error.keep_run_folder if isinstance(error, UserError) else isinstance(error, OSError)
         if text is not None and not keep:
             discard_run_folder()
-        log.error("error: %s", text or f"{type(error).__name__}: {error}")
+        log.error("error: %s", text or redacted(f"{type(error).__name__}: {error}"))
         if is_sweep:
             raise
         raise _Abort from error
@@ -137,6 +138,7 @@ def command(main: Callable[[], None]) -> int:
     context = copy_context()
     try:
         try:
+            refuse_secrets(sys.argv[1:])
             context.run(main)
         finally:
             if sweep := context.get(current_sweep):  # whether its jobs succeeded or not
@@ -154,6 +156,13 @@ def command(main: Callable[[], None]) -> int:
         print_error(text)
         return _exit_code(error)
     return 0
+
+
+def refuse_secrets(words: list[str]) -> None:
+    """Raise UserError if an override holds a secret: Hydra would store it with the run."""
+    for word in words:
+        name, _, value = word.partition("=")
+        check_no_secret(name.lstrip("+~"), value)
 
 
 def flags_first(words: list[str]) -> list[str]:

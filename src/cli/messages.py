@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.help import option_names, options, source_options
 from src.config import Config
+from src.config.addresses import redacted
 from src.config.overrides import shell_word
 from src.errors import UserError, did_you_mean
 
@@ -25,6 +26,11 @@ def user_message(error: Exception) -> str | None:
 
     Hydra's own messages span several lines and suggest +name=value, which this program rejects.
     """
+    text = _message(error)
+    return None if text is None else redacted(text)
+
+
+def _message(error: Exception) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):

@@ -8,6 +8,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import Tracking
+from src.config.addresses import check_no_secret
+from src.errors import UserError
+from src.runtime.streams import print_error
 
 # Folder, tracking options and escape_formulas of the sweep that runs in this context. Hydra creates
 # the callback itself and calls none of its methods after a job has failed, so the callback only
@@ -18,8 +21,13 @@ current_sweep: ContextVar[tuple[Path, Tracking, bool]] = ContextVar("current_swe
 class Sweep(Callback):
     """Hydra callback that announces a sweep of src.run to the command."""
 
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse secrets in the files of configs/ before Hydra stores them with the run."""
+        _refuse_secrets(config)
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Set current_sweep; notice the end of the sweep's jobs if Slurm runs them."""
+        """Refuse secrets, set current_sweep, notice the end of the jobs if Slurm runs them."""
+        _refuse_secrets(config)
         if config.hydra.launcher._target_.endswith(".SlurmLauncher"):
             from src.cli.slurm_sweeps import watch_queue  # imports submitit, an extra
 
@@ -28,6 +36,19 @@ class Sweep(Callback):
             tracking = cast(Tracking, OmegaConf.to_object(config.tracking))
             folder = Path(config.hydra.sweep.dir)
             current_sweep.set((folder, tracking, config.escape_formulas))
+
+
+def _refuse_secrets(config: DictConfig) -> None:
+    """End the command if an option holds a secret. Hydra would only warn of an Exception."""
+    names = ("data.tables", "download.contact")
+    options = {name: OmegaConf.select(config, name, default="") for name in names}
+    swept = config.hydra.sweeper.get("params") or {}
+    try:
+        for name, value in [*options.items(), *swept.items()]:
+            check_no_secret(name, str(value))
+    except UserError as error:
+        print_error(error)
+        raise SystemExit(error.code) from error
 
 
 def write_sweep_leaderboard(folder: Path, tracking: Tracking, escape_formulas: bool) -> None:

@@ -1,18 +1,20 @@
 """The host of an address, and addresses without the secrets that they may hold.
 
-Imports only the standard library, so that invalid options fail fast.
+Imports only the standard library and errors, so that invalid options fail fast.
 """
 
 import re
 from urllib.parse import urlsplit
 
 from src.config.validation import is_address
+from src.errors import UserError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+CONTACT = "download.contact"  # a page, whose address is public
 HIDDEN = "***"
-# Up to the last @ of a word: a password that nobody has quoted may hold slashes and another @
-USER = re.compile(r"(?<=://)[^\s\"']*@")
-QUERY = re.compile(r"(://[^\s\"'?]*\?)[^\s\"']+")
+QUERY = re.compile(r"[?#].+")
+URL = re.compile(r"://[^\s\"']+")
 
 
 def origin(url: str) -> str:
@@ -31,13 +33,25 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def is_local(url: str) -> bool:
+    """Return whether a URL names this machine."""
+    return urlsplit(url).hostname in LOCAL_HOSTS
+
+
 def redacted(text: str) -> str:
     """Return text in which user, password and query of every URL are replaced by ***.
 
     >>> redacted("no answer from https://me:secret@museum.org/x.csv?token=abc")
     'no answer from https://***@museum.org/x.csv?***'
     """
-    return QUERY.sub(rf"\1{HIDDEN}", USER.sub(f"{HIDDEN}@", text))
+    return URL.sub(_hide, text)
+
+
+def _hide(found: re.Match[str]) -> str:
+    rest = found[0]
+    if has_user(rest):  # up to the last @: an unquoted password may hold slashes and another @
+        rest = f"://{HIDDEN}@{rest.rpartition('@')[2]}"
+    return QUERY.sub(lambda query: query[0][0] + HIDDEN, rest)
 
 
 def has_user(text: str) -> bool:
@@ -51,3 +65,17 @@ def has_user(text: str) -> bool:
         if "@" in authority or ("@" in rest and not is_address(f"http://{rest}")):
             return True
     return False
+
+
+def check_no_secret(name: str, value: str) -> None:
+    """Raise UserError if an option's value holds a URL with a user or, but for a contact, a query.
+
+    Options are stored with every run, and sent to trackers.
+    """
+    has_query = name != CONTACT and any(QUERY.search(url) for url in URL.findall(value))
+    if has_user(value) or has_query:
+        raise UserError(
+            f"{name}={redacted(value)}: an address with a user, password, query or fragment is"
+            " refused, because options are stored with every run: write user and password into"
+            " ~/.netrc and set data.netrc=true, or give a folder with the tables"
+        )

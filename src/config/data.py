@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from src.config.addresses import check_no_secret, is_local, redacted
 from src.config.enums import Decode, Resize, View
 from src.config.validation import check_bounds, check_folder, expand_home, is_address, option
 from src.errors import UserError
@@ -89,15 +90,27 @@ class Nga(Data):
     view: View = option(View.primary, "primary: one image per object; all: every view of it")
     open_access: bool = option(True, "only images in the public domain")
     artists: list[str] = option([], "only works by these artists; empty = all artists")
+    netrc: bool = option(
+        False,
+        "send user and password that ~/.netrc (or the file that NETRC names) has for the host of"
+        " data.tables, only to this host, by https",
+    )
     refresh: bool = option(False, "check for newer tables and download those that have changed")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.tables = expand_home(self.tables)
+        check_no_secret("data.tables", self.tables)
         if not is_address(self.tables) and not Path(self.tables).is_dir():
             raise UserError(
-                f"data.tables={self.tables} is neither a folder nor an http(s) URL: give the"
-                " location of published_images.csv, objects.csv and the other tables"
+                f"data.tables={redacted(self.tables)} is neither a folder nor an http(s) URL: give"
+                " the location of published_images.csv, objects.csv and the other tables"
+            )
+        is_private = self.tables.startswith("https:") or is_local(self.tables)
+        if self.netrc and not (is_address(self.tables) and is_private):
+            raise UserError(
+                f"data.netrc=true needs an https URL as data.tables, got {self.tables}: a password"
+                " is not sent without encryption"
             )
         if not self.classification:
             raise UserError(
@@ -167,5 +180,6 @@ class Download:
                 "download.requests_per_second must be 0 (no limit) or at least 0.001,"
                 f" got {self.requests_per_second}"
             )
+        check_no_secret("download.contact", self.contact or "")
         if self.contact and not (self.contact.isascii() and self.contact.isprintable()):
             raise UserError(f"download.contact must be plain ASCII, got {self.contact!r}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 import urllib3
@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from src import __version__
 from src.config.addresses import origin
 from src.config.validation import is_address
+from src.downloader.environment import environment_settings, netrc_header
 from src.downloader.errors import Failure, Outcome, from_status, invalid_url, root_cause
 from src.downloader.rate_limiter import HostBusy, RateLimiter, Stopped
 from src.downloader.robots import Robots
@@ -32,7 +33,6 @@ REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 CHUNK_BYTES = 65_536
 LOGGED_WAIT = 5.0  # seconds; a longer pause is logged
 MAX_WAIT = 0.5  # seconds for one host's own pause and pace; beyond it a request is put off
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 T = TypeVar("T")
 
 
@@ -67,9 +67,14 @@ class PoliteClient:
         about = f" ({contact})" if contact else ""
         agent = f"{AGENT}/{__version__}{about} python-requests/{requests.__version__}"
         self._headers = {"User-Agent": agent, "Connection": "keep-alive", "Accept": "*/*"}
+        self._secrets: dict[str, dict[str, str]] = {}  # headers by origin
         self._adapter = HTTPAdapter(pool_maxsize=workers)
         self._settings: dict[str, dict[str, Any]] = {}  # by origin: proxies, verify, cert
         self._robots = Robots(AGENT, self.rate_limiter, self._read_prefix)
+
+    def authorize(self, url: str) -> None:
+        """Send the host of a URL what ~/.netrc has for it. Raises UserError if that is nothing."""
+        self._secrets[origin(url)] = netrc_header(url)
 
     def with_retries(self, request: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
         """Call request with retries; return its result and the number of attempts.
@@ -170,9 +175,9 @@ class PoliteClient:
 
     def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
         """Send one request, without redirects. Raises Failure if there is no response."""
-        request = requests.PreparedRequest()
+        request, secrets = requests.PreparedRequest(), self._secrets.get(origin(url), {})
         try:
-            request.prepare("GET", url, headers=self._headers | headers)
+            request.prepare("GET", url, headers=self._headers | headers | secrets)
         except (ValueError, UnicodeError, urllib3.exceptions.LocationParseError) as error:
             raise invalid_url(url) from error
         timeout = (self.retry_policy.connect_timeout, self.retry_policy.read_timeout)
@@ -202,15 +207,11 @@ class PoliteClient:
         raise failure
 
     def _environment_settings(self, url: str) -> dict[str, Any]:
-        """Return the environment's proxies and certificates for a URL; none for localhost."""
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        if origin not in self._settings:
-            with requests.Session() as session:
-                session.trust_env = parts.hostname not in LOCAL_HOSTS
-                merged = session.merge_environment_settings(origin, {}, True, None, None)
-            self._settings[origin] = {k: merged[k] for k in ("proxies", "verify", "cert")}
-        return self._settings[origin]
+        """Return what environment_settings does, asked once for each host."""
+        host = origin(url)
+        if host not in self._settings:
+            self._settings[host] = environment_settings(url)
+        return self._settings[host]
 
     def _read_prefix(self, url: str, max_bytes: int) -> bytes:
         """Return the content of a URL, at least its first max_bytes bytes if it is longer."""

@@ -33,7 +33,10 @@ def museum_gallery(cfg: Config) -> Gallery:
     images are missing than download.max_failed allows.
     """
     outputs, options = Outputs(Path(cfg.outputs)), cfg.download
-    client = PoliteClient(options.requests_per_second, options.workers, options.contact)
+    private = cfg.data.tables if isinstance(cfg.data, Nga) and cfg.data.netrc else None
+    client = PoliteClient(
+        options.requests_per_second, options.workers, options.contact, netrc_url=private
+    )
     if isinstance(cfg.data, Nga):
         catalog = fetch_catalog(cfg.data, cfg.seed, outputs.tables, client)
         pages = catalog.works["object_id"].map(PAGE.format)

@@ -6,6 +6,7 @@ from enum import Enum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from src.config import Config
 from src.reporting.text import as_utf8
 
 
@@ -16,6 +17,14 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+PRIVATE = ["download.contact"]  # options that name a person: no tracker gets them
+
+
+def tracked_options(cfg: Config) -> dict[str, str | float | bool]:
+    """Return the options of a run for the trackers, without the private ones."""
+    return {name: value for name, value in flat_options(cfg).items() if name not in PRIVATE}
 
 
 def flat_options(options: Any) -> dict[str, str | float | bool]:

@@ -18,7 +18,7 @@ from src.config import Config, Tracking
 from src.gallery import Gallery
 from src.reporting.contact_sheets import thumbnail
 from src.reporting.run_folder import RunFolder
-from src.reporting.settings import flat_options
+from src.reporting.settings import PRIVATE, tracked_options
 from src.reporting.text import as_utf8, markdown_table
 from src.reporting.wandb_runs import wandb_run
 
@@ -41,7 +41,7 @@ class Tracker:
         wandb_run: "wandb.Run | None",
         board: "SummaryWriter | None",
     ):
-        self.cfg, self.folder, self.settings = cfg, folder, flat_options(cfg)
+        self.cfg, self.folder, self.settings = cfg, folder, tracked_options(cfg)
         self.wandb_run, self.board = wandb_run, board
 
     def metrics(self, metrics: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     """
     sweep = next((above for above in folder.parents if (above / "multirun.yaml").is_file()), None)
     with ExitStack() as stack:
-        run = stack.enter_context(wandb_run(cfg.tracking, folder, flat_options(cfg), sweep))
+        run = stack.enter_context(wandb_run(cfg.tracking, folder, tracked_options(cfg), sweep))
         board = None
         if cfg.tracking.tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -158,5 +158,6 @@ def track_sweep(table: pd.DataFrame, options: Tracking, folder: Path) -> None:
         if run:
             import wandb
 
+            table = table.drop(columns=PRIVATE, errors="ignore")
             nullable = table.astype(object).where(table.notna(), None)
             run.log({"leaderboard": wandb.Table(dataframe=nullable, allow_mixed_types=True)})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config import Tracking
+from src.config.addresses import HIDDEN, redacted
 from src.config.enums import WandbMode
 from src.errors import UserError
 from src.reporting.text import as_utf8
@@ -138,10 +139,16 @@ def _start(
             group=as_utf8("/".join(sweep.parts[-2:])) if sweep else None,
             job_type="leaderboard" if folder == sweep else "run",
             config=settings,
-            settings=wandb.Settings(silent=True, console="off", disable_git=True, init_timeout=60),
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                disable_git=True,
+                x_disable_meta=True,  # it holds the command line, with download.contact
+                init_timeout=60,
+            ),
         )
     except wandb.errors.Error as error:
-        reason = str(error).splitlines()[0]
+        reason = _public(str(error).splitlines()[0])
         if mode is not WandbMode.online:  # no key is needed, so it is a setting such as the project
             raise UserError(f"wandb rejects its settings: {reason}") from error
         raise UserError(
@@ -149,8 +156,14 @@ def _start(
             " needs no account, and `wandb sync` uploads its runs later"
         ) from error
     except ValueError as error:  # a setting that WANDB_<NAME> gives no valid value
-        reason = " ".join(str(error).split())
+        reason = _public(" ".join(str(error).split()))
         raise UserError(f"wandb rejects its settings in the environment: {reason}") from error
+
+
+def _public(text: str) -> str:
+    """Return the text of an error without the API key and the secrets of addresses."""
+    key = os.environ.get("WANDB_API_KEY")
+    return redacted(text.replace(key, HIDDEN) if key else text)
 
 
 def _import_wandb(folder: Path) -> None:
