@@ -89,3 +89,5 @@ class Strategy(Enum):
 Precision = Enum(
     "Precision", {"32-true": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
 )
+
+DEPTHS = ("25%", "50%", "75%", "100%")  # of a network, for backbone.layer: where four stages end

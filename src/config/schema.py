@@ -13,6 +13,7 @@ from omegaconf import MISSING
 
 from src.config.data import Data, Download
 from src.config.enums import (
+    DEPTHS,
     Accelerator,
     Compile,
     Dtype,
@@ -45,13 +46,14 @@ class Backbone:
     )
     layer: str = option(
         "avgpool",
-        "layer whose output becomes the features: layer1 ... layer4, avgpool or any node of the"
-        " model; + concatenates layers: layer3+avgpool",
+        "layer whose output becomes the features: 25%, 50%, 75% or 100% of the depth of any model"
+        " (a ResNet's layer1 to layer4), avgpool (the same as 100%) or any node, which"
+        " python -m src.layers lists; + concatenates layers: 75%+100%",
     )
     layers: list[str] | None = option(
         None,
         "layers to store in the same forward pass, for later runs; null = layer1 to layer4 of a"
-        " ResNet, else only backbone.layer",
+        " ResNet; the four depths if backbone.layer is one; else only backbone.layer",
     )
     pooling: Pooling = option(
         Pooling.avg,
@@ -80,6 +82,11 @@ class Backbone:
             raise UserError(
                 f"backbone.weights={self.weights} is neither {names}, random nor an existing file"
             )
+        for part in [*self.layer.split("+"), *(self.layers or [])]:
+            if part.endswith("%") and part not in DEPTHS:
+                raise UserError(
+                    f"backbone.layer or layers: {part} is not one of the depths {', '.join(DEPTHS)}"
+                )
 
     @property
     def in_timm(self) -> bool:

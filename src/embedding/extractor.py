@@ -59,7 +59,7 @@ def build_extractor(
 
     Raises UserError if a layer does not exist or its output has no row per image.
     """
-    trunk, nodes = cut(network, layers)
+    trunk, nodes = cut(network, layers, options.name, transform.size)
     trunk = trunk.requires_grad_(False).to(memory_format=torch.channels_last).eval()
     outputs = _blank_outputs(trunk, transform.size)
     shapes = _shapes(outputs)

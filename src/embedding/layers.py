@@ -1,13 +1,53 @@
 """Names of layers: which ones the options ask for, and where to cut a network for them."""
 
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.config import Backbone
+from src.config.enums import DEPTHS
+from src.embedding.stages import cached_stages
 from src.embedding.transforms import Preset
 from src.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
+
+POOLED = "avgpool"  # a ResNet's last layer before its classifier; pooled here, by backbone.pooling
+
+
+def name_layers(backbone: Backbone, preset: Preset, folder: Path) -> Backbone:
+    """Return the options with the names of layers in place of depths: layer2 for 50%.
+
+    avgpool becomes the last layer before the classifier in a network without one of that name; in
+    a ResNet it stays. Where a depth is named, one pass writes all four, unless layers say other.
+    folder is where the names are cached. Raises UserError for a network without four stages.
+    """
+    asked = {*backbone.layer.split("+"), *(backbone.layers or [])}
+    if not asked & {*DEPTHS} and (preset.stages or POOLED not in asked):
+        return backbone
+    if preset.stages:
+        names = dict(zip(DEPTHS, preset.stages, strict=True))
+    else:
+        stages = cached_stages(backbone, preset.size, folder)
+        names = dict(zip(DEPTHS, stages.ends, strict=False)) | {POOLED: stages.pooled}
+    if unknown := asked & {*DEPTHS} - names.keys():
+        raise UserError(
+            f"backbone.layer={min(unknown)}: {backbone.name} has no four stages: name a layer;"
+            f" {list_hint(backbone.name)}"
+        )
+    layers = backbone.layers
+    if layers is None and asked & {*DEPTHS}:
+        layers = [names[depth] for depth in DEPTHS]
+    layer = "+".join(names.get(part, part) for part in backbone.layer.split("+"))
+    named = None if layers is None else [names.get(part, part) for part in layers]
+    return replace(backbone, layer=layer, layers=named)
+
+
+def list_hint(name: str) -> str:
+    """Return a sentence about the command that lists the layers of a network."""
+    return f"python -m src.layers backbone.name={name} lists its layers"
 
 
 def joined_layers(backbone: Backbone, preset: Preset) -> list[str]:
@@ -33,28 +73,35 @@ def written_layers(backbone: Backbone, preset: Preset) -> list[str]:
 
 
 def _resolve_alias(layer: str, preset: Preset) -> str:
-    # avgpool is a ResNet's last layer before its classifier; pooled here, by backbone.pooling
-    return preset.stages[-1] if layer == "avgpool" and preset.stages else layer
+    return preset.stages[-1] if layer == POOLED and preset.stages else layer
 
 
-def cut(network: "nn.Module", layers: list[str]) -> "tuple[nn.Module, dict[str, str]]":
-    """Cut network after layers.
+def cut(
+    network: "nn.Module", layers: list[str], name: str, size: int
+) -> "tuple[nn.Module, dict[str, str]]":
+    """Cut a network, called name in the options, after layers.
 
     Return a module that returns outputs by node, and the last node of each layer. Raises UserError
-    if the network has no such layer.
+    if the network has no such layer; size is that of its images.
     """
     from torchvision.models import feature_extraction  # takes seconds to import
 
     train_names, eval_names = feature_extraction.get_graph_node_names(
         network, suppress_diff_warning=True
     )
-    nodes = {layer: _last_node(eval_names, layer, network) for layer in layers}
+    for layer in layers:
+        if not (layer and _nodes_in(layer, eval_names)):
+            raise UserError(
+                f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}"
+                f"{_usable(layer, eval_names, network, size)}; {list_hint(name)}"
+            )
+    nodes = {layer: _nodes_in(layer, eval_names)[-1] for layer in layers}
     # torchvision returns a node only under the first name that maps to it
     first = {node: layer for layer, node in reversed(nodes.items())}
     trunk = feature_extraction.create_feature_extractor(
         network,
         train_return_nodes={
-            _last_node(train_names, layer, network): node for node, layer in first.items()
+            _nodes_in(layer, train_names)[-1]: node for node, layer in first.items()
         },
         eval_return_nodes={node: node for node in first},
         suppress_diff_warning=True,
@@ -62,14 +109,19 @@ def cut(network: "nn.Module", layers: list[str]) -> "tuple[nn.Module, dict[str, 
     return trunk, nodes
 
 
-def _last_node(names: list[str], layer: str, network: "nn.Module") -> str:
-    """Return the last of the node names in layer. Raises UserError if there is none."""
-    nodes = [name for name in names if f"{name}.".startswith(f"{layer}.")]
-    if nodes and layer:
-        return nodes[-1]
+def _nodes_in(layer: str, names: list[str]) -> list[str]:
+    """Return those of the node names that are in layer."""
+    return [name for name in names if f"{name}.".startswith(f"{layer}.")]
+
+
+def _usable(layer: str, names: list[str], network: "nn.Module", size: int) -> str:
+    """Return what to name instead of an unknown layer. The network has no weights after it."""
+    from src.embedding.nodes import choose_stages, distinct_name, trunk
+
     layers = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
-    shallow = [name for name in names if name.count(".") < 2][-5:]
-    hint = did_you_mean(layer, layers) or f"; the last nodes are {', '.join(shallow)}"
-    raise UserError(
-        f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}{hint}"
-    )
+    near = get_close_matches(layer, sorted(layers), cutoff=0.75)
+    hint = did_you_mean(layer, near)
+    ends = choose_stages(trunk(network.to("meta"), size), size)
+    if ends:
+        hint += f"; its stages end with {', '.join(distinct_name(end, ends) for end in ends)}"
+    return hint

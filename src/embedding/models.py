@@ -1,6 +1,7 @@
 """Networks of torchvision and timm, their weights, and the preprocessing that these expect."""
 
 import logging
+import warnings
 from http.client import HTTPException
 from pathlib import Path
 from typing import cast
@@ -107,6 +108,17 @@ def _build(backbone: schema.Backbone) -> nn.Module:
     import timm
 
     return timm.create_model(_timm_name(backbone))
+
+
+def empty_network(backbone: schema.Backbone) -> nn.Module:
+    """Return the network on torch's meta device: no numbers, no weights, no time."""
+    with warnings.catch_warnings():  # GoogLeNet speaks of how its weights are drawn
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            with torch.device("meta"):
+                return _build(backbone)
+        except RuntimeError:  # RegNet's constructor computes with tensors
+            return _build(backbone).to("meta")
 
 
 def _load_file(network: nn.Module, path: Path, name: str) -> None:

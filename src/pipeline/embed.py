@@ -8,6 +8,7 @@ resumes.
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from src.config import Config
@@ -19,7 +20,7 @@ from src.embedding.cache import (
     join_layers,
     read_rows,
 )
-from src.embedding.layers import joined_layers, written_layers
+from src.embedding.layers import joined_layers, name_layers, written_layers
 from src.embedding.outdated import is_outdated, update
 from src.embedding.presets import cached_preset
 from src.embedding.row_files import SKIPPED
@@ -41,7 +42,7 @@ def embed(gallery: Gallery, cfg: Config, processes: ProcessGroup = SINGLE_PROCES
     no image can be read, or if cached files are damaged.
     """
     check_accelerator(cfg.trainer)
-    preset = cached_preset(cfg.backbone, Outputs(Path(cfg.outputs)).presets)
+    cfg, preset = with_named_layers(cfg), cached_preset(cfg.backbone, _presets(cfg))
     joined, written = joined_layers(cfg.backbone, preset), written_layers(cfg.backbone, preset)
     request = embedding_request(gallery, cfg, transform(preset, cfg.data))
     pass_facts = _compute_missing(request, joined, written, cfg, processes)
@@ -66,6 +67,16 @@ def embed(gallery: Gallery, cfg: Config, processes: ProcessGroup = SINGLE_PROCES
         "skipped": skipped,
     }
     return Embeddings(folder, readable, features, facts | pass_facts)
+
+
+def with_named_layers(cfg: Config) -> Config:
+    """Return the options with the names of layers in place of depths."""
+    preset = cached_preset(cfg.backbone, _presets(cfg))
+    return replace(cfg, backbone=name_layers(cfg.backbone, preset, _presets(cfg)))
+
+
+def _presets(cfg: Config) -> Path:
+    return Outputs(Path(cfg.outputs)).presets
 
 
 def _compute_missing(

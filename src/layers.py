@@ -1,0 +1,104 @@
+"""List the layers of a network that backbone.layer takes:  python -m src.layers [backbone=...]
+
+Takes the options of src.run, of which those of backbone count. Downloads no weights.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from src.cli import app
+from src.cli.help import CONFIGS
+from src.cli.messages import user_message
+from src.config import Backbone
+from src.config.enums import DEPTHS
+from src.runtime.streams import print_error, run_command
+
+USAGE = """\
+Usage:  python -m src.layers [backbone=choice] [backbone.name=model]
+
+  python -m src.layers                                          the default, a ResNet50
+  python -m src.layers backbone=swin_t                          a choice of configs/backbone/
+  python -m src.layers backbone.name=densenet121                any model of torchvision
+  python -m src.layers backbone.name=timm/vit_base_patch16_224       any model of timm
+
+Lists the layers that backbone.layer takes, with their outputs. No weights are downloaded."""
+HEADS = ("layer", "depth", "output", "backbone.layer=")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return 0
+    try:
+        backbone = compose_backbone(words)
+        lines = layer_table(backbone)
+    except Exception as error:
+        text = user_message(error)
+        if text is None:
+            raise
+        print_error(text)
+        return 2
+    print("\n".join([*lines, "", *examples(words)]))
+    return 0
+
+
+def compose_backbone(words: list[str]) -> Backbone:
+    """Return the options of backbone that the words of a command line give."""
+    app.register()
+    is_weights = any(word.startswith("backbone.weights=") for word in words)
+    any_weights = [] if is_weights else ["backbone.weights=random"]  # those of a group may not fit
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose("run", [*app.flags_first(words), *any_weights])
+    backbone = OmegaConf.to_object(composed.backbone)
+    assert isinstance(backbone, Backbone)
+    return backbone
+
+
+def layer_table(backbone: Backbone) -> list[str]:
+    """Return the lines of the table: the layers in order, each with its output for an image."""
+    from src.embedding.models import empty_network, preset_of  # import torch, which takes seconds
+    from src.embedding.nodes import choose_stages, distinct_name, trunk
+
+    preset = preset_of(backbone)
+    nodes = trunk(empty_network(backbone), preset.size)
+    ends = choose_stages(nodes, preset.size)
+    depths = dict(zip(ends, DEPTHS, strict=False))
+    chosen = set(backbone.layer.split("+"))
+    rows = [HEADS]
+    for node in nodes:
+        if node.is_move and not chosen & {*node.names}:
+            continue
+        uses = [depths[node]] if node in depths else []
+        uses += sorted(chosen & {*node.names} - {*uses})
+        name = distinct_name(node, ends) if node in ends else node.name
+        rows.append((name, f"{node.weights}/{nodes[-1].weights}", node.output, ", ".join(uses)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    title = f"{backbone.name}, images of {preset.size} x {preset.size} pixels"
+    return [title, "", *lines]
+
+
+def examples(words: list[str]) -> list[str]:
+    """Return lines on how to use the table of a network that the words of a command line chose."""
+    run = shlex.join(["python", "-m", "src.run", *words])
+    return [
+        "depth: matrices and kernels up to the end of the layer. output: channels x rows x",
+        "columns, or channels x tokens, from which backbone.pooling makes one row per image. 25% to",
+        "100% end the last four stages of resolution, or the quarters of a network with fewer.",
+        "",
+        f"{run} backbone.layer=75%",
+        f"{run} experiment=layers",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
