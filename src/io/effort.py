@@ -14,7 +14,7 @@ from src.io.unreadable import MAX_BYTES_PER_PIXEL, MAX_TILES, Unreadable, check_
 
 MAX_SCANS = 100  # of a JPEG; encoders write about 10
 MAX_SLOW_PIXELS = 2**23  # in the codings that Pillow decodes in Python, 1 microsecond each
-SLOW_CODECS = ("bmp_rle", "ppm", "ppm_plain")
+SLOW_CODECS = ("bmp_rle", "ppm_plain")
 MAX_JUMP_BYTES = 2**26  # that one step of a run-length coding may fill
 MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7\x01])")  # of a JPEG, but those within pixels
 SCAN, END = b"\xda", b"\xd9"
@@ -42,11 +42,11 @@ def check_effort(image: ImageFile.ImageFile, body: BinaryIO, max_pixels: int) ->
 def _check_slow(image: Image.Image) -> None:
     if image.width * image.height > MAX_SLOW_PIXELS:
         raise Unreadable(
-            f"{image.width * image.height} pixels, more than {MAX_SLOW_PIXELS} of a BMP or PPM in"
-            " runs, text or other than 256 levels"
+            f"{image.width * image.height} pixels, more than {MAX_SLOW_PIXELS} of a BMP in runs or"
+            " a PNM in text"
         )
-    if image.width * 256 > MAX_JUMP_BYTES:
-        raise Unreadable(f"{image.width} pixels in a row of a BMP or PPM")
+    if image.format == "BMP" and image.width * 256 > MAX_JUMP_BYTES:
+        raise Unreadable(f"{image.width} pixels in a row of a BMP in runs")
 
 
 def count_scans(file: BinaryIO) -> int:

@@ -4,9 +4,10 @@ import struct
 from functools import cache
 from importlib.util import find_spec
 
+import numpy as np
 from PIL import Image, ImageFile
 
-from src.io.samples import integers_to_8_bit
+from src.io.samples import BLOCK, integers_to_8_bit
 from src.io.unreadable import Unreadable
 
 # Formats that Pillow may try: its EPS parser runs ghostscript, an icon can exceed its header's size
@@ -84,6 +85,28 @@ def jpeg2000_profile(image: ImageFile.ImageFile) -> bytes | None:
         return None
     length = struct.unpack(">L", head[start - 8 : start - 4])[0]
     return head[start + 3 : start - 8 + length]
+
+
+def is_scaled_ppm(image: ImageFile.ImageFile) -> bool:
+    """Return whether an image is a binary PNM of a white that Pillow scales pixel by pixel."""
+    return image.format == "PPM" and bool(image.tile) and image.tile[0].codec_name == "ppm"
+
+
+def read_scaled_ppm(image: ImageFile.ImageFile) -> Image.Image:
+    """Return an image for which is_scaled_ppm holds in 8 bits: L, RGB or CMYK."""
+    assert image.fp is not None and isinstance(image.tile[0].args, tuple)
+    mode, white = image.tile[0].args
+    image.fp.seek(image.tile[0].offset)
+    dtype = np.dtype("u1" if white < 256 else ">u2")
+    count = image.width * image.height * Image.getmodebands(mode)
+    body = image.fp.read(count * dtype.itemsize)
+    if len(body) < count * dtype.itemsize:
+        raise Unreadable("image file is truncated")
+    scale = (np.arange(2 ** (8 * dtype.itemsize)) * (255 / white)).round().clip(0, 255)
+    samples, result = np.frombuffer(body, dtype), np.empty(count, np.uint8)
+    for start in range(0, count, BLOCK):  # numpy widens indices to 8 bytes
+        result[start : start + BLOCK] = scale[samples[start : start + BLOCK]]
+    return Image.frombytes(mode, image.size, result.tobytes())
 
 
 def scale_transparent_color(image: ImageFile.ImageFile) -> None:

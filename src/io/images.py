@@ -131,6 +131,8 @@ def _decode(
         check_effort(image, file, max_pixels)
         if formats.is_odd_jpeg2000(image):
             return _upright(formats.read_odd_jpeg2000(image)), ""
+        if formats.is_scaled_ppm(image):
+            return _upright(formats.read_scaled_ppm(image)), ""
         is_opaque = formats.is_opaque_tga(image)
         formats.scale_transparent_color(image)
         is_jpeg = image.format in ("JPEG", "MPO")

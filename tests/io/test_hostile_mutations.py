@@ -2,19 +2,23 @@
 
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from src.config.enums import Resize
 from src.embedding.dataset import PaintingsDataset
 from src.embedding.transforms import Transform
 from src.gallery import Gallery
-from src.io.images import load_rgb
+from src.io.images import NO_END_MARKER, check_complete, load_rgb, load_with_remark
+from src.io.unreadable import Unreadable
 from tests.bench.similarity import memory
 from tests.support.embedding import MEAN, STD, reference_row
 from tests.support.hostile_runs import MARKS, MAX_PIXELS, embed_files
@@ -72,6 +76,94 @@ def test_mutated_jpegs_are_read_or_skipped_with_a_reason(tmp_path: Path) -> None
     assert counts.total() == 2000
     assert min(counts["str"], counts["ndarray"]) > 400
     assert memory("VmHWM") - before < 0.1  # GB
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_files_and_downloads_agree_on_mutated_jpegs(tmp_path: Path, seed: int) -> None:
+    agree_on(tmp_path / "a.jpg", mutations(400, seed))
+
+
+def agree_on(path: Path, bodies: Iterator[bytes]) -> Counter[str]:
+    """Check that each is read from a file as it is when downloaded; count the outcomes."""
+    counts = Counter[str]()
+    for body in bodies:
+        path.write_bytes(body)
+        try:
+            image, remark = load_with_remark(path, 1_000_000)
+            answer: object = image.size
+        except Unreadable as reason:
+            answer, remark = None, str(reason)
+            assert re.fullmatch(r"[^\n]{5,}", remark)
+        try:
+            fetched: object = check_complete(body, 1_000_000)
+        except Unreadable as reason:
+            fetched = None
+            assert re.fullmatch(r"[^\n]{5,}", str(reason))
+        if remark == NO_END_MARKER:  # is asked for again
+            assert fetched is None
+        else:
+            assert fetched == answer
+        counts["read" if answer else "refused"] += 1
+    return counts
+
+
+FETCHED = {
+    "JPEG": [{}, {"progressive": True}],
+    "PNG": [{}, {"bits": 4}],
+    "GIF": [{}],
+    "TIFF": [{"compression": kind} for kind in (None, "tiff_lzw", "tiff_deflate", "jpeg")],
+    "WEBP": [{}, {"lossless": True}],
+}
+OTHERS = ("BMP", "JPEG2000", "PPM", "TGA", "AVIF")
+
+
+def wholes(format: str) -> list[bytes]:
+    """Return small valid files of a format."""
+    modes = {"GIF": ("P",), "TIFF": ("RGB", "L"), "PNG": ("RGB", "P", "RGBA")}.get(format, ("RGB",))
+    return [
+        encoded(noise(mode).convert(mode), format, **options)
+        for mode in modes
+        for options in FETCHED.get(format, [{}])
+        if mode == "P" or "bits" not in options
+    ]
+
+
+def damaged(bodies: list[bytes], seed: int) -> Iterator[bytes]:
+    """Yield files without end with bytes changed, mostly in their headers and at their ends."""
+    draw = random.Random(seed)
+    while True:
+        body = bytearray(draw.choice(bodies))
+        for _ in range(draw.choice((1, 2, 8))):
+            near = draw.choice((40, 200, len(body)))
+            at = draw.randrange(min(near, len(body)))
+            at = at if draw.random() < 0.7 else len(body) - 1 - at  # a TIFF's tags are at its end
+            value = draw.choice((0, 255, draw.randrange(256), body[at] ^ 1 << draw.randrange(8)))
+            body[at] = value
+        yield bytes(body[: draw.choice((len(body), len(body), draw.randrange(len(body)) + 1))])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", [*FETCHED, *OTHERS])
+def test_damaged_files_of_every_format_end_in_bounded_time_and_memory(
+    tmp_path: Path, format: str
+) -> None:
+    end, longest, before = time.monotonic() + 25 / 10, 0.0, memory("VmHWM")
+    whole = wholes(format)
+    for body in damaged(whole, seed=0):
+        start = time.process_time()
+        if format in FETCHED:
+            agree_on(tmp_path / "a.jpg", iter([body]))
+        else:
+            (tmp_path / "a.jpg").write_bytes(body)
+            with suppress(Unreadable):
+                load_rgb(tmp_path / "a.jpg", 1_000_000)
+            with pytest.raises(Unreadable):
+                check_complete(body, 1_000_000)
+        longest = max(longest, time.process_time() - start)
+        if time.monotonic() > end:
+            break
+    assert longest < 2
+    assert memory("VmHWM") - before < 0.2  # GB
 
 
 def test_mutated_jpegs_shift_no_row(tmp_path: Path) -> None:

@@ -139,6 +139,11 @@ def plain_text() -> bytes:
     return b"P2 4000 3000 254\n" + b"1 " * 12_000_000
 
 
+def wide_samples() -> bytes:
+    """Return a PPM of 4 megapixels of 12 bits, which Pillow scales one by one."""
+    return b"P6 2000 2000 4095\n" + b"\x0a\xbc" * 12_000_000
+
+
 def jpeg_xl() -> bytes:
     """Return the header of a JPEG XL of a billion pixels."""
     bits = 0 | 3 << 1 | (2**15 - 1) << 3 | 0 << 33 | 3 << 36 | (2**15 - 1) << 38
@@ -165,6 +170,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {  # reason, "" where it is 
     "tiles.j2k": ("tiles", small_tiles),
     "runs.bmp": ("pixels in a row", many_runs),
     "text.pgm": ("12000000 pixels", plain_text),
+    "samples.ppm": ("", wide_samples),
     "header.jxl": ("1073741824 pixels", jpeg_xl),
     "white.jpg": ("", lambda: saved((10_000, 10_000), "JPEG")),
     "white.png": ("", lambda: saved((10_000, 9_000), "PNG")),
