@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
-from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple, cast, get_type_hints
 
@@ -11,9 +10,9 @@ from omegaconf import MISSING
 
 from src.config import Config
 from src.config.data import SOURCES
+from src.config.names import CONFIGS as CONFIGS
 from src.config.validation import bounds_text
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 PAGE = """\
 Usage:  python -m src.${{hydra.job.name}} [option=value ...]
 
@@ -42,12 +41,6 @@ class Option(NamedTuple):
     values: str  # type or choices, and bounds: "int, at least 1"
     text: str
     source: str = ""  # of images, if only one source has this option
-
-
-def option_names() -> set[str]:
-    """Return the names of all options and groups."""
-    groups = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
-    return groups | {option.name for option in [*options(Config), *source_options()]}
 
 
 def options(schema: type, prefix: str = "") -> Iterator[Option]:

@@ -6,9 +6,10 @@ import re
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.help import option_names, options, source_options
+from src.cli.help import options, source_options
 from src.config import Config
 from src.config.addresses import redacted
+from src.config.names import option_names
 from src.config.overrides import shell_word
 from src.errors import UserError, did_you_mean
 

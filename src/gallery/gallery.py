@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from src.config import Similarity
 from src.config.enums import Exclude
 from src.errors import UserError, did_you_mean
+from src.io.bounded import check_size, damaged, read_yaml
 from src.io.csv_cells import escape_cell, unescape_cell
 from src.io.files import atomic_write, sha256
 from src.io.images import pixel_size
@@ -35,6 +36,7 @@ COLUMNS = [
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
     *("width", "height", "page", "iiif", "wikidata", "url", "sha256"),
 ]
+MAX_WORKS_BYTES = 2**30  # of works.csv: a million paintings
 # Facts of the files, never taken from a user's CSV
 FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
@@ -182,11 +184,24 @@ def write_gallery(
 
 
 def read_gallery(folder: Path) -> Gallery:
-    """Read a gallery from the folder that write_gallery wrote."""
-    facts = yaml.safe_load((folder / "gallery.yaml").read_bytes())
-    works = read_table(folder / "works.csv")
+    """Read a gallery from the folder that write_gallery wrote, or somebody else.
+
+    Raises UserError if a file is damaged, or lists an image that is not below the gallery's root.
+    """
+    path, facts = folder / "works.csv", read_yaml(folder / "gallery.yaml")
+    if not isinstance(facts, dict) or not isinstance(facts.get("root"), str):
+        raise damaged(folder / "gallery.yaml", "it names no root")
+    check_size(path, MAX_WORKS_BYTES)
+    works = read_table(path)
     if facts.get("escape_formulas"):  # earlier versions wrote all text as it is
         works = map_text(works, unescape_cell)
+    if missing := [column for column in FILE_FACT_COLUMNS if column not in works]:
+        raise damaged(path, f"it has no column {', '.join(missing)}")
+    if works["file"].duplicated().any():
+        raise damaged(path, "it lists a file twice")
+    for file in works["file"]:
+        if not file or "\0" in file or file.startswith("/") or ".." in file.split("/"):
+            raise damaged(path, f"{file} is not below the folder of images")
     return Gallery(folder.name, Path(facts["root"]), works)
 
 

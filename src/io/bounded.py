@@ -5,6 +5,7 @@ What is damaged, or larger than this program writes it, raises UserError.
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +19,7 @@ from src.io.files import refused
 MAX_TEXT_BYTES = 2**22  # of a JSON or YAML file: a thousand times what a run writes
 MAX_NODES = 100_000  # values, names and brackets in a YAML file
 MAX_DEPTH = 50  # of lists and mappings in each other
-MAX_DIGITS = 1000  # of a number in a YAML file
+LONG_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-Fxo_:]{1000,}")  # Python prints at most 4300 digits
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may be built without libyaml
 
 
@@ -45,6 +46,20 @@ def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
     if len(content) > limit:
         raise damaged(path, f"more than {filesize.decimal(limit)}")
     return content
+
+
+def read_tail(path: Path) -> bytes:
+    """Return the last MAX_TEXT_BYTES of a file. Raises UserError."""
+    with open_regular(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_TEXT_BYTES))
+        return file.read(MAX_TEXT_BYTES)
+
+
+def check_size(path: Path, limit: int) -> None:
+    """Raise UserError if a file is not regular, or has more than limit bytes."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise damaged(path, f"more than {filesize.decimal(limit)}")
 
 
 def read_json(path: Path) -> Any:
@@ -83,7 +98,5 @@ def _check_events(content: bytes, path: Path) -> None:
             raise damaged(path, f"more than {MAX_NODES} values, or {MAX_DEPTH} in each other")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
             raise damaged(path, "aliases and tags, which this program does not write")
-        if isinstance(event, yaml.ScalarEvent) and event.implicit[0]:  # not in quotes
-            digits = event.value.lstrip("+-")
-            if digits[:1].isdigit() and len(digits) > MAX_DIGITS:
-                raise damaged(path, f"a number of {len(digits)} digits")
+        if isinstance(event, yaml.ScalarEvent) and LONG_NUMBER.fullmatch(event.value):
+            raise damaged(path, f"a number of {len(event.value)} digits")

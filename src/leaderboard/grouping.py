@@ -32,7 +32,8 @@ def comparable_groups(runs: list[Run]) -> list[list[Run]]:
 def image_identity(run: Run) -> tuple[str, ...]:
     """Return a hash of the run's images in row order; its gallery and their number without one."""
     gallery, images = run.images()
-    return (images,) if "images" in run.files.paths() else (gallery, images)
+    rows = str(run.rows)
+    return (images, rows) if "images" in run.files.paths() else (gallery, images, rows)
 
 
 def label_evidence(run: Run) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def label_evidence(run: Run) -> dict[str, Any]:
     evidence: dict[str, Any] = {label: True for label in labels}
     for label in labels:
         for fact in FACTS:
-            if (value := run.metrics.get(f"{label}/{fact}")) is not None:
+            if isinstance(value := run.metrics.get(f"{label}/{fact}"), int | float):
                 evidence[f"{label}/{fact}"] = round(value, 6)
     hashes = run.files.label_hashes()
     return evidence | {f"{label}/hash": hashes[label] for label in labels if label in hashes}

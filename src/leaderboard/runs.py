@@ -6,19 +6,19 @@ Imports no torch.
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
 
 from src.config.overrides import quote_value, shell_join
 from src.errors import UserError
 from src.io.outputs import Outputs
-from src.reporting.run_folder import CONFIG, RunFolder, read_yaml
+from src.io.printable import printable
+from src.leaderboard.sweeps import sweep_jobs, why_not_repeated
+from src.reporting.run_folder import CONFIG, RunFolder
 
+MAX_DEPTH = 20  # of the folders of runs below the one that is named
 MAX_VALUE_LENGTH = 24  # characters of a setting's value in tables and plots
 
 
@@ -31,6 +31,8 @@ class Run:
     overrides: list[str]  # name=value, as given on the command line
     metrics: dict[str, Any]  # empty if the run is incomplete
     error: str  # why the run is incomplete, "" if it is complete
+    is_damaged: bool = False  # so that its overrides are not known
+    rows: int = 0  # of its tables of neighbors, whatever its metrics say
 
     @property
     def files(self) -> RunFolder:
@@ -49,7 +51,13 @@ class Run:
 
     @property
     def command(self) -> str:
-        """Return the shell command that repeats this run alone, in its folder."""
+        """Return the shell command that repeats this run alone, in its folder.
+
+        It is a comment that says why if what the folder holds must not, or cannot, be repeated.
+        """
+        reason = "it is damaged" if self.is_damaged else why_not_repeated(self.overrides)
+        if reason:
+            return printable(f"# no command for {self.folder.name}: {reason}")
         folder = os.path.relpath(self.folder)
         if not re.fullmatch(r"[\w./:-]+", folder, re.ASCII):  # Hydra's grammar needs quotes
             folder = quote_value(folder)
@@ -83,8 +91,8 @@ def read_runs(folders: list[Path]) -> list[Run]:
     runs: dict[Path, Run] = {}
     for folder in folders:
         started = {path.parent.parent for path in find_files(folder, str(CONFIG))}
-        below = [read_run(path) for path in started if not RunFolder(path).is_download]
-        below += [job for path in find_files(folder, "multirun.yaml") for job in _not_started(path)]
+        below = [job for path in find_files(folder, "multirun.yaml") for job in _not_started(path)]
+        below += [read_run(path) for path in started if not RunFolder(path).is_download]
         if not below:
             raise UserError(f"there are no runs in {folder}")
         runs |= {run.folder: run for run in below}
@@ -92,13 +100,16 @@ def read_runs(folders: list[Path]) -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read one run. Raises UserError if its settings are damaged."""
+    """Read one run. If a file is damaged, the run is incomplete, and its error names the file."""
     files = RunFolder(folder)
-    settings, overrides, metrics = files.settings(), files.overrides(), files.metrics()
-    if metrics is not None:
-        return Run(folder, settings, overrides, metrics, "")
-    error = ["interrupted or still running", *files.errors()][-1]
-    return Run(folder, settings, overrides, {}, error)
+    try:
+        settings, overrides, metrics = files.settings(), files.overrides(), files.metrics()
+        if metrics is not None:
+            return Run(folder, settings, overrides, metrics, "", rows=files.check(metrics))
+    except (UserError, OSError) as error:
+        return _damaged(folder, error)
+    reason = ["interrupted or still running", *files.errors()][-1]
+    return Run(folder, settings, overrides, {}, reason)
 
 
 def find_files(folder: Path, pattern: str) -> Iterator[Path]:
@@ -106,7 +117,22 @@ def find_files(folder: Path, pattern: str) -> Iterator[Path]:
     outputs = Outputs(folder)
     parts = [part for part in (outputs.runs, outputs.sweeps) if part.is_dir()]
     for part in parts or [folder]:
-        yield from part.rglob(pattern)
+        for below in _folders(part):
+            yield from below.glob(pattern)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Yield a folder and those below it, MAX_DEPTH levels deep, without following links."""
+    pending = [(folder, 0)]
+    while pending:
+        path, depth = pending.pop()
+        yield path
+        if depth < MAX_DEPTH:
+            # the last two: it has just been removed, or was never there
+            with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
+                with os.scandir(path) as entries:
+                    below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+                pending += [(path / entry.name, depth + 1) for entry in below]
 
 
 def sort_key(folder: Path) -> tuple[Path, int, str]:
@@ -116,17 +142,11 @@ def sort_key(folder: Path) -> tuple[Path, int, str]:
 
 
 def _not_started(path: Path) -> list[Run]:
-    """Return the jobs in a sweep's multirun.yaml that have no folder."""
-    config = read_yaml(path).get("hydra")
-    if not config or config["sweep"]["subdir"] != "${hydra.job.num}":
-        return []
-    if not config["sweeper"]["_target_"].endswith(".BasicSweeper"):
-        return []  # other sweepers choose the jobs as they go
-    words = [f"{name}={value}" for name, value in (config["sweeper"]["params"] or {}).items()]
-    overrides = OverridesParser.create().parse_overrides(words + config["overrides"]["task"])
-    if any(override.value_type is ValueType.GLOB_CHOICE_SWEEP for override in overrides):
-        return []  # glob(*) depends on the files of that time
-    jobs = list(product(*{o.get_key_element(): _choices(o) for o in overrides}.values()))
+    """Return the jobs in a sweep's multirun.yaml that have no folder, or the sweep if damaged."""
+    try:
+        jobs = sweep_jobs(path)
+    except (UserError, OSError) as error:
+        return [_damaged(path.parent, error)]
     folders = [path.parent / str(number) for number in range(len(jobs))]
     return [
         Run(folder, {}, list(job), {}, "not started")
@@ -135,8 +155,6 @@ def _not_started(path: Path) -> list[Run]:
     ]
 
 
-def _choices(override: Override) -> list[str]:
-    """Return the values that a sweep goes through, as name=value."""
-    if override.is_sweep_override():
-        return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
-    return [f"{override.get_key_element()}={override.get_value_element_as_str()}"]
+def _damaged(folder: Path, error: Exception) -> Run:
+    """Return a run, or a sweep, that cannot be read; its error names the file below folder."""
+    return Run(folder, {}, [], {}, str(error).replace(f"{folder}{os.sep}", ""), is_damaged=True)

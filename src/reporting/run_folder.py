@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
+from src.io.arrays import read_npy, read_npz
+from src.io.bounded import damaged, read_tail
 from src.io.csv_cells import unescape_cell, write_rows
 from src.io.files import atomic_write
+from src.reporting import run_checks
 from src.reporting.settings import flatten
 from src.reporting.text import as_utf8
 
 CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
 NEIGHBORS = "neighbors.npz"
+MAX_LOGS = 20  # of a run that are read
 
 
 @dataclass(frozen=True)
@@ -51,23 +55,22 @@ class RunFolder:
 
         files (n,) are the images of the gallery in row order.
         """
-        with atomic_write(self.path / NEIGHBORS) as part, part.open("wb") as file:
+        with atomic_write(self.path / NEIGHBORS) as part, part.open("xb") as file:
             np.savez(file, index=index, score=score)
         names = np.array(files)[index]  # (n, k)
         named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
         named["name"], named["score"] = names, score
         path = self.path / f"top_{index.shape[1]}_similar.npy"
-        with atomic_write(path) as part, part.open("wb") as file:
+        with atomic_write(path) as part, part.open("xb") as file:
             np.save(file, named)
 
     def neighbors(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return index (n, k), rows of the gallery, best first, and their scores (n, k)."""
-        with np.load(self.path / NEIGHBORS) as arrays:
-            return arrays["index"], arrays["score"]
+        return run_checks.read_neighbors(self.path / NEIGHBORS)
 
     def write_postprocess(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Write postprocess.npz: mean (d,) and axes (d, m), to apply to features of new images."""
-        with atomic_write(self.path / "postprocess.npz") as part, part.open("wb") as file:
+        with atomic_write(self.path / "postprocess.npz") as part, part.open("xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
     # metrics
@@ -75,13 +78,12 @@ class RunFolder:
     def write_queries(self, queries: dict[str, NDArray[np.float64]]) -> None:
         """Write queries.npz: by metric, its value for each query (n,), NaN where it has none."""
         arrays = {name: values.astype("f4") for name, values in queries.items()}
-        with atomic_write(self.path / "queries.npz") as part, part.open("wb") as file:
+        with atomic_write(self.path / "queries.npz") as part, part.open("xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
     def query_values(self, metric: str) -> NDArray[np.float64] | None:
         """Return the metric's value for each query (n,), NaN where it has none; None if absent."""
-        with np.load(self.path / "queries.npz") as queries:
-            return queries[metric].astype(np.float64) if metric in queries else None
+        return run_checks.read_query_values(self.path / "queries.npz", metric)
 
     def write_hubs(self, rows: Iterable[tuple[str, int]], escape_formulas: bool = True) -> None:
         """Write hubs.csv: files and the number of lists that each is in, highest first."""
@@ -114,7 +116,18 @@ class RunFolder:
     def metrics(self) -> dict[str, Any] | None:
         """Return the content of metrics.json, None if the run is incomplete."""
         path = self.path / "metrics.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        return run_checks.read_metrics(path) if path.is_file() else None
+
+    def check(self, metrics: dict[str, Any]) -> int:
+        """Return n of a finished run. Raises UserError unless its files are whole and fit."""
+        self.paths()
+        if type(metrics.get("images")) is not int:
+            raise damaged(self.path / "metrics.json", "images is no number")
+        count, queries = len(self.neighbors()[0]), self.path / "queries.npz"
+        for name, values in read_npz(queries).items():
+            if values.shape != (count,):
+                raise damaged(queries, f"{name} has no value for each of {count} images")
+        return count
 
     # what was compared
 
@@ -136,23 +149,26 @@ class RunFolder:
             compared = {"images": images, "labels": labels}
             part.write_text(yaml.safe_dump(relative | compared, sort_keys=False))
 
-    def paths(self) -> dict[str, str]:
+    def paths(self) -> dict[str, Any]:
         """Return the content of paths.yaml. Raises UserError if there is none."""
-        paths: dict[str, str] = read_yaml(self.path / "paths.yaml")
+        paths = run_checks.read_paths(self.path / "paths.yaml")
         if not paths:
             raise UserError(f"{self.path} is not a finished run: it has no paths.yaml")
         return paths
 
     def label_hashes(self) -> dict[str, str]:
         """Return by label column a hash of its labels, {} for a run of an earlier version."""
-        hashes = read_yaml(self.path / "paths.yaml").get("labels")
-        return hashes if isinstance(hashes, dict) else {}
+        hashes: dict[str, str] = self.paths().get("labels", {})
+        return hashes
 
     def gallery(self) -> Gallery:
         """Return the run's gallery of n rows. Raises UserError or OSError if it was deleted."""
         paths = self.paths()
         gallery = read_gallery(self.path / paths["gallery"])
-        names = np.load(self.path / paths["embeddings"] / "image_names.npy")
+        path = self.path / paths.get("embeddings", "") / "image_names.npy"
+        names = read_npy(path).tolist()
+        if len(names) != len(self.neighbors()[0]) or not {str}.issuperset(map(type, names)):
+            raise damaged(path, "not the name of each image")
         works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
         return Gallery(gallery.name, gallery.root, works)
 
@@ -160,16 +176,17 @@ class RunFolder:
 
     def settings(self) -> dict[str, Any]:
         """Return the run's options by dotted name."""
-        return dict(flatten(read_yaml(self.path / CONFIG)))
+        return dict(flatten(run_checks.read_mapping(self.path / CONFIG)))
 
     def overrides(self) -> list[str]:
         """Return the options given on the command line, as name=value."""
-        return read_yaml(self.path / ".hydra" / "overrides.yaml") or []
+        return run_checks.read_texts(self.path / ".hydra" / "overrides.yaml")
 
     def errors(self) -> list[str]:
         """Return the first line of each error in the run's logs, in order."""
-        logs = "\n".join(log.read_text("utf-8", "replace") for log in self.path.glob("*.log"))
-        return re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", logs, re.MULTILINE)
+        logs = sorted(log for log in self.path.glob("*.log") if log.is_file())
+        text = "\n".join(read_tail(log).decode("utf-8", "replace") for log in logs[:MAX_LOGS])
+        return re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", text, re.MULTILINE)
 
     @property
     def is_download(self) -> bool:
@@ -193,22 +210,11 @@ class RunFolder:
         return self.path / f"neighbors-{row}.jpg"
 
 
-def read_yaml(path: Path) -> Any:
-    """Return the content of a file, {} if it is missing or empty, as while Hydra writes it.
-
-    Raises UserError if it is damaged.
-    """
-    try:
-        return (yaml.safe_load(path.read_bytes()) if path.is_file() else None) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is damaged: delete that run") from error
-
-
 def _write_csv(
     path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]], escape_formulas: bool
 ) -> None:
     with (
         atomic_write(path) as part,
-        part.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
+        part.open("x", -1, "utf-8", "surrogateescape", newline="") as file,
     ):
         write_rows(file, [heads, *rows], escape_formulas)

@@ -1,0 +1,99 @@
+"""The jobs of a sweep and the command that repeats one, from files that anybody may have written.
+
+Imports no torch.
+"""
+
+import math
+from functools import cache
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, RangeSweep, ValueType
+from hydra.errors import HydraException
+
+from src.config.names import option_names
+from src.config.overrides import INTERPOLATION
+from src.io.bounded import damaged, read_yaml
+
+MAX_JOBS = 10_000  # of a sweep
+MAX_LETTERS = 100_000  # of all its overrides, which Hydra parses in a second
+FINITE = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
+known_names = cache(option_names)
+
+
+def sweep_jobs(path: Path) -> list[tuple[str, ...]]:
+    """Return the overrides of each job of a sweep, by number, from its multirun.yaml.
+
+    There are none if the file does not tell. Raises UserError if it is damaged, or if the sweep has
+    more than MAX_JOBS jobs.
+    """
+    config = read_yaml(path) or {}
+    try:
+        hydra = config.get("hydra") or {}
+        if not hydra or hydra["sweep"]["subdir"] != "${hydra.job.num}":
+            return []
+        if not hydra["sweeper"]["_target_"].endswith(".BasicSweeper"):
+            return []  # other sweepers choose the jobs as they go
+        params = (hydra["sweeper"]["params"] or {}).items()
+        words = [*(f"{name}={value}" for name, value in params), *hydra["overrides"]["task"]]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise damaged(path, "not the settings of a sweep") from error
+    overrides = _parse(words, path)
+    if any(override.value_type is ValueType.GLOB_CHOICE_SWEEP for override in overrides):
+        return []  # glob(*) depends on the files of that time
+    choices = {override.get_key_element(): _choices(override, path) for override in overrides}
+    if math.prod(map(len, choices.values())) > MAX_JOBS:
+        raise damaged(path, f"more than {MAX_JOBS} jobs")
+    return list(product(*choices.values()))
+
+
+def _parse(words: list[Any], path: Path) -> list[Override]:
+    """Return overrides as Hydra reads them. Raises UserError."""
+    if not all(isinstance(word, str) for word in words) or sum(map(len, words)) > MAX_LETTERS:
+        raise damaged(path, "its overrides are no texts, or too long")
+    try:
+        return OverridesParser.create().parse_overrides(words)
+    except (HydraException, RecursionError, ValueError) as error:
+        raise damaged(path, f"overrides that Hydra does not read: {error}") from error
+
+
+def _choices(override: Override, path: Path) -> list[str]:
+    """Return the values that a sweep goes through, as name=value; at most MAX_JOBS."""
+    name, value = override.get_key_element(), override.value()
+    if not override.is_sweep_override():
+        return [f"{name}={override.get_value_element_as_str()}"]
+    if override.value_type not in FINITE:
+        raise damaged(path, f"{name} goes through no finite number of values")
+    # counted before Hydra shuffles them, for which it lists them all
+    try:
+        if isinstance(value, RangeSweep):
+            counted = sum(1 for _ in islice(value.range(), MAX_JOBS + 1))
+            if counted > MAX_JOBS:
+                raise damaged(path, f"more than {MAX_JOBS} jobs")
+        return [f"{name}={text}" for text in override.sweep_string_iterator()]
+    except (HydraException, ValueError, ArithmeticError) as error:  # a step of 0, or no number
+        raise damaged(path, f"{name}: {error}") from error
+
+
+def why_not_repeated(overrides: list[str]) -> str:
+    """Return why no command is printed that repeats a run with these overrides, "" if it is.
+
+    People paste the command into a shell: it gives values to options of this program, and does
+    nothing else that a foreign run folder may ask for.
+    """
+    for word in overrides:
+        try:
+            override = OverridesParser.create().parse_override(word) if len(word) < 10_000 else None
+        except (HydraException, RecursionError, ValueError):
+            override = None
+        if override is None or override.type is not OverrideType.CHANGE:
+            return f"{word[:80]} does not set an option"
+        if override.get_key_element() not in known_names():
+            return f"{override.get_key_element()[:80]} is not an option of this program"
+        if override.is_sweep_override():
+            return f"{word[:80]} has several values"
+        if any(len(match[1]) % 2 == 0 for match in INTERPOLATION.finditer(word)):
+            return f"{word[:80]} depends on the environment"
+    return ""

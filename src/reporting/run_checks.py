@@ -1,0 +1,92 @@
+"""Checks of what is read from a run's folder, which anybody may have written.
+
+Each raises UserError with the name of the file. n = images, k = neighbors of each.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.io.arrays import read_npz
+from src.io.bounded import damaged, read_json, read_yaml
+
+MAX_COUNT = 2**53  # up to which a floating-point number tells integers apart
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Return the content of metrics.json, without numbers that are NaN or infinite."""
+    metrics = read_json(path)
+    if not isinstance(metrics, dict):
+        raise damaged(path, "not a mapping")
+    for name, value in metrics.items():
+        is_huge = isinstance(value, int) and abs(value) > MAX_COUNT
+        if is_huge or not isinstance(value, float | int | str | None):
+            raise damaged(path, f"{name} is no plain value")
+        if isinstance(value, str) and "/" in name:  # a metric of a label, or a duration
+            raise damaged(path, f"{name} is not a number")
+    return {n: v for n, v in metrics.items() if not isinstance(v, float) or math.isfinite(v)}
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return a YAML file of nested names and values, {} if it is missing or empty.
+
+    It is empty while Hydra writes it.
+    """
+    content = (read_yaml(path) if path.exists() else None) or {}
+    if not isinstance(content, dict) or not _has_text_names(content):
+        raise damaged(path, "not a mapping of names to values")
+    return content
+
+
+def _has_text_names(value: Any) -> bool:
+    """Return whether all names in nested mappings are texts."""
+    if not isinstance(value, dict):
+        return True
+    return all(isinstance(name, str) and _has_text_names(inner) for name, inner in value.items())
+
+
+def read_texts(path: Path) -> list[str]:
+    """Return a YAML file that is a list of texts, [] if it is missing or empty."""
+    content = (read_yaml(path) if path.exists() else None) or []
+    if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
+        raise damaged(path, "not a list of texts")
+    return content
+
+
+def read_paths(path: Path) -> dict[str, Any]:
+    """Return the content of paths.yaml: texts, but for labels, which is a mapping of texts."""
+    paths = read_mapping(path)
+    labels = paths.get("labels", {})
+    texts = [value for name, value in paths.items() if name != "labels"]
+    texts += labels.values() if isinstance(labels, dict) else [labels]
+    if not all(isinstance(text, str) for text in texts):
+        raise damaged(path, "a path or a hash is no text")
+    if paths and "gallery" not in paths:
+        raise damaged(path, "it names no gallery")
+    return paths
+
+
+def read_neighbors(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return index (n, k), each from 0 to n - 1, and score (n, k) from neighbors.npz."""
+    arrays = read_npz(path, ["index", "score"])
+    if len(arrays) < 2:
+        raise damaged(path, "it lacks index or score")
+    index, score = arrays["index"], arrays["score"]
+    if (index.dtype.kind, score.dtype.kind) != ("i", "f") or index.shape != score.shape:
+        raise damaged(path, "index and score do not fit each other")
+    if index.ndim != 2 or not index.size or index.min() < 0 or index.max() >= len(index):
+        raise damaged(path, "index is no table of rows")
+    return index, score
+
+
+def read_query_values(path: Path, metric: str) -> NDArray[np.float64] | None:
+    """Return a metric's value for each query (n,) from queries.npz; None if it has none."""
+    values = read_npz(path, [metric]).get(metric)
+    if values is None:
+        return None
+    if values.ndim != 1 or values.dtype.kind != "f" or np.isinf(values).any():
+        raise damaged(path, f"{metric} is no list of numbers")
+    return values.astype(np.float64)
