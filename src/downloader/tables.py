@@ -4,23 +4,27 @@ import logging
 import math
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-import requests
 
 from src.downloader.client import PoliteClient, content_length
 from src.downloader.errors import Failure, Outcome
 from src.errors import UserError
 from src.io.files import temporary_name
-from src.io.tables import check_header
+from src.io.sources import open_source
+from src.io.tables import MAX_BYTES, check_header
 from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # per table: fewer than for images, because the user waits for the first output
-MAX_BYTES = 4_000_000_000  # of one table
+GRACE, MIN_RATE = 60.0, 20_000  # seconds, after which a table comes at this many bytes a second
+MAX_RATIO = 100  # of unpacked to sent bytes; that of the museum's tables is 4 to 15
+SMALL_BYTES = 1_000_000  # a table of this size may have any ratio
+PIECE_BYTES = 2**20  # that one call unpacks at most
+MAX_ETAG = 1000  # characters
 ADVICE_USE_CACHE = "data.refresh=false uses the existing tables"
 ADVICE_OTHER_IMAGES = "try experiment=demo, or your own images: data=folder data.images=..."
 
@@ -69,8 +73,13 @@ def _fetch(url: str, existing: Path, part: Path, client: PoliteClient) -> None:
 
 def _read_etag(table: Path) -> str:
     """Return the ETag of an existing table, "" if there is none that fits into a header."""
-    file = _etag_path(table)
-    text = file.read_bytes().decode("latin-1") if table.exists() and file.exists() else ""
+    if not table.exists():
+        return ""
+    try:
+        with open_source(_etag_path(table), MAX_ETAG) as file:
+            text = file.read(MAX_ETAG).decode("latin-1")
+    except (FileNotFoundError, UserError):  # the table is downloaded without it
+        return ""
     return text if text.isascii() and text.isprintable() else ""
 
 
@@ -84,23 +93,65 @@ def _save(url: str, headers: dict[str, str], part: Path, client: PoliteClient) -
         if response.status_code == 304:
             return
         size = content_length(response) or 0
-        body = client.iter_body(response, MAX_BYTES, math.inf, raw=True)
+        body = _steady(client.iter_body(response, MAX_BYTES, math.inf, raw=True))
         with part.open("wb") as file, progress(None, part.name, size, "B") as bar:
-            for chunk in _decompress(body, response):
-                file.write(chunk)
+            for piece in _decoded(body, response.headers.get("Content-Encoding", "")):
+                file.write(piece)
                 bar.update(response.raw.tell() - bar.n)
+                _check_size(file.tell(), response.raw.tell())
         _etag_path(part).write_text(response.headers.get("ETag", ""), errors="replace")
 
 
-def _decompress(chunks: Iterator[bytes], response: requests.Response) -> Iterator[bytes]:
-    """Yield the body without gzip. Unlike urllib3's decoder, notice a missing end."""
-    if response.headers.get("Content-Encoding", "identity").lower() == "identity":
-        yield from chunks
+def _steady(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks of a body. Raises Failure if it comes too slowly, as one without end may."""
+    size, began = 0, time.monotonic()
+    for chunk in chunks:
+        size += len(chunk)
+        if time.monotonic() - began > GRACE + size / MIN_RATE:
+            reason = f"slower than {MIN_RATE // 1000} kB a second"
+            raise Failure(Outcome.transient, reason, 200)
+        yield chunk
+
+
+def _check_size(unpacked: int, sent: int) -> None:
+    """Raise Failure if a table is too large, or so much larger than what was sent that it is none.
+
+    What is sent is bounded too, but a thousandth of it is enough to fill a disk.
+    """
+    if unpacked > MAX_BYTES:
+        reason = f"unpacks to more than {MAX_BYTES} bytes"
+    elif unpacked > SMALL_BYTES + MAX_RATIO * sent:
+        reason = f"unpacks to more than {MAX_RATIO} times its size"
+    else:
         return
+    raise Failure(Outcome.bad, reason, 200, retryable=False)
+
+
+def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield the body of a Content-Encoding in pieces of PIECE_BYTES at most."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return chunks
+        case "gzip" | "x-gzip":
+            return _unpacked(chunks)
+    raise Failure(Outcome.bad, f"Content-Encoding {encoding}: only gzip is accepted", 200)
+
+
+def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a body without gzip. Unlike urllib3's decoder, notice a missing end, and one too many.
+
+    A second stream after the first, which gzip allows, is refused: no server sends one, and very
+    many empty ones take long to unpack.
+    """
     gzip = zlib.decompressobj(wbits=31)
     try:
         for chunk in chunks:
-            yield gzip.decompress(chunk)
+            yield gzip.decompress(chunk, PIECE_BYTES)
+            while gzip.unconsumed_tail:
+                yield gzip.decompress(gzip.unconsumed_tail, PIECE_BYTES)
+            if gzip.unused_data:
+                raise Failure(Outcome.bad, "more than one stream of gzip", 200)
+        yield gzip.flush()
     except zlib.error as error:
         raise Failure(Outcome.bad, "cannot be decompressed", 200) from error
     if not gzip.eof:
