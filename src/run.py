@@ -72,7 +72,7 @@ def run(cfg: Config, folder: Path) -> None:
         images, scores = embeddings.gallery, ranking.saved.score
         pictures = report.illustrate(metrics, images, ranking, cfg.seed, folder)
         track_results(tracker, metrics, pictures, images, ranking.features, scores)
-        report.write_report(metrics, embeddings, ranking, Path(cfg.outputs), folder)
+        report.write_report(metrics, embeddings, ranking, cfg, folder)
     print_summary(
         metrics, images, folder, report.files_outside(embeddings, ranking), clock.elapsed()
     )

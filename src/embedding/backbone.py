@@ -7,7 +7,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from src.config import schema
+from src import config
 from src.embedding.compilation import Compiled, compiled
 from src.embedding.dataset import Batch
 from src.embedding.extractor import Extractor, build_extractor
@@ -112,7 +112,7 @@ class BackboneModule(L.LightningModule):
 
 
 def load_backbone(
-    backbone: schema.Backbone, layers: list[str], transform: Transform, seed: int
+    backbone: config.Backbone, layers: list[str], transform: Transform, seed: int
 ) -> BackboneModule:
     """Load the network and cut it at layers, ready for images resized by transform.
 

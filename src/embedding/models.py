@@ -1,9 +1,13 @@
 """Networks of torchvision and timm, their weights, and the preprocessing that these expect."""
 
 import logging
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import cast
 
 import torch
@@ -11,7 +15,7 @@ from torch import nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from src.config import schema
+from src import config
 from src.embedding.transforms import Preset
 from src.errors import UserError, did_you_mean
 from src.io.files import sha256
@@ -19,7 +23,7 @@ from src.io.files import sha256
 log = logging.getLogger(__name__)
 
 
-def pretrained(backbone: schema.Backbone) -> WeightsEnum:
+def pretrained(backbone: config.Backbone) -> WeightsEnum:
     """Return torchvision's entry for the weights; for random ones or a file, the first entry.
 
     Raises UserError if the model has no such weights.
@@ -37,12 +41,12 @@ def pretrained(backbone: schema.Backbone) -> WeightsEnum:
     )
 
 
-def preset_of(backbone: schema.Backbone) -> Preset:
+def preset_of(backbone: config.Backbone) -> Preset:
     """Return the preprocessing that the weights expect. Raises UserError for an unknown model."""
     return _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
 
 
-def _of_torchvision(backbone: schema.Backbone) -> Preset:
+def _of_torchvision(backbone: config.Backbone) -> Preset:
     preset = pretrained(backbone).transforms()
     resnet = models.get_model_builder(backbone.name).__module__ == models.resnet.__name__
     return Preset(
@@ -55,7 +59,7 @@ def _of_torchvision(backbone: schema.Backbone) -> Preset:
     )
 
 
-def _of_timm(backbone: schema.Backbone) -> Preset:
+def _of_timm(backbone: config.Backbone) -> Preset:
     import timm
 
     try:
@@ -73,7 +77,7 @@ def _of_timm(backbone: schema.Backbone) -> Preset:
     )
 
 
-def _timm_name(backbone: schema.Backbone) -> str:
+def _timm_name(backbone: config.Backbone) -> str:
     """Return the model's name within timm. Raises UserError if timm has no such model."""
     import timm
 
@@ -86,7 +90,7 @@ def _timm_name(backbone: schema.Backbone) -> str:
     return name
 
 
-def load_network(backbone: schema.Backbone, seed: int) -> nn.Module:
+def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
     """Return the network with its weights, on the CPU; seed is that of random weights.
 
     Raises UserError if weights cannot be downloaded, or if a file does not fit the network.
@@ -102,7 +106,7 @@ def load_network(backbone: schema.Backbone, seed: int) -> nn.Module:
     return _timm_pretrained(backbone) if backbone.in_timm else _torchvision_pretrained(backbone)
 
 
-def _build(backbone: schema.Backbone) -> nn.Module:
+def _build(backbone: config.Backbone) -> nn.Module:
     if not backbone.in_timm:
         return cast(nn.Module, models.get_model(backbone.name, weights=None))
     import timm
@@ -110,7 +114,7 @@ def _build(backbone: schema.Backbone) -> nn.Module:
     return timm.create_model(_timm_name(backbone))
 
 
-def empty_network(backbone: schema.Backbone) -> nn.Module:
+def empty_network(backbone: config.Backbone) -> nn.Module:
     """Return the network on torch's meta device: no numbers, no weights, no time."""
     with warnings.catch_warnings():  # GoogLeNet speaks of how its weights are drawn
         warnings.simplefilter("ignore", FutureWarning)
@@ -140,10 +144,11 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
             )
 
 
-def _torchvision_pretrained(backbone: schema.Backbone) -> nn.Module:
+def _torchvision_pretrained(backbone: config.Backbone) -> nn.Module:
     """Return the network with torchvision's weights, which are downloaded once.
 
-    The name of the file holds its checksum, which is verified.
+    The name of the file holds the first 8 digits of its SHA-256, all that torchvision publishes. A
+    file made to have them is no code that runs: nothing but tensors is read from it.
     """
     entry = pretrained(backbone)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
@@ -154,7 +159,10 @@ def _torchvision_pretrained(backbone: schema.Backbone) -> nn.Module:
     if not cached.exists():
         log.info("embedding: downloading %s to %s", entry.url, cached)
     try:
-        return cast(nn.Module, models.get_model(backbone.name, weights=entry))
+        with _only_tensors():
+            return cast(nn.Module, models.get_model(backbone.name, weights=entry))
+    except UnpicklingError as error:
+        raise UserError(f"{cached} holds more than weights, which are not loaded") from error
     except (OSError, HTTPException, RuntimeError) as error:
         raise UserError(
             f"backbone.weights={backbone.weights} could not be downloaded ({error}): save"
@@ -163,15 +171,33 @@ def _torchvision_pretrained(backbone: schema.Backbone) -> nn.Module:
         ) from error
 
 
-def _timm_pretrained(backbone: schema.Backbone) -> nn.Module:
+@contextmanager
+def _only_tensors() -> Iterator[None]:
+    """Let torch.load read nothing but tensors in the block, whoever calls it.
+
+    torchvision and some models of timm call it in a way that runs code in the file.
+    """
+    variables = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name) for name in variables if name in os.environ}
+    os.environ[variables[0]] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[variables[0]]
+        os.environ.update(before)
+
+
+def _timm_pretrained(backbone: config.Backbone) -> nn.Module:
     """Return the network with timm's weights, which timm downloads once."""
     import timm
 
     name = _timm_name(backbone)
     log.info("embedding: loading the weights of %s, which are downloaded once", name)
+    timm.models.set_pretrained_check_hash()  # where the name of the file holds one
     try:
-        return timm.create_model(name, pretrained=True)
-    except (OSError, HTTPException, RuntimeError) as error:
+        with _only_tensors():
+            return timm.create_model(name, pretrained=True)
+    except (OSError, HTTPException, RuntimeError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"backbone.weights=pretrained of {backbone.name} could not be downloaded ({reason}):"

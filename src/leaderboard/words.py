@@ -20,6 +20,7 @@ SELECTING = {
 WITHOUT_EFFECT = {
     *("outputs", "backbone.layers", "data.batch_size", "data.workers", "data.timeout"),
     *("data.refresh", "similarity.block_size", "similarity.precision", "escape_formulas"),
+    "similarity.write_csv",
     *("evaluation.labels", "evaluation.resamples"),
 }
 GROUPS_WITHOUT_EFFECT = ("download.", "tracking.", "trainer.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from src.config import Config
 from src.embedding.cache import Embeddings
 from src.embedding.row_files import SKIPPED
 from src.evaluation import cosine_statistics
@@ -13,11 +14,7 @@ from src.gallery import Gallery
 from src.io.outputs import Outputs
 from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
-from src.reporting.neighbor_table import (
-    has_pyarrow,
-    write_neighbor_csv,
-    write_neighbor_parquet,
-)
+from src.reporting.neighbor_table import write_neighbor_table
 from src.reporting.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -27,17 +24,17 @@ OVERVIEW_QUERIES = 8
 
 
 def write_report(
-    metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, outputs: Path, folder: Path
+    metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, cfg: Config, folder: Path
 ) -> None:
     """Write neighbors.csv, paths.yaml, then metrics.json, which marks the run as complete."""
     files, gallery = RunFolder(folder), embeddings.gallery
-    gallery_folder = Outputs(outputs).galleries / gallery.name
+    gallery_folder = Outputs(Path(cfg.outputs)).galleries / gallery.name
     compared = gallery.fingerprint(), gallery.label_fingerprints()
     files.write_paths(gallery_folder, embeddings.folder, ranking.matrix, *compared)
-    index, score = ranking.saved.index, ranking.saved.score
-    write_neighbor_csv(folder / "neighbors.csv", gallery, index, score)
-    if has_pyarrow():
-        write_neighbor_parquet(folder / "neighbors.parquet", gallery, index, score)
+    if cfg.similarity.write_csv:
+        log.info("report: writing neighbors.csv")
+        saved = ranking.saved
+        write_neighbor_table(folder, gallery, saved.index, saved.score, cfg.escape_formulas)
     files.write_metrics(metrics)
 
 

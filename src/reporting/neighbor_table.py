@@ -24,23 +24,39 @@ FACTS = ("file", "image_id", "object_id", "title", "artist", "date", "page", "ii
 LINES_PER_WRITE = 10_000
 
 
+def write_neighbor_table(
+    folder: Path,
+    gallery: Gallery,
+    index: NDArray[np.int32],
+    score: NDArray[np.float32],
+    escape_formulas: bool,
+) -> None:
+    """Write neighbors.csv and, where pyarrow is installed, neighbors.parquet into a run's folder.
+
+    index and score are (n, k), best first.
+    """
+    write_neighbor_csv(folder / "neighbors.csv", gallery, index, score, escape_formulas)
+    if find_spec("pyarrow"):
+        write_neighbor_parquet(folder / "neighbors.parquet", gallery, index, score)
+
+
 def write_neighbor_csv(
     path: Path,
     gallery: Gallery,
     index: NDArray[np.int32],
     score: NDArray[np.float32],
-    spreadsheet: bool = True,
+    escape_formulas: bool = True,
 ) -> None:
     """Write a line per image and neighbor, in row order, best neighbor first: n * k lines.
 
-    index and score are (n, k). With `spreadsheet`, texts that a spreadsheet would compute are
+    index and score are (n, k). With `escape_formulas`, texts that a spreadsheet would compute are
     escaped as src.io.csv_cells does.
     """
     names, same = _facts(gallery), _same_artist(gallery, index)
     pair = ["rank", "score"] if same is None else ["rank", "score", "same_artist"]
     header = [f"query_{name}" for name in ("row", *names)] + pair
     header += [f"neighbor_{name}" for name in ("row", *names)]
-    lines = _lines(index, score, same, _cells(gallery.works[names], spreadsheet))
+    lines = _lines(index, score, same, _cells(gallery.works[names], escape_formulas))
     with atomic_write(path) as part, part.open("w", errors="surrogateescape", newline="") as file:
         file.write(",".join(header) + "\n")
         while block := list(islice(lines, LINES_PER_WRITE)):
@@ -55,12 +71,12 @@ def _facts(gallery: Gallery) -> list[str]:
     return [name for name in known if name != "image_id" or not is_repeated]
 
 
-def _cells(works: pd.DataFrame, spreadsheet: bool) -> list[str]:
+def _cells(works: pd.DataFrame, escape_formulas: bool) -> list[str]:
     """Return the cells of each row as CSV. Made once for an image, not for each of its lines."""
     rows = []
     for values in works.itertuples(index=False, name=None):
         line = io.StringIO()
-        cells = map(escape_cell, values) if spreadsheet else values
+        cells = map(escape_cell, values) if escape_formulas else values
         csv.writer(line, lineterminator="").writerow(cells)
         rows.append(line.getvalue())
     return rows
@@ -126,8 +142,3 @@ def _dictionaries(gallery: Gallery, side: str, rows: NDArray[np.int32]) -> dict[
         indices = pyarrow.array(codes[rows].astype(np.int32))
         columns[f"{side}_{name}"] = pyarrow.DictionaryArray.from_arrays(indices, values)
     return columns
-
-
-def has_pyarrow() -> bool:
-    """Return whether Parquet files can be written."""
-    return find_spec("pyarrow") is not None

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from src.gallery import Gallery
-from src.reporting import neighbor_table
 from src.reporting.neighbor_table import write_neighbor_csv, write_neighbor_parquet
 
 TITLES = ["Self-Portrait", 'The "Night", Watch', "=1+1", "", "Zwölf\u3042"]
@@ -71,15 +70,15 @@ def test_columns_without_any_value_are_left_out(
     assert list(read(tmp_path / "neighbors.csv")) == expected
 
 
-@pytest.mark.parametrize(("spreadsheet", "seen"), [(True, "'=1+1"), (False, "=1+1")])
+@pytest.mark.parametrize(("escaped", "seen"), [(True, "'=1+1"), (False, "=1+1")])
 def test_a_title_that_is_a_formula_is_text_in_a_spreadsheet(
     gallery: Gallery,
     neighbors: tuple[np.ndarray, np.ndarray],
-    spreadsheet: bool,
+    escaped: bool,
     seen: str,
     tmp_path: Path,
 ) -> None:
-    write_neighbor_csv(tmp_path / "neighbors.csv", gallery, *neighbors, spreadsheet)
+    write_neighbor_csv(tmp_path / "neighbors.csv", gallery, *neighbors, escaped)
     table = read(tmp_path / "neighbors.csv")
     titles = [TITLES[0], TITLES[1], seen, "", TITLES[4]]
     assert list(table["query_title"][::3]) == titles
@@ -105,9 +104,8 @@ def test_names_that_are_not_utf8_keep_their_bytes(
 def test_parquet_has_the_same_table(
     gallery: Gallery, neighbors: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    if not neighbor_table.has_pyarrow():
-        pytest.skip("the optional dependency parquet is not installed")
-    write_neighbor_csv(tmp_path / "n.csv", gallery, *neighbors, spreadsheet=False)
+    pytest.importorskip("pyarrow", reason="the optional dependency parquet is not installed")
+    write_neighbor_csv(tmp_path / "n.csv", gallery, *neighbors, escape_formulas=False)
     write_neighbor_parquet(tmp_path / "n.parquet", gallery, *neighbors)
     table, expected = pd.read_parquet(tmp_path / "n.parquet"), read(tmp_path / "n.csv")
     same = table["same_artist"].map({True: "yes", False: "no"}).fillna("")

@@ -1,0 +1,78 @@
+"""The options of group backbone: the network and its features."""
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from src.config.enums import DEPTHS, Pooling
+from src.config.validation import check_bounds, expand_home, model_names, option
+from src.errors import UserError, did_you_mean
+
+
+@dataclass
+class Backbone:
+    """The network, and which of its layers become features."""
+
+    name: str = option(
+        "resnet50",
+        "a torchvision classification model, or timm/<model> (needs the optional dependency timm)",
+    )
+    weights: str = option(
+        "IMAGENET1K_V2",
+        "IMAGENET1K_V1, IMAGENET1K_V2, random (see seed), the path of a state dict, or pretrained"
+        " (timm only)",
+    )
+    layer: str = option(
+        "avgpool",
+        "layer whose output becomes the features: 25%, 50%, 75% or 100% of the depth of any model"
+        " (a ResNet's layer1 to layer4), avgpool (the same as 100%) or any node, which"
+        " python -m src.layers lists; + concatenates layers: 75%+100%",
+    )
+    layers: list[str] | None = option(
+        None,
+        "layers to store in the same forward pass, for later runs; null = layer1 to layer4 of a"
+        " ResNet; the four depths if backbone.layer is one; else only backbone.layer",
+    )
+    pooling: Pooling = option(
+        Pooling.avg,
+        "reduces a layer's output to one vector per image: average, maximum or generalized mean"
+        " over its spatial axes or tokens; token = the first (class) token",
+    )
+    gem_p: float = option(3.0, "exponent of gem pooling", low=1, high=100)
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "backbone")
+        self.weights = expand_home(self.weights)
+        if self.in_timm:
+            if find_spec("timm") is None:
+                raise UserError(
+                    f"backbone.name={self.name} needs the optional dependency timm:"
+                    " pip install -e .[timm]"
+                )
+        elif self.name not in model_names():
+            raise UserError(
+                f"backbone.name={self.name} is not a torchvision classification model"
+                f"{did_you_mean(self.name, model_names())}"
+            )
+        pattern = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
+        if not re.fullmatch(f"random|{pattern}", self.weights) and not self.path:
+            names = "pretrained" if self.in_timm else "IMAGENET1K_V1, IMAGENET1K_V2"
+            raise UserError(
+                f"backbone.weights={self.weights} is neither {names}, random nor an existing file"
+            )
+        for part in [*self.layer.split("+"), *(self.layers or [])]:
+            if part.endswith("%") and part not in DEPTHS:
+                raise UserError(
+                    f"backbone.layer or layers: {part} is not one of the depths {', '.join(DEPTHS)}"
+                )
+
+    @property
+    def in_timm(self) -> bool:
+        """Return whether the model is from timm instead of torchvision."""
+        return self.name.startswith("timm/")
+
+    @property
+    def path(self) -> Path | None:
+        """Return the path of the state dict, or None unless weights name a file."""
+        return Path(self.weights) if Path(self.weights).is_file() else None
