@@ -13,7 +13,7 @@ from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.hparams import write_columns
 from src.leaderboard.runs import read_runs
-from src.runtime.streams import print_error, run_command
+from src.runtime.streams import print_error, print_lines, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error)
         return 2
     total = len(comparison.runs)
-    print(f"{count} of {total} runs of {options.folder} have TensorBoard files")
+    print_lines(f"{count} of {total} runs of {options.folder} have TensorBoard files")
     from tensorboard import default, program  # takes seconds to import
 
     server = program.TensorBoard(default.get_plugins())

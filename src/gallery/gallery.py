@@ -26,6 +26,7 @@ from src.io.csv_cells import escape_cell, unescape_cell
 from src.io.files import atomic_write, sha256
 from src.io.images import pixel_size
 from src.io.outputs import Outputs
+from src.io.printable import printable
 from src.io.tables import map_text, read_table
 from src.runtime.progress import progress
 
@@ -84,11 +85,11 @@ class Gallery:
     def caption(self, row: int) -> str:
         """Return "title, artist" of the image in a row, its file name if the title is unknown.
 
-        It is one line: a line feed or a tab becomes a blank.
+        It is one line of printable text: a line feed or a tab becomes a blank.
         """
         title, artist = (self.works[c][row] if c in self.works else "" for c in ("title", "artist"))
         text = ", ".join(filter(None, (title, artist))) if title else self.files[row]
-        return " ".join(text.split())
+        return printable(" ".join(text.split()))
 
     def labels(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
         """Return (n,) int64: the number of each image's value of the column, -1 if it is empty.

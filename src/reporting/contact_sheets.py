@@ -176,7 +176,12 @@ def card(gallery: Gallery, row: int, heading: str, marked: bool = False) -> Card
     person = work.get("artist", "") or work.get("folder", "")
     note = ", ".join(filter(None, [person, work.get("date", "")]))
     path = gallery.root / work["file"]
-    return Card(path, heading, displayable(title), displayable(note), marked)
+    return Card(path, heading, _one_line(title), _one_line(note), marked)
+
+
+def _one_line(text: str) -> str:
+    """Return text as it is drawn, with blanks for its line breaks."""
+    return displayable(" ".join(text.split()))
 
 
 def overview(

@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from traceback import TracebackException
+from typing import Any, TextIO
 
 from src.io.printable import printable, printable_lines
 
@@ -31,12 +32,26 @@ def print_error(error: object) -> None:
 
 
 class OneLineFormatter(logging.Formatter):
-    """Formats a message as one line, whatever file names it holds; tracebacks stay as they are."""
+    """Formats a message as one line, whatever names it holds, and a traceback as printable lines.
+
+    Only our own lines begin one: a line feed in a message would forge another entry of the log.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the formatted message without the traceback."""
         record.message = printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        """Return the traceback, with the message of each exception on one line."""
+        parts = TracebackException(*ei).format()  # a frame has several lines, a message any text
+        return "\n".join(map(_traceback_part, parts))
+
+
+def _traceback_part(part: str) -> str:
+    text = part.removesuffix("\n")
+    is_ours = text.startswith(("  File ", "\n"))  # a frame, or what stands between two exceptions
+    return printable_lines(text) if is_ours else printable(text)
 
 
 class SafeStream(io.TextIOWrapper):

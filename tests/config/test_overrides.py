@@ -1,5 +1,6 @@
 """Advice for the command line: what it says is valid for the shell and for Hydra."""
 
+import os
 import shlex
 import subprocess
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from src.config.overrides import quote_value, shell_word
+from src.config.overrides import quote_value, shell_join, shell_word
 from tests.support.commands import command
 
 ODD = "a b|it's|~/my 'works'|a\"b|C:\\dir\\|\\\\\"|$HOME `x` $(y)|${x}|\\${x}|[a,b]|{a:1}|é=#!*|"
@@ -34,6 +35,17 @@ def test_a_real_shell_takes_the_advice(text: str) -> None:
     line = f"printf %s {shell_word('data.images', text)}"
     word = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout
     assert value_of(word) == text
+
+
+@pytest.mark.parametrize("word", ["it's", "caf\udce9 '\\", "\x1b[2J\u202e\n", "a\rb\t$x", "—é\x9b"])
+def test_a_real_shell_reads_what_is_shown_of_any_word(word: str) -> None:
+    line = shell_join(["printf", "%s", word])
+    assert line.isprintable()
+    assert subprocess.run(["bash", "-c", line], capture_output=True).stdout == os.fsencode(word)
+
+
+def test_a_word_that_no_shell_can_give_is_shown_too() -> None:
+    assert shell_join(["\ud800"]) == r"$'\xed\xa0\x80'"
 
 
 def test_the_parts_of_a_list_are_quoted_one_by_one() -> None:

@@ -88,6 +88,21 @@ def test_a_log_line_is_one_line_and_a_traceback_stays() -> None:
     assert traceback[-1] == "ZeroDivisionError"
 
 
+def test_the_message_of_a_traceback_forges_no_line() -> None:
+    formatter = streams.OneLineFormatter("%(levelname)s %(message)s")
+    try:
+        try:
+            raise ValueError("a\n[ERROR] forged\x1b[2J")
+        except ValueError as error:
+            raise OSError("b\r\u202e") from error
+    except OSError:
+        record = logging.LogRecord("a", logging.INFO, "", 0, "x", (), sys.exc_info())
+    lines = formatter.format(record).split("\n")
+    assert r"ValueError: a\n[ERROR] forged\x1b[2J" in lines and r"OSError: b\r\u202e" in lines
+    assert "The above exception was the direct cause of the following exception:" in lines
+    assert sum("in test_the_message_of_a_traceback" in line for line in lines) == 2
+
+
 def test_a_closed_pipe_ends_the_output_and_not_the_work() -> None:
     done = []
     with broken_pipe():
