@@ -147,8 +147,8 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
 def _torchvision_pretrained(backbone: config.Backbone) -> nn.Module:
     """Return the network with torchvision's weights, which are downloaded once.
 
-    The name of the file holds the first 8 digits of its SHA-256, all that torchvision publishes. A
-    file made to have them is no code that runs: nothing but tensors is read from it.
+    The name of the file holds the first 8 or 10 digits of its SHA-256, all that torchvision
+    publishes. A file made to have them is no code that runs: nothing but tensors is read from it.
     """
     entry = pretrained(backbone)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
