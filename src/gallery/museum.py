@@ -33,11 +33,10 @@ def museum_gallery(cfg: Config) -> Gallery:
     images are missing than download.max_failed allows.
     """
     outputs, options = Outputs(Path(cfg.outputs)), cfg.download
-    private = cfg.data.tables if isinstance(cfg.data, Nga) and cfg.data.netrc else None
-    client = PoliteClient(
-        options.requests_per_second, options.workers, options.contact, netrc_url=private
-    )
+    client = PoliteClient(options.requests_per_second, options.workers, options.contact)
     if isinstance(cfg.data, Nga):
+        if cfg.data.netrc:
+            client.authorize(cfg.data.tables)
         catalog = fetch_catalog(cfg.data, cfg.seed, outputs.tables, client)
         pages = catalog.works["object_id"].map(PAGE.format)
         catalog = replace(catalog, works=catalog.works.assign(page=pages))
