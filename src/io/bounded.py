@@ -21,6 +21,9 @@ MAX_NODES = 100_000  # values, names and brackets in a YAML file
 MAX_DEPTH = 50  # of lists and mappings in each other
 LONG_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-Fxo_:]{1000,}")  # Python prints at most 4300 digits
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may be built without libyaml
+# A byte of a file name that is not UTF-8, as PyYAML writes it; libyaml refuses to read it
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+MAX_SURROGATE_BYTES = 2**18  # of a file that the slower loader, written in Python, reads
 
 
 def damaged(path: Path, reason: object) -> UserError:
@@ -78,20 +81,22 @@ def read_yaml(path: Path) -> Any:
     Tags and aliases, which this program never writes, are refused: a few aliases to aliases stand
     for more values than memory holds.
     """
-    content = read_bytes(path)
+    content, loader = read_bytes(path), LOADER
+    if SURROGATE.search(content):
+        content, loader = read_bytes(path, MAX_SURROGATE_BYTES), yaml.SafeLoader
     try:
-        _check_events(content, path)
-        return yaml.load(content, LOADER)
+        _check_events(content, path, loader)
+        return yaml.load(content, loader)
     except yaml.MarkedYAMLError as error:
         raise damaged(path, f"{error.problem} {error.problem_mark or ''}") from error
     except (yaml.YAMLError, ValueError) as error:  # the latter: a date such as 2026-99-99
         raise damaged(path, error) from error
 
 
-def _check_events(content: bytes, path: Path) -> None:
+def _check_events(content: bytes, path: Path, loader: Any) -> None:
     """Raise UserError if YAML has too many values, too deep in each other, a tag or an alias."""
     depth = 0
-    for number, event in enumerate(yaml.parse(content, LOADER)):
+    for number, event in enumerate(yaml.parse(content, loader)):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or number > MAX_NODES:

@@ -44,7 +44,7 @@ class Board:
         best = self.runs[0]
         source = best.settings.get("data.images") or best.images()[0].rpartition("-")[0]
         table = best.settings.get("data.labels")
-        labels = f", labels of {Path(table).name}" if table else ""
+        labels = f", labels of {Path(str(table)).name}" if table else ""
         name = Path(str(source)).name or best.images()[0]
         return f"{best.metrics['images']} images of {name}{labels}"
 

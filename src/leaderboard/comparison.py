@@ -6,6 +6,7 @@ Between boards nothing is compared. Imports no torch, to start quickly.
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isfinite
 
 import pandas as pd
 
@@ -102,11 +103,11 @@ def _board(runs: list[Run], incomplete: list[Run], sort: str | None) -> Board:
     metric = sort_metric(runs, sort if sort in numbers(runs) else None)
     sign = direction(metric)
     ordered = sorted(
-        (run for run in runs if metric in run.metrics),
+        (run for run in runs if metric in numbers([run])),
         key=lambda run: -sign * float(run.metrics[metric]),
     )
     settings = differing_settings(run.settings for run in runs + incomplete)
-    missing = [run for run in runs if metric not in run.metrics]
+    missing = [run for run in runs if metric not in numbers([run])]
     return Board(metric, settings, ordered, _run_names(ordered), missing)
 
 
@@ -141,6 +142,6 @@ def numbers(runs: list[Run]) -> list[str]:
             name
             for run in runs
             for name, value in run.metrics.items()
-            if isinstance(value, int | float)
+            if isinstance(value, int | float) and isfinite(value)
         )
     )

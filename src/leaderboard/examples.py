@@ -59,7 +59,7 @@ def example_neighbors(board: Board, thumbnails: Thumbnails) -> dict[str, Any]:
     try:
         gallery = best.files.gallery()
     except (UserError, OSError) as error:  # the images were deleted, or the runs were copied
-        return {"queries": [], "label": "", "missing": f" The images are missing: {error}"}
+        return {"queries": [], "shared": "", "missing": f" The images are missing: {error}"}
     label = board.metric.rpartition("/")[0].partition(FILTER)[0]
     labels = gallery.labels(label) if label in gallery.works else np.full(len(gallery), -1)
     values = best.files.query_values(board.metric)
@@ -68,7 +68,7 @@ def example_neighbors(board: Board, thumbnails: Thumbnails) -> dict[str, Any]:
     queries = [_query(gallery, row, lists, labels, thumbnails) for row in sorted(drawn.tolist())]
     return {
         "queries": queries,
-        "label": label if label in gallery.works else "",
+        "shared": label if label in gallery.works else "",
         "missing": "",
     }
 

@@ -11,7 +11,7 @@ from src.reporting.fonts import displayable
 
 COLORS = (ACCENT, "#d1740f", "#3a8f4d", "#a23b72", "#0f8f8f", "#7a5cc0", "#b03a2e", FAINT)
 MAX_TICK_LETTERS = 40  # in all tick labels of a panel; with more, labels are rotated
-LETTER_WIDTH = 0.075  # inches, at 8 points
+CELL = 0.34  # inches of a pair of runs in the heat map
 MAX_NUMBERED_RUNS = 24  # with more, the heat map shows colors only
 
 
@@ -107,26 +107,25 @@ def escape_dollars(text: str) -> str:
 
 
 def overlap_heat_map(board: Board) -> Figure:
-    """Plot the Jaccard index of the neighbors of every two runs, best first."""
+    """Plot the Jaccard index of the neighbors of every two runs, numbered from the best."""
     count, overlap = len(board.runs), board.overlap
-    numbers = [str(place) for place in range(1, count + 1)]
-    labels = [
-        f"{escape_dollars(label)}  {place}"
-        for label, place in zip(board.labels, numbers, strict=True)
-    ]
-    side, left = 0.42 * max(count, 4), LETTER_WIDTH * max(map(len, labels))
-    figure = Figure(figsize=(side + left + 2, side + 0.8), dpi=110, layout="constrained")
+    side = CELL * max(count, 4) + 0.5
+    is_numbered = count <= MAX_NUMBERED_RUNS
+    size = (side if is_numbered else side + 1, side)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(overlap, vmin=0, vmax=1, cmap="Blues")
+    numbers = [str(place) for place in range(1, count + 1)]
     axes.set_xticks(range(count), numbers, fontsize=8)
-    axes.set_yticks(range(count), labels, fontsize=8)
+    axes.set_yticks(range(count), numbers, fontsize=8)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    if count <= MAX_NUMBERED_RUNS:
-        for row, column in np.ndindex(count, count):
-            value = overlap[row, column]
-            color = "white" if value > 0.6 else "#333333"
-            text = f"{value:.2f}".lstrip("0")
-            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
-    figure.colorbar(image, shrink=0.6, label="Jaccard index")
+    if not is_numbered:
+        figure.colorbar(image, shrink=0.6, label="Jaccard index")
+        return figure
+    for row, column in np.ndindex(count, count):
+        value = overlap[row, column]
+        color = "white" if value > 0.6 else "#333333"
+        text = f"{value:.2f}".lstrip("0")
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     return figure

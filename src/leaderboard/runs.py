@@ -19,7 +19,6 @@ from src.leaderboard.sweeps import sweep_jobs, why_not_repeated
 from src.reporting.run_folder import CONFIG, RunFolder
 
 MAX_DEPTH = 20  # of the folders of runs below the one that is named
-MAX_VALUE_LENGTH = 24  # characters of a setting's value in tables and plots
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,6 @@ class Run:
     def files(self) -> RunFolder:
         """Return the files of the run."""
         return RunFolder(self.folder)
-
-    def value(self, setting: str) -> str:
-        """Return the value of a setting as text."""
-        return str(self.settings.get(setting))
-
-    def short_value(self, setting: str) -> str:
-        """Return the value of a setting, shortened: the name of a path, the start of a text."""
-        text = self.value(setting)
-        text = Path(text).name or text
-        return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
 
     @property
     def command(self) -> str:

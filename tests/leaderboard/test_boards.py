@@ -203,3 +203,11 @@ def test_a_finished_run_says_which_labels_it_has(finished_run: Path) -> None:
     )
     swapped = type(gallery)(gallery.name, gallery.root, works)
     assert swapped.label_fingerprints()[column] != gallery.label_fingerprints()[column]
+
+
+def test_a_collection_whose_name_is_not_utf8_is_named(write: Write, tmp_path: Path, capsys) -> None:
+    for name in ("a", "b"):
+        write(name, data={"images": "/paintings/caf\udce9"})
+    assert main([str(tmp_path)]) == 0
+    assert r"200 images of caf\udce9" in capsys.readouterr().out
+    assert r"200 images of caf\udce9" in (tmp_path / "leaderboard.html").read_text("utf-8")

@@ -50,9 +50,10 @@ def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Board) -> Non
 
 
 def test_the_overlap_heat_map_is_the_overlap_best_first(board: Board) -> None:
-    axes, _ = overlap_heat_map(board).axes
+    (axes,) = overlap_heat_map(board).axes
     np.testing.assert_array_equal(axes.images[0].get_array(), board.overlap)
-    assert axes.get_yticklabels()[0].get_text() == "layer1, 5 neighbors  1"
+    assert [label.get_text() for label in axes.get_yticklabels()] == list("1234567")
+    assert board.labels[0] == "layer1, 5 neighbors"
     assert len(axes.texts) == 49
 
 
