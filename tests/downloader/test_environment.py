@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from src.config import Config
+from src.config.data import Nga
 from src.demo.server import served
 from src.downloader.client import PoliteClient
 from src.downloader.errors import Failure
 from src.errors import UserError
+from src.gallery.museum import museum_gallery
 from tests.support.hosts import BadMuseum, Fault, address, draw_small, get
 
 SECRET = "hunter2"
@@ -87,3 +90,17 @@ def test_the_secret_in_a_redirect_is_not_recorded(museum: BadMuseum) -> None:
     with pytest.raises(Failure, match=r"ftp://\*\*\*@museum.org/\?\*\*\*") as caught:
         get(PoliteClient(), address(museum))
     assert SECRET not in str(caught.value)
+
+
+def test_the_option_sends_them_with_every_request_to_that_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    museum = BadMuseum(draw_small(tmp_path / "few", 3), tmp_path / "few")
+    write_netrc(tmp_path / "netrc", f"machine 127.0.0.1 login me password {SECRET}", monkeypatch)
+    with served(museum):
+        data = Nga(tables=f"{museum.address}/data", netrc=True)
+        cfg = Config(data=data, outputs=str(tmp_path / "outputs"))
+        assert len(museum_gallery(cfg)) == 3
+    assert [h.get("Authorization") for h in museum.headers] == ["Basic bWU6aHVudGVyMg=="] * 3
+    files = [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in path.read_bytes() for path in files)

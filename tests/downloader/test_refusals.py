@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,15 +183,17 @@ def test_a_deleted_or_truncated_image_is_downloaded_again(
 def test_a_full_disk_ends_the_download_and_free_space_lets_it_resume(
     museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, number = Path.write_bytes, itertools.count()
+    open_file, number = Path.open, itertools.count()
 
-    def limited(path: Path, body: bytes) -> int:
-        if next(number) < 40:
-            return write(path, body)
-        write(path, body[:10])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    def limited(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        file = open_file(path, mode, *args, **options)
+        if mode == "xb" and next(number) >= 40:
+            with file:
+                file.write(bytes(10))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return file
 
-    monkeypatch.setattr(Path, "write_bytes", limited)
+    monkeypatch.setattr(Path, "open", limited)
     with pytest.raises(OSError, match="No space left"):
         fetched(museum, tmp_path / "images")
     records = journal.read_journal(tmp_path / "images" / "journal.csv")
