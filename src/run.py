@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from src.cli import app
 from src.cli.help import CONFIGS
+from src.cli.sweep_jobs import is_sweep_job, job_name, quiet_console
 from src.config import Config
 from src.errors import keep_run_folder
 from src.reporting.wandb_runs import check_wandb
@@ -27,14 +28,18 @@ app.register()
 def main(composed: DictConfig) -> None:
     """Validate the options and run."""
     with app.report_user_errors():
-        cfg = app.to_config(composed)
-        run(cfg, Path(HydraConfig.get().runtime.output_dir))
+        cfg, job = app.to_config(composed), ""
+        if is_sweep_job():
+            quiet_console()
+            job = job_name()
+        run(cfg, Path(HydraConfig.get().runtime.output_dir), job)
 
 
-def run(cfg: Config, folder: Path) -> None:
+def run(cfg: Config, folder: Path, job: str = "") -> None:
     """Run the five stages: collect, embed, rank, evaluate, report. Each writes its files.
 
-    All ranks embed and rank; rank 0 does the rest and fills `folder`. Raises UserError if the
+    All ranks embed and rank; rank 0 does the rest and fills `folder`. `job` is the name of a job
+    of a sweep, which prints one line at its end instead of a summary. Raises UserError if the
     options do not suit the images, the machine or the disk.
     """
     from src.pipeline.collect import collect  # imports pandas: only after the checks
@@ -50,7 +55,7 @@ def run(cfg: Config, folder: Path) -> None:
     from src.pipeline.evaluate import evaluate
     from src.pipeline.rank import rank
     from src.reporting.run_folder import RunFolder
-    from src.reporting.summary import print_summary
+    from src.reporting.summary import print_job, print_summary
     from src.reporting.tracking import track_results, tracking
     from src.runtime.devices import peak_memory
 
@@ -73,9 +78,11 @@ def run(cfg: Config, folder: Path) -> None:
         pictures = report.illustrate(metrics, images, ranking, cfg.seed, folder)
         track_results(tracker, metrics, pictures, images, ranking.features, scores)
         report.write_report(metrics, embeddings, ranking, cfg, folder)
-    print_summary(
-        metrics, images, folder, report.files_outside(embeddings, ranking), clock.elapsed()
-    )
+    if job:
+        print_job(job, metrics, images, clock.elapsed())
+        return
+    others = report.files_outside(embeddings, ranking)
+    print_summary(metrics, images, folder, others, clock.elapsed())
 
 
 if __name__ == "__main__":

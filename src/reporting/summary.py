@@ -68,6 +68,14 @@ def print_summary(
     console.print(printable(f"open {run / 'neighbors.jpg'}"))
 
 
+def print_job(name: str, metrics: Mapping[str, Any], gallery: Gallery, seconds: float) -> None:
+    """Print the line of a sweep's job: its settings, the metric to compare, wall-clock seconds."""
+    columns = _measured_columns(metrics)
+    metric = f"{main_labels(columns, gallery)[0]}/map_at_10" if columns else "intra"
+    value = format_number(metrics.get(metric))
+    print(printable(f"{name}  {metric} {value}  ({seconds:.1f} s)"), flush=True)
+
+
 def _from_here(path: Path) -> Path:
     """Return the path relative to the working directory if it is below it."""
     whole = path.resolve()
@@ -76,17 +84,28 @@ def _from_here(path: Path) -> Path:
 
 def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Table]:
     """Yield the table of the main labels and what to know about it."""
-    measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
-    columns = list(dict.fromkeys(name.partition(FILTER)[0] for name in measured))
+    columns = _measured_columns(metrics)
     if not columns:
         yield NO_LABELS
         return
     main = main_labels(columns, gallery)
-    yield _label_table(metrics, [n for n in measured if n.partition(FILTER)[0] in main])
+    measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
+    yield _label_table(metrics, [name for name in measured if _column(name) in main])
     yield f"* compare settings by mAP@10, in metrics.json {main[0]}/map_at_10"
     yield from (text for label in main if (text := _left_out(metrics, label)))
     if others := [column for column in columns if column not in main]:
         yield f"in metrics.json also: {', '.join(map(printable, others))}"
+
+
+def _measured_columns(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the label columns that have metrics, in their order."""
+    measured = (name.removesuffix(END) for name in metrics if name.endswith(END))
+    return list(dict.fromkeys(map(_column, measured)))
+
+
+def _column(name: str) -> str:
+    """Return the column of a label with or without a filter."""
+    return name.partition(FILTER)[0]
 
 
 def main_labels(columns: list[str], gallery: Gallery) -> list[str]:
