@@ -125,7 +125,7 @@ def test_every_run_is_in_tensorboard(sweep: Path, address: str, browser) -> None
     cells.get_by_text("layer2").nth(1).wait_for()
     texts = [text.strip() for text in cells.all_inner_texts()]
     heads = ["Trial ID", "Show Metrics", "backbone.layer", "similarity.top_k"]
-    heads += ["artist/map_at_10", "artist/precision_at_1", "inter"]
+    heads += ["folder/map_at_10", "folder/precision_at_1", "inter"]
     assert texts[: len(heads)] == heads
     for job in range(4):
         metrics = json.loads((sweep / str(job) / "metrics.json").read_text())
