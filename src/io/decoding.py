@@ -1,7 +1,9 @@
 """Decode text files that other programs and systems wrote, saying what was not plain UTF-8."""
 
 import codecs
+import io
 import logging
+import re
 from pathlib import Path
 
 from src.errors import UserError
@@ -17,17 +19,17 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 LEGACY_NAMES = {"cp1252": "Windows-1252", "mac_roman": "Mac OS Roman"}
+LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 MIN_ZEROS = 0.3  # share of the characters whose upper byte is 0 in UTF-16 of a table
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, UTF-16, UTF-32 or the encoding of an older spreadsheet.
+def decode_text(data: bytes, path: Path) -> str:
+    """Return the text of a file: UTF-8, UTF-16, UTF-32 or the encoding of an older spreadsheet.
 
     Lines that are not UTF-8 are Windows-1252, or Mac OS Roman if lines end in a lone \\r, which
-    only that system writes; a warning names the first one. NUL characters are removed, with a
-    warning. Raises UserError if the bytes are damaged UTF-16 or UTF-32.
+    only that system writes; a warning names the first one, and the path. NUL characters are
+    removed, with a warning. Raises UserError if the bytes are damaged UTF-16 or UTF-32.
     """
-    data = path.read_bytes()
     encoding = next((MARKS[mark] for mark in MARKS if data.startswith(mark)), _utf16_order(data))
     if encoding in (None, "utf-8-sig"):
         text = _decode_lines(data.removeprefix(codecs.BOM_UTF8), path)
@@ -58,19 +60,24 @@ def _utf16_order(data: bytes) -> str | None:
 
 def _decode_lines(data: bytes, path: Path) -> str:
     """Decode each line as UTF-8 or, if it is not, as the encoding of an older spreadsheet."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
     legacy = "mac_roman" if b"\r" in data and b"\n" not in data else "cp1252"
-    lines, foreign = list[str](), list[str]()
-    for number, line in enumerate(data.splitlines(keepends=True), 1):
+    text, first, foreign, number = io.StringIO(newline=""), "", 0, 0
+    for number, match in enumerate(LINE.finditer(data), 1):
+        line = match[0]
         try:
-            lines.append(line.decode())
+            text.write(line.decode())
         except UnicodeDecodeError as error:
             column = len(line[: error.start].decode()) + 1
-            foreign.append(f"line {number}, column {column} (byte 0x{line[error.start]:02X})")
-            lines.append(line.decode(legacy, "replace"))
-    if foreign:
-        log.warning(
-            "%s is not UTF-8 in %d of %d lines, first in %s: these are read as %s. If letters look"
-            " wrong, save it as CSV UTF-8",
-            *(path, len(foreign), len(lines), foreign[0], LEGACY_NAMES[legacy]),
-        )
-    return "".join(lines)
+            first = first or f"line {number}, column {column} (byte 0x{line[error.start]:02X})"
+            text.write(line.decode(legacy, "replace"))
+            foreign += 1
+    log.warning(
+        "%s is not UTF-8 in %d of %d lines, first in %s: these are read as %s. If letters look"
+        " wrong, save it as CSV UTF-8",
+        *(path, foreign, number, first, LEGACY_NAMES[legacy]),
+    )
+    return text.getvalue()

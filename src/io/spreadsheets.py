@@ -2,28 +2,23 @@
 
 import csv
 import io
-import logging
+import os
 import re
-import warnings
-import zipfile
-from datetime import datetime, time
-from importlib.util import find_spec
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from src.errors import UserError
-from src.io.decoding import read_text
-
-log = logging.getLogger(__name__)
+from src.io.decoding import decode_text
+from src.io.sources import open_source
+from src.io.workbooks import MAX_CELLS, REMEDY, Rows, is_filled, read_workbook, too_many_cells
 
 SEPARATORS = ",;\t|"
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # .xlsx and others; .xls
-END = "\0"  # a line that no text holds, as read_text removes NUL characters
-REMEDY = "save the sheet as CSV UTF-8"
-Rows = list[tuple[int, list[str]]]  # number of the line or row in the file, from 1, and its cells
+END = "\0"  # a line that no text holds, as decode_text removes NUL characters
+MAX_BYTES = 2**27  # of a table
+MAX_ROW = 2**20  # characters
 
 
 def read_spreadsheet(path: Path, key: str) -> pd.DataFrame:
@@ -34,19 +29,18 @@ def read_spreadsheet(path: Path, key: str) -> pd.DataFrame:
     blanks around column names are left out. No text counts as missing: NA may be an artist. Raises
     UserError if it is no table, or a row has more cells than the header.
     """
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start == OLE:
+    with open_source(path, MAX_BYTES) as file:
+        data = file.read(os.fstat(file.fileno()).st_size)  # a limit is reserved at once
+    if data.startswith(OLE):
         raise UserError(
             f"{path} is an old Excel workbook (.xls) or protected by a password: {REMEDY}, or as"
             " .xlsx without a password"
         )
-    is_archive = start.startswith(ZIP)
-    rows = _workbook_rows(path) if is_archive else _csv_rows(path, read_text(path), key)
-    filled = [(number, cells) for number, cells in rows if any(map(str.strip, cells))]
-    if not filled:
+    is_archive = data.startswith(ZIP)
+    rows = read_workbook(path, data) if is_archive else _csv_rows(path, data, key)
+    if not rows:
         raise UserError(f"{_not_csv(path)}: No columns, the file is empty")
-    (_, header), *body = filled
+    (_, header), *body = rows
     names = _trimmed(header)
     for number, cells in body:
         if any(map(str.strip, cells[len(names) :])):
@@ -71,8 +65,11 @@ def _trimmed(cells: list[str]) -> list[str]:
     return cells
 
 
-def _csv_rows(path: Path, text: str, key: str) -> Rows:
+def _csv_rows(path: Path, data: bytes, key: str) -> Rows:
     """Return the rows of a CSV, separated as its line sep= says or as makes `key` a column."""
+    if max(data.count(b"\n"), data.count(b"\r")) > MAX_CELLS:
+        raise UserError(too_many_cells(path))
+    text = decode_text(data, path)
     if named := re.match(r'"?sep=(.)"?[;,\t]*(?=\r|\n|$)', text, re.IGNORECASE):
         end = re.compile(r"\r\n|\r|\n|$").search(text, named.end())
         assert end is not None
@@ -81,91 +78,76 @@ def _csv_rows(path: Path, text: str, key: str) -> Rows:
     fitting = [sign for sign in SEPARATORS if key in headers[sign]]
     if not fitting:
         return _parse(path, text, max(SEPARATORS, key=lambda sign: len(headers[sign])))
+    if len(fitting) == 1:
+        return _parse(path, text, fitting[0])
     # Several fit a table of one column, whose cells may hold any of them
-    parsed = [_parse(path, text, sign) for sign in fitting]
-    return min(parsed, key=lambda rows: max((len(_trimmed(cells)) for _, cells in rows), default=0))
+    best = min(fitting, key=lambda sign: _widest(_parse(path, text, sign)))
+    return _parse(path, text, best)
+
+
+def _widest(rows: Rows) -> int:
+    return max((len(_trimmed(cells)) for _, cells in rows), default=0)
 
 
 def _first_row(text: str, separator: str) -> list[str]:
     """Return the cells of the first row that is not blank."""
     try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        return next((cells for cells in rows if any(map(str.strip, cells))), [])
-    except csv.Error:  # a field of more than 131,072 characters
+        return next((cells for _, cells in _records(text, separator) if is_filled(cells)), [])
+    except csv.Error:  # such as a field of more than 131,072 characters
         return []
 
 
 def _parse(path: Path, text: str, separator: str, first_line: int = 1) -> Rows:
-    """Return the rows of a CSV. Raises UserError for a quote that is never closed.
+    """Return the rows of a CSV that are not blank.
 
-    Blanks before a quote are no part of a field: they would make the quote a letter.
+    Raises UserError for a quote that is never closed, a row without end, or too many cells.
     """
-    lines = chain(io.StringIO(text, newline=""), [END])
-    has_blanks = f'{separator} "' in text
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=has_blanks)
-    rows, number = Rows(), first_line
+    rows, number, cells, total = Rows(), first_line, list[str](), 0
+    records = _records(text, separator, first_line)
     try:
-        for cells in reader:
-            rows.append((number, cells))
-            number = first_line + reader.line_num
+        for number, cells in records:
+            if is_filled(cells):
+                rows.append((number, cells))
+                total += 1 + len(cells)
+            if total > MAX_CELLS:
+                raise UserError(too_many_cells(path))
     except csv.Error as error:
-        raise UserError(f"{_not_csv(path)}: line {number}: {error}") from error
-    number, last = rows.pop()
-    if last != [END]:
+        raise UserError(f"{_not_csv(path)}: {error}") from error
+    if cells != [END]:
         raise UserError(
             f"{_not_csv(path)}: EOF inside string: a quote in line {number} is never closed"
         )
+    rows.pop()
     return rows
 
 
-def _workbook_rows(path: Path) -> Rows:
-    """Return the rows of the first sheet of an .xlsx. Raises UserError if it cannot be read."""
-    if not _is_workbook(path):
-        raise UserError(f"{path} is neither CSV nor .xlsx: {REMEDY}")
-    if find_spec("openpyxl") is None:
-        raise UserError(
-            f"{path} is an Excel workbook, which needs the optional dependency excel:"
-            f" pip install -e .[excel]; or {REMEDY}"
-        )
-    import openpyxl  # type: ignore[import-untyped]
+def _records(text: str, separator: str, first_line: int = 1) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the first line of each row, and its cells; at last one of END.
 
+    Blanks before a quote are no part of a field: they would make the quote a letter. Raises
+    csv.Error for a row of more than MAX_ROW characters.
+    """
+    size = 0
+
+    def lines() -> Iterator[str]:
+        """Yield the lines, as long as they make no row without end."""
+        nonlocal size
+        stream = io.StringIO(text, newline="")
+        while line := stream.readline(MAX_ROW + 1):
+            size += len(line)
+            if size > MAX_ROW:
+                raise csv.Error(f"a row of more than {MAX_ROW} characters")
+            yield line
+        yield END
+
+    has_blanks = f'{separator} "' in text
+    reader, number = (
+        csv.reader(lines(), delimiter=separator, skipinitialspace=has_blanks),
+        first_line,
+    )
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles and other parts that are not read
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            first = book.worksheets[0]
-            first.reset_dimensions()  # some programs write too small ones
-            rows = [[_cell_text(cell) for cell in cells] for cells in first.iter_rows()]
-            titles = book.sheetnames
-            book.close()
-    except Exception as error:  # the parser raises anything for a damaged file
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{path} cannot be read ({text}): {REMEDY}") from error
-    if len(titles) > 1:
-        log.info("%s: the sheet %s is read, the first of %d", path, first.title, len(titles))
-    return list(enumerate(rows, 1))
-
-
-def _is_workbook(path: Path) -> bool:
-    """Return whether a ZIP archive holds a workbook that openpyxl reads."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except zipfile.BadZipFile:
-        return False
-
-
-def _cell_text(cell: Any) -> str:
-    """Return a cell of a workbook as a spreadsheet writes it into a CSV; dates as 1887-05-01."""
-    value = cell.value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and re.fullmatch("0+", cell.number_format):
-        return str(value).zfill(len(cell.number_format))  # the inventory number 0042
-    if isinstance(value, datetime) and value.time() == time():
-        value = value.date()
-    return str(value)
+        for cells in reader:
+            yield number, cells
+            size, number = 0, first_line + reader.line_num
+    except csv.Error as error:
+        raise csv.Error(f"line {number}: {error}") from error

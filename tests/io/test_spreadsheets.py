@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.io import spreadsheets
+from src.io import workbooks
 from src.io.spreadsheets import read_spreadsheet
 
 ROWS = [["file", "artist, name", "note"], ["a.png", "Künstler; x", "1\t2"], ["b.png", "Å", ""]]
@@ -173,7 +173,7 @@ def test_without_openpyxl_the_error_says_what_to_do(
     data = workbook()
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        spreadsheets, "find_spec", lambda name: None if name == "openpyxl" else find(name)
+        workbooks, "find_spec", lambda name: None if name == "openpyxl" else find(name)
     )
     with pytest.raises(UserError, match=r"pip install -e .\[excel\]; or save the sheet as CSV"):
         read(tmp_path, data)
