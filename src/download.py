@@ -6,13 +6,16 @@ Writes outputs/images/<source>/<size>/ with the images and journal.csv, the outc
 import sys
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.cli import app
 from src.cli.help import CONFIGS
 from src.config.data import Folder
+from src.config.overrides import shell_quote
 from src.errors import UserError
 from src.gallery.museum import museum_gallery
+from src.io.printable import printable
 from src.runtime.streams import run_command
 
 app.register()
@@ -25,7 +28,10 @@ def main(overrides: DictConfig) -> None:
         cfg = app.to_config(overrides)
         if isinstance(cfg.data, Folder):
             raise UserError("data=folder has nothing to download: its images are local files")
-        museum_gallery(cfg)
+        gallery = museum_gallery(cfg)
+        words = map(shell_quote, HydraConfig.get().overrides.task)
+        print(printable(f"{len(gallery)} images: {gallery.root}"))
+        print(printable(" ".join(["find their neighbors: python -m src.run", *words])))
 
 
 if __name__ == "__main__":

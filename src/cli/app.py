@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from src.cli.flags import refuse_flags
 from src.cli.help import help_page
 from src.cli.messages import user_message
 from src.cli.sweep_callback import current_sweep, write_sweep_leaderboard
@@ -139,6 +140,7 @@ def command(main: Callable[[], None]) -> int:
     try:
         try:
             refuse_secrets(sys.argv[1:])
+            refuse_flags(sys.argv[1:])
             context.run(main)
         finally:
             if sweep := context.get(current_sweep):  # whether its jobs succeeded or not

@@ -6,6 +6,7 @@ import re
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from src.cli.flags import options_called
 from src.cli.help import options, source_options
 from src.config import Config
 from src.config.addresses import redacted
@@ -114,7 +115,9 @@ def _about_option(name: str, text: str) -> str:
         sources = [option.source for option in source_options() if option.name == name]
         if sources:
             return f"{name} is an option of data={sources[0]}: add data={sources[0]}"
-        suggestion = did_you_mean(name, option_names()) or ";"
+        called = options_called(name)
+        suggestion = f"; write {' or '.join(called)}=...;" if called else ""
+        suggestion = suggestion or did_you_mean(name, option_names()) or ";"
         return f"there is no option {name}{suggestion} {HELP_HINT}"
     if variable := re.search(r"variable '(SLURM_\w+)' not found", text):
         return (

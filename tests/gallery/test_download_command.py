@@ -16,6 +16,10 @@ def test_the_command_logs_its_outcomes(museum: BadMuseum, tmp_path: Path) -> Non
     assert result.returncode == 0
     assert "      40  images selected\n      40  downloaded\n" in result.stderr
     assert list((tmp_path / "outputs").glob("downloads/*/*/download.log"))
+    assert "40 images: " in result.stdout
+    command_line = result.stdout.splitlines()[-1]
+    assert command_line.startswith("find their neighbors: python -m src.run download.requests")
+    assert f"data.tables={museum.address}/data" in command_line
 
 
 def test_the_command_ends_with_code_1_when_too_many_are_missing(
