@@ -23,7 +23,7 @@ from src.errors import UserError
 from src.gallery import Gallery, read_gallery
 from src.gallery.folder import list_images
 from src.gallery.gallery import with_file_facts
-from src.gallery.names import find_row
+from src.gallery.search import find_row
 from src.io.files import atomic_write
 from src.io.images import load_rgb
 from src.io.outputs import Outputs

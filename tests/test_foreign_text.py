@@ -91,7 +91,7 @@ def test_paintings_are_shown_without_what_is_hidden(
     assert show.main(["gallery", str(gallery), "--no-open", "--out", picture]) == 0
     printed = capsys.readouterr()
     assert_shown(printed.out, printed.err)
-    assert "7 paintings have 'title' in file or title" in printed.err
+    assert "7 paintings have 'title' in file, title, artist or date" in printed.err
 
 
 def test_its_leaderboard_shows_nothing_hidden(

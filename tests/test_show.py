@@ -52,10 +52,10 @@ def test_a_painting_is_found_by_row_file_or_part(finished: Path, words: list[str
     ("word", "message"),
     [
         ("12", "row must be between 0 and 11, got 12"),
-        ("zoe", "no file or title contains 'zoe'"),
+        ("zoe", "no file, title, artist or date contains 'zoe'"),
         (
             "bea",
-            "4 paintings have 'bea' in file or title; give a row: 4: bea/0.png; 5: bea/1.png",
+            "4 paintings have 'bea' in file, title, artist or date; give a row: 4: bea/0.png; 5",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from src.config import Similarity
 from src.config.enums import Exclude
 from src.errors import UserError, did_you_mean
+from src.gallery import captions
 from src.io.bounded import check_size, damaged, read_yaml
 from src.io.csv_cells import escape_cell, unescape_cell
 from src.io.files import atomic_write, sha256
@@ -82,14 +83,17 @@ class Gallery:
             for column in self.label_columns()
         }
 
+    def work(self, row: int) -> dict[str, str]:
+        """Return what the caption of the image in a row is made of."""
+        return {c: self.works[c][row] for c in captions.COLUMNS if c in self.works}
+
     def caption(self, row: int) -> str:
-        """Return "title, artist" of the image in a row, its file name if the title is unknown.
+        """Return "title, artist, date" of the image in a row, its file if the title is unknown.
 
         It is one line of printable text: a line feed or a tab becomes a blank.
         """
-        title, artist = (self.works[c][row] if c in self.works else "" for c in ("title", "artist"))
-        text = ", ".join(filter(None, (title, artist))) if title else self.files[row]
-        return printable(" ".join(text.split()))
+        caption = captions.caption_of(self.work(row))
+        return printable(" ".join((str(caption) if caption.title else self.files[row]).split()))
 
     def labels(self, column: str, option: str = "evaluation.labels") -> NDArray[np.int64]:
         """Return (n,) int64: the number of each image's value of the column, -1 if it is empty.

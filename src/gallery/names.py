@@ -4,11 +4,9 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
-from src.errors import UserError, did_you_mean
-from src.gallery import Gallery
 from src.io.csv_cells import unescape_cell
 from src.io.printable import one_line
 
@@ -108,42 +106,3 @@ def _without_start(path: str, starts: Iterable[str]) -> Iterator[str]:
     for start in starts:
         if path.startswith(start):
             yield path.removeprefix(start)
-
-
-def find_row(gallery: Gallery, text: str) -> int:
-    """Return the row of a painting given as row number, file, or part of a file or title.
-
-    A number that is no row may be a file's name: 1887 is 1887.png. Letter case, blanks and composed
-    letters do not count. Raises UserError if no painting or several match.
-    """
-    if text.isdecimal() and len(text) < 12 and int(text) < len(gallery):
-        return int(text)
-    files = gallery.files
-    rows = [files.index(file) for file in FileNames(files, gallery.root).find(text).files]
-    rows = rows or _similar_rows(gallery, folded_path(text))
-    if len(rows) == 1:
-        return rows[0]
-    if not rows and text.isdecimal():
-        raise UserError(
-            f"row must be between 0 and {len(gallery) - 1}, got {text}, and no file or title"
-            " contains it"
-        )
-    if not rows:
-        raise UserError(f"no file or title contains {text!r}{did_you_mean(text, files)}")
-    matches = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:5])
-    raise UserError(f"{len(rows)} paintings have {text!r} in file or title; give a row: {matches}")
-
-
-def _similar_rows(gallery: Gallery, text: str) -> list[int]:
-    """Return the rows whose file has the name text, else those with text in file or title."""
-    files = [folded_path(file) for file in gallery.files]
-    for part in ("name", "stem"):
-        named = [row for row, f in enumerate(files) if getattr(PurePosixPath(f), part) == text]
-        if named:
-            return named
-    titles = gallery.works["title"] if "title" in gallery.works else [""] * len(gallery)
-    return [
-        row
-        for row, (file, title) in enumerate(zip(files, titles, strict=True))
-        if text in f"{file} {folded_path(title)}"
-    ]
