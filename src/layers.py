@@ -66,7 +66,7 @@ def layer_table(backbone: Backbone) -> list[str]:
     from src.embedding.nodes import choose_stages, distinct_name, trunk
 
     preset = preset_of(backbone)
-    nodes = trunk(empty_network(backbone), preset.size)
+    nodes = trunk(empty_network(backbone, preset.size), preset.size)
     ends = choose_stages(nodes, preset.size)
     depths = dict(zip(ends, DEPTHS, strict=False))
     chosen = set(backbone.layer.split("+"))
@@ -92,7 +92,7 @@ def examples(words: list[str]) -> list[str]:
     run = shlex.join(["python", "-m", "src.run", *words])
     return [
         "depth: matrices and kernels up to the end of the layer. output: channels x rows x",
-        "columns, or channels x tokens, from which backbone.pooling makes one row per image. 25% to",
+        "columns, or channels x tokens, of which backbone.pooling makes one row. 25% to",
         "100% end the last four stages of resolution, or the quarters of a network with fewer.",
         "",
         f"{run} backbone.layer=75%",

@@ -106,23 +106,31 @@ def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
     return _timm_pretrained(backbone) if backbone.in_timm else _torchvision_pretrained(backbone)
 
 
-def _build(backbone: config.Backbone) -> nn.Module:
+def _build(backbone: config.Backbone, **options: int) -> nn.Module:
     if not backbone.in_timm:
-        return cast(nn.Module, models.get_model(backbone.name, weights=None))
+        return cast(nn.Module, models.get_model(backbone.name, weights=None, **options))
     import timm
 
     return timm.create_model(_timm_name(backbone))
 
 
-def empty_network(backbone: config.Backbone) -> nn.Module:
-    """Return the network on torch's meta device: no numbers, no weights, no time."""
+def empty_network(backbone: config.Backbone, size: int) -> nn.Module:
+    """Return the network for images of size x size on torch's meta device: no numbers, no weights.
+
+    Raises UserError for an unknown model.
+    """
+    options = {}
+    if not backbone.in_timm:
+        module = models.get_model_builder(backbone.name).__module__
+        # some weights of these take other images than the network without weights
+        options = {"image_size": size} if module == models.vision_transformer.__name__ else {}
     with warnings.catch_warnings():  # GoogLeNet speaks of how its weights are drawn
         warnings.simplefilter("ignore", FutureWarning)
         try:
             with torch.device("meta"):
-                return _build(backbone)
+                return _build(backbone, **options)
         except RuntimeError:  # RegNet's constructor computes with tensors
-            return _build(backbone).to("meta")
+            return _build(backbone, **options).to("meta")
 
 
 def _load_file(network: nn.Module, path: Path, name: str) -> None:

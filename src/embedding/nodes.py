@@ -114,7 +114,7 @@ def choose_stages(nodes: list[Node], size: int) -> list[Node]:
 
 def _before_classifier(nodes: list[Node]) -> list[Node]:
     """Return the nodes with a grid, without a convolution to classes at the end."""
-    total = nodes[-1].weights
+    total = max((node.weights for node in nodes), default=0)
     is_class_layer = any(node.own_weights and node.weights == total for node in nodes)
     end = total if is_class_layer else total + 1
     return [node for node in nodes if node.side > 1 and node.weights < end]

@@ -46,7 +46,7 @@ def _find(backbone: Backbone, size: int, path: Path) -> Stages:
     from src.embedding.models import empty_network
     from src.embedding.nodes import choose_stages, distinct_name, trunk
 
-    nodes = trunk(empty_network(backbone), size)
+    nodes = trunk(empty_network(backbone, size), size)
     ends = choose_stages(nodes, size)
     names = tuple(distinct_name(end, ends) for end in ends)
     is_own = not names or any("avgpool" in node.names for node in nodes)

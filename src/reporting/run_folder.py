@@ -175,8 +175,12 @@ class RunFolder:
     # settings and logs, which Hydra writes
 
     def settings(self) -> dict[str, Any]:
-        """Return the run's options by dotted name."""
-        return dict(flatten(run_checks.read_mapping(self.path / CONFIG)))
+        """Return the run's options by dotted name; of a depth, the layer that is there."""
+        settings = dict(flatten(run_checks.read_mapping(self.path / CONFIG)))
+        if "%" in str(settings.get("backbone.layer")) and (self.path / "paths.yaml").is_file():
+            named = settings["backbone.layer"]
+            settings["backbone.layer"] = Path(self.paths().get("embeddings", named)).name
+        return settings
 
     def overrides(self) -> list[str]:
         """Return the options given on the command line, as name=value."""
