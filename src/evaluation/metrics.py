@@ -6,6 +6,7 @@ of a run (collect, embed, rank, evaluate).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -172,6 +173,10 @@ METRICS = (
     Metric("compile_seconds", "s", "lower", "time of compiling the network"),
 )
 
+MAIN_LABELS = ("artist", "style")
+# Labels that say much about paintings, for galleries without MAIN_LABELS
+KNOWN_LABELS = ("school", "movement", "genre", "period", "theme", "technique", "nationality")
+
 FILTER = "-no_same_"  # between a label and the column whose shared values are filtered out
 
 # Shown beside the metrics of labels on the leaderboard and in TensorBoard
@@ -218,3 +223,14 @@ def describe_metric(name: str) -> str:
         return ""
     suffix = next((end for end in SUFFIXES if not metric.matches(name) and name.endswith(end)), "")
     return f"{metric.description}: {SUFFIXES[suffix]}" if suffix else metric.description
+
+
+def main_names(labels: Iterable[str]) -> list[str]:
+    """Return which labels say most about paintings: artist and style, else one of KNOWN_LABELS.
+
+    >>> main_names(["school", "style", "source"]), main_names(["genre", "school"])
+    (['style'], ['school'])
+    """
+    present = set(labels)
+    main = [name for name in MAIN_LABELS if name in present]
+    return main or [name for name in KNOWN_LABELS if name in present][:1]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.evaluation.bootstrap import intervals
-from src.evaluation.metrics import HEADLINE_METRICS, lower_is_better
+from src.evaluation.metrics import FILTER, HEADLINE_METRICS, lower_is_better, main_names
 from src.leaderboard.runs import Run
 from src.leaderboard.words import column_texts, run_labels
 from src.reporting.baselines import MARK, is_random
@@ -93,10 +93,13 @@ class Board:
         return {name: column_texts(name, settings) for name in self.settings}
 
     def metrics(self) -> list[str]:
-        """Return the metrics to show: the one to sort by, those of labels, and the headline
-        metrics in which the runs differ."""
+        """Return the metrics to show: the one to sort by, those of the main labels, and the
+        headline metrics in which the runs differ."""
         available = dict.fromkeys(name for run in self.runs for name in run.metrics)
-        maps = [name for name in available if name.endswith("/map_at_10")]
+        end = "/map_at_10"
+        labels = [name.removesuffix(end) for name in available if name.endswith(end)]
+        main = {self.metric.rpartition("/")[0], *main_names(labels)}
+        maps = [label + end for label in labels if label.partition(FILTER)[0] in main]
         headline = [
             name
             for name in HEADLINE_METRICS

@@ -5,13 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from src.evaluation.metrics import is_filtered
 from src.io.csv_cells import escape_cell
 from src.io.files import atomic_write
 from src.io.printable import printable
-from src.leaderboard.board import SEVERAL, Board, notes
+from src.leaderboard.board import LEARNED_NOTHING, SEVERAL, Board, notes
 from src.leaderboard.comparison import Leaderboard
 from src.leaderboard.html import render_page
+from src.reporting import terminal
+from src.reporting.terminal import from_here
 from src.reporting.text import format_interval, format_number, markdown_table
 from src.runtime.streams import print_lines
 
@@ -25,7 +29,7 @@ def write_leaderboard(leaderboard: Leaderboard, folder: Path, escape_formulas: b
     also what a spreadsheet would compute, unless escape_formulas is false.
     """
     text = _text(leaderboard)
-    print_lines(*text.split("\n"))
+    print_leaderboard(leaderboard)
     with atomic_write(folder / "leaderboard.md") as part:
         part.write_text(text, "utf-8")
     if leaderboard.boards:
@@ -37,7 +41,7 @@ def write_leaderboard(leaderboard: Leaderboard, folder: Path, escape_formulas: b
         with atomic_write(folder / "leaderboard.html") as part:
             part.write_text(page, "utf-8")
     files = ", ".join(sorted(path.name for path in folder.glob("leaderboard.*")))
-    print_lines(f"files in {os.path.relpath(folder)}: {files}")
+    print_lines(f"files in {from_here(folder)}: {files}")
 
 
 def _csv_cell(value: Any, escape_formulas: bool) -> Any:
@@ -65,10 +69,13 @@ def _board_parts(board: Board) -> list[str]:
     parts = [_main_table(board), *map(printable, notes(board))]
     if len(board.runs) > 1:
         parts += ["neighbors that two runs share (Jaccard index)", _overlap_table(board)]
-    if board.missing_metric:
-        names = ", ".join(run.folder.name for run in board.missing_metric)
-        parts.append(printable(f"without {board.metric}: {names}"))
-    return parts
+    return parts + [printable(text) for text in [_without_metric(board)] if text]
+
+
+def _without_metric(board: Board) -> str:
+    """Return which runs lack the metric to sort by, "" if none does."""
+    names = ", ".join(run.folder.name for run in board.missing_metric)
+    return f"without {board.metric}: {names}" if names else ""
 
 
 def _main_table(board: Board) -> str:
@@ -105,6 +112,40 @@ def _overlap_table(board: Board) -> str:
         for name, head, row in rows
     ]
     return markdown_table(["run", *heads], lines)
+
+
+def print_leaderboard(leaderboard: Leaderboard) -> None:
+    """Print a table for each board: the settings that differ, the metric to sort by, P@1.
+
+    leaderboard.md has more columns, and the neighbors that runs share.
+    """
+    to = terminal.console()
+    if len(leaderboard.boards) > 1:
+        terminal.show(SEVERAL, to)
+    for heading, board in zip(leaderboard.headings, leaderboard.boards, strict=True):
+        terminal.show(printable(f"{heading}: {board.title}, best first"), to)
+        terminal.show(_short_table(board), to)
+        for note in notes(board):
+            terminal.show(printable(f"* {note}" if note == LEARNED_NOTHING else note), to)
+        if text := _without_metric(board):
+            terminal.show(printable(text), to)
+    if leaderboard.incomplete:
+        print_lines(*_incomplete_runs(leaderboard).split("\n"))
+
+
+def _short_table(board: Board) -> Table:
+    """Return the main columns of a board, with short headings; * marks random weights."""
+    label = board.metric.rpartition("/")[0]
+    precision = f"{label}/precision_at_1"
+    heads = [name.rpartition(".")[2] for name in board.settings]
+    settings = heads if len(set(heads)) == len(heads) else board.settings
+    table = terminal.table("run", *settings, board.metric, "behind the best", "P@1")
+    for at, row in enumerate(board.table.to_dict("records")):
+        name = f"{row['run']}{' *' if board.marks[at] else ''}"
+        cells = [name, *(texts[at] for texts in board.texts.values())]
+        cells += [_cell(row, board.metric, True), _cell(row, "behind", True)]
+        table.add_row(*map(printable, [*cells, _cell(row, precision, False)]))
+    return table
 
 
 def _incomplete_runs(leaderboard: Leaderboard) -> str:

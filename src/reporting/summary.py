@@ -2,25 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 from rich import filesize
-from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from src.config.overrides import shell_quote
-from src.evaluation.metrics import FILTER
+from src.evaluation.metrics import FILTER, main_names
 from src.gallery import Gallery
 from src.io.printable import printable
+from src.reporting import terminal
+from src.reporting.terminal import from_here
 from src.reporting.text import format_number
 
-UNLIMITED = 10_000  # columns of a terminal
-NO_BREAK = "\xa0"  # a blank that does not end a line
-MAIN_LABELS = ("artist", "style")
-# Labels that say much about paintings, for galleries without MAIN_LABELS
-KNOWN_LABELS = ("school", "movement", "genre", "period", "theme", "technique", "nationality")
 LABEL_METRICS = {  # of a label: heading in the terminal and metric
     "P@1": "precision_at_1",
     "P@10": "precision_at_10",
@@ -51,17 +45,18 @@ def print_summary(
 
     `others` are files outside the run's folder; `seconds` is the wall-clock time of the run.
     """
-    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None)
+    console = terminal.console()
     for part in (*_labels(metrics, gallery), _score_table(metrics, seconds), ABOUT_SCORES):
-        _print(console, part)
+        terminal.show(part, console)
     if metrics["weights"].startswith("random"):
-        _print(console, RANDOM_WEIGHTS.format(DRAWN if gallery.name.startswith("demo") else ""))
+        drawn = DRAWN if gallery.name.startswith("demo") else ""
+        terminal.show(RANDOM_WEIGHTS.format(drawn), console)
     if metrics.get("idle_gpu"):
         console.print("WARNING: this machine's GPU was not used; run.log says why.")
     for path in others:
         size = filesize.decimal(path.stat().st_size)
-        console.print(printable(f"{path.name}, {size}: {_from_here(path)}"))
-    run = _from_here(folder)
+        console.print(printable(f"{path.name}, {size}: {from_here(path)}"))
+    run = from_here(folder)
     console.print(printable(f"pictures, tables and run.log: {run}"))
     console.print(printable("compare and explore all runs: make dashboard"))
     console.print(f"a painting and its neighbors: python -m src.show --run {shell_quote(str(run))}")
@@ -74,12 +69,6 @@ def print_job(name: str, metrics: Mapping[str, Any], gallery: Gallery, seconds: 
     metric = f"{main_labels(columns, gallery)[0]}/map_at_10" if columns else "intra"
     value = format_number(metrics.get(metric))
     print(printable(f"{name}  {metric} {value}  ({seconds:.1f} s)"), flush=True)
-
-
-def _from_here(path: Path) -> Path:
-    """Return the path relative to the working directory if it is below it."""
-    whole = path.resolve()
-    return whole.relative_to(Path.cwd()) if Path.cwd() in whole.parents else path
 
 
 def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Table]:
@@ -109,16 +98,12 @@ def _column(name: str) -> str:
 
 
 def main_labels(columns: list[str], gallery: Gallery) -> list[str]:
-    """Return the labels to show: MAIN_LABELS, else one of KNOWN_LABELS, else the most detailed.
+    """Return the labels to show: those that paintings usually have, else the most detailed.
 
     `columns` are those measured, at least one. The most detailed has most values that several
     images share; of equal ones the first.
     """
-    if main := [name for name in MAIN_LABELS if name in columns]:
-        return main
-    if known := [name for name in KNOWN_LABELS if name in columns]:
-        return known[:1]
-    return [max(columns, key=lambda name: _shared_values(gallery, name))]
+    return main_names(columns) or [max(columns, key=lambda name: _shared_values(gallery, name))]
 
 
 def _shared_values(gallery: Gallery, column: str) -> int:
@@ -148,7 +133,7 @@ def _label_name(name: str) -> str:
 def _label_table(metrics: Mapping[str, Any], labels: list[str]) -> Table:
     """Return a table with a line for each label and a 95% interval of map_at_10."""
     heads = ("label", "queries", *LABEL_METRICS, "95%")
-    table = Table(*heads, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table = terminal.table(*heads)
     for label in labels:
         cells = [format_number(metrics.get(f"{label}/{end}")) for end in LABEL_METRICS.values()]
         ends = [format_number(metrics.get(f"{label}/map_at_10_{end}")) for end in ("low", "high")]
@@ -161,24 +146,7 @@ def _label_table(metrics: Mapping[str, Any], labels: list[str]) -> Table:
 def _score_table(metrics: Mapping[str, Any], seconds: float) -> Table:
     """Return a table with a line for the whole run."""
     heads = ("images", "skipped", "intra", "inter", "gap", "seconds")
-    table = Table(*heads, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table = terminal.table(*heads)
     numbers = [f"{metrics[name]:.4f}" for name in ("intra", "inter", "gap")]
     table.add_row(str(metrics["images"]), str(metrics["skipped"]), *numbers, f"{seconds:.1f}")
     return table
-
-
-def _print(console: Console, part: str | Table) -> None:
-    """Print a paragraph or a table. Where a table is too wide, its rows become lines of text.
-
-    rich would cut the numbers. A heading and its value stay on one line.
-    """
-    if isinstance(part, str):
-        console.print(fill(part, console.width, break_long_words=False, break_on_hyphens=False))
-        return
-    wide = console.options.update_width(UNLIMITED)
-    if console.measure(part, options=wide).maximum <= console.width:
-        console.print(part)
-        return
-    columns = [[f"{column.header} {cell}" for cell in column.cells] for column in part.columns]
-    for row in zip(*columns, strict=True):
-        _print(console, ", ".join(pair.replace(" ", NO_BREAK) for pair in row))

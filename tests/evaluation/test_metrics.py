@@ -14,7 +14,7 @@ from src.evaluation.metrics import (
     find_metric,
     lower_is_better,
 )
-from src.pipeline.report import LABEL_METRICS
+from src.reporting.summary import LABEL_METRICS
 
 README = Path(metrics.__file__).with_name("README.md")
 

@@ -54,7 +54,9 @@ def test_the_best_is_first_and_the_others_are_behind_it(sweep, capsys):
     printed = capsys.readouterr().out
     assert "3 runs by artist/map_at_10, best first" in printed
     assert "0.250 [0.250, 0.250]" in printed
-    assert printed.startswith((sweep / "leaderboard.md").read_text())
+    assert "Jaccard" not in printed  # one table; the rest is in the files
+    text = (sweep / "leaderboard.md").read_text()
+    assert "0.250 [0.250, 0.250]" in text and "Jaccard" in text
 
 
 def test_failed_runs_are_named_with_the_command_that_runs_them_again(sweep, capsys):
@@ -183,8 +185,16 @@ def assert_compared(ended: Any, outputs: Path) -> Path:
     (metric,) = {name for name in table if name in ("artist/map_at_10", "folder/map_at_10")}
     assert table[metric].is_monotonic_decreasing
     text = (sweep / "leaderboard.md").read_text()
-    assert text in ended.stdout
-    assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in text
+    for written in (text, ended.stdout):
+        assert "    1: backbone.layer or layers: layr9 is not a node of ResNet" in written
+    lines = [line.split(" ") for line in ended.stdout.splitlines()]
+    jobs = {words[0]: words[1:] for words in lines if words[0] in ("0:", "2:")}
+    assert {number: words[0] for number, words in jobs.items()} == {
+        "0:": "backbone.layer=layer1",
+        "2:": "backbone.layer=layer2",
+    }
+    assert all("folder/map_at_10" in words for words in jobs.values())
+    assert sum(words != [""] for words in lines) < 25  # a line a job, a table, one failure
     return sweep
 
 
