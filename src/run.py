@@ -75,7 +75,7 @@ def run(cfg: Config, folder: Path, job: str = "") -> None:
         facts = {"missing": gallery.missing, "comparison_device": ranking.device}
         metrics |= facts | embeddings.facts | clock.seconds | peak_memory()
         images, scores = embeddings.gallery, ranking.saved.score
-        pictures = report.illustrate(metrics, images, ranking, cfg.seed, folder)
+        pictures = report.illustrate(metrics, images, ranking, cfg, folder)
         track_results(tracker, metrics, pictures, images, ranking.features, scores)
         report.write_report(metrics, embeddings, ranking, cfg, folder)
     if job:

@@ -11,26 +11,22 @@ import secrets
 import sys
 import webbrowser
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
-from src.config.validation import path_argument
+from src.cli.show_options import parse, picture_path
 from src.errors import UserError
-from src.gallery import Gallery, read_gallery
-from src.gallery.folder import list_images
-from src.gallery.gallery import with_file_facts
-from src.gallery.search import find_row
-from src.io.files import atomic_write
-from src.io.images import load_rgb
+from src.gallery import Gallery
+from src.gallery.inspection import facts, is_open_access, open_gallery, unreadable
+from src.gallery.search import find_row, find_rows, is_row, not_found
 from src.io.outputs import Outputs
-from src.io.unreadable import Unreadable
 from src.reporting import contact_sheets
+from src.reporting.neighbor_list import neighbor_list
+from src.reporting.page_files import JPEG, save_page
+from src.reporting.pages import PRINT_DPI, SCREEN_DPI
+from src.reporting.phrases import cite, name_collection
 from src.reporting.run_folder import NEIGHBORS, RunFolder
-from src.runtime.progress import progress
 from src.runtime.streams import print_error, print_lines, run_command
 
 THUMBNAILS = 60  # on the contact sheet of a gallery
@@ -45,80 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, OSError, EOFError, ValueError) as error:  # damaged files raise the last two
         print_error(error)
         return 2
+    if picture is None:
+        return 0
     print_lines(f"wrote {picture}")
     desktop = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY"))
     if desktop and not options.no_open:
         webbrowser.open(picture.resolve().as_uri())
     return 0
-
-
-def parse(words: list[str]) -> argparse.Namespace:
-    """Parse the options of either form."""
-    if words[:1] == ["gallery"]:
-        return _parse_gallery(words[1:])
-    parser = argparse.ArgumentParser(
-        "python -m src.show",
-        description="Show a painting and its neighbors. For the whole collection:"
-        " python -m src.show gallery",
-        parents=[_common_options()],
-    )
-    parser.add_argument(
-        "painting",
-        nargs="?",
-        help="row, file or part of a title (default: a random painting); after -- if it begins with"
-        " a dash or is called gallery",
-    )
-    parser.add_argument(
-        "--run", type=path_argument, help="folder of a run (default: the newest run)"
-    )
-    options, unknown = parser.parse_known_args(words)
-    if options.painting is None and len(unknown) == 1 and not unknown[0].startswith("--"):
-        options.painting = unknown[0]  # the name of a file that begins with a dash
-    elif unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    return options
-
-
-def _parse_gallery(words: list[str]) -> argparse.Namespace:
-    """Parse the options after the word gallery."""
-    parser = argparse.ArgumentParser(
-        "python -m src.show gallery",
-        description="Show a contact sheet: counts, sizes, unreadable files, sampled images.",
-        parents=[_common_options()],
-    )
-    parser.add_argument(
-        "folder",
-        nargs="?",
-        type=path_argument,
-        help="a gallery or a folder of images (default: the newest gallery)",
-    )
-    return parser.parse_args(words)
-
-
-def _common_options() -> argparse.ArgumentParser:
-    """Return the options of both forms."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--outputs",
-        type=path_argument,
-        default=Path("outputs"),
-        help="folder to search for the newest results (default: outputs)",
-    )
-    common.add_argument(
-        "--out",
-        type=path_argument,
-        help="path of the picture, .jpg or .png (default: beside the results)",
-    )
-    common.add_argument("--seed", type=seed, help="seed of the random choice")
-    common.add_argument("--no-open", action="store_true", help="do not open the picture")
-    return common
-
-
-def seed(text: str) -> int:
-    """Return text as an integer. argparse reports the ValueError of a negative number."""
-    if int(text) < 0:
-        raise ValueError
-    return int(text)
 
 
 def newest(folder: Path, pattern: str, remedy: str) -> Path:
@@ -129,102 +58,78 @@ def newest(folder: Path, pattern: str, remedy: str) -> Path:
     return files[-1].parent
 
 
-def show_painting(options: argparse.Namespace) -> Path:
-    """Show a painting and its neighbors, with scores, titles and artists."""
+def show_painting(options: argparse.Namespace) -> Path | None:
+    """Show a painting and its neighbors; with --all, list paintings and write no picture."""
     remedy = "start a run with python -m src.run experiment=demo"
-    run = options.run or newest(options.outputs, f"*/**/{NEIGHBORS}", remedy)
-    files = RunFolder(run)
-    gallery, (index, score) = files.gallery(), files.neighbors()
-    row = find_row(gallery, options.painting) if options.painting else None
-    if row is None:
+    run = RunFolder(options.run or newest(options.outputs, f"*/**/{NEIGHBORS}", remedy))
+    gallery = run.gallery()
+    if options.all:
+        list_paintings(gallery, options.painting)
+        return None
+    row = chosen_row(gallery, options)
+    path = picture_path(options, run.neighbors_picture(row))
+    shown = neighbor_list(run, gallery, row)
+    print_lines(*shown.lines())
+    save_page(shown.page(resolution(options, path)), path, shown.about.title)
+    return path
+
+
+def list_paintings(gallery: Gallery, text: str | None) -> None:
+    """Print every painting that has text in it. Raises UserError if none has, or without text."""
+    if text is None:
+        raise UserError("--all needs what to search for, as in python -m src.show --all sea")
+    rows = find_rows(gallery, text)
+    if not rows:
+        raise UserError(not_found(gallery, text))
+    for row in rows:
+        file, caption = gallery.files[row], gallery.caption(row)
+        print_lines(f"row {row:<7} {caption}" + (f"  {file}" if caption != file else ""))
+    print_lines(f"{len(rows)} of {len(gallery)} paintings have {text!r} in file or caption")
+
+
+def chosen_row(gallery: Gallery, options: argparse.Namespace) -> int:
+    """Return the row that is asked for, else a random one, and say how it was chosen."""
+    text = options.painting
+    if text is None:
         seed = options.seed if options.seed is not None else secrets.randbelow(10_000)
         row = int(np.random.default_rng(seed).integers(len(gallery)))
         print_lines(f"row {row} of {len(gallery)}, drawn with --seed {seed}")
-    nearest = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
-    for rank, (neighbor, value) in enumerate(nearest, 1):
-        caption = gallery.caption(neighbor)
-        print_lines(f"{rank:>4}  {value:.4f}  row {neighbor:<7} {caption}")
-    header = [f"Row {row} of {len(gallery)}: {gallery.caption(row)}", f"run {run}"]
-    cards = [contact_sheets.card(gallery, neighbor, f"{value:.4f}") for neighbor, value in nearest]
-    query = contact_sheets.card(gallery, row, "query", True)
-    page = contact_sheets.neighbors_page(query, cards, header)
-    return save_picture(page, options.out or files.neighbors_picture(row))
+        return row
+    row = find_row(gallery, text)
+    if text.isdecimal() and not is_row(gallery, text):
+        print_lines(f"rows are 0 to {len(gallery) - 1}, so {text} was searched as a name")
+    return row
 
 
 def show_gallery(options: argparse.Namespace) -> Path:
     """Show counts, sizes, unreadable files, and a seeded sample of the images."""
     remedy = "give a folder of images, or start with python -m src.run experiment=demo"
     folder = options.folder or newest(Outputs(options.outputs).galleries, "*/works.csv", remedy)
+    default = Path(folder if (folder / "works.csv").exists() else options.outputs, "gallery.jpg")
+    path = picture_path(options, default)
     gallery = open_gallery(folder, options.outputs)
     broken = unreadable(gallery)
-    lines = [*facts(gallery), f"{len(broken)} unreadable"]
+    title, *lines = [*facts(gallery), f"{len(broken)} unreadable"]
     lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
-    print_lines(*lines)
+    print_lines(title, *lines)
     readable = [row for row, file in enumerate(gallery.files) if file not in broken]
     rng = np.random.default_rng(options.seed or 0)
     rows = sorted(rng.choice(readable, min(THUMBNAILS, len(readable)), replace=False).tolist())
     works = gallery.works
     sizes = [f"{works['width'][row]} x {works['height'][row]}" for row in rows]
     cards = [contact_sheets.card(gallery, row, size) for row, size in zip(rows, sizes, strict=True)]
-    page = contact_sheets.sheet(cards, 10, 130, lines)
-    default = Path(folder if (folder / "works.csv").exists() else options.outputs, "gallery.jpg")
-    return save_picture(page, options.out or default)
-
-
-def open_gallery(folder: Path, outputs: Path) -> Gallery:
-    """Return the gallery of a gallery's folder, or of any folder of images except outputs in it.
-
-    Raises UserError if it is neither.
-    """
-    if (folder / "works.csv").is_file():
-        return read_gallery(folder)
-    files = list_images(folder, outputs) if folder.is_dir() else []
-    if not files:
-        raise UserError(f"{folder} is neither a gallery nor a folder with images in it")
-    works = pd.DataFrame({"image_id": files, "file": files}, dtype=object)
-    return Gallery(folder.name, folder, with_file_facts(works, folder))
-
-
-def facts(gallery: Gallery) -> list[str]:
-    """Return lines of text: number of images, their sizes, number of values of each label."""
-    lines = [f"{gallery.name}: {len(gallery)} images"]
-    for side in ("width", "height"):
-        values = sorted(int(value) for value in gallery.works[side] if value)
-        if values:
-            median = values[len(values) // 2]
-            lines.append(f"{side} {values[0]} to {values[-1]} pixels, median {median}")
-    counts = []
-    for column in gallery.label_columns():
-        codes = gallery.labels(column)
-        unknown = f" ({(codes < 0).sum()} unknown)" if (codes < 0).any() else ""
-        counts.append(f"{column} {codes.max() + 1}{unknown}")
-    return [lines[0], "; ".join(lines[1:]), *([f"values: {', '.join(counts)}"] if counts else [])]
-
-
-def unreadable(gallery: Gallery) -> dict[str, str]:
-    """Return the files that cannot be decoded completely, with the reason."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(decode_error, (gallery.root / file for file in gallery.files))
-        shown = progress(reasons, "reading", len(gallery), " images")
-        return {file: reason for file, reason in zip(gallery.files, shown, strict=True) if reason}
-
-
-def decode_error(path: Path) -> str:
-    """Return why a file cannot be decoded, "" if it can."""
-    try:
-        load_rgb(path, contact_sheets.MAX_PIXELS)
-    except Unreadable as reason:
-        return str(reason)
-    return ""
-
-
-def save_picture(page: Image.Image, path: Path) -> Path:
-    """Write a picture as JPEG or PNG and return path. Raises UserError for another suffix."""
-    if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise UserError(f"--out must end in .jpg or .png, got {path}")
-    with atomic_write(path) as part:
-        page.save(part, "PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
+    is_open = is_open_access(folder)
+    heading = f"{name_collection(gallery, is_open)}, {len(gallery)} images"
+    about = contact_sheets.About(heading, lines, source=cite(gallery, is_open))
+    page = contact_sheets.sheet(cards, 10, 130, about, resolution(options, path))
+    save_page(page, path, heading)
     return path
+
+
+def resolution(options: argparse.Namespace, path: Path) -> int:
+    """Return --dpi, else that of the screen for JPEG and that of print for other pictures."""
+    default = SCREEN_DPI if path.suffix.lower() in JPEG else PRINT_DPI
+    return int(options.dpi or default)
 
 
 if __name__ == "__main__":

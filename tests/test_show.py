@@ -137,7 +137,7 @@ def test_a_picture_of_another_suffix_is_an_error(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ask(finished, "1", "--out", str(finished / "picture.gif")) == 2
-    assert "must end in .jpg or .png" in capsys.readouterr().err
+    assert "must end in .jpg, .png or .pdf" in capsys.readouterr().err
 
 
 def test_a_negative_seed_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 COLUMNS = ("title", "title_slug", "artist", "date", "year")  # of works.csv, those that are there
 
+# Words without a possessive
+SMALL = {
+    *("a", "an", "and", "at", "by", "de", "del", "di", "for", "from", "in", "la", "near", "of"),
+    *("on", "or", "the", "to", "toward", "towards", "with"),
+}
+
 
 class Caption(NamedTuple):
     """What is said about an image, "" for what is unknown."""
@@ -48,6 +54,8 @@ def readable_title(text: str, date: str = "", is_slug: bool = False) -> str:
 
     >>> readable_title("girl-with-a-flute"), readable_title("the-tedder-1884-1", "1884")
     ('Girl with a flute', 'The tedder (1)')
+    >>> readable_title("the-child-s-caress"), readable_title("church-of-s-maria")
+    ("The child's caress", 'Church of s maria')
     """
     words = [part for part in re.split(r"[-_()]+", text) if part.isalpha() and len(part) > 1]
     is_joined = "_" in text or ("-" in text and text == text.lower())
@@ -59,6 +67,11 @@ def readable_title(text: str, date: str = "", is_slug: bool = False) -> str:
     title, *numbers = found.groups()
     title = title.replace("_", " ")
     if text == text.lower():
-        title = title.replace("-", " ")
+        title = re.sub(r"(\w+) s(?= |$)", _possessive, title.replace("-", " "))
         title = title[:1].upper() + title[1:]
     return " ".join([title, *(f"({number})" for number in numbers if number)])
+
+
+def _possessive(found: re.Match[str]) -> str:
+    """Return "child's" for "child s"; behind SMALL words, s is short for saint."""
+    return found[0] if found[1] in SMALL else f"{found[1]}'s"

@@ -132,7 +132,7 @@ def find_row(gallery: Gallery, text: str) -> int:
     rows, wanted = rows or find_rows(gallery, text), spellings(text)
     rows = [row for row in rows if _is_whole(gallery, row, wanted)] or rows
     if len(rows) != 1:
-        raise UserError(_many(gallery, text, rows) if rows else _none(gallery, text))
+        raise UserError(_many(gallery, text, rows) if rows else not_found(gallery, text))
     return rows[0]
 
 
@@ -161,7 +161,7 @@ def _many(gallery: Gallery, text: str, rows: list[int]) -> str:
     )
 
 
-def _none(gallery: Gallery, text: str) -> str:
+def not_found(gallery: Gallery, text: str) -> str:
     """Return the error for no painting."""
     if text.isdecimal():
         return (

@@ -6,7 +6,8 @@ from typing import Any, get_type_hints
 
 from src.config import Config
 from src.config.data import SOURCES
-from src.reporting.baselines import MARK, is_random
+from src.reporting.baselines import is_random
+from src.reporting.phrases import phrase, plain_value
 
 Settings = Mapping[str, Any]  # by dotted name
 
@@ -33,29 +34,6 @@ ONLY_WITH = {
     "similarity.dtype": ("similarity.storage", "full"),
 }
 ORDER = ("backbone", "similarity", "data", "trainer", "evaluation")  # of groups; others are last
-NULL = {"data.image_size": "original size", "similarity.whiten_dim": "all axes"}
-PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the value
-    "backbone.weights": "{} weights",
-    "backbone.pooling": "{} pooling",
-    "backbone.gem_p": "exponent {}",
-    "similarity.storage": {"topk": "neighbors only", "full": "full matrix"},
-    "similarity.top_k": "{} neighbors",
-    "similarity.postprocess": {
-        "none": "no post-processing",
-        "center": "centered",
-        "whiten": "whitened",
-    },
-    "similarity.whiten_power": "power {}",
-    "similarity.whiten_dim": "{} axes",
-    "similarity.exclude": {"none": "other views kept", "same_object": "other views left out"},
-    "data.image_size": "{} px",
-    "data.resize": {"squash": "squashed", "crop": "cropped", "pad": "padded"},
-    "data.decode": "{} decoding",
-    "evaluation.depth": "depth {}",
-    "evaluation.pairs": "{} pairs",
-    "evaluation.near_duplicate": "near-duplicates from {}",
-    "seed": "seed {}",
-}
 
 
 def differing_settings(runs: Iterable[Settings], selecting: bool = False) -> list[str]:
@@ -92,24 +70,14 @@ def column_texts(name: str, runs: Sequence[Settings]) -> list[str]:
     Different values have different texts: the names of two files become paths if they are equal.
     """
     written = [
-        _plain(name, run[name]) if name in run and has_effect(name, run) else "" for run in runs
+        plain_value(name, run[name]) if name in run and has_effect(name, run) else ""
+        for run in runs
     ]
     for shorten in (_file_name, _end):
         texts = {text: shorten(text) for text in written}
         if len(set(texts.values())) == len(texts):
             return [texts[text] for text in written]
     return written
-
-
-def _plain(name: str, value: Any) -> str:
-    """Return a value as a person would write it."""
-    if value is None:
-        return NULL.get(name, "not set")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _file_name(text: str) -> str:
@@ -139,7 +107,7 @@ def run_labels(
         random = map(is_random, runs)
         columns["backbone.weights"] = ["random" if is_it else "" for is_it in random]
     labels = [
-        ", ".join(_phrase(name, texts[at]) for name, texts in columns.items() if texts[at])
+        ", ".join(phrase(name, texts[at]) for name, texts in columns.items() if texts[at])
         for at in range(len(runs))
     ]
     return [
@@ -157,16 +125,6 @@ def _are_told_by(first: list[str] | None, second: list[str] | None) -> bool:
     if first is None or second is None:
         return False
     return len(set(zip(first, second, strict=True))) == len(set(first))
-
-
-def _phrase(name: str, text: str) -> str:
-    """Return the value of a setting as a part of a run's name."""
-    if name == "backbone.weights" and text == "random":
-        return MARK
-    phrase = PHRASES.get(name, "{}")
-    if isinstance(phrase, dict):
-        return phrase.get(text, text)
-    return text if text in NULL.values() else phrase.replace("{}", text)
 
 
 def describe_setting(name: str) -> str:

@@ -14,8 +14,12 @@ from src.gallery import Gallery
 from src.io.outputs import Outputs
 from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
+from src.reporting.hits import main_hits
 from src.reporting.neighbor_table import write_neighbor_table
+from src.reporting.page_files import save_page
+from src.reporting.phrases import cite, describe_order, describe_run, warn_of
 from src.reporting.run_folder import RunFolder
+from src.reporting.settings import flat_options
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +43,27 @@ def write_report(
 
 
 def illustrate(
-    metrics: dict[str, Any], gallery: Gallery, ranking: Ranking, seed: int, folder: Path
+    metrics: dict[str, Any], gallery: Gallery, ranking: Ranking, cfg: Config, folder: Path
 ) -> dict[str, Path]:
     """Write the overview of some queries and the plot of scores; return their paths by name."""
     log.info("report: drawing the pictures")
-    files, rng = RunFolder(folder), np.random.default_rng(seed)
-    count = min(OVERVIEW_QUERIES, len(gallery))
-    rows = sorted(rng.choice(len(gallery), count, replace=False).tolist())
-    sheet = contact_sheets.overview(gallery, ranking.saved.index, ranking.saved.score, rows)
-    random = cosine_statistics.random_pairs(ranking.features, RANDOM_PAIRS, seed)
-    plot = plots.score_plot(ranking.saved.score, random, metrics["intra"], metrics["inter"])
-    sheet.save(files.overview, quality=88)
-    plot.savefig(files.score_plot)
+    files, rng, settings = RunFolder(folder), np.random.default_rng(cfg.seed), flat_options(cfg)
+    rows = rng.choice(len(gallery), min(OVERVIEW_QUERIES, len(gallery)), replace=False)
+    hits = main_hits(gallery, metrics)
+    about = contact_sheets.About(
+        f"{len(rows)} of {len(gallery)} paintings and their neighbors, best first",
+        list(filter(None, [describe_run(settings), describe_order(settings)])),
+        warn_of(settings),
+        hits.meaning,
+        cite(gallery, settings.get("data.open_access") is True, folder),
+    )
+    index, score = ranking.saved.index, ranking.saved.score
+    sheet = contact_sheets.overview(gallery, index, score, sorted(rows.tolist()), hits, about)
+    save_page(sheet, files.overview, about.title)
+    random = cosine_statistics.random_pairs(ranking.features, RANDOM_PAIRS, cfg.seed)
+    means = metrics["intra"], metrics["inter"]
+    plot = plots.score_plot(score, random, *means, describe_run(settings), about.warning)
+    plots.save(plot, files.score_plot, files.score_plot.with_suffix(".pdf"))
     return {"neighbors": files.overview, "scores": files.score_plot}
 
 

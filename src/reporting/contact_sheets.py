@@ -1,9 +1,11 @@
-"""Pictures of galleries and of neighbors: images in a grid with captions."""
+"""Pictures of galleries and of neighbors: images in a grid with captions.
+
+Sizes are in the units of a Page.
+"""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import ceil
 from pathlib import Path
 
@@ -13,15 +15,20 @@ from PIL import Image, ImageDraw
 
 from src.config.data import Data
 from src.gallery import Gallery
+from src.gallery.captions import caption_of, readable_title
 from src.io.images import load_rgb
 from src.io.unreadable import Unreadable
 from src.reporting.fonts import Face, displayable
+from src.reporting.hits import Hits
+from src.reporting.pages import SCREEN_DPI, Box, Page, Picture, font, line_height, lines_of
 from src.reporting.text import format_number
 
-GAP = 14  # pixels between cells
-INK, FAINT, ACCENT, BLANK = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8"
+GAP = 14  # between cells
+UNDERLINE = 3  # height of a hit's underline and of a query's frame
+INK, FAINT, ACCENT, BLANK, WARNING = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8", "#8a4b00"
+TITLE_SIZE, TEXT_SIZE, SOURCE_SIZE = 18, 14, 11  # of text outside of cards
 MAX_PIXELS = Data().max_pixels  # larger images are not decoded
-SHEET_IMAGE = 130  # pixels of a square on an overview
+SHEET_IMAGE = 130  # side of a square on an overview
 
 
 @dataclass(frozen=True)
@@ -31,14 +38,21 @@ class Card:
     path: Path
     heading: str  # bold, one line
     title: str  # up to two lines
-    note: str  # gray, one line
-    marked: bool = False  # with a frame, and the heading in color
+    note: str  # gray, one line; two where the title is short
+    date: str = ""  # with which the note ends; it is not cut
+    is_query: bool = False  # with a frame, and the heading in color
+    is_hit: bool = False  # underlined
 
 
-@cache
-def font(size: int, bold: bool = False) -> Face:
-    """Return the fonts of one size."""
-    return Face(size, bold)
+@dataclass(frozen=True)
+class About:
+    """What a page says besides its images."""
+
+    title: str  # bold
+    facts: Sequence[str] = ()  # gray, below it
+    warning: str = ""  # in another color
+    underlined: str = ""  # what the line below some images means
+    source: str = ""  # small, at the bottom
 
 
 def wrap_text(text: str, face: Face, width: int, lines: int = 1) -> list[str]:
@@ -98,85 +112,119 @@ def _decode_size(size: int, width: int, height: int) -> tuple[int, int]:
 
 
 def card_height(size: int) -> int:
-    """Return the height in pixels of a card whose image fits a square of size pixels."""
-    return size + 6 + 4 * _line_height(size)
-
-
-def _line_height(size: int) -> int:
-    return round(1.45 * _text_size(size))
+    """Return the height of a card whose image fits a square of this size."""
+    return size + 6 + 4 * line_height(_text_size(size))
 
 
 def _text_size(size: int) -> int:
     return max(10, min(16, size // 13))
 
 
-def draw_card(page: Image.Image, card: Card, left: int, top: int, size: int) -> None:
-    """Draw a card: the image in the lower left of a square of size pixels, the caption below."""
-    pen, line_height, image = ImageDraw.Draw(page), _line_height(size), thumbnail(card.path, size)
-    x, y = left, top + size - image.height
-    page.paste(image, (x, y))
-    if card.marked:
-        pen.rectangle((x - 3, y - 3, x + image.width + 2, y + image.height + 2), None, ACCENT, 3)
-    top += size + 6
-    bold, plain = font(_text_size(size), True), font(_text_size(size))
-    texts = [
-        (row, bold, ACCENT if card.marked else INK) for row in wrap_text(card.heading, bold, size)
-    ]
-    texts += [(row, plain, INK) for row in wrap_text(card.title, plain, size, 2)]
-    texts += [(row, plain, FAINT) for row in wrap_text(card.note, plain, size)]
-    for number, (text, face, color) in enumerate(texts):
-        face.draw(pen, (left, top + number * line_height), text, color)
+def draw_card(page: Page, card: Card, left: int, top: int, size: int) -> None:
+    """Draw a card: the image in the lower left of a square of this size, the caption below."""
+    image = thumbnail(card.path, page.pixels(size))
+    width, height = (side / page.scale for side in image.size)
+    x, y = left, top + size - height
+    page.add(Picture(image, x, y))
+    if card.is_query:
+        page.frame(x, y, width, height, UNDERLINE, ACCENT)
+    elif card.is_hit:
+        page.add(Box(x, top + size, width, UNDERLINE, ACCENT))
+    y, text = top + size + 6, _text_size(size)
+    plain, room = page.face(text), page.pixels(size)
+    title = wrap_text(card.title, plain, room, 2)
+    for rows, color, bold in (
+        (wrap_text(card.heading, page.face(text, True), room), _ink(card), True),
+        (title, INK, False),
+        (_wrap_note(card, plain, room, 3 - len(title)), FAINT, False),
+    ):
+        page.add(*lines_of(rows, left, y, (text, color, bold)))
+        y += len(rows) * line_height(text)
 
 
-def sheet(cards: Sequence[Card], columns: int, size: int, header: Sequence[str]) -> Image.Image:
-    """Return a page of cards in rows of `columns`, under a header whose first line is bold."""
-    rows = -(-len(cards) // columns)
-    top = GAP + 26 * len(header) + GAP
-    width = GAP + columns * (size + GAP)
-    page = Image.new("RGB", (width, top + rows * (card_height(size) + GAP)), "white")
-    _draw_header(page, header)
+def _ink(card: Card) -> str:
+    """Return the color of the heading."""
+    return ACCENT if card.is_query else INK
+
+
+def _wrap_note(card: Card, face: Face, width: int, lines: int) -> list[str]:
+    """Return the note in at most `lines` lines; if it is cut, then before the date."""
+    rows, end = wrap_text(card.note, face, width, lines), f"…, {card.date}"
+    if not card.date or not rows or rows[-1].endswith(card.date):
+        return rows
+    person = card.note.removesuffix(card.date).rstrip(", ")
+    kept = person[: _fitting_letters(person, face, width, end)].rstrip()
+    return wrap_text(f"{kept}{end}" if kept else card.date, face, width)
+
+
+def _write(
+    page: Page, text: str, y: int, size: int, color: str, bold: bool, indent: int = 0
+) -> int:
+    """Write text over the width of the page, in at most three lines; return where it ends."""
+    width = page.pixels(page.width - 2 * GAP - indent)
+    rows = wrap_text(displayable(text), page.face(size, bold), width, 3)
+    page.add(*lines_of(rows, GAP + indent, y, (size, color, bold)))
+    return y + len(rows) * line_height(size)
+
+
+def draw_header(page: Page, about: About) -> int:
+    """Write what is above the images; return where they may begin."""
+    y = _write(page, about.title, GAP, TITLE_SIZE, INK, True) + 2
+    for fact in about.facts:
+        y = _write(page, fact, y, TEXT_SIZE, FAINT, False)
+    if about.warning:
+        y = _write(page, about.warning, y, TEXT_SIZE, WARNING, True)
+    if about.underlined:
+        page.add(Box(GAP, y + 13, 28, UNDERLINE, ACCENT))
+        y = _write(page, about.underlined, y, TEXT_SIZE, FAINT, False, indent=36)
+    return y + GAP + UNDERLINE
+
+
+def draw_source(page: Page, about: About, y: int) -> None:
+    """Write the last line of the page, and end the page below it."""
+    page.height = (
+        _write(page, about.source, y, SOURCE_SIZE, FAINT, False) + GAP if about.source else y
+    )
+
+
+def sheet(
+    cards: Sequence[Card], columns: int, size: int, about: About, dpi: int = SCREEN_DPI
+) -> Page:
+    """Return a page of cards in rows of `columns`."""
+    page = Page(GAP + columns * (size + GAP), dpi=dpi)
+    top, step = draw_header(page, about), card_height(size) + GAP
     for number, card in enumerate(cards):
         row, column = divmod(number, columns)
-        left, y = GAP + column * (size + GAP), top + row * (card_height(size) + GAP)
-        draw_card(page, card, left, y, size)
+        draw_card(page, card, GAP + column * (size + GAP), top + row * step, size)
+    draw_source(page, about, top + -(-len(cards) // columns) * step)
     return page
 
 
-def _draw_header(page: Image.Image, lines: Sequence[str]) -> None:
-    pen = ImageDraw.Draw(page)
-    for number, text in enumerate(lines):
-        face = font(18, True) if number == 0 else font(14)
-        row = wrap_text(displayable(text), face, page.width - 2 * GAP)[:1]
-        face.draw(pen, (GAP, GAP + 26 * number), "".join(row), INK if number == 0 else FAINT)
-
-
-def neighbors_page(query: Card, cards: Sequence[Card], header: Sequence[str]) -> Image.Image:
+def neighbors_page(query: Card, cards: Sequence[Card], about: About, dpi: int = SCREEN_DPI) -> Page:
     """Return a page with the query, large, and its neighbors beside it, best first, five a row."""
     size, large, columns = 200, 420, min(5, len(cards))
-    rows = -(-len(cards) // columns)
-    top = GAP + 26 * len(header) + GAP
-    width = GAP + large + 3 * GAP + columns * (size + GAP)
-    height = max(card_height(large), rows * (card_height(size) + GAP))
-    page = Image.new("RGB", (width, top + height + GAP), "white")
-    _draw_header(page, header)
+    left = GAP + large + 3 * GAP
+    page = Page(left + columns * (size + GAP), dpi=dpi)
+    top, step = draw_header(page, about), card_height(size) + GAP
     draw_card(page, query, GAP, top, large)
     for number, card in enumerate(cards):
         row, column = divmod(number, columns)
-        left = GAP + large + 3 * GAP + column * (size + GAP)
-        draw_card(page, card, left, top + row * (card_height(size) + GAP), size)
+        draw_card(page, card, left + column * (size + GAP), top + row * step, size)
+    height = max(card_height(large) + GAP, -(-len(cards) // columns) * step)
+    draw_source(page, about, top + height)
     return page
 
 
-def card(gallery: Gallery, row: int, heading: str, marked: bool = False) -> Card:
+def card(
+    gallery: Gallery, row: int, heading: str, is_query: bool = False, is_hit: bool = False
+) -> Card:
     """Return the card of a gallery's image: title, else the file's name, then artist and date."""
-    work = gallery.works.iloc[row]
-    title = work.get("title", "") or Path(work["file"]).stem
-    if " " not in title:  # a slug reads and wraps better as words
-        title = title.replace("-", " ").replace("_", " ")
-    person = work.get("artist", "") or work.get("folder", "")
-    note = ", ".join(filter(None, [person, work.get("date", "")]))
-    path = gallery.root / work["file"]
-    return Card(path, heading, _one_line(title), _one_line(note), marked)
+    file, caption = gallery.files[row], caption_of(gallery.work(row))
+    title = caption.title or readable_title(Path(file).stem)
+    folder = gallery.works["folder"][row] if "folder" in gallery.works else ""
+    note = ", ".join(filter(None, [caption.artist or folder, caption.date]))
+    title, note, date = map(_one_line, (title, note, caption.date))
+    return Card(gallery.root / file, heading, title, note, date, is_query, is_hit)
 
 
 def _one_line(text: str) -> str:
@@ -185,17 +233,23 @@ def _one_line(text: str) -> str:
 
 
 def overview(
-    gallery: Gallery, index: NDArray[np.int32], score: NDArray[np.float32], rows: Sequence[int]
-) -> Image.Image:
+    gallery: Gallery,
+    index: NDArray[np.int32],
+    score: NDArray[np.float32],
+    rows: Sequence[int],
+    hits: Hits,
+    about: About,
+) -> Page:
     """Return a page with a line per query row: the image, framed, and up to ten neighbors.
 
     index and score are (n, k), best first.
     """
-    shown = min(10, index.shape[1])
-    cards = []
+    shown, cards = min(10, index.shape[1]), []
     for row in rows:
-        cards.append(card(gallery, row, "query", marked=True))
-        nearest = zip(index[row, :shown], score[row, :shown], strict=True)
-        cards += [card(gallery, neighbor, format_number(value)) for neighbor, value in nearest]
-    header = [f"{len(rows)} of {len(gallery)} paintings and their neighbors, best first"]
-    return sheet(cards, shown + 1, SHEET_IMAGE, header)
+        cards.append(card(gallery, row, "query", is_query=True))
+        nearest = zip(index[row, :shown].tolist(), score[row, :shown].tolist(), strict=True)
+        cards += [
+            card(gallery, neighbor, format_number(value), is_hit=hits(row, neighbor))
+            for neighbor, value in nearest
+        ]
+    return sheet(cards, shown + 1, SHEET_IMAGE, about)

@@ -42,13 +42,13 @@ class FontFile(NamedTuple):
 class Face:
     """Draws text in one size, each run of letters in a font that has them."""
 
-    size: int
+    size: float
     bold: bool = False
 
     @cached_property
     def base(self) -> ImageFont.FreeTypeFont:
-        """Return DejaVu Sans, which comes with matplotlib."""
-        return _load(_base_file(self.bold), self.size)
+        """Return DejaVu Sans in this size."""
+        return _load(base_font(self.bold), self.size)
 
     def getlength(self, text: str) -> float:
         """Return the width of text in pixels."""
@@ -63,7 +63,7 @@ class Face:
 
     def _runs(self, text: str) -> list[tuple[str, ImageFont.FreeTypeFont]]:
         """Return text in runs, each with its font."""
-        if has_letters(_base_file(self.bold), text):
+        if has_letters(base_font(self.bold), text):
             return [(text, self.base)]
         return [(run, _load(file, self.size)) for run, file in font_runs(text, self.bold)]
 
@@ -75,7 +75,7 @@ def displayable(text: str) -> str:
 
 def font_runs(text: str, bold: bool = False) -> list[tuple[str, FontFile]]:
     """Return text in runs of letters, each with a font that has them; DejaVu Sans if none has."""
-    base, extra = _base_file(bold), fallback_fonts(text, bold)
+    base, extra = base_font(bold), fallback_fonts(text, bold)
     files: list[FontFile] = []
     for letter in text:
         if unicodedata.category(letter) in INVISIBLE and files:
@@ -95,7 +95,7 @@ def fallback_fonts(text: str, bold: bool = False) -> list[FontFile]:
 
     Logs once which package would bring the letters that no font has.
     """
-    missing = sorted(_missing(_base_file(bold), text))
+    missing = sorted(_missing(base_font(bold), text))
     if not missing:
         return []
     language = next((name for name, sign in LANGUAGES.items() if sign.search(text)), "zh-cn")
@@ -177,12 +177,13 @@ def _report_missing(name: str) -> None:
 
 
 @cache
-def _load(file: FontFile, size: int) -> ImageFont.FreeTypeFont:
+def _load(file: FontFile, size: float) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(file.path, size, file.number)
 
 
 @cache
-def _base_file(bold: bool) -> FontFile:
+def base_font(bold: bool) -> FontFile:
+    """Return DejaVu Sans, which comes with matplotlib."""
     return FontFile(str(TTF / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")))
 
 

@@ -1,17 +1,31 @@
 """Plots of a run: the distribution of scores."""
 
+from pathlib import Path
+
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from src.reporting.contact_sheets import ACCENT, FAINT
+from src.io.files import atomic_write
+from src.reporting.contact_sheets import ACCENT, FAINT, WARNING
+from src.reporting.fonts import displayable
+from src.reporting.pages import PRINT_DPI
 
 
 def score_plot(
-    stored: NDArray[np.float32], random: NDArray[np.float32], intra: float, inter: float
+    stored: NDArray[np.float32],
+    random: NDArray[np.float32],
+    intra: float,
+    inter: float,
+    caption: str = "",
+    warning: str = "",
 ) -> Figure:
-    """Plot the distributions of stored scores (n, k) and of random pairs (m,), with both means."""
-    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
+    """Plot the distributions of stored scores (n, k) and of random pairs (m,), with both means.
+
+    `caption` says which network made them, and `warning` what is to be known first.
+    """
+    figure = Figure(figsize=(8, 4.8), dpi=110, layout="constrained")
     axes = figure.subplots()
     low, high = float(min(stored.min(), random.min())), float(max(stored.max(), random.max()))
     bins = np.linspace(low, high if high > low else low + 1e-6, 80).tolist()
@@ -19,12 +33,21 @@ def score_plot(
         axes.hist(values.ravel(), bins, density=True, alpha=0.65, color=color, label=name)
     for mean, name, color in ((inter, "inter, all pairs", FAINT), (intra, "intra", ACCENT)):
         axes.axvline(mean, color=color, linestyle="--", label=f"{name}: {mean:.4f}")
-    axes.set(
-        xlabel="cosine similarity",
-        ylabel="density",
-        title="Scores of neighbors and of random pairs",
-    )
+    axes.set(xlabel="cosine similarity", ylabel="density")
     axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("Scores of neighbors and of random pairs")
+    lines = [(displayable(text), color) for text, color in ((caption, FAINT), (warning, WARNING))]
+    text, color = "\n".join(line for line, _ in lines if line), WARNING if warning else FAINT
+    axes.set_title(text, fontsize=9, color=color, wrap=True, parse_math=False)
     # outside: a search for free room inside is slow, and matplotlib warns about it
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def save(figure: Figure, *paths: Path) -> None:
+    """Write a plot to each path, in the format of its suffix and in the resolution of print."""
+    for path in paths:
+        with atomic_write(path) as part, rc_context({"pdf.fonttype": 42}):
+            kind = path.suffix.removeprefix(".")
+            facts = {"CreationDate": None} if kind == "pdf" else None
+            figure.savefig(part, dpi=PRINT_DPI, format=kind, metadata=facts)

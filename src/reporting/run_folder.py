@@ -209,9 +209,9 @@ class RunFolder:
         """Return the path of the plot of the scores' distribution."""
         return self.path / "scores.png"
 
-    def neighbors_picture(self, row: int) -> Path:
+    def neighbors_picture(self, row: int, suffix: str = ".jpg") -> Path:
         """Return the path of the picture of one image and its neighbors."""
-        return self.path / f"neighbors-{row}.jpg"
+        return self.path / f"neighbors-{row}{suffix}"
 
 
 def _write_csv(

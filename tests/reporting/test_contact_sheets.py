@@ -7,17 +7,19 @@ from PIL import Image, ImageChops
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.reporting.contact_sheets import (
+    About,
     Card,
     card,
     card_height,
     draw_card,
-    font,
     neighbors_page,
     overview,
     sheet,
     thumbnail,
     wrap_text,
 )
+from src.reporting.hits import Hits
+from src.reporting.pages import Page, font
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
 
@@ -42,8 +44,9 @@ def test_cut_text_ends_in_an_ellipsis() -> None:
 
 
 def test_a_card_stays_inside_its_cell(paintings: Path) -> None:
-    page = Image.new("RGB", (400, 400), "white")
-    draw_card(page, Card(paintings / "ada/0.png", LONG, LONG, LONG, marked=True), 100, 100, 150)
+    blank = Page(400, 400)
+    draw_card(blank, Card(paintings / "ada/0.png", LONG, LONG, LONG, is_query=True), 100, 100, 150)
+    page = blank.draw()
     box = ImageChops.difference(page, Image.new("RGB", page.size, "white")).getbbox()
     assert box is not None
     assert box[0] >= 97 and box[1] >= 97  # the frame is 3 pixels wide
@@ -52,33 +55,34 @@ def test_a_card_stays_inside_its_cell(paintings: Path) -> None:
 
 def test_cards_of_a_sheet_do_not_overlap(paintings: Path) -> None:
     cards = [Card(paintings / "ada/0.png", LONG, LONG, LONG)] * 6
-    page = np.asarray(sheet(cards, 3, 100, ["header"]).convert("L"))
+    page = np.asarray(sheet(cards, 3, 100, About("header")).draw().convert("L"))
     for column in (14 + 100, 14 + 2 * 114 - 14):
         gap = page[60:, column + 1 : column + 13]  # a letter's edge may spill by a pixel
         assert (gap == 255).all()
 
 
 def test_an_unreadable_image_is_a_gray_square(tmp_path: Path) -> None:
-    page = Image.new("RGB", (120, 200), "white")
+    page = Page(120, 200)
     draw_card(page, Card(tmp_path / "none.jpg", "query", "gone", ""), 10, 10, 100)
-    assert page.getpixel((15, 15)) == (232, 232, 232)
+    assert page.draw().getpixel((15, 15)) == (232, 232, 232)
 
 
 def test_a_neighbors_page_shows_query_and_neighbors(gallery: Gallery) -> None:
     cards = [card(gallery, row, "0.5") for row in range(1, 8)]
-    page = neighbors_page(card(gallery, 0, "query", True), cards, ["title", "run"])
+    page = neighbors_page(card(gallery, 0, "query", True), cards, About("title", ["run"]))
     assert page.width > 420 + 5 * 200
-    assert page.getpixel((14 + 210, 14 + 26 * 2 + 14 + 350))[0] > 150  # ada paints in red
+    assert page.draw().getpixel((14 + 210, 14 + 26 * 2 + 14 + 350))[0] > 150  # ada paints in red
 
 
 def test_one_neighbor_is_enough_for_a_page(gallery: Gallery) -> None:
-    page = neighbors_page(card(gallery, 0, "query"), [card(gallery, 1, "0.5")], ["title"])
+    page = neighbors_page(card(gallery, 0, "query"), [card(gallery, 1, "0.5")], About("title"))
     assert page.width < 900
 
 
 def test_an_overview_has_a_line_for_each_query(gallery: Gallery) -> None:
     index, score = np.tile(np.arange(12, dtype=np.int32), (12, 1)), np.ones((12, 12), np.float32)
-    small, large = (overview(gallery, index, score, range(n)) for n in (2, 4))
+    hits = Hits(gallery, "folder")
+    small, large = (overview(gallery, index, score, range(n), hits, About("")) for n in (2, 4))
     assert large.height - small.height == 2 * (card_height(130) + 14)
     assert small.width == 14 + 11 * (130 + 14)
 

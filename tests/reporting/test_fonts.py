@@ -17,8 +17,9 @@ from src.leaderboard.comparison import compare
 from src.leaderboard.html import render_page
 from src.leaderboard.runs import read_runs
 from src.reporting import fonts
-from src.reporting.contact_sheets import Card, font, sheet, wrap_text
+from src.reporting.contact_sheets import About, Card, sheet, wrap_text
 from src.reporting.fonts import FontFile, displayable, fallback_fonts, font_runs
+from src.reporting.pages import font
 from tests.support.made_runs import random_neighbors, write_run
 
 CHINESE = "\u5c71\u6c34 Landscape"
@@ -76,7 +77,7 @@ def drawn(text: str) -> np.ndarray:
 
 
 def test_letters_are_drawn_in_a_font_that_has_them(squares: FontFile) -> None:
-    base = fonts._base_file(False)
+    base = fonts.base_font(False)
     assert font_runs(CHINESE) == [("\u5c71\u6c34", squares), (" Landscape", base)]
     ink = drawn(CHINESE)
     assert ink[3:19, 1:15].min() == 1 and ink[3:19, 21:35].min() == 1  # two squares of 16 pixels
@@ -87,7 +88,7 @@ def test_letters_are_drawn_in_a_font_that_has_them(squares: FontFile) -> None:
 
 def test_a_mark_stays_with_its_letter(squares: FontFile) -> None:
     text = displayable("\u5c71\u0301a\u0301")
-    assert font_runs(text) == [("\u5c71\u0301", squares), ("á", fonts._base_file(False))]
+    assert font_runs(text) == [("\u5c71\u0301", squares), ("á", fonts.base_font(False))]
 
 
 def test_text_with_such_letters_fits_its_width(squares: FontFile) -> None:
@@ -101,7 +102,7 @@ def test_nothing_is_searched_for_letters_of_dejavu(monkeypatch: pytest.MonkeyPat
         raise AssertionError("searched for a font")
 
     monkeypatch.setattr(fonts, "find_font", search)
-    assert font_runs(LATIN) == [(LATIN, fonts._base_file(False))]
+    assert font_runs(LATIN) == [(LATIN, fonts.base_font(False))]
     assert drawn(LATIN).any()
 
 
@@ -111,7 +112,9 @@ def test_a_missing_font_is_one_line_that_names_the_package(
 ) -> None:
     titles = [CHINESE, "\u6d6e\u4e16\u7d75", "\u30ab\u30a8\u30eb", "\ubaa8\ub780\ub3c4"]
     with caplog.at_level(logging.WARNING):
-        page = sheet([Card(tmp_path / "none", "", t, t) for t in titles], 4, 100, titles)
+        page = sheet(
+            [Card(tmp_path / "none", "", t, t) for t in titles], 4, 100, About(titles[0], titles)
+        )
     assert page.width > 400
     assert [record.getMessage() for record in caplog.records] == [
         "pictures: no installed font has some letters of the titles; install the package"
@@ -158,7 +161,7 @@ def test_an_installed_font_is_found(
             [fonts.font_manager.FontEntry(line.strip(" :")) for line in listed],
         )
     assert [run for run, _ in font_runs(text)] == [text]
-    assert font_runs(text)[0][1] != fonts._base_file(False)
+    assert font_runs(text)[0][1] != fonts.base_font(False)
     assert not np.array_equal(drawn(text[0]), drawn("\U0010fffd"))  # not the box
 
 
