@@ -22,6 +22,8 @@ from src.io.files import sha256
 
 log = logging.getLogger(__name__)
 
+ABOUT_RANDOM = "(backbone.weights=random has learned nothing: it is for trying the program out)"
+
 
 def pretrained(backbone: config.Backbone) -> WeightsEnum:
     """Return torchvision's entry for the weights; for random ones or a file, the first entry.
@@ -174,8 +176,8 @@ def _torchvision_pretrained(backbone: config.Backbone) -> nn.Module:
     except (OSError, HTTPException, RuntimeError) as error:
         raise UserError(
             f"backbone.weights={backbone.weights} could not be downloaded ({error}): save"
-            f" {entry.url} as {cached}, or set backbone.weights=<path of a state dict>, or"
-            " backbone.weights=random"
+            f" {entry.url} as {cached}, or set backbone.weights=<path of a state dict>"
+            f" {ABOUT_RANDOM}"
         ) from error
 
 
@@ -209,5 +211,5 @@ def _timm_pretrained(backbone: config.Backbone) -> nn.Module:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"backbone.weights=pretrained of {backbone.name} could not be downloaded ({reason}):"
-            " set backbone.weights=<path of a state dict>, or backbone.weights=random"
+            f" set backbone.weights=<path of a state dict> {ABOUT_RANDOM}"
         ) from error
