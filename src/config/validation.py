@@ -8,6 +8,7 @@ import re
 from dataclasses import Field, field, fields
 from functools import cache
 from importlib.util import find_spec
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ from src.errors import UserError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+
+HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
 
 def option(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
@@ -56,14 +60,21 @@ def check_bounds(options: "DataclassInstance", group: str = "") -> None:
 
 
 def is_address(text: str) -> bool:
-    """Return whether text is an http or https URL with a host name."""
+    """Return whether text is an http or https URL with a host, which all programs read alike.
+
+    A host is a name of ASCII letters, digits, dots, hyphens and underscores, or an IP address.
+    """
+    if not text.isprintable() or " " in text or "\\" in text or len(text) >= 8000:
+        return False
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises ValueError unless it is a number
+        is_port = parts.port is None or parts.port > 0  # raises ValueError unless it is a number
+        if "[" in parts.netloc:
+            IPv6Address(parts.hostname or "")  # raises ValueError
     except ValueError:
         return False
-    plain = text.isprintable() and " " not in text and len(text) < 8000
-    return parts.scheme in ("http", "https") and 0 < len(parts.hostname or "") < 254 and plain
+    is_host = HOST.fullmatch(parts.netloc.rpartition("@")[2]) is not None
+    return parts.scheme in ("http", "https") and is_host and is_port
 
 
 @cache

@@ -45,6 +45,8 @@ class CircuitBreaker:
         if failure.retry_after is not None and failure.retry_after > MAX_PAUSE:
             hours = failure.retry_after / 3600
             raise HostUnavailable(f"the host asks clients to wait {hours:.1f} hours")
+        if failure.status is None and failure.outcome is Outcome.permanent:
+            return  # it was never sent, because of its URL
         if failure.status in REFUSING_STATUSES:
             self._count(self._requests, failure, "requests")
 

@@ -5,23 +5,26 @@ Retry-After, and retries with exponential backoff.
 import logging
 import random
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 
 from src import __version__
 from src.config.addresses import origin
-from src.config.validation import is_address
+from src.downloader.body import check_encoding, content_length, drain, read_chunk
+from src.downloader.connections import Exchange, GuardedAdapter, current, refused, serving
+from src.downloader.deadline import Deadline, Watchdog
 from src.downloader.environment import environment_settings, netrc_header
 from src.downloader.errors import Failure, Outcome, from_status, invalid_url, root_cause
-from src.downloader.rate_limiter import HostBusy, RateLimiter, Stopped
+from src.downloader.public_addresses import names_local_host
+from src.downloader.rate_limiter import HostBusy, RateLimiter
+from src.downloader.redirects import check_url, redirect_target
 from src.downloader.robots import Robots
 from src.errors import UserError
 
@@ -30,7 +33,6 @@ log = logging.getLogger(__name__)
 AGENT = "painting-similarity"
 MAX_REDIRECTS = 5
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
-CHUNK_BYTES = 65_536
 LOGGED_WAIT = 5.0  # seconds; a longer pause is logged
 MAX_WAIT = 0.5  # seconds for one host's own pause and pace; beyond it a request is put off
 T = TypeVar("T")
@@ -45,12 +47,13 @@ class RetryPolicy:
     max_wait: float = 60.0
     connect_timeout: float = 10.0
     read_timeout: float = 30.0  # without a byte
-    body_timeout: float = 600.0  # for the whole body
+    total_timeout: float = 300.0  # from the name of the host to the last byte, redirects included
 
 
 class PoliteClient:
-    """HTTP client for several threads. Once its rate limiter is stopped, it sends no request.
+    """HTTP client for several threads. Once it is stopped, it sends no request.
 
+    With `allow_local`, addresses of tables and redirects may lead to this machine and its network.
     Built on requests' adapter instead of its sessions, which are not thread-safe, keep cookies and
     follow redirects without asking robots.txt.
     """
@@ -61,20 +64,29 @@ class PoliteClient:
         workers: int = 1,
         contact: str | None = None,
         retry_policy: RetryPolicy | None = None,
+        allow_local: bool = False,
     ) -> None:
+        self.allow_local = allow_local
         self.rate_limiter = RateLimiter(requests_per_second)
         self.retry_policy = retry_policy or RetryPolicy()
         about = f" ({contact})" if contact else ""
         agent = f"{AGENT}/{__version__}{about} python-requests/{requests.__version__}"
         self._headers = {"User-Agent": agent, "Connection": "keep-alive", "Accept": "*/*"}
+        self._headers["Accept-Encoding"] = "identity"
         self._secrets: dict[str, dict[str, str]] = {}  # headers by origin
-        self._adapter = HTTPAdapter(pool_maxsize=workers)
+        self._adapter = GuardedAdapter(pool_maxsize=workers)
+        self._watchdog = Watchdog()
         self._settings: dict[str, dict[str, Any]] = {}  # by origin: proxies, verify, cert
         self._robots = Robots(AGENT, self.rate_limiter, self._read_prefix)
 
     def authorize(self, url: str) -> None:
         """Send the host of a URL what ~/.netrc has for it. Raises UserError if that is nothing."""
         self._secrets[origin(url)] = netrc_header(url)
+
+    def stop(self) -> None:
+        """End every request and every wait, those that begin later too, with Stopped."""
+        self.rate_limiter.stop()
+        self._watchdog.stop()
 
     def with_retries(self, request: Callable[[], T], attempts: int | None = None) -> tuple[T, int]:
         """Call request with retries; return its result and the number of attempts.
@@ -114,33 +126,41 @@ class PoliteClient:
         headers: dict[str, str] | None = None,
         robots: bool = True,
         same_host: bool = False,
+        named: bool = False,
+        timeout: float | None = None,
     ) -> Iterator[requests.Response]:
         """Send one GET request, follow redirects, and yield the response with its body unread.
 
-        `robots=False` skips robots.txt. Raises Failure for every status but 200, and 304 if the
-        headers contain If-None-Match, and HostBusy if a host on the way is not to be requested yet:
-        with `same_host` any other host than that of url.
+        `robots=False` skips robots.txt. `named`: the user gave this URL, so its host may be a local
+        one, and if it is, so may those of its redirects. `timeout` replaces the policy's
+        total_timeout; waits for robots.txt and for the host's turn do not count.
+        Raises Failure for every status but 200, and 304 if the headers contain If-None-Match, and
+        HostBusy if a host on the way is not to be requested yet: with `same_host` any other host
+        than that of url.
         """
         accepted = (200, 304) if headers and "If-None-Match" in headers else (200,)
-        status, first = None, origin(url)
+        status, first, allow_local = None, origin(url), self.allow_local or named
+        deadline = Deadline(timeout or self.retry_policy.total_timeout)
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                if not is_address(url):
-                    raise invalid_url(url, status)
+                check_url(url, status)
                 if same_host and origin(url) != first:
                     raise HostBusy(origin(url), 0)
                 if robots:
                     self._robots.check(url)
                 self.rate_limiter.acquire(origin(url), MAX_WAIT)
-                response = self._send(url, headers or {})
-                try:
+                exchange = Exchange(deadline, allow_local)
+                with (
+                    self._watchdog.limit(deadline),
+                    serving(exchange),
+                    self._send(url, headers or {}) as response,
+                ):
                     if response.status_code in accepted:
                         yield response
                         return
-                    _drain(response)
-                    url, status = self._redirect_target(url, response), response.status_code
-                finally:
-                    response.close()
+                    drain(response)
+                    url, status = self._next_url(url, response), response.status_code
+                allow_local = self.allow_local or (named and exchange.is_local)
             raise Failure(Outcome.permanent, f"more than {MAX_REDIRECTS} redirects", status)
         except HostBusy as busy:
             busy.url = url
@@ -150,28 +170,31 @@ class PoliteClient:
         self,
         response: requests.Response,
         max_bytes: int,
-        timeout: float | None = None,
         raw: bool = False,
+        min_rate: float | None = None,
     ) -> Iterator[bytes]:
-        """Yield the body of a response in chunks, with `raw` still compressed as it was sent.
+        """Yield the body of a response in chunks, as it was sent; compressed only if `raw`.
 
-        `timeout` in seconds replaces the policy's body_timeout. Raises Failure if the body is cut
-        off, stalls or exceeds max_bytes.
+        `min_rate`: every so many bytes give the request another second. Raises Failure if the body
+        is cut off, stalls, exceeds max_bytes or the time of the request.
         """
-        seconds = self.retry_policy.body_timeout if timeout is None else timeout
-        size, end, status = 0, time.monotonic() + seconds, response.status_code
+        size, status, deadline = 0, response.status_code, current().deadline
         too_large = Failure(Outcome.bad, f"larger than {max_bytes} bytes", status, retryable=False)
+        if not raw:
+            check_encoding(response)
         if (content_length(response) or 0) > max_bytes:
             raise too_large
-        while chunk := _read_chunk(response, raw):
+        if min_rate:
+            deadline.reason = f"slower than {min_rate / 1000:g} kB a second"
+        while chunk := read_chunk(response):
+            deadline.check()
             size += len(chunk)
             if size > max_bytes:
                 raise too_large
-            if time.monotonic() > end:
-                raise Failure(Outcome.transient, "timeout of a slow body", status)
-            if self.rate_limiter.stopped:
-                raise Stopped
+            if min_rate:
+                deadline.extend(len(chunk) / min_rate)
             yield chunk
+        deadline.check()  # a connection that is shut down may look like the end of the body
 
     def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
         """Send one request, without redirects. Raises Failure if there is no response."""
@@ -181,24 +204,24 @@ class PoliteClient:
         except (ValueError, UnicodeError, urllib3.exceptions.LocationParseError) as error:
             raise invalid_url(url) from error
         timeout = (self.retry_policy.connect_timeout, self.retry_policy.read_timeout)
+        settings, host = self._environment_settings(url), urlsplit(url).hostname or ""
+        is_proxied = select_proxy(url, settings["proxies"]) is not None
+        if is_proxied and not current().allow_local and names_local_host(host):
+            raise refused(host)  # any other name is resolved by the proxy
         try:
-            settings = self._environment_settings(url)
-            return self._adapter.send(request, stream=True, timeout=timeout, **settings)
+            response = self._adapter.send(request, stream=True, timeout=timeout, **settings)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise Failure(Outcome.transient, root_cause(error)) from error
         except OSError as error:  # raised by requests if REQUESTS_CA_BUNDLE does not exist
             raise UserError(str(error)) from error
+        current().deadline.status = response.status_code
+        return response
 
-    def _redirect_target(self, url: str, response: requests.Response) -> str:
+    def _next_url(self, url: str, response: requests.Response) -> str:
         """Return the URL that a redirect leads to. Raises Failure for any other response."""
         location, status = response.headers.get("Location"), response.status_code
         if status in REDIRECT_STATUSES and location:
-            try:
-                # http.client decodes headers as latin-1, but servers send UTF-8 or quoted ASCII
-                text = location.encode("latin-1").decode("utf-8", "replace")
-                return urljoin(url, requests.utils.requote_uri(text))
-            except (ValueError, requests.exceptions.InvalidURL) as error:
-                raise Failure(Outcome.permanent, "redirect to an invalid URL", status) from error
+            return redirect_target(url, location, status)
         failure = from_status(status, response.headers.get("Retry-After", ""))
         if failure.retry_after is not None and failure.retryable:
             host, wait = origin(url), failure.retry_after
@@ -222,27 +245,3 @@ class PoliteClient:
                 if len(text) > max_bytes:
                     break
         return bytes(text)
-
-
-def content_length(response: requests.Response) -> int | None:
-    """Return the Content-Length of a response in bytes, None if it is missing or invalid."""
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() and len(text) < 19 else None
-
-
-def _read_chunk(response: requests.Response, raw: bool) -> bytes:
-    """Return the next bytes of the body, b"" at its end."""
-    try:  # read1 returns whatever has arrived, so that iter_body notices a slow body
-        return response.raw.read1(CHUNK_BYTES, decode_content=not raw) or b""
-    except urllib3.exceptions.DecodeError as error:
-        raise Failure(Outcome.bad, "cannot be decompressed", response.status_code) from error
-    except urllib3.exceptions.HTTPError as error:
-        is_timeout = isinstance(error, urllib3.exceptions.TimeoutError)
-        reason = "timeout" if is_timeout else "incomplete body"
-        raise Failure(Outcome.transient, reason, response.status_code) from error
-
-
-def _drain(response: requests.Response) -> None:
-    """Read the rest of a short body, so that the connection can be used again."""
-    if (content_length(response) or CHUNK_BYTES) < CHUNK_BYTES:
-        response.raw.drain_conn()

@@ -122,7 +122,7 @@ class ImageDownloader:
 
     def _halt(self) -> None:
         """End all threads that wait."""
-        self._client.rate_limiter.stop()
+        self._client.stop()
         self._schedule.stop()
 
     def _mark_retryable(self, hosts: Sequence[Host]) -> None:

@@ -1,16 +1,18 @@
 """Download the museum's tables: all of them or none, and only those that have changed."""
 
 import logging
-import math
 import os
 import shutil
-import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from src.downloader.client import PoliteClient, content_length
+from src.downloader.body import content_length
+from src.downloader.client import PoliteClient
+from src.downloader.connections import current
 from src.downloader.errors import Failure, Outcome
+from src.downloader.public_addresses import is_public, names_local_host
 from src.errors import UserError
 from src.io.files import temporary_name
 from src.io.sources import open_source
@@ -71,14 +73,35 @@ def _fetch(url: str, existing: Path, part: Path, client: PoliteClient) -> None:
         raise UserError(f"{url}: {failure.reason}; {advice}") from failure
 
 
+def from_local_host(base_url: str, folder: Path, names: Iterable[str]) -> bool:
+    """Return whether a host on this machine or its network sent all tables of a folder.
+
+    What its address was then counts, not where the name leads now. Where that is not known, as
+    for tables of earlier versions, base_url has to spell out a local address.
+    """
+    peers = [_read_note(_peer_path(folder / name)) for name in names]
+    is_named = names_local_host(urlsplit(base_url).hostname or "")
+    return all(_is_local(peer) if peer else is_named for peer in peers)
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return not is_public(address)
+    except ValueError:
+        return False
+
+
 def _read_etag(table: Path) -> str:
     """Return the ETag of an existing table, "" if there is none that fits into a header."""
-    if not table.exists():
-        return ""
+    return _read_note(_etag_path(table)) if table.exists() else ""
+
+
+def _read_note(path: Path) -> str:
+    """Return the text of a small file beside a table, "" if there is none that is printable."""
     try:
-        with open_source(_etag_path(table), MAX_ETAG) as file:
+        with open_source(path, MAX_ETAG) as file:
             text = file.read(MAX_ETAG).decode("latin-1")
-    except (FileNotFoundError, UserError):  # the table is downloaded without it
+    except (FileNotFoundError, UserError):
         return ""
     return text if text.isascii() and text.isprintable() else ""
 
@@ -89,28 +112,18 @@ def _save(url: str, headers: dict[str, str], part: Path, client: PoliteClient) -
     Ignores robots.txt, which is for programs that follow links; the user named these files.
     """
     part.unlink(missing_ok=True)  # of an incomplete attempt
-    with client.get(url, headers, robots=False) as response:
+    with client.get(url, headers, robots=False, named=True, timeout=GRACE) as response:
         if response.status_code == 304:
             return
         size = content_length(response) or 0
-        body = _steady(client.iter_body(response, MAX_BYTES, math.inf, raw=True))
+        body = client.iter_body(response, MAX_BYTES, raw=True, min_rate=MIN_RATE)
         with part.open("wb") as file, progress(None, part.name, size, "B") as bar:
             for piece in _decoded(body, response.headers.get("Content-Encoding", "")):
                 file.write(piece)
                 bar.update(response.raw.tell() - bar.n)
                 _check_size(file.tell(), response.raw.tell())
         _etag_path(part).write_text(response.headers.get("ETag", ""), errors="replace")
-
-
-def _steady(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks of a body. Raises Failure if it comes too slowly, as one without end may."""
-    size, began = 0, time.monotonic()
-    for chunk in chunks:
-        size += len(chunk)
-        if time.monotonic() - began > GRACE + size / MIN_RATE:
-            reason = f"slower than {MIN_RATE // 1000} kB a second"
-            raise Failure(Outcome.transient, reason, 200)
-        yield chunk
+        _peer_path(part).write_text(current().peer)
 
 
 def _check_size(unpacked: int, sent: int) -> None:
@@ -160,3 +173,8 @@ def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _etag_path(table: Path) -> Path:
     return table.with_name(f"{table.name}.etag")
+
+
+def _peer_path(table: Path) -> Path:
+    """Return the path of the address that sent a table."""
+    return table.with_name(f"{table.name}.address")

@@ -12,7 +12,7 @@ from src.config.data import Nga
 from src.config.enums import View
 from src.config.validation import is_address
 from src.downloader.client import PoliteClient
-from src.downloader.tables import fetch_tables
+from src.downloader.tables import fetch_tables, from_local_host
 from src.errors import UserError, did_you_mean
 from src.gallery import nga_tables
 from src.gallery.catalog import Catalog
@@ -40,6 +40,7 @@ def fetch_catalog(
         host = urlsplit(location).hostname
         folder = cache / (f"{host}-{digest}" if is_address(location) else location)
         fetch_tables(url, SCHEMA, folder, options.refresh, client)
+        client.allow_local = from_local_host(url, folder, SCHEMA)
     selection = {
         "tables": location,
         "classification": options.classification,

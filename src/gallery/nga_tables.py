@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from src.config.addresses import has_user
 from src.config.data import Nga
 from src.config.validation import is_address
 from src.io.printable import one_line
@@ -53,7 +54,7 @@ def read_images(tables: Path, options: Nga) -> tuple[pd.DataFrame, Counts]:
     table["uuid"] = table["uuid"].str.lower()
     table["url"] = _urls(table, options)
     rows = zip(table["uuid"], table["url"], strict=True)
-    valid = np.array([bool(UUID.fullmatch(u)) and is_address(url) for u, url in rows], dtype=bool)
+    valid = np.array([bool(UUID.fullmatch(u)) and _is_plain(url) for u, url in rows], dtype=bool)
     for row in table[~valid].head(3).itertuples():
         log.warning("skipped, invalid uuid or URL: %.80r, %.120r", row.uuid, row.url)
     counts["skipped, invalid uuid or URL"] = int((~valid).sum())
@@ -62,6 +63,14 @@ def read_images(tables: Path, options: Nga) -> tuple[pd.DataFrame, Counts]:
     names = {"uuid": "image_id", "depictstmsobjectid": "object_id", "viewtype": "view"}
     names |= {"iiifurl": "iiif"}
     return table.rename(columns=names).drop(columns="iiifthumburl"), counts
+
+
+def _is_plain(url: str) -> bool:
+    """Return whether a URL names a host and a path: no user, no query, no fragment.
+
+    A query or a fragment in iiifurl would cut off the path of the image that is added to it.
+    """
+    return is_address(url) and not has_user(url) and "?" not in url and "#" not in url
 
 
 def _urls(table: pd.DataFrame, options: Nga) -> pd.Series:

@@ -11,14 +11,14 @@ from src.downloader import errors
 from src.downloader.client import PoliteClient, RetryPolicy
 from src.downloader.errors import Failure, Outcome
 from src.errors import UserError
-from tests.support.hosts import BadMuseum, Fault, address, get
+from tests.support.hosts import BadMuseum, Fault, address, get, local_client
 
 
 @pytest.mark.parametrize(("contact", "about"), [(None, ""), ("a@b.org", " (a@b.org)")])
 def test_the_user_agent_names_the_program_and_the_contact(
     museum: BadMuseum, contact: str | None, about: str
 ) -> None:
-    get(PoliteClient(contact=contact), address(museum))
+    get(local_client(contact=contact), address(museum))
     name = f"painting-similarity/{__version__}{about} python-requests/{requests.__version__}"
     assert museum.headers[0]["User-Agent"] == name
     assert "Cookie" not in museum.headers[0]
@@ -28,7 +28,7 @@ def test_localhost_is_requested_without_a_proxy(
     museum: BadMuseum, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert get(PoliteClient(), address(museum))
+    assert get(local_client(), address(museum))
     with pytest.raises(Failure, match="no response from the proxy"):
         get(PoliteClient(), "http://museum.invalid/x.jpg")
 
@@ -46,7 +46,7 @@ def test_localhost_is_requested_without_a_proxy(
 )
 def test_a_failure_without_a_response_has_a_reason(url: str, reason: str) -> None:
     with pytest.raises(Failure, match=reason) as caught:
-        get(PoliteClient(retry_policy=RetryPolicy(connect_timeout=1)), url)
+        get(local_client(retry_policy=RetryPolicy(connect_timeout=1)), url)
     assert caught.value.status is None
 
 
@@ -66,7 +66,7 @@ def test_a_redirect_may_have_an_unquoted_location(museum: BadMuseum, target: str
     museum.every, museum.redirect = Fault("moved elsewhere"), target
     museum.redirect = target.format(host=museum.address.removeprefix("http://"))
     with pytest.raises(Failure, match="404 Not Found"):
-        get(PoliteClient(), address(museum))
+        get(local_client(), address(museum))
 
 
 def test_waits_between_retries_double_and_are_random(monkeypatch: pytest.MonkeyPatch) -> None:

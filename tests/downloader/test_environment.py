@@ -11,7 +11,7 @@ from src.downloader.client import PoliteClient
 from src.downloader.errors import Failure
 from src.errors import UserError
 from src.gallery.museum import museum_gallery
-from tests.support.hosts import BadMuseum, Fault, address, draw_small, get
+from tests.support.hosts import BadMuseum, Fault, address, draw_small, get, local_client
 
 SECRET = "hunter2"
 
@@ -28,7 +28,7 @@ def test_only_the_host_of_the_tables_gets_the_credentials(
 ) -> None:
     """The other host has the same name, but another port."""
     write_netrc(tmp_path / "netrc", f"machine 127.0.0.1 login me password {SECRET}", monkeypatch)
-    other, client = BadMuseum(draw_small(tmp_path / "o", 1), tmp_path / "o"), PoliteClient()
+    other, client = BadMuseum(draw_small(tmp_path / "o", 1), tmp_path / "o"), local_client()
     client.authorize(f"{museum.address}/data")
     museum.every = Fault("moved elsewhere", times=1)
     with served(other):
@@ -37,7 +37,7 @@ def test_only_the_host_of_the_tables_gets_the_credentials(
     get(client, address(museum))
     assert [h.get("Authorization") for h in museum.headers] == ["Basic bWU6aHVudGVyMg=="] * 2
     assert "Authorization" not in other.headers[0]
-    get(PoliteClient(), address(museum))
+    get(local_client(), address(museum))
     assert "Authorization" not in museum.headers[2]  # only if the option says so
 
 
@@ -88,7 +88,7 @@ def test_the_secret_in_a_redirect_is_not_recorded(museum: BadMuseum) -> None:
         f"ftp://me:{SECRET}@museum.org/?{SECRET}",
     )
     with pytest.raises(Failure, match=r"ftp://\*\*\*@museum.org/\?\*\*\*") as caught:
-        get(PoliteClient(), address(museum))
+        get(local_client(), address(museum))
     assert SECRET not in str(caught.value)
 
 

@@ -10,7 +10,6 @@ import pytest
 from src.config.data import Download
 from src.demo.server import served
 from src.downloader import circuit_breaker, journal, schedule
-from src.downloader.client import PoliteClient
 from src.gallery.catalog import Catalog
 from src.gallery.downloads import Fetched, fetch_missing
 from tests.support.hosts import (
@@ -22,6 +21,7 @@ from tests.support.hosts import (
     catalog_of,
     download_all,
     draw_small,
+    local_client,
 )
 
 WORKERS, REDIRECTED = 4, 20
@@ -67,7 +67,7 @@ def fetched(folder: Path, *museums: BadMuseum, workers: int = WORKERS) -> Fetche
     works = pd.concat([catalog_of(museum).works for museum in museums], ignore_index=True)
     catalog = Catalog(works, frozenset(works["image_id"]))
     options = Download(requests_per_second=0, workers=workers)
-    client = PoliteClient(0, workers, retry_policy=QUICK)
+    client = local_client(0, workers, retry_policy=QUICK)
     return fetch_missing(catalog, folder, options, LIMITS, client)
 
 
@@ -188,7 +188,7 @@ def test_a_thousand_hosts_in_rows_cost_little(
     works = catalog_of(museum).works
     rows = [(f"many-{n}", f"http://127.0.{n // 250}.{n % 250 + 1}:1/x.jpg") for n in range(1000)]
     works = pd.concat([pd.DataFrame(rows, columns=works.columns), works], ignore_index=True)
-    client, began = PoliteClient(0, WORKERS, retry_policy=QUICK), time.monotonic()
+    client, began = local_client(0, WORKERS, retry_policy=QUICK), time.monotonic()
     options = Download(requests_per_second=0, workers=WORKERS)
     state = fetch_missing(Catalog(works, frozenset()), tmp_path / "i", options, LIMITS, client)
     assert state.present.keys() == museum.files.keys()

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from src.demo.server import served
-from src.downloader.client import PoliteClient
 from src.downloader.errors import Failure, Outcome
 from src.downloader.rate_limiter import RateLimiter
 from src.downloader.robots import Robots
-from tests.support.hosts import BadMuseum, Fault, address, draw_small, get
+from tests.support.hosts import BadMuseum, Fault, address, draw_small, get, local_client
 
 
 @pytest.mark.parametrize(
@@ -29,21 +28,21 @@ from tests.support.hosts import BadMuseum, Fault, address, draw_small, get
 def test_robots_txt_is_obeyed(museum: BadMuseum, robots: str, allowed: bool) -> None:
     museum.robots = (200, robots.encode())
     if allowed:
-        get(PoliteClient(), address(museum))
+        get(local_client(), address(museum))
     else:
         with pytest.raises(Failure, match="disallowed by robots.txt of 127.0.0.1:"):
-            get(PoliteClient(), address(museum))
+            get(local_client(), address(museum))
     assert len(museum.moments) == allowed
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
 def test_without_a_robots_txt_everything_is_allowed(museum: BadMuseum, status: int) -> None:
     museum.robots = (status, b"")
-    assert get(PoliteClient(), address(museum))
+    assert get(local_client(), address(museum))
 
 
 def test_nothing_is_requested_while_robots_txt_cannot_be_fetched(museum: BadMuseum) -> None:
-    museum.robots, client = (503, b""), PoliteClient()
+    museum.robots, client = (503, b""), local_client()
     with pytest.raises(Failure, match="robots.txt: 503 Service Unavailable") as caught:
         get(client, address(museum))
     assert (caught.value.outcome, museum.moments) == (Outcome.transient, [])
@@ -53,7 +52,7 @@ def test_nothing_is_requested_while_robots_txt_cannot_be_fetched(museum: BadMuse
 
 @pytest.mark.parametrize("rule", ["Crawl-delay: 0.2", "Request-rate: 5/1"])
 def test_the_rate_of_robots_txt_is_kept(museum: BadMuseum, rule: str) -> None:
-    museum.robots, client = (200, f"User-agent: *\n{rule}".encode()), PoliteClient(1000)
+    museum.robots, client = (200, f"User-agent: *\n{rule}".encode()), local_client(1000)
     for _ in range(4):
         get(client, address(museum))
     assert museum.moments[-1] - museum.moments[0] > 0.55
@@ -64,17 +63,17 @@ def test_a_redirect_to_another_host_obeys_its_robots_txt(museum: BadMuseum, tmp_
     with served(other):
         museum.redirect = address(other)
         museum.every = Fault("moved elsewhere")
-        assert get(PoliteClient(), address(museum)) == next(iter(other.files.values())).read_bytes()
+        assert get(local_client(), address(museum)) == next(iter(other.files.values())).read_bytes()
         other.robots = (200, b"User-agent: *\nDisallow: /")
         with pytest.raises(Failure, match="disallowed by robots.txt"):
-            get(PoliteClient(), address(museum))
+            get(local_client(), address(museum))
 
 
 @pytest.mark.parametrize("status", [203, 206, 500])
 def test_an_unusual_status_of_robots_txt_is_a_failure(museum: BadMuseum, status: int) -> None:
     museum.robots = (status, b"User-agent: *\nDisallow: /")
     with pytest.raises(Failure, match="robots.txt: "):
-        get(PoliteClient(), address(museum))
+        get(local_client(), address(museum))
     assert museum.moments == []
 
 
@@ -84,7 +83,7 @@ def test_a_host_that_asks_for_an_extremely_low_rate_is_a_failure(
 ) -> None:
     museum.robots = (200, f"User-agent: *\n{rule}".encode())
     with pytest.raises(Failure, match="robots.txt asks for .* seconds between requests") as caught:
-        get(PoliteClient(), address(museum))
+        get(local_client(), address(museum))
     assert (caught.value.retry_after or 0) > 3600
 
 

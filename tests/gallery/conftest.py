@@ -15,7 +15,7 @@ from tests.support.hosts import BadMuseum, draw_small
 def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadMuseum]:
     """Serve a museum of 40 images, and shorten the timeouts of the stage that downloads them."""
     quick = RetryPolicy(
-        attempts=2, first_wait=0.01, connect_timeout=2, read_timeout=2, body_timeout=2
+        attempts=2, first_wait=0.01, connect_timeout=2, read_timeout=2, total_timeout=2
     )
     monkeypatch.setattr(
         stage, "PoliteClient", lambda *options: PoliteClient(*options, retry_policy=quick)

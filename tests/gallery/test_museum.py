@@ -133,13 +133,31 @@ def test_the_log_counts_the_outcomes(
     assert "not attempted" not in caplog.text
 
 
-def test_tables_may_be_in_a_local_folder(museum: BadMuseum, tmp_path: Path) -> None:
+def tables_in_a_folder(museum: BadMuseum, tmp_path: Path) -> Config:
+    """Return the options for tables in a folder, whose images are at 127.0.0.1."""
     (tmp_path / "tables").mkdir()
     for name, body in museum.tables.items():
         (tmp_path / "tables" / name).write_bytes(body)
     cfg = Config(data=Nga(tables=str(tmp_path / "tables")), outputs=str(tmp_path / "outputs"))
-    cfg = replace(cfg, download=Options(requests_per_second=0))
-    assert len(museum_gallery(cfg)) == 40
+    return replace(cfg, download=Options(requests_per_second=0))
+
+
+def test_tables_may_be_in_a_local_folder(museum: BadMuseum, tmp_path: Path) -> None:
+    gallery(museum, tmp_path)
+    assert len(museum_gallery(tables_in_a_folder(museum, tmp_path))) == 40
+
+
+def test_tables_in_a_folder_do_not_reach_local_hosts(
+    museum: BadMuseum, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.INFO),
+        pytest.raises(ManyMissing, match="40 of 40 images are missing"),
+    ):
+        museum_gallery(tables_in_a_folder(museum, tmp_path))
+    reason = "127.0.0.1, no public address: refused unless data.tables are on a local host"
+    assert f"40  permanent: {reason}" in caplog.text
+    assert not museum.moments
 
 
 def test_the_demo_is_downloaded_from_its_own_museum(
