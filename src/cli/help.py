@@ -21,6 +21,7 @@ Usage:  python -m src.${{hydra.job.name}} [option=value ...]
   python -m src.run                                         the National Gallery of Art
   python -m src.download                                    download its images only
   python -m src.run -m similarity.top_k=5,10,20             a sweep: one run per value
+  python -m src.layers backbone=swin_t                      the layers of a network
   python -m src.leaderboard                                 compare the runs of a sweep
   python -m src.dashboard                                   all runs in TensorBoard
 

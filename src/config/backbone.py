@@ -26,8 +26,8 @@ class Backbone:
     layer: str = option(
         "avgpool",
         "layer whose output becomes the features: 25%, 50%, 75% or 100% of the depth of any model"
-        " (a ResNet's layer1 to layer4), avgpool (the same as 100%) or any node, which"
-        " python -m src.layers lists; + concatenates layers: 75%+100%",
+        " (a ResNet's layer1 to layer4), avgpool (the last before the classifier) or any node,"
+        " which python -m src.layers lists; + concatenates layers: 75%+100%",
     )
     layers: list[str] | None = option(
         None,
