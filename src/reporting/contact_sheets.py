@@ -27,6 +27,7 @@ GAP = 14  # between cells
 UNDERLINE = 3  # height of a hit's underline and of a query's frame
 INK, FAINT, ACCENT, BLANK, WARNING = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8", "#8a4b00"
 TITLE_SIZE, TEXT_SIZE, SOURCE_SIZE = 18, 14, 11  # of text outside of cards
+SHORT_DATE = 12  # letters of a date that is shown whole
 MAX_PIXELS = Data().max_pixels  # larger images are not decoded
 SHEET_IMAGE = 130  # side of a square on an overview
 
@@ -39,7 +40,7 @@ class Card:
     heading: str  # bold, one line
     title: str  # up to two lines
     note: str  # gray, one line; two where the title is short
-    date: str = ""  # with which the note ends; it is not cut
+    date: str = ""  # with which the note ends; a short one is not cut
     is_query: bool = False  # with a frame, and the heading in color
     is_hit: bool = False  # underlined
 
@@ -120,10 +121,17 @@ def _text_size(size: int) -> int:
     return max(10, min(16, size // 13))
 
 
-def draw_card(page: Page, card: Card, left: int, top: int, size: int) -> None:
-    """Draw a card: the image in the lower left of a square of this size, the caption below."""
+def draw_card(
+    page: Page, card: Card, left: int, top: int, size: int, is_alone: bool = False
+) -> None:
+    """Draw a card: the image in the lower left of a square of this size, the caption below.
+
+    One that is alone, without others beside it, is in the upper left.
+    """
     image = thumbnail(card.path, page.pixels(size))
     width, height = (side / page.scale for side in image.size)
+    if is_alone:
+        top -= size - round(height)
     x, y = left, top + size - height
     page.add(Picture(image, x, y))
     if card.is_query:
@@ -150,7 +158,7 @@ def _ink(card: Card) -> str:
 def _wrap_note(card: Card, face: Face, width: int, lines: int) -> list[str]:
     """Return the note in at most `lines` lines; if it is cut, then before the date."""
     rows, end = wrap_text(card.note, face, width, lines), f"…, {card.date}"
-    if not card.date or not rows or rows[-1].endswith(card.date):
+    if not 0 < len(card.date) <= SHORT_DATE or not rows or rows[-1].endswith(card.date):
         return rows
     person = card.note.removesuffix(card.date).rstrip(", ")
     kept = person[: _fitting_letters(person, face, width, end)].rstrip()
@@ -206,7 +214,7 @@ def neighbors_page(query: Card, cards: Sequence[Card], about: About, dpi: int = 
     left = GAP + large + 3 * GAP
     page = Page(left + columns * (size + GAP), dpi=dpi)
     top, step = draw_header(page, about), card_height(size) + GAP
-    draw_card(page, query, GAP, top, large)
+    draw_card(page, query, GAP, top, large, is_alone=True)
     for number, card in enumerate(cards):
         row, column = divmod(number, columns)
         draw_card(page, card, left + column * (size + GAP), top + row * step, size)

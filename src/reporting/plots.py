@@ -1,6 +1,7 @@
 """Plots of a run: the distribution of scores."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -36,9 +37,10 @@ def score_plot(
     axes.set(xlabel="cosine similarity", ylabel="density")
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle("Scores of neighbors and of random pairs")
-    lines = [(displayable(text), color) for text, color in ((caption, FAINT), (warning, WARNING))]
-    text, color = "\n".join(line for line, _ in lines if line), WARNING if warning else FAINT
-    axes.set_title(text, fontsize=9, color=color, wrap=True, parse_math=False)
+    caption = displayable(caption) + "\n" * bool(warning)  # the warning stands on the last line
+    axes.set_title(caption, fontsize=9, color=FAINT, parse_math=False)
+    place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "bottom"}
+    axes.text(0.5, 1.02, warning, fontsize=9, color=WARNING, weight="bold", **place)
     # outside: a search for free room inside is slow, and matplotlib warns about it
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure
