@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.utils import select_proxy
 
 from src import __version__
 from src.config.addresses import origin
@@ -205,9 +204,8 @@ class PoliteClient:
             raise invalid_url(url) from error
         timeout = (self.retry_policy.connect_timeout, self.retry_policy.read_timeout)
         settings, host = self._environment_settings(url), urlsplit(url).hostname or ""
-        is_proxied = select_proxy(url, settings["proxies"]) is not None
-        if is_proxied and not current().allow_local and names_local_host(host):
-            raise refused(host)  # any other name is resolved by the proxy
+        if names_local_host(host) and not current().allow_local:  # a proxy resolves other names
+            raise refused(host)
         try:
             response = self._adapter.send(request, stream=True, timeout=timeout, **settings)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -107,6 +107,10 @@ class GuardedConnection(HTTPConnection):
                 failed = error
         raise failed
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        current().deadline.check()  # the end of the proxy's headers may be that of the connection
+
     def request(self, *args: Any, **options: Any) -> None:
         """Send a request, watched also if the connection is an old one."""
         exchange = current()

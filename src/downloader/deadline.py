@@ -112,6 +112,7 @@ class Watchdog:
         """End all requests, those that begin later too."""
         with self._changed:
             self._is_stopped = True
+            self._changed.notify()  # its thread has nothing more to do
             for deadline in self._running:
                 deadline.finish(Stopped)
 
@@ -129,7 +130,7 @@ class Watchdog:
     def _run(self) -> None:
         """Sleep until the earliest end; the body of the thread."""
         with self._changed:
-            while self._running:
+            while self._running and not self._is_stopped:
                 now = time.monotonic()
                 for deadline in [each for each in self._running if each.end <= now]:
                     self._running.discard(deadline)

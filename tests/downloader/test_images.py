@@ -44,6 +44,7 @@ LASTING = {
     "moved round": ("permanent", "more than 5 redirects", 6),
     "moved to ftp": ("permanent", "not an http(s) URL: ftp://127.0.0.1/x.jpg", 1),
     "moved to file": ("permanent", "not an http(s) URL: file:///etc/hostname", 1),
+    "moved with a password": ("permanent", "a URL with a user or password is refused", 1),
     "moved nowhere": ("permanent", "redirect to an invalid URL", 1),
 }
 PASSING = [name for name, (outcome, *_) in LASTING.items() if outcome != "permanent"]

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+from tests.support.endless import ENDLESS
+
 if TYPE_CHECKING:
     from tests.support.hosts import Misbehaving
 
@@ -157,4 +159,6 @@ FAULTS: dict[str, Callable[["Misbehaving", bytes], None]] = {
     "moved to ftp": moved("ftp://127.0.0.1/x.jpg"),
     "moved to file": moved("file:///etc/hostname"),
     "moved nowhere": moved("http://[::1"),
+    "moved with a password": moved("http://me:hunter2@127.0.0.1/x.jpg"),
+    **ENDLESS,
 }
