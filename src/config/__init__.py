@@ -3,6 +3,7 @@
 Imports only errors, OmegaConf and the standard library. Imported by everything above.
 """
 
-from src.config.schema import Backbone, Config, Evaluation, Similarity, Tracking, Trainer
+from src.config.backbone import Backbone
+from src.config.schema import Config, Evaluation, Similarity, Tracking, Trainer
 
 __all__ = ["Backbone", "Config", "Evaluation", "Similarity", "Tracking", "Trainer"]

@@ -12,6 +12,9 @@ import pandas as pd
 from src.errors import UserError
 from src.io.sources import open_source
 
+# pyarrow, in which pandas keeps text where it is installed, takes no file names that are not UTF-8
+pd.set_option("mode.string_storage", "python")
+
 # Bounds of one of the museum's tables. The largest have 120 MB and 650,000 rows, a header of 400
 # characters and records of 20,000.
 MAX_BYTES = 400_000_000

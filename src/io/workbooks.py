@@ -56,7 +56,7 @@ def read_workbook(path: Path, data: bytes) -> Rows:
             f"{path} is an Excel workbook, which needs the optional dependency excel:"
             f" pip install -e .[excel]; or {REMEDY}"
         )
-    import openpyxl  # type: ignore[import-untyped]
+    import openpyxl
 
     try:
         with warnings.catch_warnings():
