@@ -34,6 +34,13 @@ def read_npy(path: Path, limit: int = MAX_ARRAY_BYTES) -> NDArray[Any]:
         return _read_array(file, os.fstat(file.fileno()).st_size, limit)
 
 
+def view_npy(path: Path) -> "np.memmap[Any, Any]":
+    """Return the array in a .npy file as a memory map to read. Raises UserError if damaged."""
+    with _names_damage(path), open_regular(path) as file:
+        shape, in_columns, dtype = _read_header(file, os.fstat(file.fileno()).st_size)
+        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if in_columns else "C")
+
+
 def map_npy(path: Path) -> "np.memmap[Any, Any]":
     """Return the array in a .npy file as a memory map to write to.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,32 @@ def _same_artist(gallery: Gallery, index: NDArray[np.int32]) -> NDArray[np.int64
     artist = gallery.labels("artist")  # (n,)
     is_known = (artist[:, None] >= 0) & (artist[index] >= 0)
     return np.where(is_known, artist[:, None] == artist[index], -1)
+
+
+def neighbor_frame(
+    gallery: Gallery, index: NDArray[np.int32], score: NDArray[np.float32]
+) -> pd.DataFrame:
+    """Return the table of write_neighbor_csv, unescaped: n * k rows, texts as categories.
+
+    index and score are (n, k). same_artist is missing where an artist is unknown.
+    """
+    n, k = index.shape
+    rows, neighbors = np.repeat(np.arange(n, dtype=np.int32), k), index.ravel()
+    ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
+    texts = {name: pd.factorize(gallery.works[name]) for name in _facts(gallery)}
+
+    def facts(side: str, rows: NDArray[np.int32]) -> dict[str, pd.Categorical]:
+        """Return the facts of the images in rows (m,) by column."""
+        return {
+            f"{side}_{name}": pd.Categorical.from_codes(codes[rows], values)
+            for name, (codes, values) in texts.items()
+        }
+
+    columns: dict[str, Any] = {"query_row": rows} | facts("query", rows)
+    columns |= {"rank": ranks, "score": score.ravel()}
+    if (same := _same_artist(gallery, index)) is not None:
+        columns["same_artist"] = pd.arrays.BooleanArray(same.ravel() == 1, same.ravel() < 0)
+    return pd.DataFrame(columns | {"neighbor_row": neighbors} | facts("neighbor", neighbors))
 
 
 def write_neighbor_parquet(

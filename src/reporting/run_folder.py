@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
-from src.io.arrays import read_npy, read_npz
+from src.io.arrays import read_npy, read_npz, view_npy
 from src.io.bounded import damaged, read_tail
 from src.io.csv_cells import unescape_cell, write_rows
 from src.io.files import atomic_write
 from src.reporting import run_checks
+from src.reporting.neighbor_table import neighbor_frame
 from src.reporting.settings import flatten
 from src.reporting.text import as_utf8
 
@@ -31,11 +32,17 @@ NEIGHBORS = "neighbors.npz"
 MAX_LOGS = 20  # of a run that are read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class RunFolder:
-    """The files of a run below path. Each appears whole or not at all."""
+    """The files of a run below path. Each appears whole or not at all.
+
+    What a run names, such as its gallery, is found from any working directory.
+    """
 
     path: Path
+
+    def __init__(self, path: Path | str) -> None:
+        object.__setattr__(self, "path", Path(path).expanduser())
 
     def discard_results(self) -> None:
         """Delete the results of an earlier run in this folder that could pass for those of this.
@@ -67,6 +74,21 @@ class RunFolder:
     def neighbors(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return index (n, k), rows of the gallery, best first, and their scores (n, k)."""
         return run_checks.read_neighbors(self.path / NEIGHBORS)
+
+    def pairs(self) -> pd.DataFrame:
+        """Return each image with its neighbors: n * k rows with the columns of neighbors.csv."""
+        return neighbor_frame(self.gallery(), *self.neighbors())
+
+    def features(self) -> NDArray[np.float32]:
+        """Return what the network made of the images, (n, d), as a memory map to read.
+
+        It is what is stored, before post-processing: see postprocess.npz.
+        """
+        path = self.path / self.paths().get("embeddings", "") / "features.npy"
+        features = view_npy(path)
+        if features.ndim != 2 or len(features) != len(self.neighbors()[0]):
+            raise damaged(path, "not one row for each image")
+        return features
 
     def write_postprocess(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Write postprocess.npz: mean (d,) and axes (d, m), to apply to features of new images."""
@@ -171,6 +193,10 @@ class RunFolder:
             raise damaged(path, "not the name of each image")
         works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
         return Gallery(gallery.name, gallery.root, works)
+
+    def works(self) -> pd.DataFrame:
+        """Return what is known about the images: n rows of text, "" for what is unknown."""
+        return self.gallery().works
 
     # settings and logs, which Hydra writes
 
