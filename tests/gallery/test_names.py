@@ -119,7 +119,7 @@ def test_labels_that_look_alike_are_one(tmp_path: Path, caplog: pytest.LogCaptur
 def test_folders_that_look_alike_are_one_label(tmp_path: Path) -> None:
     folder = make_images(tmp_path / "in", "Monet/1.png", "Monet /2.png", nfd("é/3.png"), "é/4.png")
     gallery = listed(folder)
-    assert sorted(column(gallery, "artist")) == ["Monet", "Monet", "é", "é"]
+    assert sorted(column(gallery, "folder")) == ["Monet", "Monet", "é", "é"]
     assert {Path(file).parts[0] for file in gallery.files} == {"Monet", "Monet ", nfd("é"), "é"}
 
 
