@@ -3,10 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from src import show
 from src.config import Config
+from src.reporting.baselines import MARK
+from src.reporting.pages import Page, Text
 from src.reporting.run_folder import RunFolder
 from src.run import run
 
@@ -40,6 +43,115 @@ def test_a_row_is_shown_with_its_neighbors(finished: Path, capsys: pytest.Captur
         assert name in printed
     with Image.open(finished / "neighbors-5.jpg") as picture:
         assert picture.width > 1000
+
+
+def test_the_query_is_told_first_and_hits_are_marked(
+    finished: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert ask(finished, "bea/1.png") == 0
+    title, *facts, first, second, third, _ = capsys.readouterr().out.splitlines()
+    assert title == "bea/1.png (row 5 of 12)"
+    index = np.load(finished / "neighbors.npz")["index"][5]
+    for line, neighbor in zip((first, second, third), index.tolist(), strict=True):
+        assert (" * row" in line) == (4 <= neighbor < 8)
+    same = sum(4 <= neighbor < 8 for neighbor in index.tolist())
+    assert f"*: the same folder as the query ({same} of 3)" in facts
+
+
+def write_settings(run: Path, **settings: dict[str, str]) -> None:
+    """Write the settings of a run as Hydra does."""
+    (run / ".hydra").mkdir()
+    (run / ".hydra" / "config.yaml").write_text(yaml.safe_dump(settings))
+
+
+@pytest.mark.parametrize("weights", ["random", "IMAGENET1K_V2"])
+def test_random_weights_are_marked_and_trained_ones_named(
+    weights: str, finished: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = {"name": "resnet50", "weights": weights, "layer": "avgpool"}
+    write_settings(finished, backbone=backbone, similarity={"ranking": "cosine"})
+    pages: list[Page] = []
+    monkeypatch.setattr(show, "save_page", lambda page, *_: pages.append(page))
+    assert ask(finished, "5") == 0
+    lines = capsys.readouterr().out.splitlines()
+    drawn = [item.text for item in pages[0].items if isinstance(item, Text)]
+    for texts in (lines, drawn):
+        assert any(text.startswith(MARK) for text in texts) == (weights == "random")
+        assert ("ResNet50, ImageNet weights (V2), avgpool; cosine" in texts) == (
+            weights != "random"
+        )
+
+
+@pytest.mark.parametrize("ranking", ["csls", "cosine"])
+def test_scores_that_rise_and_fall_are_explained(
+    ranking: str, finished: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_settings(finished, similarity={"ranking": ranking})
+    assert ask(finished, "5") == 0
+    assert ("order: csls" in capsys.readouterr().out) == (ranking == "csls")
+
+
+def test_all_paintings_with_a_word_are_listed(
+    finished: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert ask(finished, "--all", "bea") == 0
+    *rows, last = capsys.readouterr().out.splitlines()
+    assert [row.split()[1:] for row in rows] == [[str(n), f"bea/{n - 4}.png"] for n in range(4, 8)]
+    assert last == "4 of 12 paintings have 'bea' in file or caption"
+    assert not list(finished.glob("neighbors-*"))
+    for words in (["--all"], ["--all", "zoe"]):
+        assert ask(finished, *words) == 2
+    errors = capsys.readouterr().err
+    assert "--all needs what to search for" in errors
+    assert "no file, title, artist or date contains 'zoe'" in errors
+
+
+def test_a_number_that_is_no_row_is_a_name(finished: Path, capsys: pytest.CaptureFixture) -> None:
+    names = next(finished.parents[2].glob("embeddings/*/*/*/image_names.npy"))
+    files = np.load(names).tolist()
+    files[3] = "ada/1884.png"
+    np.save(names, files)
+    assert ask(finished, "1884") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "rows are 0 to 11, so 1884 was searched as a name\nada/1884.png (row 3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "suffix", "dpi"),
+    [
+        ([], "jpg", 144),
+        (["--format", "png"], "png", 300),
+        (["--format", "png", "--dpi", "100"], "png", 100),
+    ],
+)
+def test_a_picture_has_the_format_and_resolution_asked_for(
+    words: list[str], suffix: str, dpi: int, finished: Path
+) -> None:
+    assert ask(finished, "5", *words) == 0
+    with Image.open(finished / f"neighbors-5.{suffix}") as picture:
+        assert picture.format == {"jpg": "JPEG", "png": "PNG"}[suffix]
+        assert picture.info["dpi"] == pytest.approx((dpi, dpi), abs=0.1)
+        assert picture.width == pytest.approx(1118 / 144 * dpi, abs=1)
+
+
+@pytest.mark.parametrize("words", [["--format", "pdf"], ["--out", "a.pdf"]])
+def test_a_figure_is_a_pdf_beside_the_results_or_where_asked(
+    words: list[str], finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ask(finished, "5", *words) == 0
+    path = tmp_path / "a.pdf" if "--out" in words else finished / "neighbors-5.pdf"
+    assert path.read_bytes().startswith(b"%PDF")
+
+
+def test_help_names_both_forms(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        show.main(["--help"])
+    printed = capsys.readouterr().out
+    assert "python -m src.show gallery [FOLDER]" in printed.split("\n\n")[0]
+    assert 'python -m src.show "girl with a flute"' in printed
 
 
 @pytest.mark.parametrize("words", [["bea/2.png"], ["BEA/2"], ["6"]])
@@ -138,6 +250,22 @@ def test_a_picture_of_another_suffix_is_an_error(
 ) -> None:
     assert ask(finished, "1", "--out", str(finished / "picture.gif")) == 2
     assert "must end in .jpg, .png or .pdf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--format", "gif"], ["--dpi", "20"], ["--dpi", "x"]])
+def test_a_format_or_resolution_that_cannot_be_is_an_error(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        show.main(words)
+    assert words[0] in capsys.readouterr().err
+
+
+def test_a_format_must_be_that_of_the_path(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(finished, "1", "--out", "a.png", "--format", "pdf") == 2
+    assert "--out a.png is not of --format pdf: give one of the two" in capsys.readouterr().err
 
 
 def test_a_negative_seed_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
