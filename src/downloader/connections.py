@@ -4,6 +4,7 @@ Only what cannot be decided before a connection is decided here: where a name le
 that is checked is the one that is connected to, so no second answer of a name server can differ.
 """
 
+import logging
 import queue
 import socket
 import sys
@@ -23,6 +24,9 @@ from src.downloader.deadline import Deadline
 from src.downloader.errors import Failure, Outcome
 from src.downloader.public_addresses import is_public
 from src.errors import UserError
+
+# Its warnings repeat headers of the host, with a traceback for each response
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 Found = tuple[int, int, int, str, Any]  # an answer of socket.getaddrinfo; the last: (address, ...)
 

@@ -13,6 +13,7 @@ from src.downloader.client import PoliteClient
 from src.downloader.deadline import Deadline, Watchdog
 from src.downloader.errors import Failure, Outcome
 from src.downloader.rate_limiter import Stopped
+from src.errors import UserError
 from tests.support.fake_names import answer_names
 from tests.support.hosts import QUICK, BadMuseum, Fault, address, get, local_client
 
@@ -63,6 +64,22 @@ def seconds_to_fail(client: PoliteClient, url: str, reason: str = "timeout: not 
         get(client, url)
     assert caught.value.outcome is Outcome.transient
     return time.monotonic() - began
+
+
+def test_odd_headers_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 warns of each, with a traceback and with text of the host."""
+    odd = b"HTTP/1.1 404 Not Found\r\nno header \x1b[31m\r\nContent-Length: 1\r\n\r\n"
+    with listening(lambda connection: connection.sendall(odd)) as port, pytest.raises(Failure):
+        get(local_client(), f"http://127.0.0.1:{port}/")
+    assert caplog.records == []
+
+
+def test_a_socks_proxy_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "socks5h://me:hunter2@127.0.0.1:1")
+    with pytest.raises(UserError, match="SOCKS proxy in the environment is not") as caught:
+        get(PoliteClient(), "https://museum.test/x.jpg")
+    assert "hunter2" not in str(caught.value)
 
 
 # A TLS record of 16 kB that never comes to its end, and handshake messages of no length
