@@ -3,13 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from src import show
 from src.config import Config
-from src.reporting.baselines import MARK
-from src.reporting.pages import Page, Text
 from src.reporting.run_folder import RunFolder
 from src.run import run
 
@@ -58,39 +55,6 @@ def test_the_query_is_told_first_and_hits_are_marked(
     assert f"*: the same folder as the query ({same} of 3)" in facts
 
 
-def write_settings(run: Path, **settings: dict[str, str]) -> None:
-    """Write the settings of a run as Hydra does."""
-    (run / ".hydra").mkdir()
-    (run / ".hydra" / "config.yaml").write_text(yaml.safe_dump(settings))
-
-
-@pytest.mark.parametrize("weights", ["random", "IMAGENET1K_V2"])
-def test_random_weights_are_marked_and_trained_ones_named(
-    weights: str, finished: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backbone = {"name": "resnet50", "weights": weights, "layer": "avgpool"}
-    write_settings(finished, backbone=backbone, similarity={"ranking": "cosine"})
-    pages: list[Page] = []
-    monkeypatch.setattr(show, "save_page", lambda page, *_: pages.append(page))
-    assert ask(finished, "5") == 0
-    lines = capsys.readouterr().out.splitlines()
-    drawn = [item.text for item in pages[0].items if isinstance(item, Text)]
-    for texts in (lines, drawn):
-        assert any(text.startswith(MARK) for text in texts) == (weights == "random")
-        assert ("ResNet50, ImageNet weights (V2), avgpool; cosine" in texts) == (
-            weights != "random"
-        )
-
-
-@pytest.mark.parametrize("ranking", ["csls", "cosine"])
-def test_scores_that_rise_and_fall_are_explained(
-    ranking: str, finished: Path, capsys: pytest.CaptureFixture
-) -> None:
-    write_settings(finished, similarity={"ranking": ranking})
-    assert ask(finished, "5") == 0
-    assert ("order: csls" in capsys.readouterr().out) == (ranking == "csls")
-
-
 def test_all_paintings_with_a_word_are_listed(
     finished: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -116,34 +80,6 @@ def test_a_number_that_is_no_row_is_a_name(finished: Path, capsys: pytest.Captur
     assert printed.startswith(
         "rows are 0 to 11, so 1884 was searched as a name\nada/1884.png (row 3"
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "suffix", "dpi"),
-    [
-        ([], "jpg", 144),
-        (["--format", "png"], "png", 300),
-        (["--format", "png", "--dpi", "100"], "png", 100),
-    ],
-)
-def test_a_picture_has_the_format_and_resolution_asked_for(
-    words: list[str], suffix: str, dpi: int, finished: Path
-) -> None:
-    assert ask(finished, "5", *words) == 0
-    with Image.open(finished / f"neighbors-5.{suffix}") as picture:
-        assert picture.format == {"jpg": "JPEG", "png": "PNG"}[suffix]
-        assert picture.info["dpi"] == pytest.approx((dpi, dpi), abs=0.1)
-        assert picture.width == pytest.approx(1118 / 144 * dpi, abs=1)
-
-
-@pytest.mark.parametrize("words", [["--format", "pdf"], ["--out", "a.pdf"]])
-def test_a_figure_is_a_pdf_beside_the_results_or_where_asked(
-    words: list[str], finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert ask(finished, "5", *words) == 0
-    path = tmp_path / "a.pdf" if "--out" in words else finished / "neighbors-5.pdf"
-    assert path.read_bytes().startswith(b"%PDF")
 
 
 def test_help_names_both_forms(capsys: pytest.CaptureFixture) -> None:
@@ -243,29 +179,6 @@ def test_a_damaged_run_is_an_error_of_one_line(
     printed = capsys.readouterr().err
     assert printed.startswith("error: ")
     assert "Traceback" not in printed
-
-
-def test_a_picture_of_another_suffix_is_an_error(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ask(finished, "1", "--out", str(finished / "picture.gif")) == 2
-    assert "must end in .jpg, .png or .pdf" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("words", [["--format", "gif"], ["--dpi", "20"], ["--dpi", "x"]])
-def test_a_format_or_resolution_that_cannot_be_is_an_error(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        show.main(words)
-    assert words[0] in capsys.readouterr().err
-
-
-def test_a_format_must_be_that_of_the_path(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ask(finished, "1", "--out", "a.png", "--format", "pdf") == 2
-    assert "--out a.png is not of --format pdf: give one of the two" in capsys.readouterr().err
 
 
 def test_a_negative_seed_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

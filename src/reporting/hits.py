@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.evaluation.metrics import FILTER
 from src.gallery import Gallery
-from src.reporting.summary import END, main_labels
+from src.reporting.labels import main_labels, measured_columns
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,6 @@ class Hits:
 
 def main_hits(gallery: Gallery, metrics: Mapping[str, Any]) -> Hits:
     """Return the hits of the main label that was measured, else of the gallery's main label."""
-    measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
-    columns = [name for name in measured if FILTER not in name and name in gallery.works]
+    columns = [name for name in measured_columns(metrics) if name in gallery.works]
     columns = columns or gallery.label_columns()
     return Hits(gallery, main_labels(columns, gallery)[0] if columns else "")

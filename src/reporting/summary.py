@@ -8,10 +8,11 @@ from rich import filesize
 from rich.table import Table
 
 from src.config.overrides import shell_quote
-from src.evaluation.metrics import FILTER, main_names
+from src.evaluation.metrics import FILTER
 from src.gallery import Gallery
 from src.io.printable import printable
 from src.reporting import terminal
+from src.reporting.labels import END, column_of, main_labels, measured_columns
 from src.reporting.terminal import from_here
 from src.reporting.text import format_number
 
@@ -21,7 +22,6 @@ LABEL_METRICS = {  # of a label: heading in the terminal and metric
     "chance": "precision_at_1_chance",
     "mAP@10 *": "map_at_10",
 }
-END = "/precision_at_1"  # of the names of a label's metrics
 
 NO_LABELS = (
     "No image has a label that another one shares, so quality is not measured: add"
@@ -65,7 +65,7 @@ def print_summary(
 
 def print_job(name: str, metrics: Mapping[str, Any], gallery: Gallery, seconds: float) -> None:
     """Print the line of a sweep's job: its settings, the metric to compare, wall-clock seconds."""
-    columns = _measured_columns(metrics)
+    columns = measured_columns(metrics)
     metric = f"{main_labels(columns, gallery)[0]}/map_at_10" if columns else "intra"
     value = format_number(metrics.get(metric))
     print(printable(f"{name}  {metric} {value}  ({seconds:.1f} s)"), flush=True)
@@ -73,43 +73,17 @@ def print_job(name: str, metrics: Mapping[str, Any], gallery: Gallery, seconds: 
 
 def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Table]:
     """Yield the table of the main labels and what to know about it."""
-    columns = _measured_columns(metrics)
+    columns = measured_columns(metrics)
     if not columns:
         yield NO_LABELS
         return
     main = main_labels(columns, gallery)
     measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
-    yield _label_table(metrics, [name for name in measured if _column(name) in main])
+    yield _label_table(metrics, [name for name in measured if column_of(name) in main])
     yield f"* compare settings by mAP@10, in metrics.json {main[0]}/map_at_10"
     yield from (text for label in main if (text := _left_out(metrics, label)))
     if others := [column for column in columns if column not in main]:
         yield f"in metrics.json also: {', '.join(map(printable, others))}"
-
-
-def _measured_columns(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the label columns that have metrics, in their order."""
-    measured = (name.removesuffix(END) for name in metrics if name.endswith(END))
-    return list(dict.fromkeys(map(_column, measured)))
-
-
-def _column(name: str) -> str:
-    """Return the column of a label with or without a filter."""
-    return name.partition(FILTER)[0]
-
-
-def main_labels(columns: list[str], gallery: Gallery) -> list[str]:
-    """Return the labels to show: those that paintings usually have, else the most detailed.
-
-    `columns` are those measured, at least one. The most detailed has most values that several
-    images share; of equal ones the first.
-    """
-    return main_names(columns) or [max(columns, key=lambda name: _shared_values(gallery, name))]
-
-
-def _shared_values(gallery: Gallery, column: str) -> int:
-    """Return the number of values that at least two images have."""
-    values = gallery.works[column]
-    return int((values[values != ""].value_counts() > 1).sum())
 
 
 def _left_out(metrics: Mapping[str, Any], label: str) -> str:

@@ -4,8 +4,15 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from src.config import Config
+from src.pipeline import report
+from src.reporting import plots
+from src.reporting.baselines import MARK
+from src.reporting.page_files import save_page
+from src.reporting.pages import Page, Text
 from src.run import run
 from src.runtime.devices import peak_memory
 from src.runtime.progress import Clock
@@ -61,3 +68,34 @@ def test_a_run_that_fails_at_its_very_end_is_incomplete(
     with pytest.raises(OSError, match="unplugged"):
         run(cfg, tmp_path)
     assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("name", ["neighbors", "scores"])
+def test_every_picture_of_random_weights_is_marked(
+    name: str, embedded: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: dict[str, list[str]] = {}
+
+    def keep_page(page: Page, path: Path, title: str) -> None:
+        texts["neighbors"] = [item.text for item in page.items if isinstance(item, Text)]
+        save_page(page, path, title)
+
+    def keep_plot(figure: Figure, *paths: Path) -> None:
+        texts["scores"] = [text.get_text() for axes in figure.axes for text in axes.texts]
+        plots.save(figure, *paths)
+        assert [path.name for path in paths] == ["scores.png", "scores.pdf"]
+
+    monkeypatch.setattr(report, "save_page", keep_page)
+    monkeypatch.setattr(report, "plots", mock.Mock(score_plot=plots.score_plot, save=keep_plot))
+    run(embedded, tmp_path)
+    assert embedded.backbone.weights == "random"
+    assert any(text.startswith(f"{MARK}: the network has learned") for text in texts[name])
+    with Image.open(tmp_path / "scores.png") as plot:
+        assert plot.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_a_plot_of_trained_weights_has_no_mark() -> None:
+    scores = np.linspace(0, 1, 40, dtype="f4").reshape(10, 4)
+    figure = plots.score_plot(scores, scores.ravel(), 0.5, 0.4, "ResNet50 $x$")
+    assert [text.get_text() for text in figure.axes[0].texts] == [""]
+    assert figure.axes[0].get_title() == "ResNet50 $x$"

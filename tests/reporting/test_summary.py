@@ -9,7 +9,8 @@ import pytest
 
 from src.gallery import Gallery
 from src.reporting import summary
-from src.reporting.summary import main_labels, print_summary
+from src.reporting.labels import main_labels
+from src.reporting.summary import print_summary
 
 METRICS: dict[str, Any] = {
     "images": 12,
