@@ -7,6 +7,7 @@ from PIL import Image, ImageChops
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.reporting.contact_sheets import (
+    FAINT,
     About,
     Card,
     card,
@@ -19,7 +20,7 @@ from src.reporting.contact_sheets import (
     wrap_text,
 )
 from src.reporting.hits import Hits
-from src.reporting.pages import Page, font
+from src.reporting.pages import Box, Page, Picture, Text, font
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
 
@@ -98,3 +99,43 @@ def test_a_card_without_a_title_shows_the_file_name(gallery: Gallery) -> None:
 def test_a_thumbnail_of_any_shape_has_pixels(size, expected, tmp_path: Path) -> None:
     Image.new("RGB", size, "red").save(tmp_path / "thin.png")
     assert thumbnail(tmp_path / "thin.png", 96).size == expected
+
+
+@pytest.mark.parametrize(
+    ("title", "date", "shown"),
+    [
+        ("Sea", "1909", ["Henri-Edmond", "Cross-Delacroix, 1909"]),
+        ("A title that takes up two whole lines", "1909", ["Henri-Edmond Cr…, 1909"]),
+        (
+            "A title that takes up two whole lines",
+            "reworked in about 1909",
+            ["Henri-Edmond Cross-De…"],
+        ),
+    ],
+)
+def test_a_note_that_is_too_long_keeps_its_date(
+    title: str, date: str, shown: list[str], tmp_path: Path
+) -> None:
+    note = f"Henri-Edmond Cross-Delacroix, {date}"
+    page = Page(200, 300)
+    draw_card(page, Card(tmp_path / "none.png", "0.5", title, note, date), 0, 0, 130)
+    notes = [item.text for item in page.items if isinstance(item, Text) and item.color == FAINT]
+    assert notes == shown
+
+
+def test_hits_are_underlined_and_a_query_is_framed(paintings: Path) -> None:
+    drawn = []
+    for facts in ({}, {"is_hit": True}, {"is_query": True}):
+        page = Page(200, 300)
+        draw_card(page, Card(paintings / "ada/0.png", "", "", "", **facts), 20, 20, 100)
+        drawn.append([item for item in page.items if isinstance(item, Box)])
+    assert [len(boxes) for boxes in drawn] == [0, 1, 4]
+    assert (drawn[1][0].y, drawn[1][0].width) == (120, 100)
+
+
+def test_a_wide_query_is_at_the_top_of_its_page(tmp_path: Path) -> None:
+    Image.new("RGB", (1000, 10), "red").save(tmp_path / "wide.png")
+    query = Card(tmp_path / "wide.png", "query", "", "", is_query=True)
+    page = neighbors_page(query, [query], About("title"))
+    first, second = (item for item in page.items if isinstance(item, Picture))
+    assert first.y < second.y
