@@ -153,7 +153,7 @@ def _file_rows(gallery: Gallery, text: str) -> list[int]:
 def _many(gallery: Gallery, text: str, rows: list[int]) -> str:
     """Return the error for several paintings."""
     matches = "; ".join(f"{row}: {gallery.caption(row)}" for row in rows[:MAX_LISTED])
-    first = f", the first {MAX_LISTED}" if len(rows) > MAX_LISTED else ""
+    first = f", the first {MAX_LISTED} (--all lists all)" if len(rows) > MAX_LISTED else ""
     number = f" (rows are 0 to {len(gallery) - 1})" if text.isdecimal() else ""
     return (
         f"{len(rows)} paintings have {text!r} in file, title, artist or date{number};"

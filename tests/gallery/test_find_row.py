@@ -157,7 +157,7 @@ def test_what_means_no_painting_or_several_is_an_error(text: str, message: str) 
 def test_an_error_shows_ten_paintings_and_how_many_there_are() -> None:
     shown = captioned(*[("Sea", "", "")] * 12)
     with pytest.raises(
-        UserError, match="12 paintings have 'sea' .*the first 10: 0: Sea; .*"
+        UserError, match="12 paintings have 'sea' .*the first 10 .--all lists all.: 0: Sea; .*"
     ) as error:
         find_row(shown, "sea")
     assert "9: Sea" in str(error.value) and "10: Sea" not in str(error.value)
