@@ -19,6 +19,7 @@ from src.demo.collection import draw_collection
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
 from src.io.files import folder_lock
+from src.io.printable import printable_lines
 from tests.support import budget
 from tests.support.options import small
 from tests.support.processes import forked_children, started_server  # noqa: F401, fixtures
@@ -42,6 +43,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     with budget.budget(budget.SECONDS):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape names that are not UTF-8 in what a test has logged, which xdist could not send."""
+    report = yield
+    report.sections = [(head, printable_lines(text)) for head, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")
