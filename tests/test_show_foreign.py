@@ -80,6 +80,8 @@ DAMAGE = {
     "a vast table": (vast, "works.csv is damaged, so delete it: more than 1.1 GB"),
     "another gallery": (other_paths(gallery="/etc"), "/etc/gallery.yaml"),
     "a gallery that is no path": (other_paths(gallery=[1]), "paths.yaml is damaged"),
+    "a gallery with NUL": (other_paths(gallery="a\0b"), "paths.yaml is damaged"),
+    "half a letter": (other_paths(gallery="a\ud800"), "paths.yaml is damaged"),
     "aliases": (gallery_yaml(BOMB), "gallery.yaml is damaged, so delete it: aliases and tags"),
     "no root": (gallery_yaml("root: [1]"), "gallery.yaml is damaged, so delete it: it names no"),
     "objects as names": (with_names(np.array([{}] * 12)), "image_names.npy is damaged"),

@@ -4,6 +4,7 @@ Each raises UserError with the name of the file. n = images, k = neighbors of ea
 """
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,23 @@ def read_metrics(path: Path) -> dict[str, Any]:
     if not isinstance(metrics, dict):
         raise damaged(path, "not a mapping")
     for name, value in metrics.items():
+        if not _is_encodable(name) or isinstance(value, str) and not _is_encodable(value):
+            raise damaged(path, "a name or a text that no file can hold")
         is_huge = isinstance(value, int) and abs(value) > MAX_COUNT
         if is_huge or not isinstance(value, float | int | str | None):
             raise damaged(path, f"{name} is no plain value")
         if isinstance(value, str) and "/" in name:  # a metric of a label, or a duration
             raise damaged(path, f"{name} is not a number")
     return {n: v for n, v in metrics.items() if not isinstance(v, float) or math.isfinite(v)}
+
+
+def _is_encodable(text: str) -> bool:
+    """Return whether UTF-8 can write a text: it has no half of a pair of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -64,9 +76,19 @@ def read_paths(path: Path) -> dict[str, Any]:
     texts += labels.values() if isinstance(labels, dict) else [labels]
     if not all(isinstance(text, str) for text in texts):
         raise damaged(path, "a path or a hash is no text")
+    if not all(map(_can_name_a_file, texts)):
+        raise damaged(path, "a path or a hash that no file can have as its name")
     if paths and "gallery" not in paths:
         raise damaged(path, "it names no gallery")
     return paths
+
+
+def _can_name_a_file(text: str) -> bool:
+    """Return whether a text can be a path; its bytes need not be UTF-8."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def read_neighbors(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -132,8 +132,8 @@ class RunFolder:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json. It is written last: its presence marks the run as complete."""
         with atomic_write(self.path / "metrics.json") as part:
-            values = {k: as_utf8(v) if isinstance(v, str) else v for k, v in metrics.items()}
-            part.write_text(json.dumps(values, indent=2) + "\n")
+            pairs = [(as_utf8(k), as_utf8(v) if type(v) is str else v) for k, v in metrics.items()]
+            part.write_text(json.dumps(dict(pairs), indent=2) + "\n")
 
     def metrics(self) -> dict[str, Any] | None:
         """Return the content of metrics.json, None if the run is incomplete."""

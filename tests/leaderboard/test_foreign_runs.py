@@ -90,6 +90,8 @@ DAMAGE: dict[str, tuple[str | Path, str | bytes]] = {
     "metrics: no images": ("metrics.json", '{"intra": 0.5}'),
     "metrics: a huge number": ("metrics.json", '{"images": 1, "intra": 1' + "0" * 400 + "}"),
     "metrics: a longer number": ("metrics.json", '{"images": 1, "intra": 1' + "0" * 9000 + "}"),
+    "metrics: half a letter": ("metrics.json", f'{{"images": {N}, "\\ud800/map_at_10": 0.5}}'),
+    "metrics: half a text": ("metrics.json", f'{{"images": {N}, "device": "\\udce9"}}'),
     "config: aliases": (CONFIG, BILLION),
     "config: deep": (CONFIG, DEEP["yaml"]),
     "config: deep mappings": (CONFIG, DEEP["maps"]),
@@ -108,6 +110,9 @@ DAMAGE: dict[str, tuple[str | Path, str | bytes]] = {
     "paths: a number": ("paths.yaml", "{gallery: 5}"),
     "paths: no gallery": ("paths.yaml", "{images: '01'}"),
     "paths: empty": ("paths.yaml", ""),
+    "paths: NUL": ("paths.yaml", '{gallery: "a\\0b"}'),
+    "paths: NUL of embeddings": ("paths.yaml", '{gallery: a, embeddings: "a\\0b"}'),
+    "paths: half a letter": ("paths.yaml", '{gallery: "a\\ud800b"}'),
     "paths: labels": ("paths.yaml", "{gallery: g, labels: [a]}"),
     "neighbors: empty": ("neighbors.npz", b""),
     "neighbors: no zip": ("neighbors.npz", b"x" * 1000),
@@ -141,6 +146,13 @@ def test_a_damaged_file_is_named_and_the_other_runs_are_compared(
     assert expected in bad.error
     assert "\n" not in bad.error
     assert "# no command for 1: it is damaged" in printed
+
+
+def test_paths_may_hold_bytes_that_are_not_utf8(sweep: Path) -> None:
+    for name in ("0", "1"):
+        (sweep / name / "paths.yaml").write_text('{gallery: "caf\\udce9", images: "01"}')
+    assert main([str(sweep)]) == 0
+    assert read_runs([sweep])[1].images() == ("caf\udce9", "01")
 
 
 @pytest.mark.timeout(60)
