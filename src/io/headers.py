@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from src.io.jpeg2000_header import check_codestream
+from src.io.metered import metered
 from src.io.unreadable import Unreadable, check_pixels
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -14,6 +15,8 @@ MAX_CHUNKS = 2**18  # of a PNG; encoders write pixels in chunks of 8 kB or more
 COMPRESSED_CHUNKS, MAX_COMPRESSED = (b"iCCP", b"zTXt", b"iTXt"), 100  # each may become 1 MB
 JXL_LEVELS = (9, 13, 18, 30)  # bits of a large side
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
+GIF_STARTS = (b"GIF87a", b"GIF89a")
+GIF_COMMENT, GIF_APPLICATION = b"\xfe", b"\xff"  # kinds of extension
 MAX_HIDDEN = 2**16  # bytes of compressed boxes in a JPEG XL, which nothing else bounds
 
 
@@ -25,6 +28,8 @@ def check_header(file: BinaryIO, max_pixels: int) -> None:
     start = file.read(32)
     if start.startswith(PNG_START):
         _check_chunks(file)
+    elif start.startswith(GIF_STARTS):  # Pillow fills its first frame at once
+        check_pixels(_gif_pixels(metered(file)), max_pixels)
     elif start[:4] == b"RIFF" and start[8:12] == b"WEBP":  # Pillow makes its canvas at once
         check_pixels(_webp_pixels(start), max_pixels)
     elif start.startswith((JXL_CONTAINER, JXL_START)):  # its plugin decodes all when it opens
@@ -48,6 +53,43 @@ def _check_chunks(file: BinaryIO) -> None:
         if chunks > MAX_CHUNKS or compressed > MAX_COMPRESSED:
             raise Unreadable(f"PNG of more than {MAX_CHUNKS} chunks, or {MAX_COMPRESSED} packed")
         file.seek(length + 4, 1)
+
+
+def _gif_pixels(file: BinaryIO) -> int:
+    """Return the pixels of a GIF's screen, which Pillow enlarges to hold the first frame.
+
+    Skips the extensions exactly as Pillow does, which goes on after bytes of no meaning.
+    """
+    screen = file.read(13)
+    if len(screen) < 13:
+        return 0
+    width, height = struct.unpack("<2H", screen[6:10])
+    if screen[10] & 128:
+        file.seek(6 << (screen[10] & 7), 1)  # the colors
+    while (kind := file.read(1)) not in (b"", b";", b","):
+        if kind == b"!":
+            _skip_extension(file)
+    frame = file.read(8) if kind == b"," else b""
+    if len(frame) == 8:
+        left, top, across, down = struct.unpack("<4H", frame)
+        width, height = max(width, left + across), max(height, top + down)
+    return width * height
+
+
+def _skip_extension(file: BinaryIO) -> None:
+    """Skip an extension of a GIF, whose blocks end with an empty one."""
+
+    def block() -> bytes:
+        length = file.read(1)
+        return file.read(length[0]) if length else b""
+
+    kind, first = file.read(1), block()
+    if kind == GIF_COMMENT and not first:
+        return
+    if kind == GIF_APPLICATION and first.startswith(b"NETSCAPE2.0"):
+        block()  # may be empty
+    while block():
+        pass
 
 
 def _webp_pixels(start: bytes) -> int:

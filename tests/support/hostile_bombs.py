@@ -102,6 +102,12 @@ def long_comment() -> bytes:
     return body[:19] + b"!\xfe\1a\0" * 1_000_000 + body[19:]
 
 
+def erased_frame() -> bytes:
+    """Return a GIF whose frame of 4 gigapixels is to be erased after it was shown."""
+    body = gif((8, 8), (65535, 65535))
+    return body[:19] + b"!\xf9\4\x08\0\0\0\0" + body[19:]
+
+
 def many_steps() -> bytes:
     """Return a PNG whose color profile claims thousands of steps."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -165,6 +171,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {  # reason, "" where it is 
     "tiles.tif": ("a tile of", lambda: large_tile((10_000, 1), (16, 6_240_000))),
     "canvas.webp": ("268435456 pixels", canvas),
     "remarks.gif": ("too much metadata", long_comment),
+    "erased.gif": ("4294836225 pixels", erased_frame),
     "layers.j2k": ("layers", lambda: jpeg2000({2: b"\xff\xff"})),
     "blocks.j2k": ("code-blocks", lambda: jpeg2000({6: b"\0\0"})),
     "tiles.j2k": ("tiles", small_tiles),
