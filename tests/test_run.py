@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def results(metrics: dict[str, Any]) -> dict[str, Any]:
 def test_a_run_leaves_its_files(finished_run: Path) -> None:
     assert {path.name for path in finished_run.iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
-        *("neighbors.jpg", "scores.png", "hubs.csv", "near_duplicates.csv", "neighbors.csv"),
+        *("neighbors.jpg", "scores.png", "scores.pdf", "hubs.csv", "near_duplicates.csv"),
+        *("neighbors.csv", *(["neighbors.parquet"] if find_spec("pyarrow") else [])),
     }
 
 

@@ -15,6 +15,7 @@ CONTACT = "download.contact"  # a page, whose address is public
 HIDDEN = "***"
 QUERY = re.compile(r"[?#].+")
 URL = re.compile(r"://[^\s\"']+")
+LOGIN = re.compile(r"(?!https?://)[^\s/@]+:[^\s@]*@")  # user:password@host, without http(s)://
 
 
 def origin(url: str) -> str:
@@ -28,7 +29,8 @@ def origin(url: str) -> str:
     if not is_address(url):
         return ""
     parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    name = (parts.hostname or "").removesuffix(".")  # museum.org. is the same host
+    host = f"[{name}]" if ":" in name else name
     port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
 
@@ -72,6 +74,8 @@ def check_no_secret(name: str, value: str) -> None:
 
     Options are stored with every run, and sent to trackers.
     """
+    if LOGIN.match(value):
+        value = f"https://{value}"
     has_query = name != CONTACT and any(QUERY.search(url) for url in URL.findall(value))
     if has_user(value) or has_query:
         raise UserError(

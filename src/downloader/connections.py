@@ -119,6 +119,8 @@ class GuardedConnection(HTTPConnection):
         """Send a request, watched also if the connection is an old one."""
         exchange = current()
         if self.sock is not None:
+            if self.peer and not exchange.allow_local and not is_public(self.peer):
+                raise refused(self.host, self.peer)  # opened for a request that might be local
             exchange.deadline.watch(self.sock)
         super().request(*args, **options)
         exchange.peer = self.peer

@@ -223,7 +223,10 @@ class ImageDownloader:
                 kind = content_type.partition(";")[0].strip()
                 if not kind.lower().startswith("image/"):
                     raise Failure(Outcome.bad, f"not an image: {kind}", 200)
-                body = b"".join(self._client.iter_body(response, self._limits.bytes))
+                content = bytearray()  # a list of tiny chunks would take many times their bytes
+                for chunk in self._client.iter_body(response, self._limits.bytes):
+                    content += chunk
+                body = bytes(content)
             with self._decoders:
                 return body, *check_complete(body, self._limits.pixels)
         except Unreadable as error:

@@ -8,6 +8,7 @@ UNICAST = IPv6Network("2000::/3")  # all of IPv6 that is assigned for the public
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 # What Python calls global, or did in some versions: protocol assignments, 6to4 relays
 SPECIAL = (ip_network("192.0.0.0/24"), ip_network("192.88.99.0/24"))
+DOCUMENTATION = IPv6Network("3fff::/20")  # RFC 9637, later than some versions of Python
 
 
 def is_public(address: str) -> bool:
@@ -25,7 +26,7 @@ def is_public(address: str) -> bool:
     if isinstance(found, IPv6Address):
         inner = _inner(found)
         if inner is None:
-            return found in UNICAST and found.is_global
+            return found in UNICAST and found not in DOCUMENTATION and found.is_global
         found = inner
     is_special = found.is_multicast or found.is_reserved or any(found in net for net in SPECIAL)
     return found.is_global and not is_special

@@ -13,6 +13,8 @@ from src.downloader.robots_rules import MAX_BYTES, MAX_RULES, Rules
 
 log = logging.getLogger(__name__)
 
+MAX_TOTAL = 50_000_000  # characters of the rules of all hosts together
+
 
 class Robots:
     """Rules of all requested hosts. Each robots.txt is fetched once, by `fetch(url, max_bytes)`."""
@@ -22,6 +24,7 @@ class Robots:
     ) -> None:
         self._agent, self._rate_limiter, self._fetch = agent, rate_limiter, fetch
         self._rules: dict[str, Rules | None] = {}  # by origin; None = everything is allowed
+        self._total = 0  # characters of rules
         self._locks: dict[str, threading.Lock] = {}
         self._failures: dict[str, tuple[float, Failure]] = {}  # by origin, with the time of it
 
@@ -66,6 +69,10 @@ class Robots:
             raise failure from error
         rules = Rules(text, self._agent)
         self._apply_rate(rules, host)
+        if self._total + rules.size > MAX_TOTAL:
+            reason = f"robots.txt: the rules of all hosts exceed {MAX_TOTAL} characters"
+            raise Failure(Outcome.transient, reason, retryable=False)
+        self._total += rules.size
         return rules
 
     def _apply_rate(self, rules: Rules, host: str) -> None:

@@ -3,6 +3,7 @@
 import codecs
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from protego import Protego
 
@@ -10,6 +11,7 @@ from src.io.decoding import MARKS
 
 MAX_BYTES = 512_000  # of a robots.txt; RFC 9309, 2.5: at least 500 KiB must be parsed
 MAX_RULES = 10_000  # for this program: each URL is compared with all of them
+PARSED = 8  # rules of that many hosts are kept parsed
 MAX_DELAY = 10**8  # seconds, three years: what a host that asks for more is taken to ask for
 # Which lines are what, as generous as Protego: the colon may be missing
 AGENT = re.compile(r"user[- ]?agent(?:\s*:|\s|$)(.*)", re.IGNORECASE)
@@ -32,19 +34,26 @@ class Rules:
         lines = _own_lines(_decode(data[:MAX_BYTES]), agent.lower())
         # False: what lies beyond a bound may disallow anything
         self.is_complete = len(data) <= MAX_BYTES and len(lines) <= MAX_RULES
-        self._parsed = Protego.parse("\n".join(["User-agent: *", *lines[:MAX_RULES]]))
+        self._text = "\n".join(["User-agent: *", *lines[:MAX_RULES]])
+        self.size = len(self._text)
         delays = [match[1] for line in lines if (match := DELAY.match(line))]
         self.delay = max(_last_number(delays), self._seconds_per_request())  # 0 = none is asked for
 
     def allows(self, url: str) -> bool:
         """Return whether the known rules allow a URL."""
-        return self._parsed.can_fetch(url, "*")
+        return _parsed(self._text).can_fetch(url, "*")
 
     def _seconds_per_request(self) -> float:
-        rate = self._parsed.request_rate("*")
+        rate = _parsed(self._text).request_rate("*")
         # Of whole numbers of any length: their quotient may be too large for a float
         pause = Fraction(rate.seconds, rate.requests) if rate else Fraction(0)
         return float(min(pause, Fraction(MAX_DELAY)))
+
+
+@lru_cache(maxsize=PARSED)
+def _parsed(text: str) -> Protego:
+    """Parse rules, of which 10,000 take 14 MB: those of hosts that were asked last are kept."""
+    return Protego.parse(text)
 
 
 def _decode(data: bytes) -> str:

@@ -20,6 +20,7 @@ from src.downloader.rate_limiter import RateLimiter, Stopped
 
 PATIENCE = 60.0  # seconds without any image, once the images of the main host are done
 MAX_HOSTS = 2000  # that are requested in one download
+KEPT_FOR_REDIRECTS = 100  # of these
 
 
 class Schedule:
@@ -37,7 +38,8 @@ class Schedule:
         self._progress = time.monotonic()  # when the last image arrived
         self._is_stopped = False
         self._hosts: dict[str, Host] = {}
-        for name, _ in Counter(origin(url) for _, url in images).most_common():
+        rows = Counter(origin(url) for _, url in images)
+        for name, _ in rows.most_common(MAX_HOSTS - KEPT_FOR_REDIRECTS):
             self._host(name)
         self.main = next(iter(self._hosts.values()), self._surplus)
         self.main.is_proven = True
@@ -45,7 +47,8 @@ class Schedule:
         self._queued: tuple[dict[str, Host], ...] = ({}, {}, {})
         with self._changed:
             for image_id, url in images:
-                self._add(Task(image_id, url, url))
+                host = self._hosts.get(origin(url), self._surplus)
+                self._add(Task(image_id, url, url), host)
 
     @property
     def hosts(self) -> list[Host]:
@@ -98,7 +101,7 @@ class Schedule:
     def _is_given_up(self, host: Host, start: float) -> bool:
         """Return whether a host would get its next request later than others are worth."""
         waited_for = host is self.main or self.main.has_images or host.closed
-        return not waited_for and start > self._progress + PATIENCE
+        return not waited_for and max(start, time.monotonic()) > self._progress + PATIENCE
 
     def host_of(self, url: str) -> Host:
         """Return the host of a URL."""
@@ -111,7 +114,7 @@ class Schedule:
             self._count(self._host(origin(task.url)), -1)
             task.hops += url != task.url
             task.url = url
-            self._add(task)
+            self._add(task, self._host(origin(url)))
 
     def retry(self, task: Task, seconds: float) -> None:
         """Put a taken image back, to be requested again after that many seconds."""
@@ -151,8 +154,7 @@ class Schedule:
             self._hosts[name] = Host(name, self._workers)
         return self._hosts[name]
 
-    def _add(self, task: Task) -> None:
-        host = self._host(origin(task.url))
+    def _add(self, task: Task, host: Host) -> None:
         host.fresh.append(task)
         self._enqueue(host, task)
 

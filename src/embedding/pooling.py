@@ -1,6 +1,6 @@
 """Pooling: from a layer's output to one vector per image. Imports no torch, which is slow to load.
 
-To add a pooling: a name in config/enums.py, a case in pool, and its help in config/backbone.py. If it
+To add a pooling: a name in config/enums.py, a case in pool, its help in config/backbone.py. If it
 has a parameter, also a field of Backbone in config/backbone.py and a case in pooling_fingerprint.
 """
 

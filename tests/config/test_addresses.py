@@ -30,6 +30,13 @@ def test_a_secret_is_refused_and_not_repeated(text: str) -> None:
     assert SECRET not in redacted(f"cannot read {text}: no")
 
 
+@pytest.mark.parametrize("text", [f"me:{SECRET}@museum.org/x", f"https:me:{SECRET}@museum.org"])
+def test_a_login_without_a_scheme_is_a_secret(text: str) -> None:
+    with pytest.raises(UserError, match=r"^data.tables=.*\*\*\*.*~/.netrc") as caught:
+        check_no_secret("data.tables", text)
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", WITH_SECRETS[:7])
 def test_the_options_refuse_a_secret(text: str) -> None:
     with pytest.raises(UserError, match=r"^data.tables=") as caught:
@@ -65,6 +72,7 @@ def test_the_page_of_a_contact_may_have_a_query_but_no_password() -> None:
         ("HTTP://me:pw@museum.org:80", "http://museum.org"),
         ("https://museum.org:80/", "https://museum.org:80"),
         ("http://[::1]:8000/x", "http://[::1]:8000"),
+        ("http://museum.org./x", "http://museum.org"),
         ("file:///etc/passwd", ""),
         ("http://museum.org:port/", ""),
     ],

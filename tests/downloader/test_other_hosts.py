@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -105,6 +106,26 @@ def test_a_redirect_to_another_host_delays_no_image_of_this_one(
     assert state.refusal == ""
     assert seconds_of(museum) < 2
     assert set(museum.asked.values()) == {1}
+
+
+def test_hosts_that_were_never_requested_are_given_up_too(
+    museum: BadMuseum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 40 other hosts costs a second before it fails: not all of them are waited for."""
+    monkeypatch.setattr(schedule, "PATIENCE", 0.5)
+    with ExitStack() as stack:
+        folders = {n: tmp_path / str(n) for n in range(2, 42)}
+        silent = [BadMuseum(draw_small(at, 1, seed=n), at) for n, at in folders.items()]
+        for each in silent:
+            each.every = Fault("silent")
+            stack.enter_context(served(each))
+        began = time.monotonic()
+        state = fetched(tmp_path / "images", museum, *silent)
+        seconds = time.monotonic() - began
+    assert state.present.keys() == museum.files.keys()
+    assert sum(bool(each.asked) for each in silent) < 40
+    assert seconds < 6
+    assert any("no image arrived for" in record.reason for record in state.failed)
 
 
 def test_the_pace_of_one_host_is_kept_there_alone(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from protego import Protego
 
+from src.downloader import robots as robots_module
 from src.downloader.errors import Failure, Outcome
 from src.downloader.rate_limiter import RateLimiter
 from src.downloader.robots import Robots
@@ -154,6 +155,22 @@ def test_beyond_a_bound_nothing_is_known_to_be_allowed(rest: str) -> None:
             Failure, match="robots.txt of museum is not read to its end: more than "
         ):
             robots.check("https://museum/yes")
+
+
+def test_the_rules_of_many_hosts_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"User-agent: *\n{many('Disallow', 1000, '/*a*a*a{}')}".encode()
+    monkeypatch.setattr(robots_module, "MAX_TOTAL", 25 * len(text))
+    robots = Robots(US, RateLimiter(0), lambda url, max_bytes: text)
+    tracemalloc.start()
+    for number in range(24):
+        robots.check(f"https://museum{number}/yes")
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 12e6  # all of them parsed take 1.4 MB each
+    with pytest.raises(Failure, match="the rules of all hosts exceed"):
+        for number in range(24, 30):
+            robots.check(f"https://museum{number}/yes")
+    robots.check("https://museum0/yes")  # known before
 
 
 def test_others_may_have_any_number_of_rules() -> None:

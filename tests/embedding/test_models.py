@@ -114,6 +114,6 @@ def test_weights_of_the_other_library_are_refused(options, message):
 
 
 def test_without_timm_its_extra_is_named(monkeypatch):
-    monkeypatch.setattr("src.config.schema.find_spec", lambda _: None)
+    monkeypatch.setattr("src.config.backbone.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"needs the optional dependency timm: pip install -e"):
         Backbone(name="timm/resnet10t", weights="random")

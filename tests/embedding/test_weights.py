@@ -148,7 +148,7 @@ def test_the_error_for_a_failed_download_names_the_fix(hub: Path) -> None:
     message = refused(PUBLISHED)
     assert "IMAGENET1K_V1 could not be downloaded (<urlopen error no way>)" in message
     assert f"save https://download.pytorch.org/models/{FILE} as {hub / FILE}, " in message
-    assert message.endswith("<path of a state dict>, or backbone.weights=random")
+    assert "or set backbone.weights=<path of a state dict> (backbone.weights=random has" in message
     assert list(hub.iterdir()) == []
 
 

@@ -76,7 +76,7 @@ def test_joining_layers_and_comparing_runs_show_bars(
     for number in range(3):
         write_run(tmp_path / "runs" / str(number), draw.random(N), random_neighbors(draw))
     comparison = compare(read_runs([tmp_path / "runs"]), None)
-    assert len(comparison.table) == len(comparison.overlap) == 3
+    assert [len(comparison.table), *map(len, [b.overlap for b in comparison.boards])] == [3, 3]
     printed = capsys.readouterr().err
     assert "resampling: 100%, 3 of 3 runs" in printed
     assert "shared neighbors: 100%, 6 of 6 pairs" in printed
@@ -100,7 +100,7 @@ def test_the_files_of_a_gallery_are_listed_once_not_for_each_row(
     works = CountedTable({"file": [f"{row}.png" for row in range(n)], "sha256": [""] * n})
     np.save(tmp_path / FEATURES, np.zeros((n, 2), np.float32))
     monkeypatch.setattr(CountedTable, "taken", 0)
-    _finish_layer(tmp_path, Gallery("made", tmp_path, works), list(range(n)), [])
+    _finish_layer(tmp_path, Gallery("made", tmp_path, works), list(range(n)), [], True)
     assert np.load(tmp_path / NAMES).tolist() == works["file"].tolist()
     projector.sprite(Gallery("made", tmp_path, works), list(range(n)))
     gallery = Gallery("made", tmp_path, works)

@@ -47,14 +47,15 @@ def test_several_processes_make_one_run_with_the_neighbors_of_one(
     outputs = tmp_path / "many"
     words = options(paintings, outputs, size)
     printed = finished(launcher(fork, "src.run", size, [*words, "similarity=full"]))
-    assert printed.count("files in ") == 1 and "srun" not in printed
+    assert printed.count("pictures, tables and run.log: ") == 1 and "srun" not in printed
     assert {path.name for path in outputs.iterdir()} == {"runs", "embeddings", "galleries"}
     assert not list(outputs.rglob("*.part"))
     (folder,) = (outputs / "runs").glob("*/*")
     assert {path.name for path in folder.iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
         *("neighbors.jpg", "scores.png", "postprocess.npz", ".hydra", "run.log"),
-        *("hubs.csv", "near_duplicates.csv"),
+        *("hubs.csv", "near_duplicates.csv", "neighbors.csv", "scores.pdf"),
+        *(["neighbors.parquet"] if find_spec("pyarrow") else []),
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["processes"], metrics["images"]) == (size, 12)

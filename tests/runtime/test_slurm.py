@@ -67,7 +67,7 @@ def test_a_run_over_two_nodes_has_the_bits_of_one_process(
 ) -> None:
     outputs = tmp_path / "two"
     printed = cluster.wait_for_success(cluster.submit("src.run", words(shared_paintings, outputs)))
-    assert printed.count("files in ") == 1 and "Warning" not in printed
+    assert printed.count("pictures, tables and run.log: ") == 1 and "Warning" not in printed
     metrics = metrics_of(outputs)
     assert (metrics["processes"], metrics["images"]) == (2, 12)
     assert_bits(outputs, alone)
@@ -103,7 +103,7 @@ def test_a_job_that_is_requeued_goes_on_from_what_was_done(
     wait_until_held(cluster, job, tmp_path)
     cluster.call("scontrol", "requeue", job)
     printed = cluster.wait_for_success(job)
-    assert printed.count("files in ") == 1
+    assert printed.count("pictures, tables and run.log: ") == 1
     if "BATCH" in at:
         metrics = metrics_of(outputs)
         assert 3 <= metrics["resumed_rows"] < 12
