@@ -18,6 +18,7 @@ from src.leaderboard.runs import Run
 from src.leaderboard.words import differing_settings
 
 EMPTY = "metrics.json holds no metrics"
+MAX_WRITTEN = 1000  # incomplete runs in a file, with their commands
 
 
 @dataclass(frozen=True)

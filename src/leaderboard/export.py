@@ -12,7 +12,7 @@ from src.io.csv_cells import escape_cell
 from src.io.files import atomic_write
 from src.io.printable import printable
 from src.leaderboard.board import LEARNED_NOTHING, SEVERAL, Board, notes
-from src.leaderboard.comparison import Leaderboard
+from src.leaderboard.comparison import MAX_WRITTEN, Leaderboard
 from src.leaderboard.html import render_page
 from src.reporting import terminal
 from src.reporting.terminal import from_here
@@ -20,6 +20,7 @@ from src.reporting.text import format_interval, format_number, markdown_table
 from src.runtime.streams import print_lines
 
 MAX_HEAD = 10  # letters of a run's name above a column; longer ones are numbered
+MAX_PRINTED = 20  # incomplete runs, with their commands, in the terminal
 
 
 def write_leaderboard(leaderboard: Leaderboard, folder: Path, escape_formulas: bool = True) -> None:
@@ -60,7 +61,7 @@ def _text(leaderboard: Leaderboard) -> str:
         title = f"{board.title}, best first{folder}"
         parts += [printable(f"## {heading}"), printable(title), *_board_parts(board)]
     if leaderboard.incomplete:
-        parts.append(_incomplete_runs(leaderboard))
+        parts.append(_incomplete_runs(leaderboard, MAX_WRITTEN))
     return "\n\n".join(parts) + "\n"
 
 
@@ -130,7 +131,7 @@ def print_leaderboard(leaderboard: Leaderboard) -> None:
         if text := _without_metric(board):
             terminal.show(printable(text), to)
     if leaderboard.incomplete:
-        print_lines(*_incomplete_runs(leaderboard).split("\n"))
+        print_lines(*_incomplete_runs(leaderboard, MAX_PRINTED).split("\n"))
 
 
 def _short_table(board: Board) -> Table:
@@ -148,17 +149,27 @@ def _short_table(board: Board) -> Table:
     return table
 
 
-def _incomplete_runs(leaderboard: Leaderboard) -> str:
-    """Return the incomplete runs with their errors and the commands that repeat them."""
+def _incomplete_runs(leaderboard: Leaderboard, most: int) -> str:
+    """Return the incomplete runs with their errors and the commands that repeat them.
+
+    Of each, there are `most`; a last line says how many more there are.
+    """
     incomplete = leaderboard.incomplete
+    shown, more = incomplete[:most], len(incomplete) - most
+    where = "python -m src.leaderboard with the folder of one prints its command"
+    if most < MAX_WRITTEN:
+        where = f"see leaderboard.md, which has up to {MAX_WRITTEN:,}"
+    rest = [f"    # and {more:,} more: {where}"] if more > 0 else []
     return "\n".join(
         [
             f"incomplete: {len(incomplete)} of {leaderboard.total}",
             "",
-            *(printable(f"    {run.folder.name}: {run.error}") for run in incomplete),
+            *(printable(f"    {run.folder.name}: {run.error}") for run in shown),
+            *rest,
             "",
             "to run them again:",
             "",
-            *(f"    {run.command}" for run in incomplete),
+            *(f"    {run.command}" for run in shown),
+            *rest,
         ]
     )

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from src.evaluation.metrics import describe_metric, lower_is_better
 from src.io.printable import printable
 from src.leaderboard.board import SEVERAL, Board, notes
-from src.leaderboard.comparison import Leaderboard
+from src.leaderboard.comparison import MAX_WRITTEN, Leaderboard
 from src.leaderboard.examples import Thumbnails, example_neighbors
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.leaderboard.words import describe_setting
@@ -74,7 +74,8 @@ def render_page(leaderboard: Leaderboard, folder: Path) -> str:
         several=SEVERAL if several else "",
         boards=sections,
         thumbnails=thumbnails.draw(),
-        incomplete=leaderboard.incomplete,
+        incomplete=leaderboard.incomplete[:MAX_WRITTEN],
+        more=max(0, len(leaderboard.incomplete) - MAX_WRITTEN),
     )
 
 

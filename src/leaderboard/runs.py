@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Run:
         """Return the files of the run."""
         return RunFolder(self.folder)
 
-    @property
+    @cached_property
     def command(self) -> str:
         """Return the shell command that repeats this run alone, in its folder.
 

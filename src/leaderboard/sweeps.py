@@ -4,8 +4,8 @@ Imports no torch.
 """
 
 import math
-from functools import cache
-from itertools import islice, product
+from functools import cache, lru_cache
+from itertools import accumulate, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,11 @@ from src.config.overrides import INTERPOLATION
 from src.io.bounded import damaged, read_yaml
 
 MAX_JOBS = 10_000  # of a sweep
-MAX_LETTERS = 100_000  # of all its overrides, which Hydra parses in a second
+# Of the overrides of a run or a sweep: Hydra's parser takes a second for more, or longer
+MAX_OVERRIDES = 1000
+MAX_LETTERS = 100_000
+MAX_VALUE = 10_000  # letters of one, of all with brackets, and of a command that is printed
+MAX_BRACKETS = 50  # in each other
 FINITE = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 known_names = cache(option_names)
 
@@ -51,12 +55,29 @@ def sweep_jobs(path: Path) -> list[tuple[str, ...]]:
 
 def _parse(words: list[Any], path: Path) -> list[Override]:
     """Return overrides as Hydra reads them. Raises UserError."""
-    if not all(isinstance(word, str) for word in words) or sum(map(len, words)) > MAX_LETTERS:
-        raise damaged(path, "its overrides are no texts, or too long")
+    if not all(isinstance(word, str) for word in words):
+        raise damaged(path, "its overrides are no texts")
+    if reason := why_not_parsed(words):
+        raise damaged(path, reason)
     try:
         return OverridesParser.create().parse_overrides(words)
     except (HydraException, RecursionError, ValueError) as error:
         raise damaged(path, f"overrides that Hydra does not read: {error}") from error
+
+
+def why_not_parsed(words: list[str]) -> str:
+    """Return why Hydra's parser, which is slow, is not given these overrides, "" if it is."""
+    if len(words) > MAX_OVERRIDES or sum(map(len, words)) > MAX_LETTERS:
+        return f"more than {MAX_OVERRIDES} overrides, or too long ones"
+    nested = 0  # letters, as time grows with the square of the length of a list
+    for word in words:
+        nested += len(word) if set(word) & set("[{(") else 0
+        if max(len(word), nested) > MAX_VALUE:
+            return f"{word[:80]} is too long"
+        opened = (1 if sign in "([{" else -1 for sign in word if sign in "()[]{}")
+        if max(accumulate(opened), default=0) > MAX_BRACKETS:
+            return f"{word[:80]} has more than {MAX_BRACKETS} brackets in each other"
+    return ""
 
 
 def _choices(override: Override, path: Path) -> list[str]:
@@ -83,17 +104,26 @@ def why_not_repeated(overrides: list[str]) -> str:
     People paste the command into a shell: it gives values to options of this program, and does
     nothing else that a foreign run folder may ask for.
     """
-    for word in overrides:
-        try:
-            override = OverridesParser.create().parse_override(word) if len(word) < 10_000 else None
-        except (HydraException, RecursionError, ValueError):
-            override = None
-        if override is None or override.type is not OverrideType.CHANGE:
-            return f"{word[:80]} does not set an option"
-        if override.get_key_element() not in known_names():
-            return f"{override.get_key_element()[:80]} is not an option of this program"
-        if override.is_sweep_override():
-            return f"{word[:80]} has several values"
-        if any(len(match[1]) % 2 == 0 for match in INTERPOLATION.finditer(word)):
-            return f"{word[:80]} depends on the environment"
+    if sum(map(len, overrides)) > MAX_VALUE:
+        return "its options are too long"
+    if reason := why_not_parsed(overrides):
+        return reason
+    return next(filter(None, map(_why_not_set, overrides)), "")
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep share most overrides
+def _why_not_set(word: str) -> str:
+    """Return why an override is not repeated, "" if it gives a value to an option."""
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except (HydraException, RecursionError, ValueError):
+        override = None
+    if override is None or override.type is not OverrideType.CHANGE:
+        return f"{word[:80]} does not set an option"
+    if override.get_key_element() not in known_names():
+        return f"{override.get_key_element()[:80]} is not an option of this program"
+    if override.is_sweep_override():
+        return f"{word[:80]} has several values"
+    if any(len(match[1]) % 2 == 0 for match in INTERPOLATION.finditer(word)):
+        return f"{word[:80]} depends on the environment"
     return ""

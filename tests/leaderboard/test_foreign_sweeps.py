@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from src.leaderboard.__main__ import main
 from src.leaderboard.runs import read_runs
 from tests.support.made_runs import N, random_neighbors, write_multirun, write_run
 
@@ -30,7 +31,9 @@ SWEEPS = {
     "range(0,9,0.0)": "Invalid range values",
     "range(0,9,0)": "must not be zero",
     "interval(0,1)": "no finite number of values",
-    "[" * 3000: "Hydra does not read",
+    "[" * 40: "Hydra does not read",
+    "[" * 99_000: "too long",
+    "{a:" * 51: "more than 50 brackets in each other",
     "x" * 200_000: "too long",
     ",".join(map(str, range(20_000))): "too long|more than 10000",
     "choice()": "Hydra does not read",
@@ -48,6 +51,33 @@ def test_a_sweep_without_end_is_named(value: str, place: str, sweep: Path) -> No
     assert damaged.folder == sweep
     assert damaged.error.startswith("multirun.yaml is damaged")
     assert any(part in damaged.error for part in SWEEPS[value].split("|"))
+
+
+@pytest.mark.timeout(20)
+def test_many_overrides_are_not_parsed(sweep: Path) -> None:
+    words = ["data.limit=3"] * 30_000
+    (sweep / "1" / OVERRIDES).write_text(yaml.safe_dump(words))
+    write_multirun(sweep, None, words)
+    damaged, _, run = read_runs([sweep])
+    assert "more than 1000 overrides" in damaged.error
+    assert run.command == "# no command for 1: its options are too long"
+
+
+@pytest.mark.timeout(20)
+def test_many_lists_are_not_parsed(sweep: Path) -> None:
+    write_multirun(sweep, None, [f"o{number}=[{'1,' * 2000}1]" for number in range(20)])
+    assert "is too long" in read_runs([sweep])[0].error
+
+
+@pytest.mark.timeout(60)
+def test_of_many_jobs_some_commands_are_printed(sweep: Path, capsys: pytest.CaptureFixture) -> None:
+    write_multirun(sweep, {"similarity.top_k": "range(0,10000)"}, [])
+    assert main([str(sweep)]) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("python -m src.run") == 20
+    assert "# and 9,979 more: see leaderboard.md, which has up to 1,000" in printed
+    assert (sweep / "leaderboard.md").read_text().count("python -m src.run") == 1000
+    assert (sweep / "leaderboard.html").read_text().count("python -m src.run") == 1000
 
 
 def test_jobs_of_many_options_are_counted_before_they_are_listed(sweep: Path) -> None:
