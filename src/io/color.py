@@ -7,12 +7,10 @@ from functools import cache, lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from src.io.profile_steps import check_profile
 from src.io.samples import floats_to_8_bit, integers_to_8_bit
 
-MAX_PROFILE_BYTES = 2**24  # those of printing presses have up to 3 MB
 CACHED_BYTES = 2**20  # a larger one is read again for each image
-# Types of the steps, and pieces of curves, of a profile of any number of steps; usual ones have 4
-STEPS, MAX_STEPS = (b"cvst", b"matf", b"clut", b"parf", b"samf"), 256
 SAME = 3  # of 255: profiles that change no color by more are taken for sRGB
 BROKEN_PROFILE = "its color profile is broken or of another color space, and is ignored"
 
@@ -93,9 +91,7 @@ def profile_to_srgb(profile: bytes, mode: str) -> Convert | None:
 
     Raises PyCMSError, OSError or ValueError for a profile that is broken or of other colors.
     """
-    steps = sum(profile.count(kind) for kind in STEPS)
-    if len(profile) > MAX_PROFILE_BYTES or steps > MAX_STEPS:
-        raise ValueError
+    check_profile(profile)
     make = _profile_to_srgb
     return make(profile, mode) if len(profile) <= CACHED_BYTES else make.__wrapped__(profile, mode)
 

@@ -35,6 +35,7 @@ def check_effort(image: ImageFile.ImageFile, body: BinaryIO, max_pixels: int) ->
         width, length = ExifTags.Base.TileWidth, ExifTags.Base.TileLength
         check_tiles(image.size, (int(tags.get(width, 0)), int(tags.get(length, 0))), max_pixels)
         tiff.check_offsets(image)
+        tiff.check_shared(image, body)
     if any(tile.codec_name in SLOW_CODECS for tile in image.tile):
         _check_slow(image)
 

@@ -73,7 +73,7 @@ def _gif_pixels(file: BinaryIO) -> int:
     if len(frame) == 8:
         left, top, across, down = struct.unpack("<4H", frame)
         width, height = max(width, left + across), max(height, top + down)
-    return width * height
+    return int(width * height)
 
 
 def _skip_extension(file: BinaryIO) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from src.io.metered import metered, release
 from src.io.samples import floats_to_8_bit, integers_to_8_bit
-from src.io.unreadable import MAX_TILES, Unreadable, check_pixels, check_tiles
+from src.io.unreadable import MAX_TILES, Unreadable, check_packed, check_pixels, check_tiles
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -30,6 +30,7 @@ COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, LAB: 
 # Compressions whose decoders stop at the size of a strip: none, LZW, Deflate, PackBits, LZMA, Zstd
 COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)
 NOT_THE_PICTURE = 1 | 4  # bits of NewSubfileType: a reduced page, a mask
+PLACES = (273, 279, 324, 325)  # tags: offsets and lengths of strips, of tiles
 MAX_PAGES = 32  # looked at to find the picture
 MAX_SAMPLE_BYTES = 24  # per pixel, three samples of 64 bits
 INCOMPLETE = "truncated: strips or tiles are missing"
@@ -72,6 +73,36 @@ def check_offsets(image: TiffImagePlugin.TiffImageFile) -> None:
     count = math.ceil(width / tile_width) * math.ceil(length / tile_length)
     if len(offsets) < count or not all(offsets):
         raise Unreadable(INCOMPLETE)
+
+
+def check_shared(image: TiffImagePlugin.TiffImageFile, file: BinaryIO) -> None:
+    """Raise Unreadable if the strips or tiles of a packed TIFF share bytes many times.
+
+    libtiff takes the first of two equal tags, Pillow the last; without the numbers of bytes, it
+    takes each strip to be as long as the file.
+    """
+    tags, size = image.tag_v2, file.seek(0, io.SEEK_END)
+    if tags.get(259, 1) == 1:
+        return
+    names = _tag_names(file, tags.offset or 0, tags._bigtiff)
+    if any(names.count(name) > 1 for name in PLACES):
+        raise Unreadable("TIFF that lists its strips or tiles twice")
+    for offsets, lengths in (PLACES[:2], PLACES[2:]):
+        count, given = len(tags.get(offsets, ())), tags.get(lengths, ())
+        packed = sum(min(abs(int(length)), size) for length in given)
+        packed += max(count - len(given), 0) * size
+        check_packed(packed, image.width * image.height, size)
+
+
+def _tag_names(file: BinaryIO, start: int, is_big: bool) -> list[int]:
+    """Return the number of each tag in a list of tags."""
+    file.seek(0)
+    order: Literal["little", "big"] = "little" if file.read(2) == b"II" else "big"
+    file.seek(start)
+    count = int.from_bytes(file.read(8 if is_big else 2), order)
+    entry = 20 if is_big else 12
+    entries = file.read(entry * min(count, 2**16))
+    return [int.from_bytes(entries[at : at + 2], order) for at in range(0, len(entries), entry)]
 
 
 @contextmanager
@@ -156,6 +187,8 @@ def _check_segments(page: "TiffPage", file_size: int, max_pixels: int) -> None:
     ends = [start + length for start, length in segments if start and length]
     if len(ends) < count or max(ends) > file_size:
         raise Unreadable(INCOMPLETE)
+    if page.compression != 1:
+        check_packed(sum(page.databytecounts), page.imagewidth * page.imagelength, file_size)
     if page.nbytes > MAX_SAMPLE_BYTES * page.imagewidth * page.imagelength:
         raise Unreadable(f"{page.samplesperpixel} samples per pixel of {page.bitspersample} bits")
 

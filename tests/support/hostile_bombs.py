@@ -85,6 +85,25 @@ def large_tile(size: tuple[int, int], tile: tuple[int, int]) -> bytes:
     )
 
 
+def shared_strips(*changed: tuple[int, int, int, int], data: bytes, count: int = 65_000) -> bytes:
+    """Return a TIFF of strips of one pixel that all share their packed bytes."""
+    numbers = struct.pack("<L", 500) * count + struct.pack("<L", len(data)) * count
+    at = 500 + len(data)
+    tags = {256: (256, 3, 1, 1), 257: (257, 4, 1, count), 278: (278, 3, 1, 1)}
+    tags |= {273: (273, 4, count, at), 279: (279, 4, count, at + 4 * count)}
+    tags |= {tag[0]: tag for tag in changed}
+    return tiff(*tags.values(), data=data + numbers)
+
+
+def without_tag(body: bytes, name: int) -> bytes:
+    """Return a TIFF in which a tag has the number of a tag of no meaning."""
+    return body.replace(struct.pack("<H", name), struct.pack("<H", name + 1), 1)
+
+
+NO_DATA = b"\x78\x9c" + b"\0\0\0\xff\xff" * 200_000 + zlib.compress(bytes(1))[2:]
+NO_RUNS = b"\x80" * 1_000_000 + b"\3\0\0\0\0"
+
+
 def canvas() -> bytes:
     """Return a WebP of one frame of a pixel on a canvas of 268 megapixels."""
     webp = saved((1, 1), "WEBP", lossless=True)
@@ -114,6 +133,39 @@ def many_steps() -> bytes:
     steps = b"matf" + bytes(64)
     png = saved((40, 30), "PNG")
     return with_chunk(b"iCCP", b"a\0\0" + zlib.compress(profile + steps * 10_000), png)
+
+
+def repeated_step(step: bytes) -> bytes:
+    """Return a PNG whose color profile names one step 20,000 times."""
+    count = 20_000
+    steps = b"mpet\0\0\0\0" + struct.pack(">HHL", 3, 3, count)
+    steps += struct.pack(">LL", 16 + 8 * count, len(step)) * count + step
+    text = (
+        b"mluc\0\0\0\0" + struct.pack(">LL", 1, 12) + b"enUS" + struct.pack(">LL", 2, 28) + b"\0a"
+    )
+    white = struct.pack(">3l", 0xF6D6, 0x10000, 0xD32D)
+    parts = {b"desc": text, b"wtpt": b"XYZ \0\0\0\0" + white, b"D2B0": steps, b"cprt": text}
+    table, body = struct.pack(">L", len(parts)), b""
+    for name, part in parts.items():
+        table += struct.pack(">4sLL", name, 180 + len(body), len(part))
+        body += part + bytes(-len(part) % 4)
+    kind = struct.pack(">4sL4s4s4s", b"lcms", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
+    head = kind + bytes(12) + b"acsp" + bytes(28) + white + bytes(48)
+    profile = struct.pack(">L", 180 + len(body)) + head + table + body
+    return with_chunk(b"iCCP", b"a\0\0" + zlib.compress(profile), saved((40, 30), "PNG"))
+
+
+def matrix() -> bytes:
+    """Return a step of a color profile that changes nothing."""
+    return b"matf\0\0\0\0" + struct.pack(">HH12f", 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+
+
+def curves() -> bytes:
+    """Return a step of a color profile whose three curves are the same."""
+    curve = b"curf\0\0\0\0\0\1\0\0parf\0\0\0\0\0\0\0\0" + struct.pack(">4f", 2.2, 1, 0, 0)
+    return (
+        b"cvst\0\0\0\0" + struct.pack(">HH", 3, 3) + struct.pack(">LL", 36, len(curve)) * 3 + curve
+    )
 
 
 def jpeg2000(changes: dict[int, bytes]) -> bytes:
@@ -167,8 +219,32 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {  # reason, "" where it is 
     "profiles.png": ("chunks", lambda: packed_chunks(b"iCCP", b"a\0\0")),
     "chunks.png": ("chunks", empty_chunks),
     "steps.png": ("", many_steps),
+    "matrices.png": ("", lambda: repeated_step(matrix())),
+    "curves.png": ("", lambda: repeated_step(curves())),
     "tile.tif": ("a tile of", lambda: large_tile((1, 1), (9984, 9984))),
     "tiles.tif": ("a tile of", lambda: large_tile((10_000, 1), (16, 6_240_000))),
+    "shared.tif": (
+        "bytes of strips or tiles",
+        lambda: shared_strips((259, 3, 1, 8), data=NO_DATA),
+    ),
+    "shared runs.tif": (
+        "bytes of strips or tiles",
+        lambda: shared_strips((259, 3, 1, 32773), data=NO_RUNS),
+    ),
+    "shared floats.tif": (
+        "bytes of strips or tiles",
+        lambda: shared_strips((259, 3, 1, 32773), (258, 3, 1, 32), (339, 3, 1, 3), data=NO_RUNS),
+    ),
+    "no numbers of bytes.tif": (
+        "bytes of strips or tiles",
+        lambda: without_tag(shared_strips((259, 3, 1, 8), data=NO_DATA), 279),
+    ),
+    "strips twice.tif": (
+        "strips or tiles twice",
+        lambda: shared_strips((259, 3, 1, 8), data=NO_DATA).replace(
+            struct.pack("<H", 278), struct.pack("<H", 279), 1
+        ),
+    ),
     "canvas.webp": ("268435456 pixels", canvas),
     "remarks.gif": ("too much metadata", long_comment),
     "erased.gif": ("4294836225 pixels", erased_frame),
