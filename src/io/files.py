@@ -104,7 +104,13 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 def file_lock(path: Path) -> BaseFileLock:
-    """Return a lock that ends with its process; it follows no link, and no file is truncated."""
+    """Return a lock that ends with its process; it follows no link, and no file is truncated.
+
+    Raises UserError if open_to_write refuses what is there: another user could hold the lock of a
+    pipe, or of a file that has other names elsewhere.
+    """
+    with suppress(FileNotFoundError):
+        os.close(open_to_write(path))
     # Where flock is unavailable, a soft lock would survive a kill: raise OSError instead
     return FileLock(path, fallback_to_soft=False)
 

@@ -88,17 +88,11 @@ def test_a_link_is_refused_and_its_target_stays(
     assert target.exists() == (kind == "link")
 
 
-@pytest.mark.parametrize("name", [name for name in WRITERS if not name.endswith("lock")])
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_hard_link_is_refused_and_the_file_stays(name: str, folder: Path, target: Path) -> None:
     os.link(target, folder / name)
     with pytest.raises(UserError, match="is a hard link, a file with several names: put a copy"):
         WRITERS[name](folder / name)
-    assert target.read_text() == SECRET
-
-
-def test_a_lock_truncates_no_file(folder: Path, target: Path) -> None:
-    os.link(target, folder / ".lock")
-    lock(folder / ".lock")
     assert target.read_text() == SECRET
 
 
@@ -122,9 +116,6 @@ def bind(path: Path) -> None:
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_is_not_a_file_is_refused_at_once(name: str, plant: Plant, folder: Path) -> None:
     plant(folder / name)
-    if name.endswith("lock") and plant is pipe:
-        WRITERS[name](folder / name)  # a pipe can be locked
-        return
     with pytest.raises((UserError, IsADirectoryError)) as caught:
         WRITERS[name](folder / name)
     assert str(folder / name) in str(caught.value)
