@@ -4,6 +4,7 @@ A few bytes can claim many scans, strips, tiles, chunks or frames. No clock is n
 the number of steps is counted, or bounded by the number of bytes.
 """
 
+import io
 import re
 from typing import BinaryIO
 
@@ -15,6 +16,9 @@ from src.io.unreadable import MAX_BYTES_PER_PIXEL, MAX_TILES, Unreadable, check_
 MAX_SCANS = 100  # of a JPEG; encoders write about 10
 MAX_SLOW_PIXELS = 2**23  # in the codings that Pillow decodes in Python, 1 microsecond each
 SLOW_CODECS = ("bmp_rle", "ppm_plain")
+SLOW_BYTES = {"BMP": 2, "DIB": 2, "PPM": 32}  # at most, by format, per pixel
+SMALL_BYTES = 2**16  # in addition
+MAX_REMARKS = 1000  # in a PNM in text: Pillow copies what follows, once for each
 MAX_JUMP_BYTES = 2**26  # that one step of a run-length coding may fill
 MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7\x01])")  # of a JPEG, but those within pixels
 SCAN, END = b"\xda", b"\xd9"
@@ -37,10 +41,11 @@ def check_effort(image: ImageFile.ImageFile, body: BinaryIO, max_pixels: int) ->
         tiff.check_offsets(image)
         tiff.check_shared(image, body)
     if any(tile.codec_name in SLOW_CODECS for tile in image.tile):
-        _check_slow(image)
+        _check_slow(image, body)
 
 
-def _check_slow(image: Image.Image) -> None:
+def _check_slow(image: Image.Image, body: BinaryIO) -> None:
+    """Raise Unreadable for a file that is decoded in Python, if it is large or holds fillers."""
     if image.width * image.height > MAX_SLOW_PIXELS:
         raise Unreadable(
             f"{image.width * image.height} pixels, more than {MAX_SLOW_PIXELS} of a BMP in runs or"
@@ -48,6 +53,12 @@ def _check_slow(image: Image.Image) -> None:
         )
     if image.format == "BMP" and image.width * 256 > MAX_JUMP_BYTES:
         raise Unreadable(f"{image.width} pixels in a row of a BMP in runs")
+    size, per_pixel = body.seek(0, io.SEEK_END), SLOW_BYTES.get(image.format or "", 32)
+    if size > per_pixel * image.width * image.height + SMALL_BYTES:
+        raise Unreadable(f"{size} bytes, more than {per_pixel} per pixel of this coding")
+    body.seek(0)
+    if image.format == "PPM" and (remarks := body.read().count(b"#")) > MAX_REMARKS:
+        raise Unreadable(f"{remarks} remarks in a PNM in text, more than {MAX_REMARKS}")
 
 
 def count_scans(file: BinaryIO) -> int:

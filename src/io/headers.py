@@ -131,7 +131,7 @@ def _jxl_pixels(file: BinaryIO) -> int:
     """
     file.seek(0)
     if file.read(2) == JXL_START:
-        return _jxl_size(file.read(16))
+        return _jxl_size(file.read(32))
     codestream, hidden = None, 0
     for kind, start, end in boxes(file):
         if kind in (b"jxlc", b"jxlp") and codestream is None:
@@ -142,11 +142,14 @@ def _jxl_pixels(file: BinaryIO) -> int:
     file.seek(codestream)
     if file.read(2) != JXL_START:
         raise Unreadable("JPEG XL without its size")
-    return _jxl_size(file.read(16))
+    return _jxl_size(file.read(32))
 
 
 def _jxl_size(header: bytes) -> int:
-    """Return the pixels by the bits of a JPEG XL's header, the lowest of each byte first."""
+    """Return the pixels by the bits of a JPEG XL's header, the lowest of each byte first.
+
+    Raises Unreadable for an animation, all of which would be decoded, and for a preview.
+    """
     bits, at = int.from_bytes(header, "little"), 0
 
     def take(count: int) -> int:
@@ -154,13 +157,23 @@ def _jxl_size(header: bytes) -> int:
         at += count
         return bits >> (at - count) & ((1 << count) - 1)
 
-    is_small = take(1)
+    def size() -> int:
+        is_small = take(1)
+        sides = []
+        for _ in range(2):
+            sides.append(8 * (take(5) + 1) if is_small else take(JXL_LEVELS[take(2)]) + 1)
+            if len(sides) == 1 and (ratio := take(3)):
+                across, down = JXL_RATIOS[ratio - 1]
+                sides.append(sides[0] * across // down)
+                break
+        return sides[0] * sides[1]
 
-    def side() -> int:
-        return 8 * (take(5) + 1) if is_small else take(JXL_LEVELS[take(2)]) + 1
-
-    height, ratio = side(), take(3)
-    if not ratio:
-        return height * side()
-    across, down = JXL_RATIOS[ratio - 1]
-    return height * (height * across // down)
+    pixels = size()
+    is_default = take(1)
+    if not is_default and take(1):  # extra fields
+        take(3)  # orientation
+        if take(1):
+            size()  # of the print
+        if take(2):
+            raise Unreadable("JPEG XL of many frames, or with a preview")
+    return pixels

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from random import Random
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ FILLERS = [
 ]
 ARITHMETIC, PROGRESSIVE = (b"\xff\xc9", b"\xff\xca"), b"\xff\xc2"  # starts of frames
 RESTART_INTERVAL = b"\xff\xdd"
+MAX_SCANS_ANEW = 20  # as all are decoded once for each filler; encoders write about 10
 
 MinSize = Callable[[int, int], tuple[int, int]]  # (width, height) of a file -> smallest useful size
 
@@ -34,19 +36,22 @@ class Scan(NamedTuple):
 
 def load_without_end(body: bytes, min_decode_size: MinSize | None) -> Image.Image | None:
     """Return the picture of a JPEG that lacks only its end marker, None if it lacks more."""
-    pictures = list[Image.Image]()
+    hashes, picture = set[bytes](), None
     for version in closed(body) if lacks_end(body) else []:
         with Image.open(io.BytesIO(version), formats=["JPEG"]) as image:
             assert isinstance(image, JpegImagePlugin.JpegImageFile) and image.fp is not None
             scans = body[body.rfind(START_OF_SCAN, 0, image.fp.tell()) :]
-            if not has_all_coefficients(scans, image.layers):
+            is_slow = scans.count(START_OF_SCAN) > MAX_SCANS_ANEW
+            if is_slow or not has_all_coefficients(scans, image.layers):
                 return None
             if min_decode_size is not None:
                 image.draft(None, min_decode_size(*image.size))
             image.load()
-            pictures.append(image)
-    is_whole = len({picture.tobytes() for picture in pictures}) == 1
-    return pictures[0] if is_whole else None
+        hashes.add(sha256(image.tobytes()).digest())
+        if len(hashes) > 1:
+            return None
+        picture = image  # the only one that is kept while the next one is decoded
+    return picture
 
 
 def lacks_end(body: bytes) -> bool:

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from src.io import color
 from src.io.images import load_rgb, load_with_remark
+from src.io.profile_steps import MAX_PROFILE_BYTES
 from tests.support.tiff_files import Kind, tiff
 
 LIMIT = 1_000_000
@@ -133,7 +134,7 @@ def test_each_profile_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "icc",
     [b"no profile", WIDE[:200], GRAY, LINEAR[:132] + b"\xff" * (len(LINEAR) - 132),
-     bytes(color.MAX_PROFILE_BYTES + 1)],
+     bytes(MAX_PROFILE_BYTES + 1)],
     ids=["text", "truncated", "of gray", "damaged", "huge"],
 )  # fmt: skip
 def test_a_broken_profile_is_ignored_and_said(tmp_path: Path, icc: bytes) -> None:

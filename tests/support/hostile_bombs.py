@@ -42,6 +42,11 @@ def hidden_scans() -> bytes:
     return body[:start] + comment + body[start:end] + body[end:]
 
 
+def unended_scans() -> bytes:
+    """Return a JPEG of many scans without its end, which would be decoded six times."""
+    return repeated_scan(90)[:-2]
+
+
 def many_exifs() -> bytes:
     """Return a JPEG of 60 MB of EXIF segments, which Pillow joins one by one."""
     segment = b"\xff\xe1\xff\xff" + b"Exif\0\0".ljust(65_533, b"\0")
@@ -197,6 +202,24 @@ def plain_text() -> bytes:
     return b"P2 4000 3000 254\n" + b"1 " * 12_000_000
 
 
+def remarks() -> bytes:
+    """Return a PPM in text of half a million remarks."""
+    return b"P3\n400 400\n255\n" + b"#\n" * 500_000
+
+
+def no_runs() -> bytes:
+    """Return a BMP of 64 pixels whose runs are ends of rows that are ended already."""
+    head = struct.pack("<LllHHLLllLL", 40, 8, 8, 1, 8, 1, 0, 0, 0, 256, 0)
+    palette = b"\0\1\2\0" * 256
+    return b"BM" + struct.pack("<LLL", 0, 0, 1078) + head + palette + bytes(40_000_000)
+
+
+def frames() -> bytes:
+    """Return the header of a JPEG XL of 64 pixels and many frames."""
+    bits = 1 | 1 << 6 | 1 << 10 | 1 << 15  # small, square, with extra fields, animated
+    return b"\xff\x0a" + bits.to_bytes(30, "little")
+
+
 def wide_samples() -> bytes:
     """Return a PPM of 4 megapixels of 12 bits, which Pillow scales one by one."""
     return b"P6 2000 2000 4095\n" + b"\x0a\xbc" * 12_000_000
@@ -213,6 +236,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {  # reason, "" where it is 
     "repeated scans.jpg": ("scans of all pixels", lambda: repeated_scan(600)),
     "as many scans as allowed.jpg": ("", lambda: repeated_scan(90)),
     "scans behind an end.jpg": ("scans of all pixels", hidden_scans),
+    "scans without an end.jpg": ("broken|truncated", unended_scans),
     "exif.jpg": ("too much metadata", many_exifs),
     "junk.jpg": ("too much metadata", junk),
     "texts.png": ("chunks", lambda: packed_chunks(b"zTXt", b"\0\0")),
@@ -253,7 +277,11 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {  # reason, "" where it is 
     "tiles.j2k": ("tiles", small_tiles),
     "runs.bmp": ("pixels in a row", many_runs),
     "text.pgm": ("12000000 pixels", plain_text),
+    "remarks.ppm": ("remarks in a PNM", remarks),
+    "spaces.ppm": ("per pixel of this coding", lambda: b"P3 8 8 255\n" + b" " * 40_000_000),
+    "no runs.bmp": ("per pixel of this coding", no_runs),
     "samples.ppm": ("", wide_samples),
+    "frames.jxl": ("many frames", frames),
     "header.jxl": ("1073741824 pixels", jpeg_xl),
     "white.jpg": ("", lambda: saved((10_000, 10_000), "JPEG")),
     "white.png": ("", lambda: saved((10_000, 9_000), "PNG")),
