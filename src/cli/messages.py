@@ -51,8 +51,21 @@ def _message(error: Exception) -> str | None:
     if choice := re.search(
         r"Could not find '([^']+)/([^']+)' Available options in '.*': (.*)", text
     ):
-        return f"{choice[1]}={choice[2]}: choose one of {', '.join(choice[3].split())}"
+        return _about_choice(choice[1], choice[2], choice[3].split())
     return text
+
+
+def _about_choice(group: str, choice: str, choices: list[str]) -> str:
+    """Return the message for a file that a group does not have, with what may have been meant."""
+    if group.startswith("data"):  # Hydra took the folders of a path for groups
+        path = f"{group}/{choice}".removeprefix("data/")
+        return (
+            f"data={path}: choose one of {', '.join(choices)}; for a folder of images write"
+            f" data=folder data.images={path}"
+        )
+    text = f"{group}={choice}: choose one of {', '.join(choices)}"
+    named = f", or backbone.name={choice} for any other model of torchvision"
+    return text + named * (group == "backbone")
 
 
 def _about_quotes(override: str) -> str:

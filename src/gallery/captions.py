@@ -33,12 +33,17 @@ def caption_of(work: Mapping[str, str]) -> Caption:
     >>> str(caption_of({"title": "the-tedder-1884", "artist": "Pissarro", "year": "1884.0"}))
     'The tedder, Pissarro, 1884'
     """
-    date = _plain_number(work.get("date", "") or work.get("year", ""))
+    date = date_of(work)
     slug = work.get("title_slug", "")
     title = work.get("title", "") or slug
     title = readable_title(title, date, is_slug=title == slug)
     is_dated = date and re.search(rf"(?<!\w){re.escape(date)}(?!\w)", title)
     return Caption(title, work.get("artist", ""), "" if is_dated else date)
+
+
+def date_of(work: Mapping[str, str]) -> str:
+    """Return the date of a row of works.csv, else its year, "" if neither is known."""
+    return _plain_number(work.get("date", "") or work.get("year", ""))
 
 
 def _plain_number(text: str) -> str:

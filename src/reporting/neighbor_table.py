@@ -6,6 +6,7 @@ n = images, k = neighbors of each.
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.gallery import Gallery
+from src.gallery.captions import COLUMNS, caption_of, date_of
 from src.io.csv_cells import escape_cell
 from src.io.files import atomic_write
 from src.reporting.text import as_utf8
@@ -53,6 +55,7 @@ def write_neighbor_csv(
     index and score are (n, k). With `escape_formulas`, texts that a spreadsheet would compute are
     escaped as src.io.csv_cells does.
     """
+    gallery = _readable(gallery)
     names, same = _facts(gallery), _same_artist(gallery, index)
     pair = ["rank", "score"] if same is None else ["rank", "score", "same_artist"]
     header = [f"query_{name}" for name in ("row", *names)] + pair
@@ -62,6 +65,14 @@ def write_neighbor_csv(
         file.write(",".join(header) + "\n")
         while block := list(islice(lines, LINES_PER_WRITE)):
             file.writelines(block)
+
+
+def _readable(gallery: Gallery) -> Gallery:
+    """Return the gallery with titles in words, and the year as date where there is none."""
+    works = gallery.works
+    rows = works[[name for name in COLUMNS if name in works]].to_dict("records")
+    titles, dates = [caption_of(row).title for row in rows], [date_of(row) for row in rows]
+    return replace(gallery, works=works.assign(title=titles, date=dates))
 
 
 def _facts(gallery: Gallery) -> list[str]:
@@ -117,7 +128,7 @@ def neighbor_frame(
 
     index and score are (n, k). same_artist is missing where an artist is unknown.
     """
-    n, k = index.shape
+    gallery, (n, k) = _readable(gallery), index.shape
     rows, neighbors = np.repeat(np.arange(n, dtype=np.int32), k), index.ravel()
     ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
     texts = {name: pd.factorize(gallery.works[name]) for name in _facts(gallery)}
@@ -146,7 +157,7 @@ def write_neighbor_parquet(
     import pyarrow
     from pyarrow import parquet
 
-    n, k = index.shape
+    gallery, (n, k) = _readable(gallery), index.shape
     rows, neighbors = np.repeat(np.arange(n, dtype=np.int32), k), index.ravel()
     ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
     columns = {"query_row": rows} | _dictionaries(gallery, "query", rows)

@@ -84,6 +84,18 @@ def test_a_title_that_is_a_formula_is_text_in_a_spreadsheet(
     assert list(table["query_title"][::3]) == titles
 
 
+def test_slugs_are_words_and_a_year_is_the_date(
+    gallery: Gallery, neighbors: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    slugs = ["the-tedder-1884", "girl-with-a-flute", "", "a-b", "c"]
+    works = gallery.works.drop(columns="title")
+    works = works.assign(title_slug=slugs, year=["1884.0", "1669", "", "1700.0", ""])
+    write_neighbor_csv(tmp_path / "n.csv", Gallery("slugs", gallery.root, works), *neighbors)
+    table = pd.read_csv(tmp_path / "n.csv", dtype=str, keep_default_na=False)[::3]
+    assert list(table["query_title"])[:3] == ["The tedder", "Girl with a flute", ""]
+    assert list(table["query_date"]) == ["1884", "1669", "", "1700", ""]
+
+
 def test_a_gallery_without_artists_has_no_such_column(
     gallery: Gallery, neighbors: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
