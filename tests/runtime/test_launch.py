@@ -1,6 +1,7 @@
 """Runs of several real processes on this machine, launched by Lightning, torchrun and srun."""
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
