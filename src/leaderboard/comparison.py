@@ -143,6 +143,6 @@ def numbers(runs: list[Run]) -> list[str]:
             name
             for run in runs
             for name, value in run.metrics.items()
-            if isinstance(value, int | float) and isfinite(value)
+            if type(value) in (int, float) and isfinite(value)  # a bool is no number
         )
     )

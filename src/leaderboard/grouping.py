@@ -48,7 +48,8 @@ def label_evidence(run: Run) -> dict[str, Any]:
     evidence: dict[str, Any] = {label: True for label in labels}
     for label in labels:
         for fact in FACTS:
-            if isinstance(value := run.metrics.get(f"{label}/{fact}"), int | float):
+            value = run.metrics.get(f"{label}/{fact}")
+            if isinstance(value, int | float) and not isinstance(value, bool):
                 evidence[f"{label}/{fact}"] = round(value, 6)
     hashes = run.files.label_hashes()
     return evidence | {f"{label}/hash": hashes[label] for label in labels if label in hashes}

@@ -28,7 +28,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
         is_huge = isinstance(value, int) and abs(value) > MAX_COUNT
         if is_huge or not isinstance(value, float | int | str | None):
             raise damaged(path, f"{name} is no plain value")
-        if isinstance(value, str) and "/" in name:  # a metric of a label, or a duration
+        if isinstance(value, str | bool) and "/" in name:  # a metric of a label, or a duration
             raise damaged(path, f"{name} is not a number")
     return {n: v for n, v in metrics.items() if not isinstance(v, float) or math.isfinite(v)}
 

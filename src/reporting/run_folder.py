@@ -143,9 +143,9 @@ class RunFolder:
     def check(self, metrics: dict[str, Any]) -> int:
         """Return n of a finished run. Raises UserError unless its files are whole and fit."""
         self.paths()
-        if type(metrics.get("images")) is not int:
-            raise damaged(self.path / "metrics.json", "images is no number")
         count, queries = len(self.neighbors()[0]), self.path / "queries.npz"
+        if type(metrics.get("images")) is not int or metrics["images"] != max(count, 2):
+            raise damaged(self.path / "metrics.json", f"images is not {count}, the neighbors' rows")
         for name, values in read_npz(queries).items():
             if values.shape != (count,):
                 raise damaged(queries, f"{name} has no value for each of {count} images")

@@ -16,7 +16,7 @@ from src.leaderboard.grouping import comparable_groups
 from src.leaderboard.runs import read_run, read_runs
 from src.reporting.baselines import MARK
 from src.reporting.run_folder import RunFolder
-from tests.support.made_runs import N, random_neighbors, update_metrics, write_run
+from tests.support.made_runs import N, update_metrics, write_run
 
 Write = Callable[..., Path]
 
@@ -38,10 +38,11 @@ def write(tmp_path: Path) -> Write:
         paths: dict[str, Any] = {"gallery": f"../../galleries/folder-{images}", "images": images}
         options = {"backbone": {"layer": name, "weights": weights}} | settings
         folder = tmp_path / name
+        n = (metrics or {}).get("images", N)
         write_run(
             folder,
-            draw.random(N),
-            random_neighbors(draw),
+            draw.random(n),
+            draw.integers(0, n, (n, 4), np.int32),
             paths | ({"labels": labels} if labels else {}),
             **options,
         )

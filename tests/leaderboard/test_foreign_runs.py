@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from src.leaderboard.__main__ import main
+from src.leaderboard.comparison import numbers
 from src.leaderboard.runs import Run, read_runs
-from tests.support.made_runs import N, random_neighbors, write_run
+from tests.support.made_runs import N, random_neighbors, update_metrics, write_run
 
 BILLION = "\n".join(
     [f"a0: &a0 [{','.join('1' * 9)}]"]
@@ -88,6 +89,10 @@ DAMAGE: dict[str, tuple[str | Path, str | bytes]] = {
     "metrics: a text for a number": ("metrics.json", '{"images": 5, "artist/map_at_10": "1"}'),
     "metrics: nested": ("metrics.json", '{"images": 5, "intra": {"a": 1}}'),
     "metrics: no images": ("metrics.json", '{"intra": 0.5}'),
+    "metrics: more images": ("metrics.json", f'{{"images": {N + 1}, "intra": 0.5}}'),
+    "metrics: images is true": ("metrics.json", '{"images": true, "intra": 0.5}'),
+    "metrics: true": ("metrics.json", f'{{"images": {N}, "artist/map_at_10": true}}'),
+    "metrics: no chance": ("metrics.json", f'{{"images": {N}, "a/map_at_10_chance": false}}'),
     "metrics: a huge number": ("metrics.json", '{"images": 1, "intra": 1' + "0" * 400 + "}"),
     "metrics: a longer number": ("metrics.json", '{"images": 1, "intra": 1' + "0" * 9000 + "}"),
     "metrics: half a letter": ("metrics.json", f'{{"images": {N}, "\\ud800/map_at_10": 0.5}}'),
@@ -178,7 +183,15 @@ def test_numbers_that_are_not_finite_are_missing(sweep: Path) -> None:
     assert not {"intra", "artist/map_at_10"} & read_runs([sweep])[1].metrics.keys()
 
 
+def test_what_is_true_is_no_metric_to_sort_by(sweep: Path) -> None:
+    update_metrics(sweep / "1", intra=True)
+    assert numbers(read_runs([sweep / "1"])) == [
+        *("images", "inter", "artist/map_at_10", "artist/map_at_10_low", "artist/map_at_10_high")
+    ]
+
+
 def test_runs_that_claim_the_same_images_but_have_fewer_are_not_mixed(sweep: Path) -> None:
+    update_metrics(sweep / "1", images=5)
     (sweep / "1" / "neighbors.npz").write_bytes(npz(index=INDEX[:5] // N, score=SCORE[:5]))
     (sweep / "1" / "queries.npz").write_bytes(npz(**{"artist/map_at_10": np.zeros(5)}))
     assert main([str(sweep)]) == 0
