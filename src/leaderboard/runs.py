@@ -16,7 +16,7 @@ from src.config.overrides import quote_value, shell_join
 from src.errors import UserError
 from src.io.outputs import Outputs
 from src.io.printable import printable
-from src.leaderboard.sweeps import sweep_jobs, why_not_repeated
+from src.leaderboard.sweeps import sweep_jobs, why_not_repeated, why_not_written
 from src.reporting.run_folder import CONFIG, RunFolder
 
 MAX_DEPTH = 20  # of the folders of runs below the one that is named
@@ -46,7 +46,7 @@ class Run:
         It is a comment that says why if what the folder holds must not, or cannot, be repeated.
         """
         reason = "it is damaged" if self.is_damaged else why_not_repeated(self.overrides)
-        if reason:
+        if reason := reason or why_not_written(self.overrides, self.folder):
             return printable(f"# no command for {self.folder.name}: {reason}")
         folder = os.path.relpath(self.folder)
         if not re.fullmatch(r"[\w./:-]+", folder, re.ASCII):  # Hydra's grammar needs quotes

@@ -111,6 +111,21 @@ def why_not_repeated(overrides: list[str]) -> str:
     return next(filter(None, map(_why_not_set, overrides)), "")
 
 
+def why_not_written(overrides: list[str], folder: Path) -> str:
+    """Return why repeating a run in its folder would write elsewhere, "" if it would not.
+
+    outputs must hold the folder, or be relative and below the working directory.
+    """
+    for word in filter(lambda word: word.startswith("outputs="), overrides):
+        value = OverridesParser.create().parse_override(word).value()
+        text = str(getattr(value, "text", value))
+        outputs = Path(text).expanduser().resolve()
+        is_here = not Path(text).is_absolute() and outputs.is_relative_to(Path.cwd())
+        if not is_here and not folder.resolve().is_relative_to(outputs):
+            return f"{word[:80]} does not hold the run"
+    return ""
+
+
 @lru_cache(maxsize=4096)  # the jobs of a sweep share most overrides
 def _why_not_set(word: str) -> str:
     """Return why an override is not repeated, "" if it gives a value to an option."""

@@ -128,6 +128,15 @@ def test_overrides_of_options_are_repeated(override: str, sweep: Path) -> None:
     assert shlex.split(read_runs([sweep])[1].command)[3] == override
 
 
+@pytest.mark.parametrize(
+    ("outputs", "is_printed"), [("/etc", False), ("'/etc'", False), ("../x", False), ("a", True)]
+)
+def test_a_command_writes_where_the_run_is(outputs: str, is_printed: bool, sweep: Path) -> None:
+    for value, expected in ((outputs, is_printed), (sweep, True)):
+        (sweep / "1" / OVERRIDES).write_text(yaml.safe_dump([f"outputs={value}"]))
+        assert read_runs([sweep])[1].command.startswith("python") == expected
+
+
 def test_a_command_that_is_not_printed_is_one_line(sweep: Path) -> None:
     name = "1\nrm -rf ~"
     (sweep / "1").rename(sweep / name)
