@@ -17,6 +17,7 @@ from src.evaluation.metrics import FILTER, HEADLINE_METRICS, lower_is_better, ma
 from src.leaderboard.runs import Run
 from src.leaderboard.words import column_texts, run_labels
 from src.reporting.baselines import MARK, is_random
+from src.reporting.phrases import describe_run
 from src.reporting.text import format_number
 from src.runtime.progress import progress
 
@@ -80,6 +81,17 @@ class Board:
             label if not mark or mark in label else f"{label}, {mark}"
             for label, mark in zip(labels, self.marks, strict=True)
         ]
+
+    @property
+    def shared(self) -> str:
+        """Return in words what all runs have in common of network, post-processing and score."""
+        first, *others = [run.settings for run in self.runs]
+        common = {
+            name: value
+            for name, value in first.items()
+            if all(settings.get(name) == value for settings in others)
+        }
+        return describe_run(common)
 
     @property
     def marks(self) -> list[str]:
@@ -182,7 +194,7 @@ LEARNED_NOTHING = (
 def notes(board: Board) -> list[str]:
     """Return sentences that keep a board's numbers from being misread."""
     queries, chance = board.queries, format_number(board.chance)
-    lines = []
+    lines = [f"all runs: {shared}"] if (shared := board.shared) else []
     if board.ranks_settings and queries is not None:
         by_chance = f"; random order would give {chance}" if chance else ""
         lines.append(f"{board.metric} is a mean over {queries} queries{by_chance}")

@@ -70,7 +70,8 @@ def write_neighbor_csv(
 def _readable(gallery: Gallery) -> Gallery:
     """Return the gallery with titles in words, and the year as date where there is none."""
     works = gallery.works
-    rows = works[[name for name in COLUMNS if name in works]].to_dict("records")
+    known = works[[name for name in COLUMNS if name in works]]
+    rows: list[dict[str, str]] = known.to_dict("records")  # type: ignore[assignment]
     titles, dates = [caption_of(row).title for row in rows], [date_of(row) for row in rows]
     return replace(gallery, works=works.assign(title=titles, date=dates))
 
