@@ -88,8 +88,6 @@ class GuardedConnection(HTTPConnection):
             raise ConnectTimeoutError(self, f"no connection after {self.timeout} s") from error
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error
-        if self.proxy is None:
-            self.peer = sock.getpeername()[0]
         sys.audit("http.client.connect", self, self.host, self.port)  # as urllib3 does
         return sock
 
@@ -105,6 +103,7 @@ class GuardedConnection(HTTPConnection):
                 sock.settimeout(self.timeout)
                 deadline.watch(sock)
                 sock.connect(address)
+                self.peer = "" if self.proxy else address[0]
                 return sock
             except OSError as error:
                 sock.close()
