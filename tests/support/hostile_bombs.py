@@ -1,22 +1,13 @@
 """Small files that ask a decoder for far more memory or time than their pixels are worth."""
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
 
-from PIL import Image, ImageCms
-
-from tests.support.hostile_bytes import chunk, gif, tiff, with_chunk
+from tests.support.hostile_bytes import chunk, gif, saved, tiff
+from tests.support.hostile_profiles import curves, many_steps, matrix, repeated_step
 
 SCAN = b"\xff\xda"
-
-
-def saved(size: tuple[int, int], format: str, **options: object) -> bytes:
-    """Return a gray-brown picture of a size as a file; it takes few bytes."""
-    body = io.BytesIO()
-    Image.new("RGB", size, (99, 88, 77)).save(body, format, **options)
-    return body.getvalue()
 
 
 def empty_scans(count: int, **options: object) -> bytes:
@@ -130,47 +121,6 @@ def erased_frame() -> bytes:
     """Return a GIF whose frame of 4 gigapixels is to be erased after it was shown."""
     body = gif((8, 8), (65535, 65535))
     return body[:19] + b"!\xf9\4\x08\0\0\0\0" + body[19:]
-
-
-def many_steps() -> bytes:
-    """Return a PNG whose color profile claims thousands of steps."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    steps = b"matf" + bytes(64)
-    png = saved((40, 30), "PNG")
-    return with_chunk(b"iCCP", b"a\0\0" + zlib.compress(profile + steps * 10_000), png)
-
-
-def repeated_step(step: bytes) -> bytes:
-    """Return a PNG whose color profile names one step 20,000 times."""
-    count = 20_000
-    steps = b"mpet\0\0\0\0" + struct.pack(">HHL", 3, 3, count)
-    steps += struct.pack(">LL", 16 + 8 * count, len(step)) * count + step
-    text = (
-        b"mluc\0\0\0\0" + struct.pack(">LL", 1, 12) + b"enUS" + struct.pack(">LL", 2, 28) + b"\0a"
-    )
-    white = struct.pack(">3l", 0xF6D6, 0x10000, 0xD32D)
-    parts = {b"desc": text, b"wtpt": b"XYZ \0\0\0\0" + white, b"D2B0": steps, b"cprt": text}
-    table, body = struct.pack(">L", len(parts)), b""
-    for name, part in parts.items():
-        table += struct.pack(">4sLL", name, 180 + len(body), len(part))
-        body += part + bytes(-len(part) % 4)
-    kind = struct.pack(">4sL4s4s4s", b"lcms", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
-    head = kind + bytes(12) + b"acsp" + bytes(28) + white + bytes(48)
-    profile = struct.pack(">L", 180 + len(body)) + head + table + body
-    return with_chunk(b"iCCP", b"a\0\0" + zlib.compress(profile), saved((40, 30), "PNG"))
-
-
-def matrix() -> bytes:
-    """Return a step of a color profile that changes nothing."""
-    return b"matf\0\0\0\0" + struct.pack(">HH12f", 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
-
-
-def curves() -> bytes:
-    """Return a step of a color profile whose three curves are the same."""
-    curve = b"curf\0\0\0\0\0\1\0\0parf\0\0\0\0\0\0\0\0" + struct.pack(">4f", 2.2, 1, 0, 0)
-    return (
-        b"cvst\0\0\0\0" + struct.pack(">HH", 3, 3) + struct.pack(">LL", 36, len(curve)) * 3 + curve
-    )
 
 
 def jpeg2000(changes: dict[int, bytes]) -> bytes:

@@ -1,7 +1,10 @@
 """Bytes of images that are broken, or that need far more work than their size suggests."""
 
+import io
 import struct
 import zlib
+
+from PIL import Image
 
 from src.io.effort import MAX_SCANS
 
@@ -64,3 +67,10 @@ def gif(screen: tuple[int, int], frame: tuple[int, int]) -> bytes:
     """Return a GIF of one frame; both sizes are (width, height)."""
     head = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6)
     return head + b"," + struct.pack("<HHHHB", 0, 0, *frame, 0) + b"\2\2\x44\1\0;"
+
+
+def saved(size: tuple[int, int], format: str, **options: object) -> bytes:
+    """Return a gray-brown picture of a size as a file; it takes few bytes."""
+    body = io.BytesIO()
+    Image.new("RGB", size, (99, 88, 77)).save(body, format, **options)
+    return body.getvalue()
