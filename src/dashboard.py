@@ -113,6 +113,7 @@ def with_pinned_cards(app: "WSGIApplication", metrics: Iterable[str]) -> "WSGIAp
     location = f"/?pinnedCards={quote(json.dumps(cards))}"
 
     def pinned(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """Answer the address without a path with that of the pinned cards."""
         if environ["PATH_INFO"] == "/" and not environ.get("QUERY_STRING"):
             start("302 Found", [("Location", location), ("Content-Length", "0")])
             return []

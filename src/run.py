@@ -55,8 +55,7 @@ def run(cfg: Config, folder: Path, job: str = "") -> None:
     from src.pipeline.evaluate import evaluate
     from src.pipeline.rank import rank
     from src.reporting.run_folder import RunFolder
-    from src.reporting.summary import print_job, print_summary
-    from src.reporting.tracking import track_results, tracking
+    from src.reporting.tracking import tracking
     from src.runtime.devices import peak_memory
 
     cfg = with_named_layers(cfg)
@@ -74,15 +73,8 @@ def run(cfg: Config, folder: Path, job: str = "") -> None:
             metrics = evaluate(ranking, embeddings.gallery, cfg, folder)
         facts = {"missing": gallery.missing, "comparison_device": ranking.device}
         metrics |= facts | embeddings.facts | clock.seconds | peak_memory()
-        images, scores = embeddings.gallery, ranking.saved.score
-        pictures = report.illustrate(metrics, images, ranking, cfg, folder)
-        track_results(tracker, metrics, pictures, images, ranking.features, scores)
-        report.write_report(metrics, embeddings, ranking, cfg, folder)
-    if job:
-        print_job(job, metrics, images, clock.elapsed())
-        return
-    others = report.files_outside(embeddings, ranking)
-    print_summary(metrics, images, folder, others, clock.elapsed())
+        report.report(metrics, embeddings, ranking, cfg, folder, tracker)
+    report.print_end(job, metrics, embeddings, ranking, folder, clock.elapsed())
 
 
 if __name__ == "__main__":

@@ -128,14 +128,12 @@ class PoliteClient:
         named: bool = False,
         timeout: float | None = None,
     ) -> Iterator[requests.Response]:
-        """Send one GET request, follow redirects, and yield the response with its body unread.
+        """Send one GET request, follow redirects, and yield the response, its body unread.
 
-        `robots=False` skips robots.txt. `named`: the user gave this URL, so its host may be a local
-        one, and if it is, so may those of its redirects. `timeout` replaces the policy's
-        total_timeout; waits for robots.txt and for the host's turn do not count.
-        Raises Failure for every status but 200, and 304 if the headers contain If-None-Match, and
-        HostBusy if a host on the way is not to be requested yet: with `same_host` any other host
-        than that of url.
+        `robots=False` skips robots.txt. `named`: the user gave this URL, so its host may be local,
+        and if it is, those of redirects too. `timeout` replaces total_timeout; waits before do not
+        count. Raises Failure for every status but 200 (304 if headers contain If-None-Match), and
+        HostBusy for a host that has to wait, any other one if `same_host`.
         """
         accepted = (200, 304) if headers and "If-None-Match" in headers else (200,)
         status, first, allow_local = None, origin(url), self.allow_local or named
@@ -143,11 +141,7 @@ class PoliteClient:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 check_url(url, status)
-                if same_host and origin(url) != first:
-                    raise HostBusy(origin(url), 0)
-                if robots:
-                    self._robots.check(url)
-                self.rate_limiter.acquire(origin(url), MAX_WAIT)
+                self._wait_for_turn(url, robots, only=first if same_host else "")
                 exchange = Exchange(deadline, allow_local)
                 with (
                     self._watchdog.limit(deadline),
@@ -164,6 +158,17 @@ class PoliteClient:
         except HostBusy as busy:
             busy.url = url
             raise
+
+    def _wait_for_turn(self, url: str, robots: bool, only: str) -> None:
+        """Wait until a URL may be requested. Raises Failure if robots.txt disallows it.
+
+        Raises HostBusy if it would take long, or the URL is of another host than `only`.
+        """
+        if only and origin(url) != only:
+            raise HostBusy(origin(url), 0)
+        if robots:
+            self._robots.check(url)
+        self.rate_limiter.acquire(origin(url), MAX_WAIT)
 
     def iter_body(
         self,

@@ -166,6 +166,7 @@ def _resolve(host: str, port: int, deadline: Deadline, timeout: float | None) ->
     answers: queue.SimpleQueue[Sequence[Found] | OSError | None] = queue.SimpleQueue()
 
     def ask() -> None:
+        """Put the answer, or the error, into answers."""
         try:
             answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as error:

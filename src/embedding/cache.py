@@ -48,11 +48,9 @@ class Facts(TypedDict, total=False):
     processes: int
     images: int  # that could be read
     skipped: int  # images that could not be read
-    # absent if all rows were cached
-    resumed_rows: int  # done before by an interrupted pass
-    copied_rows: int  # copied from other galleries
-    # absent if no row was left to embed
-    embed_seconds: float  # without compiling
+    resumed_rows: int  # done before by an interrupted pass; absent if all rows were cached
+    copied_rows: int  # copied from other galleries; absent if all rows were cached
+    embed_seconds: float  # without compiling; from here on absent if no row was left to embed
     compiler: str | None
     compile_seconds: float
     waiting_for_data: float  # share of embed_seconds, from 0 to 1

@@ -65,6 +65,7 @@ class _Recorder(fx.Interpreter):
         self.values: Values = {}
 
     def run_node(self, n: fx.Node) -> Any:
+        """Run a node, and keep its value."""
         self.values[n] = super().run_node(n)
         return self.values[n]
 

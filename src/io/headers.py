@@ -80,6 +80,7 @@ def _skip_extension(file: BinaryIO) -> None:
     """Skip an extension of a GIF, whose blocks end with an empty one."""
 
     def block() -> bytes:
+        """Return the next block of data, b"" at the end of them."""
         length = file.read(1)
         return file.read(length[0]) if length else b""
 
@@ -153,11 +154,13 @@ def _jxl_size(header: bytes) -> int:
     bits, at = int.from_bytes(header, "little"), 0
 
     def take(count: int) -> int:
+        """Return the next bits as a number."""
         nonlocal at
         at += count
         return bits >> (at - count) & ((1 << count) - 1)
 
     def size() -> int:
+        """Return the number of pixels."""
         is_small = take(1)
         sides = []
         for _ in range(2):

@@ -20,8 +20,8 @@ from src.leaderboard.runs import newest_sweep, read_runs
 from src.runtime.streams import print_error, run_command
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print and write the leaderboard; return the exit code, 1 if a run is incomplete."""
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's options."""
     parser = argparse.ArgumentParser(
         "python -m src.leaderboard",
         description="Compare runs: print a table, best first, and write it as .md, .csv and .html.",
@@ -52,7 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=True,
         help="in the CSV, put an apostrophe before text that a spreadsheet would compute",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print and write the leaderboard; return the exit code, 1 if a run is incomplete."""
+    options = _parser().parse_args(arguments)
     try:
         folders = options.folders or [newest_sweep(options.outputs)]
         runs = read_runs(folders)

@@ -20,11 +20,28 @@ from src.reporting.page_files import save_page
 from src.reporting.phrases import cite, describe_order, describe_run, warn_of
 from src.reporting.run_folder import RunFolder
 from src.reporting.settings import flat_options
+from src.reporting.summary import print_job, print_summary
+from src.reporting.tracking import Tracker, track_results
 
 log = logging.getLogger(__name__)
 
 RANDOM_PAIRS = 100_000  # in the plot of scores
 OVERVIEW_QUERIES = 8
+
+
+def report(
+    metrics: dict[str, Any],
+    embeddings: Embeddings,
+    ranking: Ranking,
+    cfg: Config,
+    folder: Path,
+    tracker: Tracker,
+) -> None:
+    """Draw the pictures, give the results to the trackers, and write the last files."""
+    gallery, scores = embeddings.gallery, ranking.saved.score
+    pictures = illustrate(metrics, gallery, ranking, cfg, folder)
+    track_results(tracker, metrics, pictures, gallery, ranking.features, scores)
+    write_report(metrics, embeddings, ranking, cfg, folder)
 
 
 def write_report(
@@ -71,3 +88,19 @@ def files_outside(embeddings: Embeddings, ranking: Ranking) -> list[Path]:
     """Return the files of a run that are not in its folder: unreadable images, the matrix."""
     files = [embeddings.folder / SKIPPED] if embeddings.facts["skipped"] else []
     return files + ([ranking.matrix] if ranking.matrix else [])
+
+
+def print_end(
+    job: str,
+    metrics: dict[str, Any],
+    embeddings: Embeddings,
+    ranking: Ranking,
+    folder: Path,
+    seconds: float,
+) -> None:
+    """Print the summary of a run, or the line of a sweep's job if `job` names one."""
+    if job:
+        print_job(job, metrics, embeddings.gallery, seconds)
+    else:
+        others = files_outside(embeddings, ranking)
+        print_summary(metrics, embeddings.gallery, folder, others, seconds)

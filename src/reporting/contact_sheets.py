@@ -3,7 +3,6 @@
 Sizes are in the units of a Page.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -22,6 +21,7 @@ from src.reporting.fonts import Face, displayable
 from src.reporting.hits import Hits
 from src.reporting.pages import SCREEN_DPI, Box, Page, Picture, font, line_height, lines_of
 from src.reporting.text import format_number
+from src.reporting.wrapping import fitting_letters, wrap_text
 
 GAP = 14  # between cells
 UNDERLINE = 3  # height of a hit's underline and of a query's frame
@@ -54,39 +54,6 @@ class About:
     warning: str = ""  # in another color
     underlined: str = ""  # what the line below some images means
     source: str = ""  # small, at the bottom
-
-
-def wrap_text(text: str, face: Face, width: int, lines: int = 1) -> list[str]:
-    """Return text as at most `lines` lines of at most `width` pixels, with "…" if it is cut."""
-    words = " ".join(text.split())
-    rows: list[str] = []
-    while words and len(rows) < lines:
-        end = _fitting_letters(words, face, width)
-        if end < len(words):
-            space = words.rfind(" ", 1, end + 1)
-            end = space if space > 0 else max(1, end)
-        rows.append(words[:end])
-        words = words[end:].lstrip()
-    if words:
-        last = f"{rows[-1]} {words}"
-        rows[-1] = f"{last[: _fitting_letters(last, face, width, '…')].rstrip()}…"
-    return rows
-
-
-def _fitting_letters(text: str, face: Face, width: int, suffix: str = "") -> int:
-    """Return how many letters from the start of text fit into width, with suffix behind them.
-
-    Measures only about what fits, and that a few times, however long the text is.
-    """
-
-    def is_too_wide(count: int) -> bool:
-        """Return whether that many letters are too wide."""
-        return face.getlength(text[:count] + suffix) > width
-
-    bound = 1
-    while bound < len(text) and not is_too_wide(bound):
-        bound *= 2
-    return bisect_left(range(1, min(bound, len(text)) + 1), True, key=is_too_wide)
 
 
 def thumbnail(path: Path, size: int) -> Image.Image:
@@ -161,7 +128,7 @@ def _wrap_note(card: Card, face: Face, width: int, lines: int) -> list[str]:
     if not 0 < len(card.date) <= SHORT_DATE or not rows or rows[-1].endswith(card.date):
         return rows
     person = card.note.removesuffix(card.date).rstrip(", ")
-    kept = person[: _fitting_letters(person, face, width, end)].rstrip()
+    kept = person[: fitting_letters(person, face, width, end)].rstrip()
     return wrap_text(f"{kept}{end}" if kept else card.date, face, width)
 
 

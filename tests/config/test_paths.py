@@ -33,6 +33,7 @@ def test_a_user_who_does_not_exist_is_part_of_the_name() -> None:
 
 
 @pytest.mark.usefixtures("small_squares")
+@pytest.mark.slow
 def test_outputs_are_written_below_the_home_folder(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

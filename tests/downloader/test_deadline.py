@@ -168,3 +168,4 @@ def test_the_time_between_two_spans_does_not_count() -> None:
         time.sleep(0.3)
     with dog.limit(deadline):
         deadline.check()
+        assert deadline.end > time.monotonic()

@@ -174,6 +174,7 @@ def test_the_demo_is_downloaded_from_its_own_museum(
     assert again.works.drop(columns="url").equals(first.works.drop(columns="url"))
 
 
+@pytest.mark.slow
 def test_a_run_goes_from_tables_to_neighbors(
     museum: BadMuseum, cfg: Config, tmp_path: Path, small_squares: None
 ) -> None:

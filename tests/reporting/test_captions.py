@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from src.reporting.contact_sheets import wrap_text
 from src.reporting.pages import font
+from src.reporting.wrapping import wrap_text
 
 LETTERS = "aiWTVA.,- \n\t\u0301\u0308éßŁΩЖ"  # narrow, wide, kerned, combining, blank
 LONG = {

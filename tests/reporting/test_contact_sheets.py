@@ -17,10 +17,10 @@ from src.reporting.contact_sheets import (
     overview,
     sheet,
     thumbnail,
-    wrap_text,
 )
 from src.reporting.hits import Hits
 from src.reporting.pages import Box, Page, Picture, Text, font
+from src.reporting.wrapping import wrap_text
 
 LONG = "The Adoration of the Shepherds with Saint Longinus and Saint John the Evangelist " * 3
 

@@ -17,9 +17,10 @@ from src.leaderboard.comparison import compare
 from src.leaderboard.html import render_page
 from src.leaderboard.runs import read_runs
 from src.reporting import fonts
-from src.reporting.contact_sheets import About, Card, sheet, wrap_text
+from src.reporting.contact_sheets import About, Card, sheet
 from src.reporting.fonts import FontFile, displayable, fallback_fonts, font_runs
 from src.reporting.pages import font
+from src.reporting.wrapping import wrap_text
 from tests.support.made_runs import random_neighbors, write_run
 
 CHINESE = "\u5c71\u6c34 Landscape"
