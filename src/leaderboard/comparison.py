@@ -90,13 +90,34 @@ def compare(runs: list[Run], sort: str | None) -> Leaderboard:
     groups = comparable_groups(complete)
     # What did not end belongs to no board unless there is only one
     others = incomplete if len(groups) == 1 else []
-    boards = [_board(group, others, sort) for group in groups]
+    boards = [board for group in groups for board in _boards(group, others, sort)]
     return Leaderboard(sorted(boards, key=_board_key), incomplete)
 
 
 def _board_key(board: Board) -> tuple[bool, int, int]:
     """Return a key that puts the boards with most images first, those of random weights last."""
     return all(board.marks), -int(board.runs[0].metrics["images"]), -len(board.runs)
+
+
+def _boards(runs: list[Run], incomplete: list[Run], sort: str | None) -> list[Board]:
+    """Return the board of comparable runs, and that of the ones that only have other labels.
+
+    A run that lacks the metric of `sort` but shares a label with the board stays with it.
+    """
+    board = _board(runs, incomplete, sort)
+    shared = set(label_maps(board.runs)) if sort else set[str]()
+    labels = [(run, label_maps([run])) for run in board.missing_metric]
+    others = [run for run, names in labels if names and shared.isdisjoint(names)]
+    if not others or not label_maps(board.runs):
+        return [board]
+    missing = [run for run in board.missing_metric if run not in others]
+    return [replace(board, missing_metric=missing), *_boards(others, [], sort)]
+
+
+def label_maps(runs: list[Run]) -> list[str]:
+    """Return the names of map_at_10 of labels, without filters, that one of the runs has."""
+    available = numbers(runs)
+    return [name for name in available if name.endswith("/map_at_10") and not is_filtered(name)]
 
 
 def _board(runs: list[Run], incomplete: list[Run], sort: str | None) -> Board:
@@ -128,7 +149,7 @@ def sort_metric(runs: list[Run], sort: str | None) -> str:
     """
     available = numbers(runs)
     if sort is None:
-        maps = [n for n in available if n.endswith("/map_at_10") and not is_filtered(n)]
+        maps = label_maps(runs)
         maps.sort(key=lambda name: not name.startswith("artist/"))
         return next(name for name in (*maps, "intra", *available) if name in available)
     if sort not in available:

@@ -106,6 +106,20 @@ def test_runs_that_share_a_label_are_compared(write: Write, tmp_path: Path) -> N
     assert boards(tmp_path) == [["artist", "both", "earlier"], ["other"]]
 
 
+def test_a_run_with_another_label_only_has_a_board_of_its_own(write: Write, tmp_path: Path) -> None:
+    """As without data.labels, where the folders are the label, beside a table of labels."""
+    hashes = {"folder": "11"}
+    write("table", labels=hashes | {"artist": "22"}, metrics={"folder/map_at_10": 0.3})
+    folder = write("folders", labels=hashes)
+    RunFolder(folder).write_metrics({"images": N, "intra": 0.5, "folder/map_at_10": 0.3})
+    found = {board.names[0]: board for board in compared(tmp_path).boards}
+    assert {name: board.metric for name, board in found.items()} == {
+        "table": "artist/map_at_10",
+        "folders": "folder/map_at_10",
+    }
+    assert not any(board.missing_metric for board in found.values())
+
+
 def test_a_run_without_labels_is_no_part_of_a_board_with_labels(
     write: Write, tmp_path: Path, capsys
 ) -> None:
