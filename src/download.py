@@ -10,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.cli import app
-from src.cli.help import CONFIGS
 from src.config.data import Folder
+from src.config.names import CONFIGS
 from src.config.overrides import shell_quote
 from src.errors import UserError
 from src.gallery.museum import museum_gallery

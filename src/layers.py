@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from src.cli import app
-from src.cli.help import CONFIGS
 from src.cli.messages import user_message
 from src.config import Backbone
 from src.config.enums import DEPTHS
+from src.config.names import CONFIGS
 from src.runtime.streams import print_error, run_command
 
 USAGE = """\

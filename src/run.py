@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.cli import app
-from src.cli.help import CONFIGS
 from src.cli.sweep_jobs import is_sweep_job, job_name, quiet_console
 from src.config import Config
+from src.config.names import CONFIGS
 from src.errors import keep_run_folder
 from src.reporting.wandb_runs import check_wandb
 from src.runtime.launch import launch

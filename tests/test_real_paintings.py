@@ -116,14 +116,25 @@ def test_scikit_learn_agrees_about_the_best(found: pd.DataFrame, shared_data: Pa
     assert np.mean(each) == pytest.approx(best["artist/map_at_10"], abs=1e-6)
 
 
-@pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.slow)])
+LIMITS = pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.slow)])
+
+
+@LIMITS
+def test_both_storages_have_the_same_results(
+    limit: int | None, chosen: Config, tmp_path: Path
+) -> None:
+    chosen = changed(chosen, "data", limit=limit)
+    full = changed(chosen, "similarity", storage=Storage.full)
+    metrics = outcome(full, tmp_path / "full")
+    assert results(outcome(chosen, tmp_path / "topk")) == results(metrics)
+
+
+@LIMITS
 def test_neighbors_and_metrics_are_those_computed_without_this_project(
     limit: int | None, chosen: Config, tmp_path: Path
 ) -> None:
     chosen = changed(chosen, "data", limit=limit)
-    metrics = outcome(chosen, tmp_path / "topk")
-    full = changed(chosen, "similarity", storage=Storage.full)
-    assert results(outcome(full, tmp_path / "full")) == results(metrics)
+    metrics = outcome(changed(chosen, "similarity", storage=Storage.full), tmp_path / "full")
     with np.load(tmp_path / "full" / "neighbors.npz") as found:
         index, score = found["index"], found["score"]
 

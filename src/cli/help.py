@@ -10,7 +10,7 @@ from omegaconf import MISSING
 
 from src.config import Config
 from src.config.data import SOURCES
-from src.config.names import CONFIGS as CONFIGS
+from src.config.names import CONFIGS
 from src.config.validation import bounds_text
 
 PAGE = """\

@@ -57,7 +57,7 @@ def _message(error: Exception) -> str | None:
 
 def _about_choice(group: str, choice: str, choices: list[str]) -> str:
     """Return the message for a file that a group does not have, with what may have been meant."""
-    if group.startswith("data"):  # Hydra took the folders of a path for groups
+    if group.split("/")[0] == "data":  # Hydra took the folders of a path for groups
         path = f"{group}/{choice}".removeprefix("data/")
         return (
             f"data={path}: choose one of {', '.join(choices)}; for a folder of images write"

@@ -6,7 +6,6 @@ What is damaged, or larger than this program writes it, raises UserError.
 import json
 import os
 import re
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +13,7 @@ import yaml
 from rich import filesize
 
 from src.errors import UserError
-from src.io.files import refused
+from src.io.files import open_if_regular, refused
 
 MAX_TEXT_BYTES = 2**22  # of a JSON or YAML file: a thousand times what a run writes
 MAX_NODES = 100_000  # values, names and brackets in a YAML file
@@ -34,12 +33,11 @@ def damaged(path: Path, reason: object) -> UserError:
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading. Raises UserError if it is a folder, a pipe, a device or a socket."""
-    with refused(path):  # without blocking: a pipe would never open
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if stat.S_ISREG(os.fstat(file).st_mode):
-        return os.fdopen(file, "rb")
-    os.close(file)
-    raise damaged(path, "not a regular file")
+    with refused(path):
+        file = open_if_regular(path)
+    if file is None:
+        raise damaged(path, "not a regular file")
+    return file
 
 
 def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:

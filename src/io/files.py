@@ -131,6 +131,18 @@ def _foreign(path: Path | str, kind: str) -> UserError:
     return UserError(f"{path} is {kind}, which this program never puts there: delete it")
 
 
+def open_if_regular(path: Path) -> BinaryIO | None:
+    """Open a file for reading, following links; None if it is no file but a pipe, say.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # no wait for a pipe
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    return None
+
+
 def open_to_write(path: Path, flags: int = os.O_RDWR) -> int:
     """Open a file whose name others can guess, and return its descriptor.
 

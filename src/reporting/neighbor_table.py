@@ -40,7 +40,7 @@ def write_neighbor_table(
     """
     write_neighbor_csv(folder / "neighbors.csv", gallery, index, score, escape_formulas)
     if find_spec("pyarrow"):
-        write_neighbor_parquet(folder / "neighbors.parquet", gallery, index, score)
+        write_neighbor_parquet(folder / "neighbors.parquet", neighbor_frame(gallery, index, score))
 
 
 def write_neighbor_csv(
@@ -148,36 +148,20 @@ def neighbor_frame(
     return pd.DataFrame(columns | {"neighbor_row": neighbors} | facts("neighbor", neighbors))
 
 
-def write_neighbor_parquet(
-    path: Path, gallery: Gallery, index: NDArray[np.int32], score: NDArray[np.float32]
-) -> None:
-    """Write the table of write_neighbor_csv, unescaped, as Parquet. Needs pyarrow.
+def write_neighbor_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of neighbor_frame as Parquet. Needs pyarrow.
 
     The texts are dictionaries, so that each title is stored once.
     """
     import pyarrow
     from pyarrow import parquet
 
-    gallery, (n, k) = _readable(gallery), index.shape
-    rows, neighbors = np.repeat(np.arange(n, dtype=np.int32), k), index.ravel()
-    ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
-    columns = {"query_row": rows} | _dictionaries(gallery, "query", rows)
-    columns |= {"rank": ranks, "score": score.ravel()}
-    if (same := _same_artist(gallery, index)) is not None:
-        columns["same_artist"] = pyarrow.array(same.ravel() == 1, mask=same.ravel() < 0)
-    columns |= {"neighbor_row": neighbors} | _dictionaries(gallery, "neighbor", neighbors)
+    columns = {}
+    for name, values in table.items():
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            texts = list(map(as_utf8, values.cat.categories))
+            columns[name] = pyarrow.DictionaryArray.from_arrays(values.cat.codes, texts)
+        else:
+            columns[name] = pyarrow.array(values)
     with atomic_write(path) as part:
         parquet.write_table(pyarrow.table(columns), part, compression="zstd")
-
-
-def _dictionaries(gallery: Gallery, side: str, rows: NDArray[np.int32]) -> dict[str, object]:
-    """Return the facts of the images in rows (m,) as dictionary arrays of pyarrow, by column."""
-    import pyarrow
-
-    columns = {}
-    for name in _facts(gallery):
-        codes, texts = pd.factorize(gallery.works[name])
-        values = list(map(as_utf8, texts))
-        indices = pyarrow.array(codes[rows].astype(np.int32))
-        columns[f"{side}_{name}"] = pyarrow.DictionaryArray.from_arrays(indices, values)
-    return columns

@@ -53,3 +53,4 @@ def save(figure: Figure, *paths: Path) -> None:
             kind = path.suffix.removeprefix(".")
             facts = {"CreationDate": None} if kind == "pdf" else None
             figure.savefig(part, dpi=PRINT_DPI, format=kind, metadata=facts)
+        figure.set_layout_engine("none")  # it has found the place of all, which takes a while

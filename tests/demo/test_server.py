@@ -1,9 +1,11 @@
 """The tiny museum on localhost."""
 
 import io
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -69,11 +71,15 @@ def test_open_museum_serves_the_drawn_collection(drawn_demo: Path) -> None:
 def test_the_command_serves_until_ctrl_c(drawn_demo: Path) -> None:
     outputs = str(drawn_demo.parent)
     words = [sys.executable, "-m", "src.demo", "--port", "0", "--outputs", outputs]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    # A shell lets what it starts in the background ignore Ctrl-C, the tests themselves perhaps
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heed
+    ) as process:
         assert process.stdout
         first, second = process.stdout.readline(), process.stdout.readline()
         address = second.split("data.tables=")[1].strip()
         assert "252 paintings" in first
         assert requests.get(f"{address}/objects.csv", timeout=5).text.count("\n") == 253
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0

@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from src.cli import app
-from src.cli.help import CONFIGS
 from src.config import Backbone, Config
+from src.config.names import CONFIGS
 from src.embedding.models import load_network, preset_of, pretrained
 from src.errors import UserError
 from src.gallery.folder import folder_gallery

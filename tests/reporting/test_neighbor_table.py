@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from src.gallery import Gallery
-from src.reporting.neighbor_table import write_neighbor_csv, write_neighbor_parquet
+from src.reporting.neighbor_table import neighbor_frame, write_neighbor_csv, write_neighbor_parquet
 
 TITLES = ["Self-Portrait", 'The "Night", Watch', "=1+1", "", "Zwölf\u3042"]
 ARTISTS = ["Leyster", "Rembrandt", "Leyster", "", "Rembrandt"]
@@ -118,7 +118,7 @@ def test_parquet_has_the_same_table(
 ) -> None:
     pytest.importorskip("pyarrow", reason="the optional dependency parquet is not installed")
     write_neighbor_csv(tmp_path / "n.csv", gallery, *neighbors, escape_formulas=False)
-    write_neighbor_parquet(tmp_path / "n.parquet", gallery, *neighbors)
+    write_neighbor_parquet(tmp_path / "n.parquet", neighbor_frame(gallery, *neighbors))
     table, expected = pd.read_parquet(tmp_path / "n.parquet"), read(tmp_path / "n.csv")
     same = table["same_artist"].map({True: "yes", False: "no"}).fillna("")
     assert list(same) == list(expected["same_artist"])
