@@ -61,6 +61,16 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def fresh_wandb() -> Iterator[None]:
+    """Let wandb read the environment of this test, which it does once in a process."""
+    import wandb
+
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
 @pytest.fixture(autouse=True)
 def crash_prints_its_stack(request: pytest.FixtureRequest) -> None:
     """Enable pytest's faulthandler again, which Lightning's Trainer redirects."""

@@ -91,6 +91,7 @@ def test_an_error_of_wandb_shows_no_secret_of_the_environment(
     assert "***" in text
 
 
+@pytest.mark.usefixtures("fresh_wandb")
 def test_wandb_rejects_an_address_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

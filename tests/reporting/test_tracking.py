@@ -116,14 +116,13 @@ def test_hubs_are_a_table_with_their_images(cfg: Config, gallery: Gallery, tmp_p
     assert b"|bea/2.png|7|" in text.replace(b" ", b"")
 
 
-@pytest.mark.usefixtures("small_squares")
 def test_no_tracker_receives_the_matrix(
-    cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedded: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "run" / "wandb" / "cache"))
     folder = tmp_path / "run"
     folder.mkdir()
-    full = changed(cfg, "similarity", storage=Storage.full)
+    full = changed(embedded, "similarity", storage=Storage.full)
     run(replace(full, tracking=Tracking()), folder)
     kept = [path for path in folder.glob("wandb/**/*") if path.is_file() and not path.is_symlink()]
     assert any(path.suffix == ".wandb" for path in kept)

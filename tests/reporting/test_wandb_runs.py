@@ -89,6 +89,7 @@ def test_disabled_wandb_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("fresh_wandb")
 def test_a_setting_that_wandb_rejects_is_one_line(
     cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
