@@ -157,3 +157,10 @@ def test_images_of_any_museum_are_found_on_disk(tmp_path: Path) -> None:
     assert sizes_on_disk(tmp_path) == {"met-436001": 5}
     remove_partial_files(tmp_path)
     assert path.exists() and not partial.exists()
+
+
+def test_an_image_in_tiny_pieces_arrives_whole(museum: BadMuseum, tmp_path: Path) -> None:
+    museum.every = Fault("pieces")
+    assert download_all(museum, tmp_path / "images").present.keys() == museum.files.keys()
+    for image_id, file in museum.files.items():
+        assert path_of(tmp_path / "images", image_id).read_bytes() == file.read_bytes()

@@ -108,6 +108,19 @@ def test_the_address_that_was_checked_is_connected_to(
     assert connected == ["93.184.216.34"] * 2
 
 
+def test_an_open_connection_to_a_local_host_is_not_used_for_rows(
+    museum: BadMuseum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was opened for tables, whose address the user gave."""
+    answer_names(monkeypatch, lambda host: ["127.0.0.1"])
+    client, url = PoliteClient(), address(museum).replace("127.0.0.1", "museum.test")
+    with client.get(url, robots=False, named=True) as response:
+        assert b"".join(client.iter_body(response, 10**6))
+    with pytest.raises(Failure, match=NOT_SENT), client.get(url, robots=False):
+        pass
+    assert len(museum.log) == 1
+
+
 def test_of_several_addresses_only_public_ones_are_tried(
     connected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

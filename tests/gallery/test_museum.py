@@ -54,6 +54,8 @@ def test_works_csv_contains_the_downloaded_images(museum: BadMuseum, tmp_path: P
         *("Work 0", "Painter 0", "1650", "1650s")
     ]
     assert first[["width", "height", "view"]].tolist() == ["24", "24", "primary"]
+    assert first["page"] == "https://www.nga.gov/collection/art-object-page.100.html"
+    assert first["iiif"] == f"{museum.address}/iiif/{first['image_id']}"
 
 
 def test_images_are_stored_by_source_and_size(museum: BadMuseum, tmp_path: Path) -> None:

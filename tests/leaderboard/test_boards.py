@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from src.leaderboard.__main__ import main
-from src.leaderboard.board import Board
+from src.leaderboard.board import Board, notes
 from src.leaderboard.comparison import Leaderboard, compare
 from src.leaderboard.grouping import comparable_groups
 from src.leaderboard.runs import read_run, read_runs
@@ -204,6 +204,7 @@ def test_a_board_of_random_weights_alone_is_marked_too(write: Write, tmp_path: P
     (board,) = compared(tmp_path).boards
     assert "backbone.weights" not in board.settings
     assert sorted(board.labels) == [f"a, {MARK}", f"b, {MARK}"]
+    assert notes(board)[0] == f"all runs: {MARK}"  # what they have in common
 
 
 def test_a_finished_run_says_which_labels_it_has(finished_run: Path) -> None:

@@ -214,12 +214,11 @@ def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(swept):
     assert_compared(ended, outputs)
     lines = [line.split(" ") for line in ended.stdout.splitlines()]
     jobs = {words[0]: words[1:] for words in lines if words[0] in ("0:", "2:")}
-    assert {number: words[0] for number, words in jobs.items()} == {
-        "0:": "backbone.layer=layer1",
-        "2:": "backbone.layer=layer2",
-    }
+    assert [words[0] for words in jobs.values()] == [f"backbone.layer=layer{n}" for n in (1, 2)]
     assert all("folder/map_at_10" in words for words in jobs.values())
     assert sum(words != [""] for words in lines) < 25  # a line a job, a table, one failure
+    assert "loading PyTorch" not in ended.stderr  # messages of the jobs are in their logs
+    assert "loading PyTorch" in next(outputs.glob("sweeps/*/*/0/run.log")).read_text()
 
 
 @pytest.mark.usefixtures("small_squares")

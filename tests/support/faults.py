@@ -33,6 +33,16 @@ def cut(self: "Misbehaving", body: bytes) -> None:
     self.hang_up()
 
 
+def pieces(self: "Misbehaving", body: bytes) -> None:
+    """Send the whole image in chunks of a few bytes, which is no fault."""
+    self.start("Content-Type: image/jpeg", "Transfer-Encoding: chunked")
+    for start in range(0, len(body), 7):
+        piece = body[start : start + 7]
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+    self.wfile.write(b"0\r\n\r\n")
+    self.hang_up()
+
+
 def cut_chunks(self: "Misbehaving", body: bytes) -> None:
     """Send a chunked body without its last chunk."""
     self.start("Content-Type: image/jpeg", "Transfer-Encoding: chunked")
@@ -140,6 +150,7 @@ FAULTS: dict[str, Callable[["Misbehaving", bytes], None]] = {
     "204": no_content,
     "reset": reset,
     "cut": cut,
+    "pieces": pieces,
     "cut chunks": cut_chunks,
     "cut unannounced": cut_unannounced,
     "silent": silent,
