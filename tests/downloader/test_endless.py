@@ -2,7 +2,6 @@
 
 import multiprocessing
 import random
-import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -121,7 +120,8 @@ def download(catalog: Catalog, folder: Path, pipe: Connection) -> None:
     client = local_client(workers=16, retry_policy=policy)
     began = time.monotonic()
     state = fetch_missing(catalog, folder, options, LIMITS, client)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Unlike ru_maxrss, this does not hold the memory of the process that started this one
+    kilobytes = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     pipe.send((set(state.present), state.refusal, time.monotonic() - began, kilobytes))
 
 
