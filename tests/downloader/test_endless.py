@@ -28,6 +28,7 @@ from tests.support.hosts import (
     draw_small,
     local_client,
 )
+from tests.support.peak import peak_kilobytes
 
 SHORT = replace(QUICK, attempts=2, read_timeout=0.4, total_timeout=0.5)
 OUTCOMES = {  # of the faults that are no timeout: outcome and start of the reason
@@ -120,8 +121,7 @@ def download(catalog: Catalog, folder: Path, pipe: Connection) -> None:
     client = local_client(workers=16, retry_policy=policy)
     began = time.monotonic()
     state = fetch_missing(catalog, folder, options, LIMITS, client)
-    # Unlike ru_maxrss, this does not hold the memory of the process that started this one
-    kilobytes = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    kilobytes = peak_kilobytes()
     pipe.send((set(state.present), state.refusal, time.monotonic() - began, kilobytes))
 
 

@@ -2,7 +2,6 @@
 
 import os
 import random
-import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from src.leaderboard.runs import read_runs
 from src.runtime.processes import SINGLE_PROCESS
 from src.runtime.resume import DoneTiles
 from tests.support.made_runs import N, random_neighbors, write_multirun, write_run
+from tests.support.peak import peak_kilobytes, reset_peak
 
 SECONDS = 2.5  # for each file
 MAX_GROWTH = 300_000  # kB of memory
@@ -54,7 +54,8 @@ def mutations(content: bytes, seed: int) -> Iterator[bytes]:
 def check(path: Path, read: Callable[[], object], seed: int) -> int:
     """Read a file under mutations; return how many of them were read without an error."""
     content, count = path.read_bytes(), 0
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    reset_peak()
+    memory = peak_kilobytes()
     for changed in mutations(content, seed):
         path.write_bytes(changed)
         start = time.process_time()
@@ -65,7 +66,7 @@ def check(path: Path, read: Callable[[], object], seed: int) -> int:
             assert "\n" not in str(error), changed
         assert time.process_time() - start < MAX_SECONDS, changed
     path.write_bytes(content)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MAX_GROWTH
+    assert peak_kilobytes() - memory < MAX_GROWTH
     return count
 
 
