@@ -23,6 +23,7 @@ from src.gallery.search import find_row, find_rows, is_row, not_found
 from src.io.outputs import Outputs
 from src.reporting import contact_sheets
 from src.reporting.neighbor_list import neighbor_list
+from src.reporting.newest import newest
 from src.reporting.page_files import JPEG, save_page
 from src.reporting.pages import PRINT_DPI, SCREEN_DPI
 from src.reporting.phrases import cite, name_collection
@@ -48,14 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if desktop and not options.no_open:
         webbrowser.open(picture.resolve().as_uri())
     return 0
-
-
-def newest(folder: Path, pattern: str, remedy: str) -> Path:
-    """Return the folder of the newest file that matches. Raises UserError if there is none."""
-    files = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not files:
-        raise UserError(f"there is nothing in {folder} yet: {remedy}")
-    return files[-1].parent
 
 
 def show_painting(options: argparse.Namespace) -> Path | None:

@@ -41,6 +41,11 @@ class Outputs:
         return self.root / "demo"
 
     @property
+    def browser(self) -> Path:
+        """Return the folder of what the browser keeps: thumbnails/, pictures that were asked."""
+        return self.root / "browser"
+
+    @property
     def runs(self) -> Path:
         """Return the folder of single runs: <date>/<time>/."""
         return self.root / "runs"

@@ -18,14 +18,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from src.evaluation.metrics import describe_metric, lower_is_better
-from src.io.printable import printable
 from src.leaderboard.board import SEVERAL, Board, notes
 from src.leaderboard.comparison import MAX_WRITTEN, Leaderboard
 from src.leaderboard.examples import Thumbnails, example_neighbors
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.leaderboard.words import describe_setting
 from src.reporting.fonts import displayable, plot_families
-from src.reporting.text import format_interval, format_number
+from src.reporting.text import format_interval, format_number, printable_value
 
 BEHIND = (
     "How far a run is behind the best one, in the unit of the metric. The interval is paired, query"
@@ -58,7 +57,7 @@ def render_page(leaderboard: Leaderboard, folder: Path) -> str:
     """Return HTML with links relative to folder."""
     templates = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
-        loader=templates, autoescape=True, undefined=StrictUndefined, finalize=_printable
+        loader=templates, autoescape=True, undefined=StrictUndefined, finalize=printable_value
     )
     thumbnails, boards = Thumbnails(), leaderboard.boards
     sections = [
@@ -77,11 +76,6 @@ def render_page(leaderboard: Leaderboard, folder: Path) -> str:
         incomplete=leaderboard.incomplete[:MAX_WRITTEN],
         more=max(0, len(leaderboard.incomplete) - MAX_WRITTEN),
     )
-
-
-def _printable(value: Any) -> Any:
-    """Return text without what could hide or reverse the text around it, any other value as is."""
-    return printable(value) if isinstance(value, str) else value
 
 
 def _section(heading: str, board: Board, folder: Path, thumbnails: Thumbnails) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
+from typing import Any
 
 from rich.cells import cell_len
 
@@ -37,3 +38,11 @@ def _padded(cell: str, width: int) -> str:
 def as_utf8(text: str) -> str:
     """Return text with the undecodable bytes of file names replaced, so that UTF-8 can hold it."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def printable_value(value: Any) -> Any:
+    """Return text without what could hide or reverse the text around it, any other value as is.
+
+    Jinja calls it for every value that a template shows; markup that a template made stays.
+    """
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
