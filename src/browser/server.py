@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from src.browser.data import data_chunk
 from src.browser.pictures import large_picture, small_picture
 from src.browser.site import NotThere, Page, Site
 from src.browser.views import VIEWS
