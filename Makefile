@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run test test-slow test-all check format dashboard clean
+.PHONY: help setup lock run browse test test-slow test-all check format dashboard clean
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -14,7 +14,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS) --dist loadfile
 # Requirements of the lock by their first line, which is not indented as the lines of hashes after it are
 pick = awk '/^[^ ]/ { picked = $$0 $(1) } picked' requirements.lock
 # What the commands import: setup does so once, so that bytecode is there for those that may not write it
-COMMANDS := src.run, src.download, src.show, src.pipeline.report, src.pipeline.evaluate, src.embedding.extraction, \
+COMMANDS := src.run, src.download, src.show, src.browser.server, uvicorn, src.pipeline.report, src.pipeline.evaluate, src.embedding.extraction, \
 	src.reporting.tracking, torch.utils.tensorboard, openvino, wandb
 # Where it is set, as in containers and CI, every process would compile torch, Lightning and sympy again: 10 s each
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,6 +45,9 @@ lock: $(UV) ## Pin the newest versions that pyproject.toml admits and that are a
 
 run: setup ## Draw the demo gallery and find every painting's neighbors
 	$(PY) -m src.run experiment=demo
+
+browse: setup ## Look at the newest run in a web browser (RUN=<folders> PORT=8050)
+	$(PY) -m src.browse $(RUN) --port $(or $(PORT),8050) --open
 
 test: setup ## Run the quick tests (JOBS=2 files side by side)
 	$(PYTEST) -m "not slow"
