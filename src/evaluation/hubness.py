@@ -1,13 +1,17 @@
 """Metrics of the neighbor graph: hubs, reciprocity, near-duplicates.
 
-n = images, k = neighbors of each. Pure functions of neighbors.
+n = images, k = neighbors of each. Pure functions of neighbors. Imports no torch.
 """
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.evaluation.retrieval import Metrics
-from src.similarity import Neighbors
+
+if TYPE_CHECKING:
+    from src.similarity import Neighbors
 
 
 def k_occurrence(index: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -41,12 +45,13 @@ def neighborhood_metrics(index: NDArray[np.int32]) -> Metrics:
 
 
 def near_duplicates(
-    neighbors: Neighbors, min_score: float
+    neighbors: "Neighbors", min_score: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the pairs of neighbors that score at least min_score, best first.
 
     Pairs are (m, 2) rows i < j, each once; scores are (m,).
 
+    >>> from src.similarity import Neighbors
     >>> index = np.array([[1, 2], [0, 2], [0, 1]], dtype=np.int32)
     >>> score = np.array([[0.99, 0.5], [0.99, 0.97], [0.5, 0.97]], dtype=np.float32)
     >>> pairs, scores = near_duplicates(Neighbors(index, score, 0), min_score=0.9)
