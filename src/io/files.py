@@ -31,6 +31,7 @@ NOT_A_FILE = {
     errno.EISDIR: "a folder",
     errno.ENXIO: "a pipe or a socket",
 }
+_in_use = set[str]()  # names of temporary files that threads of this process write at the moment
 
 
 def temporary_name(path: Path) -> Path:
@@ -43,7 +44,8 @@ def temporary_name(path: Path) -> Path:
     for part in path.parent.glob(f"{glob.escape(path.name)}.{glob.escape(host)}-*.part"):
         if match := re.fullmatch(pattern, part.name, re.ASCII):
             pid = int(match[1])
-            if pid == os.getpid() or not _is_alive(pid):
+            is_left = pid == os.getpid() and part.name not in _in_use  # by a process of this number
+            if is_left or not _is_alive(pid):
                 remove_own(part)
     return path.with_name(f"{path.name}.{host}-{os.getpid()}-{secrets.token_hex(8)}.part")
 
@@ -75,11 +77,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary_name(path)
+    _in_use.add(part.name)
     try:
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+        _in_use.discard(part.name)
 
 
 @contextmanager

@@ -73,6 +73,18 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_two_threads_may_write_one_file_at_once(tmp_path):
+    path = tmp_path / "file.txt"
+    with atomic_write(path) as first:
+        first.write_text("first")
+        with atomic_write(path) as second:  # as another thread would: nothing here waits
+            second.write_text("second")
+            assert first.read_text() == "first"
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", [("name", "U12"), ("score", "f4")]])
 @pytest.mark.parametrize("shape", [(3, 5), (7,), (0, 4)])
 def test_create_npy_makes_a_file_that_numpy_reads(shape, dtype, tmp_path):
