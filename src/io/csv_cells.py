@@ -7,7 +7,10 @@ it off again. The option escape_formulas=false leaves it as it is.
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
+
+from src.io.files import atomic_write
 
 # A spreadsheet computes what begins like this, blanks aside; the wide signs are those of Japanese
 FORMULA = re.compile(r"'*(?:\s*[=+\-@＝＋－＠]|[\t\r\n])")
@@ -36,6 +39,17 @@ def write_rows(file: TextIO, rows: Iterable[Sequence[Any]], escape_formulas: boo
     if escape_formulas:
         rows = ([escape_cell(x) if isinstance(x, str) else x for x in row] for row in rows)
     csv.writer(file).writerows(rows)
+
+
+def write_table(
+    path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]], escape_formulas: bool
+) -> None:
+    """Write a CSV of heads and rows, as write_rows does; it appears whole or not at all."""
+    with (
+        atomic_write(path) as part,
+        part.open("x", -1, "utf-8", "surrogateescape", newline="") as file,
+    ):
+        write_rows(file, [heads, *rows], escape_formulas)
 
 
 def _is_formula(text: str) -> bool:

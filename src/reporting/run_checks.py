@@ -5,16 +5,19 @@ Each raises UserError with the name of the file. n = images, k = neighbors of ea
 
 import math
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.io.arrays import read_npz
-from src.io.bounded import damaged, read_json, read_yaml
+from src.io.arrays import read_npy, read_npz
+from src.io.bounded import damaged, read_json, read_tail, read_yaml
 
 MAX_COUNT = 2**53  # up to which a floating-point number tells integers apart
+MAX_LOGS = 20  # of a run that are read
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -112,3 +115,33 @@ def read_query_values(path: Path, metric: str) -> NDArray[np.float64] | None:
     if values.ndim != 1 or values.dtype.kind != "f" or np.isinf(values).any():
         raise damaged(path, f"{metric} is no list of numbers")
     return values.astype(np.float64)
+
+
+def read_postprocess(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return mean (d,) and axes (d, m), None for a run that only centers, of postprocess.npz."""
+    arrays = read_npz(path, ["mean", "axes"])
+    mean, axes = arrays.get("mean"), arrays.get("axes")
+    if mean is None or mean.ndim != 1 or not _is_finite(mean):
+        raise damaged(path, "it has no mean of the features")
+    if axes is not None and (axes.ndim != 2 or len(axes) != len(mean) or not _is_finite(axes)):
+        raise damaged(path, "its axes do not fit its mean")
+    return mean, axes
+
+
+def read_layout(path: Path, n: int) -> NDArray[np.float32]:
+    """Return (n, 2) where each image lies on a map."""
+    positions = read_npy(path)
+    if positions.shape != (n, 2) or positions.dtype != np.float32 or not _is_finite(positions):
+        raise damaged(path, f"not the positions of {n} images")
+    return positions
+
+
+def read_errors(paths: Sequence[Path]) -> list[str]:
+    """Return the first line of each error in logs, in order."""
+    logs = [path for path in paths if path.is_file()]
+    text = "\n".join(read_tail(log).decode("utf-8", "replace") for log in logs[:MAX_LOGS])
+    return re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", text, re.MULTILINE)
+
+
+def _is_finite(values: NDArray[Any]) -> bool:
+    return values.dtype.kind == "f" and bool(np.isfinite(values).all())

@@ -5,8 +5,7 @@ n = images, k = neighbors of each.
 
 import json
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
 from src.io.arrays import read_npy, read_npz, view_npy
-from src.io.bounded import damaged, read_tail
-from src.io.csv_cells import unescape_cell, write_rows
+from src.io.bounded import damaged
+from src.io.csv_cells import unescape_cell, write_table
 from src.io.files import atomic_write
 from src.reporting import run_checks
 from src.reporting.neighbor_table import neighbor_frame
@@ -29,7 +28,6 @@ from src.reporting.text import as_utf8
 
 CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
 NEIGHBORS = "neighbors.npz"
-MAX_LOGS = 20  # of a run that are read
 
 
 @dataclass(frozen=True, init=False)
@@ -49,7 +47,7 @@ class RunFolder:
 
         Called at the start: a run that fails in the folder of a complete one is incomplete.
         """
-        for pattern in ("metrics.json", "top_*_similar.npy", "events.out.tfevents.*"):
+        for pattern in ("metrics.json", "top_*_similar.npy", "events.out.tfevents.*", "map-*.npy"):
             for path in self.path.glob(pattern):
                 path.unlink()
 
@@ -95,6 +93,20 @@ class RunFolder:
         with atomic_write(self.path / "postprocess.npz") as part, part.open("xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
+    def postprocess(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return the mean (d,) and, if features were whitened, the axes (d, m) of their change."""
+        return run_checks.read_postprocess(self.path / "postprocess.npz")
+
+    def write_layout(self, name: str, positions: NDArray[np.float32]) -> None:
+        """Write map-<name>.npy: where each image lies on a map, (n, 2)."""
+        with atomic_write(self.path / f"map-{name}.npy") as part, part.open("xb") as file:
+            np.save(file, positions)
+
+    def layout(self, name: str) -> NDArray[np.float32] | None:
+        """Return where each image lies on a map, (n, 2); None if it was not written."""
+        path = self.path / f"map-{name}.npy"
+        return run_checks.read_layout(path, len(self.neighbors()[0])) if path.is_file() else None
+
     # metrics
 
     def write_queries(self, queries: dict[str, NDArray[np.float64]]) -> None:
@@ -109,7 +121,7 @@ class RunFolder:
 
     def write_hubs(self, rows: Iterable[tuple[str, int]], escape_formulas: bool = True) -> None:
         """Write hubs.csv: files and the number of lists that each is in, highest first."""
-        _write_csv(self.path / "hubs.csv", ["file", "neighbor_of"], rows, escape_formulas)
+        write_table(self.path / "hubs.csv", ["file", "neighbor_of"], rows, escape_formulas)
 
     def hubs(self, escape_formulas: bool = True) -> pd.DataFrame:
         """Return the table of hubs.csv, as write_hubs wrote it: file (text), neighbor_of (int)."""
@@ -127,7 +139,7 @@ class RunFolder:
         """Write near_duplicates.csv: score and the two files of each pair, best first."""
         lines = ([f"{score:.6f}", file, other] for score, file, other in rows)
         heads = ["score", "file", "other"]
-        _write_csv(self.path / "near_duplicates.csv", heads, lines, escape_formulas)
+        write_table(self.path / "near_duplicates.csv", heads, lines, escape_formulas)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json. It is written last: its presence marks the run as complete."""
@@ -214,9 +226,7 @@ class RunFolder:
 
     def errors(self) -> list[str]:
         """Return the first line of each error in the run's logs, in order."""
-        logs = sorted(log for log in self.path.glob("*.log") if log.is_file())
-        text = "\n".join(read_tail(log).decode("utf-8", "replace") for log in logs[:MAX_LOGS])
-        return re.findall(r"^\[.*\]\[ERROR\] - error: (.*)$", text, re.MULTILINE)
+        return run_checks.read_errors(sorted(self.path.glob("*.log")))
 
     @property
     def is_download(self) -> bool:
@@ -238,13 +248,3 @@ class RunFolder:
     def neighbors_picture(self, row: int, suffix: str = ".jpg") -> Path:
         """Return the path of the picture of one image and its neighbors."""
         return self.path / f"neighbors-{row}{suffix}"
-
-
-def _write_csv(
-    path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]], escape_formulas: bool
-) -> None:
-    with (
-        atomic_write(path) as part,
-        part.open("x", -1, "utf-8", "surrogateescape", newline="") as file,
-    ):
-        write_rows(file, [heads, *rows], escape_formulas)
