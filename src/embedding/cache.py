@@ -1,10 +1,9 @@
-"""The cache of feature rows: its folders, rows copied from other galleries, joined layers.
+"""The cache of feature rows: its folders, and rows copied from other galleries.
 
 Imports no torch, so that a run whose rows are cached does not load the network's libraries.
 """
 
 import hashlib
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +23,7 @@ from src.embedding.row_files import (
     FEATURES,
     NAMES,
     OPTIONS,
-    SKIPPED,
     DoneRows,
-    describe,
     read_options,
     read_texts,
 )
@@ -34,7 +31,6 @@ from src.embedding.transforms import Transform
 from src.errors import UserError
 from src.gallery import Gallery
 from src.io.arrays import map_npy
-from src.io.files import create_npy, temporary_name
 from src.io.outputs import Outputs
 from src.runtime.progress import progress
 
@@ -100,6 +96,11 @@ def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> 
     images = hashlib.sha256()
     for image, checksum in zip(gallery.works["image_id"], gallery.works["sha256"], strict=True):
         images.update(f"{image}\0{checksum}\0".encode("utf-8", "surrogateescape"))
+    return row_options(cfg, transform) | {"images": images.hexdigest()}
+
+
+def row_options(cfg: Config, transform: Transform) -> dict[str, Any]:
+    """Return how a row is computed from an image, as in options.yaml."""
     return {
         "backbone": cfg.backbone.name,
         "weights": weights_id(cfg.backbone, cfg.seed),
@@ -107,7 +108,6 @@ def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> 
         "max_pixels": cfg.data.max_pixels,
         "pooling": pooling_fingerprint(cfg.backbone),
         "precision": cfg.trainer.precision.name,
-        "images": images.hexdigest(),
     }
 
 
@@ -208,43 +208,3 @@ def _copy(source: Path, source_rows: list[int], target: Path, rows: list[int]) -
         chunk = slice(start, start + CHUNK)
         new[rows[chunk]] = old[source_rows[chunk]]
     new.flush()
-
-
-def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> None:
-    """Write to folder, unless it exists, the rows of several layers side by side.
-
-    Each layer's row is normalized and divided by the root of the number of layers, so that a joined
-    row has unit length; a row of zeros stays zero. Raises UserError if the layers do not hold the
-    same images.
-    """
-    if folder.is_dir():
-        return
-    parts = [np.load(layer / FEATURES, mmap_mode="r") for layer in layers]
-    for other in layers[1:]:
-        if (other / NAMES).read_bytes() != (layers[0] / NAMES).read_bytes():
-            raise UserError(f"{other} and {layers[0]} hold different images: delete both folders")
-    temporary = temporary_name(folder)
-    temporary.mkdir(parents=True)
-    try:
-        with (temporary / FEATURES).open("x+b") as file:
-            shape = (len(parts[0]), sum(part.shape[1] for part in parts))
-            file.seek(create_npy(file, shape, np.float32))
-            starts = range(0, len(parts[0]), CHUNK)
-            for start in progress(starts, "joining layers", len(starts)):
-                units = [_normalized(part[start : start + CHUNK]) for part in parts]
-                file.write((np.concatenate(units, 1) / np.sqrt(len(parts))).astype("f4").tobytes())
-        for name in (NAMES, SKIPPED):
-            shutil.copy(layers[0] / name, temporary / name)
-        describe(temporary, options, read_texts(layers[0] / CHECKSUMS))
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _normalized(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return rows (b, d) scaled to unit length, rows of zeros unchanged."""
-    wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    norms[norms == 0] = 1
-    wide /= norms
-    return wide

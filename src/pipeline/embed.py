@@ -17,9 +17,9 @@ from src.embedding.cache import (
     Embeddings,
     Facts,
     embedding_request,
-    join_layers,
     read_rows,
 )
+from src.embedding.joining import join_layers
 from src.embedding.layers import joined_layers, name_layers, written_layers
 from src.embedding.outdated import is_outdated, update
 from src.embedding.presets import cached_preset

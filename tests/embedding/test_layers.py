@@ -8,7 +8,7 @@ import pytest
 
 from src.config import Backbone
 from src.config.enums import Compile, Pooling
-from src.embedding.cache import join_layers
+from src.embedding.joining import join_layers
 from src.embedding.layers import joined_layers, written_layers
 from src.embedding.models import preset_of
 from src.errors import UserError

@@ -10,7 +10,7 @@ import pytest
 
 from src.config import Config, Tracking
 from src.config.enums import Postprocess, RankedBy, Storage, WandbMode
-from src.embedding.cache import join_layers
+from src.embedding.joining import join_layers
 from src.embedding.row_files import CHECKSUMS, FEATURES, NAMES, SKIPPED
 from src.embedding.unfinished import _finish_layer
 from src.gallery import Gallery
