@@ -16,6 +16,7 @@ from src.config.validation import path_argument
 from src.errors import UserError
 from src.leaderboard.comparison import compare
 from src.leaderboard.hparams import shown_metrics, write_columns
+from src.leaderboard.run_links import named_runs
 from src.leaderboard.runs import read_runs
 from src.runtime.streams import print_error, print_lines, run_command
 
@@ -30,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         check_port(options.port)
-        comparison = compare(read_runs([options.folder]), None)
+        runs = read_runs([options.folder])
+        comparison = compare(runs, None)
         count = write_columns(comparison, options.folder)
         total = len(comparison.runs)
         print_lines(f"{count} of {total} runs of {options.folder} have TensorBoard files")
-        return serve(options.folder, options.port, shown_metrics(comparison))
+        with named_runs(runs, options.folder) as folder:
+            return serve(folder, options.port, shown_metrics(comparison))
     except (UserError, OSError, ValueError) as error:
         print_error(error)
         return 2

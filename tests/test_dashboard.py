@@ -102,7 +102,8 @@ def test_every_run_is_in_tensorboard(sweep: Path, address: str, browser) -> None
         metrics = json.loads((sweep / str(job) / "metrics.json").read_text())
         options = yaml.safe_load((sweep / str(job) / ".hydra" / "config.yaml").read_text())
         layer, k = options["backbone"]["layer"], options["similarity"]["top_k"]
-        at = next(i for i in range(len(texts)) if texts[i : i + 3] == [str(job), "", layer])
+        name = f"{job} · {layer} · k={k}"
+        at = next(i for i in range(len(texts)) if texts[i : i + 3] == [name, "", layer])
         assert float(texts[at + 3]) == k
         shown = [float(texts[at + 4 + place]) for place in range(len(heads) - 4)]
         assert shown == pytest.approx([metrics[name] for name in heads[4:]], rel=1e-4)
@@ -144,5 +145,6 @@ def test_time_series_begins_with_the_main_metrics_of_true_runs(
     assert first.startswith("folder/map_at_10") and second.startswith("folder/precision_at_1")
     rows = browser.locator("runs-data-table tb-data-table-content-row")
     rows.nth(3).wait_for()
-    names = [name for row in rows.all() for name in row.inner_text().split()]
-    assert sorted(names) == ["0", "1", "2", "3"]
+    names = [row.inner_text().strip() for row in rows.all()]
+    settings = ["layer1 · k=2", "layer1 · k=3", "layer2 · k=2", "layer2 · k=3"]
+    assert sorted(names) == [f"{job} · {text}" for job, text in enumerate(settings)]

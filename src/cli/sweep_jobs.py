@@ -6,8 +6,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from src.config.overrides import shell_quote
-from src.io.bounded import read_yaml
+from src.config.overrides import shell_quote, varied_overrides
 
 
 def is_sweep_job() -> bool:
@@ -25,7 +24,5 @@ def quiet_console() -> None:
 def job_name() -> str:
     """Return the number of this job, and those of its overrides that the sweep varies."""
     hydra = HydraConfig.get()
-    sweep = read_yaml(Path(hydra.sweep.dir) / "multirun.yaml")
-    shared = sweep["hydra"]["overrides"]["task"]
-    varied = [shell_quote(word) for word in hydra.overrides.task if word not in shared]
-    return " ".join([f"{hydra.job.num}:", *varied])
+    varied = varied_overrides(Path(hydra.sweep.dir), hydra.overrides.task)
+    return " ".join([f"{hydra.job.num}:", *map(shell_quote, varied)])

@@ -1,13 +1,16 @@
-"""Write options so that the shell and Hydra read back the same text."""
+"""Options as name=value, so that the shell and Hydra read them back, and those a sweep varies."""
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from src.io.bounded import read_yaml
 from src.io.printable import printable
 
+MULTIRUN = "multirun.yaml"  # Hydra writes it into the folder of a sweep
 INTERPOLATION = re.compile(r"(\\*)\$\{")  # what OmegaConf replaces, unless a backslash precedes it
 
 
@@ -62,3 +65,15 @@ def _shell_letter(letter: str) -> str:
     is_byte = "\udc80" <= letter <= "\udcff"  # of a file name that is not UTF-8
     code = letter.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
     return "".join(f"\\x{byte:02x}" for byte in code)
+
+
+def varied_overrides(sweep: Path, overrides: Sequence[str]) -> list[str]:
+    """Return those of a job's overrides, name=value, that its sweep does not share among all jobs.
+
+    sweep is the folder that holds MULTIRUN. Raises UserError if that file is damaged.
+    """
+    hydra = (read_yaml(sweep / MULTIRUN) or {}).get("hydra", {})
+    params = hydra.get("sweeper", {}).get("params") or {}
+    shared = {*hydra.get("overrides", {}).get("task", [])}
+    shared |= {f"{name}={value}" for name, value in params.items()}
+    return [word for word in overrides if word not in shared]

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from src.config.overrides import quote_value, shell_join
+from src.config.overrides import MULTIRUN, quote_value, shell_join
 from src.errors import UserError
 from src.io.outputs import Outputs
 from src.io.printable import printable
@@ -81,7 +81,7 @@ def read_runs(folders: list[Path]) -> list[Run]:
     runs: dict[Path, Run] = {}
     for folder in folders:
         started = {path.parent.parent for path in find_files(folder, str(CONFIG))}
-        below = [job for path in find_files(folder, "multirun.yaml") for job in _not_started(path)]
+        below = [job for path in find_files(folder, MULTIRUN) for job in _not_started(path)]
         below += [read_run(path) for path in started if not RunFolder(path).is_download]
         if not below:
             raise UserError(f"there are no runs in {folder}")

@@ -8,10 +8,10 @@ from src.config import Config
 from src.config.data import SOURCES
 from src.reporting.baselines import is_random
 from src.reporting.phrases import phrase, plain_value
+from src.reporting.run_names import MAX_LETTERS, join_name, short_phrase, shorten
 
 Settings = Mapping[str, Any]  # by dotted name
 
-MAX_LETTERS = 24  # of a value in tables and plots
 # They say which images and labels are compared, and those are the same on a board
 SELECTING = {
     *("data.images", "data.labels", "data.limit", "data.tables", "data.classification"),
@@ -73,21 +73,11 @@ def column_texts(name: str, runs: Sequence[Settings]) -> list[str]:
         plain_value(name, run[name]) if name in run and has_effect(name, run) else ""
         for run in runs
     ]
-    for shorten in (_file_name, _end):
-        texts = {text: shorten(text) for text in written}
+    for way in (shorten, _end):
+        texts = {text: way(text) for text in written}
         if len(set(texts.values())) == len(texts):
             return [texts[text] for text in written]
     return written
-
-
-def _file_name(text: str) -> str:
-    """Return the last part of an absolute or relative path to a file, or the start of a text."""
-    is_path = text.startswith(("/", "./", "../")) or text.count("/") > 1
-    return _start(text.rstrip("/").rpartition("/")[2] if is_path else text)
-
-
-def _start(text: str) -> str:
-    return text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…"
 
 
 def _end(text: str) -> str:
@@ -102,10 +92,7 @@ def run_labels(
     Runs with equal settings are told apart by their names. The weights are left out where the
     network tells them, unless they are random.
     """
-    columns = {setting: column_texts(setting, runs) for setting in settings}
-    if _are_told_by(columns.get("backbone.name"), columns.get("backbone.weights")):
-        random = map(is_random, runs)
-        columns["backbone.weights"] = ["random" if is_it else "" for is_it in random]
+    columns = _columns(settings, runs)
     labels = [
         ", ".join(phrase(name, texts[at]) for name, texts in columns.items() if texts[at])
         for at in range(len(runs))
@@ -118,6 +105,33 @@ def run_labels(
         else f"run {name}"
         for label, name in zip(labels, names, strict=True)
     ]
+
+
+def short_names(
+    runs: Sequence[Settings], numbers: Sequence[str], folders: Sequence[str]
+) -> list[str]:
+    """Return a name for each run: its number in its sweep, and the settings that differ.
+
+    A run of its own has the number "". Runs with equal names are told apart by their folders.
+    """
+    columns = _columns(differing_settings(runs, selecting=True), runs)
+    names = [
+        join_name([numbers[at], *(short_phrase(n, t[at]) for n, t in columns.items() if t[at])])
+        for at in range(len(runs))
+    ]
+    return [
+        name if name and names.count(name) == 1 else join_name([name, folder])
+        for name, folder in zip(names, folders, strict=True)
+    ]
+
+
+def _columns(settings: Sequence[str], runs: Sequence[Settings]) -> dict[str, list[str]]:
+    """Return by setting its text in each run, "" where it is not worth a word."""
+    columns = {setting: column_texts(setting, runs) for setting in settings}
+    if _are_told_by(columns.get("backbone.name"), columns.get("backbone.weights")):
+        random = map(is_random, runs)
+        columns["backbone.weights"] = ["random" if is_it else "" for is_it in random]
+    return columns
 
 
 def _are_told_by(first: list[str] | None, second: list[str] | None) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src.config import Config, Tracking
+from src.config.overrides import MULTIRUN
 from src.gallery import Gallery
 from src.reporting.contact_sheets import thumbnail
 from src.reporting.run_folder import RunFolder
@@ -120,7 +121,7 @@ def tracking(cfg: Config, folder: Path) -> Iterator[Tracker]:
     A sweep's jobs share a process, so trackers must not outlive their job. Raises UserError if
     wandb is online and has no key.
     """
-    sweep = next((above for above in folder.parents if (above / "multirun.yaml").is_file()), None)
+    sweep = next((above for above in folder.parents if (above / MULTIRUN).is_file()), None)
     with ExitStack() as stack:
         run = stack.enter_context(wandb_run(cfg.tracking, folder, tracked_options(cfg), sweep))
         board = None

@@ -135,7 +135,7 @@ def _start(
             project=as_utf8(project),
             mode=mode.value,  # type: ignore[arg-type]
             dir=folder,
-            name=as_utf8("/".join(folder.parts[-2:])),
+            name=_display_name(folder, settings, sweep),
             group=as_utf8("/".join(sweep.parts[-2:])) if sweep else None,
             job_type="leaderboard" if folder == sweep else "run",
             config=settings,
@@ -158,6 +158,16 @@ def _start(
     except ValueError as error:  # a setting that WANDB_<NAME> gives no valid value
         reason = _public(" ".join(str(error).split()))
         raise UserError(f"wandb rejects its settings in the environment: {reason}") from error
+
+
+def _display_name(folder: Path, settings: dict[str, Any], sweep: Path | None) -> str:
+    """Return the name of a run, with the settings that differ if it is the job of a sweep."""
+    from src.reporting.run_folder import RunFolder  # import pandas, which takes a while
+    from src.reporting.run_names import job_name
+
+    if sweep is None or folder == sweep:
+        return as_utf8("/".join(folder.parts[-2:]))
+    return job_name(sweep, folder.name, RunFolder(folder).overrides(), settings)
 
 
 def _public(text: str) -> str:

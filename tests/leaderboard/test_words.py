@@ -15,6 +15,7 @@ from src.leaderboard.words import (
     describe_setting,
     differing_settings,
     run_labels,
+    short_names,
 )
 from tests.support.made_runs import N, random_neighbors, write_run
 
@@ -120,3 +121,28 @@ def test_runs_with_equal_settings_are_told_apart_by_their_names() -> None:
         "seed 1",
     ]
     assert run_labels([], runs[:1], ["0"]) == ["run 0"]
+
+
+def test_short_names_have_the_number_and_the_settings_that_differ() -> None:
+    runs = [
+        {"backbone.layer": layer, "similarity.postprocess": way, "similarity.top_k": 5, "seed": 0}
+        for layer in ("layer1", "layer2")
+        for way in ("none", "whiten")
+    ]
+    assert short_names(runs, ["0", "1", "2", ""], list("abcd")) == [
+        "0 · layer1 · no post-processing",
+        "1 · layer1 · whiten",
+        "2 · layer2 · no post-processing",
+        "layer2 · whiten",
+    ]
+    assert short_names([RESNET, SQUEEZENET], ["", ""], ["a", "b"]) == [
+        "resnet50 · random weights · avgpool",
+        "squeezenet1_1 · features.12",
+    ]
+
+
+def test_short_names_that_are_equal_are_told_apart_by_folders() -> None:
+    runs = [{"seed": 0}, {"seed": 0}, {"seed": 1}]
+    names = short_names(runs, ["0", "0", "1"], ["x/0", "y/0", "y/1"])
+    assert names == ["0 · seed=0 · x-0", "0 · seed=0 · y-0", "1 · seed=1"]
+    assert short_names(runs[:1], [""], ["2026-01-01/12-00-00"]) == ["2026-01-01-12-00-00"]

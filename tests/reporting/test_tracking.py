@@ -19,6 +19,7 @@ from src.gallery.folder import folder_gallery
 from src.reporting.settings import flat_options
 from src.reporting.tracking import track_sweep, tracking
 from src.run import run
+from tests.support.made_runs import write_multirun
 from tests.support.options import changed
 
 
@@ -91,6 +92,21 @@ def test_runs_of_a_sweep_are_a_group_with_their_leaderboard(cfg: Config, tmp_pat
     assert result["data"] == [["0", 64.0, None], ["1", None, 0.1]]
     track_sweep(table, Tracking(wandb=WandbMode.off), tmp_path / "off")
     assert not (tmp_path / "off").exists()
+
+
+def test_the_job_of_a_sweep_is_named_by_the_settings_that_differ(
+    cfg: Config, tmp_path: Path
+) -> None:
+    job = tmp_path / "2026-11-25" / "10-00-00" / "3"
+    (job / ".hydra").mkdir(parents=True)
+    words = ["backbone.layer=layer1", "similarity.top_k=3"]
+    (job / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(words))
+    write_multirun(job.parent, {"similarity.top_k": "3,5"}, ["backbone.layer=layer1,layer2"])
+    options = Tracking(wandb=WandbMode.offline, tensorboard=False)
+    with tracking(replace(cfg, tracking=options), job):
+        pass
+    name = "3 · layer1 · k=3".encode()
+    assert_wandb_has(job, bytes([len(name)]) + name)  # with its length before it
 
 
 def test_hubs_are_a_table_with_their_images(cfg: Config, gallery: Gallery, tmp_path: Path) -> None:
