@@ -62,15 +62,30 @@ def thumbnail(path: Path, size: int) -> Image.Image:
     An unreadable image becomes a gray square that says so.
     """
     try:
-        image = load_rgb(path, MAX_PIXELS, lambda w, h: _decode_size(size, w, h))
+        return scaled_image(path, size)
     except Unreadable:
-        image = Image.new("RGB", (size, size), BLANK)
-        face = font(max(6, min(12, size // 8)))
-        pen, middle = ImageDraw.Draw(image), (size / 2, size / 2)
-        pen.text(middle, "unreadable", FAINT, face.base, anchor="mm")
-    scale = size / max(image.size)
+        return unreadable_square(size)
+
+
+def scaled_image(path: Path, size: int, enlarge: bool = True) -> Image.Image:
+    """Return the image at path scaled to fit a square of size pixels, or as it is if it is smaller.
+
+    A side has at least one pixel. Raises Unreadable.
+    """
+    image = load_rgb(path, MAX_PIXELS, lambda w, h: _decode_size(size, w, h))
+    longer = max(image.size)
+    scale = size / (longer if enlarge else max(longer, size))
     width, height = (max(1, round(scale * side)) for side in image.size)
     return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def unreadable_square(size: int) -> Image.Image:
+    """Return a gray square that stands for an image that cannot be read, and says so."""
+    image = Image.new("RGB", (size, size), BLANK)
+    face = font(max(6, min(12, size // 8)))
+    pen, middle = ImageDraw.Draw(image), (size / 2, size / 2)
+    pen.text(middle, "unreadable", FAINT, face.base, anchor="mm")
+    return image
 
 
 def _decode_size(size: int, width: int, height: int) -> tuple[int, int]:

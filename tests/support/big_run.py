@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from numpy.typing import NDArray
 from PIL import Image
 
 from src.evaluation.hubness import k_occurrence, near_duplicates
@@ -32,8 +31,8 @@ WORDS = (
 )
 NAMES = ("José Ramírez", "Édouard Manet", "葛飾北斎", "Иван Шишкин", "Dürer", "Smith", "van Dyck")
 LABELS = {  # number of values of a label column
-    **{"artist": 7000, "classification": 9, "school": 60, "style": 120, "theme": 300},
-    **{"technique": 200, "nationality": 70, "decade": 90, "medium": 900, "department": 12},
+    **dict(artist=7000, classification=9, school=60, style=120, theme=300, technique=200),
+    **dict(nationality=70, decade=90, medium=900, department=12),
 }
 
 
