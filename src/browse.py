@@ -9,14 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.browser.choice import chosen_runs
 from src.browser.opened import open_runs
+from src.browser.serving import listen, port, serve
 from src.browser.site import Site
 from src.browser.views import NAVIGATION
+from src.config.validation import path_argument
 from src.errors import UserError
 from src.io.outputs import Outputs
-from src.reporting.newest import newest
-from src.reporting.run_folder import NEIGHBORS
-from src.runtime.streams import print_error, print_lines, run_command
+from src.runtime.streams import print_error, run_command
 
 PORT = 8050
 
@@ -25,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the pages until Ctrl-C, or write them; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        site = open_site(options)
-        serve(site, options)
+        with listen(options.host, options.port) as listening:
+            serve(open_site(options), listening, options.host, options.open)
     except (UserError, OSError) as error:
         print_error(error)
         return 2
@@ -36,30 +37,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m src.browse", description=__doc__)
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", help="folders of finished runs"
+        "runs",
+        nargs="*",
+        type=path_argument,
+        metavar="RUN",
+        help="folders of finished runs, or of sweeps, of which the best runs are shown"
+        " (default: the newest run)",
     )
-    parser.add_argument("--port", type=int, default=PORT, help="port of the server (8050)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=port, default=PORT, help="0 = any free port (default: 8050)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 lets in everybody in the network"
+        " (default: 127.0.0.1, this machine alone)",
+    )
     parser.add_argument("--open", action="store_true", help="open the first page in a web browser")
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of runs")
+    parser.add_argument(
+        "--outputs",
+        type=path_argument,
+        default=Path("outputs"),
+        help="folder to search for the newest run, and for thumbnails (default: outputs)",
+    )
     return parser
 
 
 def open_site(options: argparse.Namespace) -> Site:
     """Return the site of the runs that are named, else of the newest. Raises UserError."""
-    remedy = "start a run with python -m src.run experiment=demo"
-    folders = options.runs or [newest(options.outputs, f"*/**/{NEIGHBORS}", remedy)]
+    folders = chosen_runs(options.runs, options.outputs)
     return Site(open_runs(folders), Outputs(options.outputs), NAVIGATION)
-
-
-def serve(site: Site, options: argparse.Namespace) -> None:
-    """Serve a site until Ctrl-C."""
-    import uvicorn
-
-    from src.browser.server import application
-
-    print_lines(f"serving {len(site.runs)} runs on http://{options.host}:{options.port}/")
-    uvicorn.run(application(site), host=options.host, port=options.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The pages served on this machine, with Starlette."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -10,18 +12,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
+from src.browser.addresses import picture_path
 from src.browser.data import data_chunk
+from src.browser.errors import error_handlers, refusal_page
 from src.browser.pictures import large_picture, small_picture
+from src.browser.security import guarded
 from src.browser.site import NotThere, Page, Site
 from src.browser.views import VIEWS
 
 STATIC = Path(__file__).parent / "static"
-IMMUTABLE = {"Cache-Control": "max-age=3600"}
 
 
-def application(site: Site) -> Starlette:
-    """Return the application that serves a site."""
+def application(site: Site, host: str = "127.0.0.1") -> ASGIApp:
+    """Return the application that serves a site at the address host."""
     routes = [
         Route("/", lambda request: RedirectResponse("0/gallery.html")),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -29,9 +34,10 @@ def application(site: Site) -> Starlette:
         Route("/{run:int}/data/{name}/{number:int}.js", data),
         Route("/{kind}/{images:int}/{part}/{row:int}.jpg", picture),
     ]
-    app = Starlette(routes=routes)
+    app = Starlette(routes=routes, exception_handlers=error_handlers(site))
+    app.router.redirect_slashes = False  # of two addresses for a page one is a mistake
     app.state.site = site
-    return app
+    return guarded(app, lambda refusal: refusal_page(site, refusal), host)
 
 
 async def page(request: Request) -> Response:
@@ -46,13 +52,19 @@ def _page(request: Request) -> Response:
         raise HTTPException(404)
     run = site.run(request.path_params["run"])
     try:
-        shown = VIEWS[name].view(site, run, request.query_params)
+        shown = VIEWS[name].view(site, run, parameters(request))
     except NotThere as error:
         context = {"heading": "Not found", "text": str(error)}
         return HTMLResponse(
             site.render(run, name, Page("Not found", "message.jinja", context)), 404
         )
     return HTMLResponse(site.render(run, name, shown))
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """Return the parameters of an address; bytes that are not UTF-8 as in names of files."""
+    query = request.scope["query_string"].decode("ascii", "surrogateescape")
+    return dict(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
 
 
 async def data(request: Request) -> Response:
@@ -64,7 +76,7 @@ def _data(request: Request) -> Response:
     site: Site = request.app.state.site
     run = site.run(request.path_params["run"])
     text = data_chunk(site, run, request.path_params["name"], request.path_params["number"])
-    return Response(text, media_type="text/javascript", headers=IMMUTABLE)
+    return _revalidated(request, text.encode(), "text/javascript")
 
 
 async def picture(request: Request) -> Response:
@@ -76,13 +88,22 @@ def _picture(request: Request) -> Response:
     site: Site = request.app.state.site
     images, row = request.path_params["images"], request.path_params["row"]
     runs = [run for run in site.runs if run.images == images]
-    if not runs or row >= len(runs[0]):
+    kind = request.path_params["kind"]
+    path = picture_path(kind, images, row)
+    if not runs or row >= len(runs[0]) or request.url.path != f"/{path}":
         raise HTTPException(404)
     makers: dict[str, Callable[[], bytes]] = {
         "thumbnails": lambda: small_picture(runs[0], row, site.outputs),
         "pictures": lambda: large_picture(runs[0], row),
     }
-    if request.path_params["kind"] not in makers:
+    if kind not in makers:
         raise HTTPException(404)
-    content = makers[request.path_params["kind"]]()
-    return Response(content, media_type="image/jpeg", headers=IMMUTABLE)
+    return _revalidated(request, makers[kind](), "image/jpeg")
+
+
+def _revalidated(request: Request, content: bytes, media_type: str) -> Response:
+    """Return content, or 304 for a browser that has it."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(content, media_type=media_type, headers={"ETag": tag})

@@ -1,0 +1,106 @@
+"""The server of the pages as a process: its socket, its limits, its end."""
+
+import errno
+import logging
+import socket
+import sys
+import webbrowser
+from contextlib import suppress
+from ipaddress import ip_address
+from threading import Thread
+
+from src.browser.site import Site
+from src.errors import UserError
+from src.runtime.streams import OneLineFormatter, print_lines
+
+MAX_PORT = 65535
+TRIED_PORTS = 50  # behind one in use, for one that is free
+MAX_HEADER = 2**14  # bytes before the body of a request
+MAX_CONNECTIONS = 100  # a browser opens six; others are answered with 503
+GRACE = 1  # seconds that answers on their way have at the end
+
+
+def port(text: str) -> int:
+    """Return text as a port, 0 for any that is free. argparse reports a ValueError."""
+    if not 0 <= int(text) <= MAX_PORT:
+        raise ValueError
+    return int(text)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address. Raises UserError if it cannot."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--host {host} is no address of this machine: {error}") from error
+    try:
+        return socket.create_server(address[:2], family=family, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        raise UserError(_why_not(error, host, port)) from error
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    """Return why nobody can listen on an address, and the way out."""
+    if error.errno == errno.EADDRINUSE:
+        free = _free_port(host, port)
+        way_out = f"choose another one with make browse PORT={free}, or --port {free}"
+        return f"port {port} is in use, perhaps by another browser of runs: {way_out}"
+    if error.errno == errno.EACCES:
+        return f"port {port} is only for the administrator: choose one from 1024 to {MAX_PORT}"
+    return f"--host {host} is no address of this machine: {error.strerror}"
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the next port that is free."""
+    for other in range(port + 1, min(port + TRIED_PORTS, MAX_PORT) + 1):
+        with suppress(OSError), socket.create_server((host, other)):
+            return other
+    return 0  # the system chooses
+
+
+def serve(site: Site, listening: socket.socket, host: str, is_opened: bool) -> None:
+    """Serve a site until Ctrl-C, in a web browser too if is_opened. Closes the socket."""
+    import uvicorn
+
+    from src.browser.server import application
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLineFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    settings = uvicorn.Config(
+        application(site, host),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEADER,
+        timeout_graceful_shutdown=GRACE,
+    )
+    announce(site, listening, is_opened)
+    with suppress(KeyboardInterrupt):  # the way to end it
+        uvicorn.Server(settings).run([listening])
+
+
+def announce(site: Site, listening: socket.socket, is_opened: bool) -> None:
+    """Print the address of a site, who can reach it, and open it if is_opened."""
+    address, number = listening.getsockname()[:2]
+    reached = ip_address(address.partition("%")[0])
+    if not reached.is_loopback:
+        print(
+            f"warning: everybody in the network of {address} can see the images and send queries;"
+            " without --host only this machine can",
+            file=sys.stderr,
+        )
+    name = "127.0.0.1" if reached.is_unspecified else f"[{address}]" if ":" in address else address
+    runs = site.runs[0].name if len(site.runs) == 1 else f"{len(site.runs)} runs"
+    url = f"http://{name}:{number}/"
+    print_lines(f"serving {runs} on {url} (Ctrl-C ends)")
+    sys.stdout.flush()  # a pipe would hold the line back as long as the server runs
+    if is_opened:
+        # a thread: some browsers answer only when they are closed
+        Thread(target=webbrowser.open, args=[url], daemon=True).start()
