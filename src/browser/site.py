@@ -1,7 +1,7 @@
 """A site: the runs that are open, and how a view becomes a page."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from src import __version__
 from src.browser.addresses import page_address
+from src.browser.facts import facts
 from src.browser.opened import OpenRun
 from src.errors import UserError
 from src.io.outputs import Outputs
-from src.reporting.phrases import describe_order, describe_run, name_collection, warn_of
 from src.reporting.text import printable_value
 
 Parameters = Mapping[str, str]  # of an address, of each name the last value
@@ -45,6 +45,7 @@ class Site:
     outputs: Outputs
     navigation: Sequence[tuple[str, str]] = ()  # pages that every page links to, with their texts
     is_static: bool = False
+    _facts: dict[int, dict[str, Any]] = field(default_factory=dict)  # by number of the run
 
     def run(self, number: int) -> OpenRun:
         """Return an open run. Raises NotThere."""
@@ -60,6 +61,7 @@ class Site:
             autoescape=True,
             undefined=StrictUndefined,
             finalize=printable_value,
+            auto_reload=False,  # it would look at the files for each page
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -74,33 +76,23 @@ class Site:
     def render(self, run: OpenRun, name: str, page: Page) -> str:
         """Return the HTML of a page called name, with navigation and facts of the run."""
         return self.environment.get_template("base.jinja").render(
-            run=run, name=name, title=page.title, body=page.body, facts=facts(run), **page.context
+            run=run,
+            name=name,
+            title=page.title,
+            body=page.body,
+            facts=self.facts(run),
+            **page.context,
         )
+
+    def facts(self, run: OpenRun) -> dict[str, Any]:
+        """Return what stands at the foot of a run's pages, read once."""
+        if run.number not in self._facts:
+            self._facts[run.number] = facts(run)
+        return self._facts[run.number]
 
     def render_body(self, run: OpenRun, page: Page) -> str:
         """Return the HTML of the page's body alone."""
         return self.environment.get_template(page.body).render(run=run, **page.context)
-
-
-def facts(run: OpenRun) -> dict[str, Any]:
-    """Return what stands at the foot of every page: settings, hashes and main metrics of a run."""
-    settings = run.settings
-    is_open = settings.get("data.open_access") is True
-    return {
-        "collection": name_collection(run.gallery, is_open),
-        "settings": describe_run(settings),
-        "order": describe_order(settings),
-        "warning": warn_of(settings),
-        "folder": run.files.path.name,
-        "all": [*_hashes(run), *run.settings.items(), *run.metrics.items()],
-    }
-
-
-def _hashes(run: OpenRun) -> list[tuple[str, Any]]:
-    """Return what tells the run's images and labels from others."""
-    paths = run.files.paths()
-    labels = [(f"hash of {column}", value) for column, value in run.files.label_hashes().items()]
-    return [("hash of the images", paths.get("images", "unknown")), *labels]
 
 
 def row_of(run: OpenRun, parameters: Parameters) -> int:
