@@ -29,12 +29,14 @@ class FittedPostprocess:
 
     def __call__(self, features: Tensor, watch: Watch = unwatched) -> Tensor:
         """Return features (n, d) as (n, m) float32 rows of length 1; a row of zeros stays one."""
-        return torch.cat([self._apply(block) for block in _blocks(features, "applying", watch)])
+        blocks = _blocks(features, "applying", watch)
+        return torch.cat([normalize(self.project(block)).float() for block in blocks])
 
-    def _apply(self, block: Tensor) -> Tensor:
-        moved = normalize(block) - self.mean
-        moved[block.any(dim=1).logical_not()] = 0
-        return normalize(moved if self.axes is None else moved @ self.axes).float()
+    def project(self, features: Tensor) -> Tensor:
+        """Return features (b, d) as (b, m) float64 rows before they are given length 1."""
+        moved = normalize(features) - self.mean
+        moved[features.any(dim=1).logical_not()] = 0
+        return moved if self.axes is None else moved @ self.axes
 
 
 def fit_center(features: Tensor, watch: Watch = unwatched) -> FittedPostprocess:
