@@ -39,6 +39,22 @@ TITLES: dict[Callable[[Canvas], None], str] = {
     styles.hatching: "{time} over {place}",
 }
 
+# What is seen, for those who cannot see it
+SEEN: dict[Callable[[Canvas], None], str] = {
+    styles.grid: "Ruled cells, every other one the bare ground",
+    styles.color_field: "A few soft-edged bands of color that float on the ground",
+    styles.landscape: "A sun over receding ridges",
+    styles.pointillism: "A sun over receding ridges, all in dots",
+    styles.waves: "Winding bands of color",
+    styles.gesture: "Wide bristly strokes along random curves",
+    styles.still_life: "A bowl of fruit, bottles and loose fruit on a table",
+    styles.rings: "Concentric discs in each cell of a grid",
+    styles.op_art: "A checkerboard that bulges around two points",
+    styles.night_city: "Lit windows over their reflection in water",
+    styles.shards: "Triangles of a mesh in slowly changing colors",
+    styles.hatching: "Short strokes that follow a flow",
+}
+
 # One line per style above: its painters, each with a palette of five colors in short hex.
 PAINTERS = """\
 Mirel Astho eed 222 c32 258 eb3, Jun Vadeck def 134 f96 6ab 287, Pia Lorrow edb 431 a52 785 da4
@@ -79,6 +95,7 @@ def _describe(rng: np.random.Generator, style: int, painter: int, work: int) -> 
         "style": draw.__name__.replace("_", " ").title(),
         "medium": str(rng.choice(MEDIA)),
         "view": "primary",
+        "assistive_text": SEEN[draw],
     }
 
 

@@ -76,6 +76,7 @@ def _image(record: Row, url: str) -> Row:
         "height": record["height"],
         "openaccess": "1",
         "depictstmsobjectid": record["object_id"],
+        "assistivetext": record.get("assistive_text", ""),
     }
 
 

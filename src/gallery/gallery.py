@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
-    *("width", "height", "page", "iiif", "wikidata", "url", "sha256"),
+    *("assistive_text", "width", "height", "page", "iiif", "wikidata", "url", "sha256"),
 ]
 MAX_WORKS_BYTES = 2**30  # of works.csv: a million paintings
 # Facts of the files, never taken from a user's CSV
 FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
     *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view"),
-    *("page", "iiif", "wikidata", "url"),
+    *("assistive_text", "page", "iiif", "wikidata", "url"),
     *("schools", "styles", "themes", "techniques"),  # the museum's lists; their first is a label
 }
 

@@ -138,6 +138,7 @@ def _ordered(works: pd.DataFrame) -> pd.DataFrame:
     )
     works = works.loc[keys.sort_values(keys.columns.tolist()).index].reset_index(drop=True)
     texts = ["title", "date", "classification", "medium", "view", "object_id"]
+    texts += ["assistive_text"] if "assistive_text" in works else []
     works[texts] = normalize_spaces(works[texts])
     works["file"] = works["image_id"].str[:2] + "/" + works["image_id"] + ".jpg"
     return works.drop(columns=["sequence", "width", "height", "maxpixels"])

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # The columns that are read; one with ? is missing in one of the schemas (2023 to 2025, 2026).
 COLUMNS = {
     "published_images.csv": "uuid iiifurl iiifthumburl viewtype sequence width height maxpixels"
-    " ?openaccess depictstmsobjectid",
+    " ?openaccess depictstmsobjectid ?assistivetext",
     "objects.csv": "objectid title displaydate beginyear endyear medium classification ?wikidataid",
     "objects_constituents.csv": "objectid constituentid displayorder roletype",
     "constituents.csv": "constituentid forwarddisplayname nationality",
@@ -47,7 +47,7 @@ def read_images(tables: Path, options: Nga) -> tuple[pd.DataFrame, Counts]:
     """Return all published images with a valid id and URL, one row each, in arbitrary order.
 
     Columns: image_id, object_id, url, iiif (the address without a size), view, sequence, width,
-    height, maxpixels, and openaccess where the schema has it.
+    height, maxpixels, and where the schema has them openaccess and assistive_text, what is seen.
     """
     table, counts = _read(tables, "published_images.csv")
     counts["published images"] = len(table)
@@ -61,7 +61,7 @@ def read_images(tables: Path, options: Nga) -> tuple[pd.DataFrame, Counts]:
     table = _unique_rows(table[valid], "uuid")
     counts["listed more than once"] = int(valid.sum()) - len(table)
     names = {"uuid": "image_id", "depictstmsobjectid": "object_id", "viewtype": "view"}
-    names |= {"iiifurl": "iiif"}
+    names |= {"iiifurl": "iiif", "assistivetext": "assistive_text"}
     return table.rename(columns=names).drop(columns="iiifthumburl"), counts
 
 

@@ -12,6 +12,7 @@ from src.demo.collection import draw_collection
 
 Records = list[dict[str, str]]
 KEYS = "image_id file object_id title artist date classification school style medium view"
+KEYS += " assistive_text"
 
 
 @pytest.fixture(scope="module")

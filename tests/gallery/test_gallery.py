@@ -36,6 +36,7 @@ def test_label_columns_have_several_values_and_repeat_some() -> None:
     gallery = gallery_of(
         file=["1", "1", "2"],
         title=["a", "a", "b"],
+        assistive_text=["a", "a", "b"],
         good=["a", "a", "b"],
         constant=["a", "a", "a"],
         distinct=["a", "b", "c"],

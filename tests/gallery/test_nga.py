@@ -43,7 +43,7 @@ def test_a_catalog_has_one_row_per_image_with_string_columns(tmp_path: Path) -> 
     kept |= {"date": "1635", "medium": "", "classification": "Painting", "artist": "Judith Ley"}
     made = {"nationality": "Dutch", "school": "Dutch", "schools": "Dutch", "decade": "1630s"}
     made |= {"url": f"https://museum/iiif/{uuid(1)}/{size}", "file": f"00/{uuid(1)}.jpg"}
-    made |= {"iiif": f"https://museum/iiif/{uuid(1)}", "wikidata": "Q1"}
+    made |= {"iiif": f"https://museum/iiif/{uuid(1)}", "wikidata": "Q1", "assistive_text": ""}
     expected = kept | made | {kind + s: "" for kind in no_terms for s in ("", "s")}
     assert result.works.to_dict("records")[0] == expected
     assert numbers(result) == [1, 2, 3]

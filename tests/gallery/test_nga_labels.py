@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from src.demo.server import HEADERS
 from tests.bench.nga_tables import write_tables
 from tests.support.nga_rows import (
     EVERYTHING,
@@ -234,3 +235,12 @@ def test_generated_tables_are_a_catalog_of_every_image(tmp_path: Path) -> None:
     assert len(result.works) == len(set(result.works["image_id"])) == len(result.published) == 300
     assert not [name for name in result.counts if "damaged" in name]
     assert (result.works["artist"] != "").sum() > 250
+
+
+def test_what_is_seen_is_read_where_the_schema_has_it(tmp_path: Path) -> None:
+    images = [image(1, assistivetext="A woman\tat her easel. "), image(2)]
+    works = catalog(museum(tmp_path, images=images)).works
+    assert list(works["assistive_text"]) == ["A woman at her easel.", ""]
+    name = "published_images.csv"
+    write(tmp_path / name, images, HEADERS[name].removesuffix(",assistivetext").split(","))
+    assert "assistive_text" not in catalog(tmp_path).works
