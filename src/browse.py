@@ -6,10 +6,13 @@ python -m src.browse RUN [RUN ...] --export FOLDER      write the same pages for
 
 import argparse
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 from src.browser.choice import chosen_runs
+from src.browser.export import export
+from src.browser.export_options import add_export_options, export_options
 from src.browser.opened import open_runs
 from src.browser.serving import listen, port, serve
 from src.browser.site import Site
@@ -17,7 +20,7 @@ from src.browser.views import NAVIGATION
 from src.config.validation import path_argument
 from src.errors import UserError
 from src.io.outputs import Outputs
-from src.runtime.streams import print_error, run_command
+from src.runtime.streams import print_error, print_lines, run_command
 
 PORT = 8050
 
@@ -26,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the pages until Ctrl-C, or write them; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if options.export is not None:
+            return write(options)
         with listen(options.host, options.port) as listening:
             serve(open_site(options), listening, options.host, options.open)
     except (UserError, OSError) as error:
@@ -58,7 +63,17 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("outputs"),
         help="folder to search for the newest run, and for thumbnails (default: outputs)",
     )
+    add_export_options(parser)
     return parser
+
+
+def write(options: argparse.Namespace) -> int:
+    """Write the pages of the runs to a folder; return the exit code."""
+    first = export(open_site(options), export_options(options))
+    print_lines(f"open {first}")
+    if options.open:
+        webbrowser.open(first.resolve().as_uri())
+    return 0
 
 
 def open_site(options: argparse.Namespace) -> Site:

@@ -15,11 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.browser.addresses import picture_address
+from src.browser.catalog import Catalog
+from src.browser.layouts import Layouts
+from src.config.overrides import MULTIRUN
 from src.errors import UserError
 from src.evaluation.hubness import k_occurrence
 from src.gallery import Gallery
-from src.gallery.captions import Caption, caption_of
-from src.leaderboard.words import differing_settings, run_labels
+from src.gallery.captions import COLUMNS, Caption, caption_of
+from src.leaderboard.words import short_names
 from src.reporting.phrases import describe_run
 from src.reporting.run_folder import RunFolder
 
@@ -31,9 +34,9 @@ class Labels(NamedTuple):
     codes: NDArray[np.int64]  # (n,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenRun:
-    """A finished run over n images."""
+    """A finished run over n images. It equals itself alone, so it can be a key of a cache."""
 
     number: int  # of the run among those that are open, and the name of the folder of its pages
     images: int  # the number of its images among those of all runs; runs may share them
@@ -44,9 +47,23 @@ class OpenRun:
     settings: dict[str, Any]  # by dotted name
     metrics: dict[str, Any]
     name: str  # the settings that differ from the other runs, else what the run is
+    # (n,) which images have a page of their own; None: all, as by server. An export with --limit
+    # has pages of a sample only: lists, maps and searches are of `rows`, and other images, as
+    # neighbors, are no links
+    written: NDArray[np.bool_] | None = None
+    large: str = "pictures"  # the kind of the large picture; an export may only have "thumbnails"
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Return the images that have a page, in order."""
+        return np.arange(len(self)) if self.written is None else np.flatnonzero(self.written)
+
+    def has_page(self, row: int) -> bool:
+        """Return whether an image has a page, so that a link may lead there."""
+        return self.written is None or bool(self.written[row])
 
     @cached_property
     def labels(self) -> dict[str, Labels]:
@@ -59,14 +76,37 @@ class OpenRun:
         """Return (n,) in how many lists of neighbors each image is."""
         return k_occurrence(self.index)
 
+    @cached_property
+    def columns(self) -> dict[str, NDArray[np.object_]]:
+        """Return the images' texts by column of works.csv; pandas is slow for single cells."""
+        return {str(name): column.to_numpy() for name, column in self.gallery.works.items()}
+
+    @cached_property
+    def _captions(self) -> dict[int, Caption]:
+        return {}
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Return what the images that have a page are searched, filtered and sorted by."""
+        return Catalog(self.gallery, self.labels, self.occurrence, self.files, self.rows)
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """Return where the images lie on the map."""
+        return Layouts(self.files)
+
     def caption(self, row: int) -> Caption:
         """Return title, artist and date of an image; the title is its file if it has none."""
-        caption = caption_of(self.gallery.work(row))
-        return caption if caption.title else caption._replace(title=self.gallery.files[row])
+        if row not in self._captions:
+            columns = self.columns
+            caption = caption_of({name: columns[name][row] for name in COLUMNS if name in columns})
+            title = caption.title or self.gallery.files[row]
+            self._captions[row] = caption._replace(title=title)
+        return self._captions[row]
 
     def value(self, row: int, column: str) -> str:
         """Return the text of an image in a column of works.csv, "" without that column."""
-        return str(self.gallery.works[column][row]) if column in self.gallery.works else ""
+        return str(self.columns[column][row]) if column in self.columns else ""
 
     def alt(self, row: int) -> str:
         """Return what stands in place of the picture of an image, for those who cannot see it."""
@@ -79,7 +119,7 @@ class OpenRun:
 
     def picture(self, row: int) -> str:
         """Return the address of the large picture of an image, relative to a page of the run."""
-        return picture_address("pictures", self.images, row)
+        return picture_address(self.large, self.images, row)
 
     def shared(self, row: int, other: int) -> list[tuple[str, str]]:
         """Return the labels that two images share, as column and value."""
@@ -122,8 +162,9 @@ def _names(files: list[RunFolder], settings: list[dict[str, Any]]) -> list[str]:
     """Return by run the settings that differ, a single run's network and layer."""
     if len(files) == 1:
         return [describe_run(settings[0]) or files[0].path.name]
-    differing = differing_settings(settings, selecting=True)
-    return run_labels(differing, settings, [run.path.name for run in files])
+    folders = [run.path.absolute() for run in files]
+    numbers = [folder.name if (folder.parent / MULTIRUN).is_file() else "" for folder in folders]
+    return short_names(settings, numbers, ["/".join(folder.parts[-2:]) for folder in folders])
 
 
 def _identity(gallery: Gallery) -> str:

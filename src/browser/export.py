@@ -1,0 +1,159 @@
+"""Write the pages of a site to a folder, which opens from a disk or from any web space.
+
+The templates are those of the server. A page about an image is a shell, and the bodies for all
+images lie in chunks beside the other data: hundreds of files in place of hundreds of thousands.
+"""
+
+import errno
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from src.browser.addresses import picture_path
+from src.browser.chunks import chunk
+from src.browser.data import DATA, data_chunk
+from src.browser.export_folder import INDEX, begun, facts_of, present_bytes, refuse_foreign
+from src.browser.export_plan import (
+    Export,
+    Part,
+    body,
+    body_bytes,
+    check_size,
+    describe,
+    estimate,
+    galleries,
+    per_chunk,
+    shown_rows,
+    static_site,
+)
+from src.browser.opened import OpenRun
+from src.browser.picture_files import Job, written
+from src.browser.pictures import CHECKSUM, LARGE_QUALITY, SMALL_QUALITY, cache_path
+from src.browser.site import Page, Site
+from src.browser.views import VIEWS
+from src.errors import UserError
+from src.io.files import atomic_write
+from src.runtime.progress import progress
+from src.runtime.streams import print_lines
+
+STATIC = Path(__file__).parent / "static"
+PICTURE_PARTS = ("thumbnails", "large pictures")
+STATIC_FILE = re.compile(r"(?:\.\./)?static/([\w.-]+)")
+
+
+def export(opened: Site, options: Export) -> Path:
+    """Write the site of the runs that are open to options.folder; return its first page.
+
+    Raises UserError if the folder is somebody else's, or what is to be written is too large.
+    """
+    refuse_foreign(options.folder, opened)
+    site = static_site(opened, options)
+    facts, parts = facts_of(site, options), estimate(site, options)
+    check_size(parts, options, present_bytes(options.folder, facts))
+    print_lines(f"{options.folder}: {describe(parts)}")
+    try:
+        with begun(options.folder, facts), written(_jobs(site, options)) as pictures:
+            _write_pages(site, options.folder)
+            for _ in progress(pictures, "pictures", _count(parts), " pictures"):
+                pass
+            _write(options.folder / INDEX, _index(site))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"the disk of {options.folder} is full: free some space, then the same command goes on"
+            " where this one has stopped"
+        ) from error
+    return options.folder / INDEX
+
+
+def _count(parts: Sequence[Part]) -> int:
+    """Return the number of pictures."""
+    return sum(part.files for part in parts if part.name in PICTURE_PARTS)
+
+
+def _jobs(site: Site, options: Export) -> list[Job]:
+    """Return the pictures that are to be made."""
+    jobs = list[Job]()
+    for run in galleries(site):
+        small = options.thumbnail, SMALL_QUALITY
+        for row in shown_rows(run).tolist():
+            checksum = run.value(row, "sha256")
+            is_known = CHECKSUM.fullmatch(checksum)
+            cached = cache_path(site.outputs, checksum, options.thumbnail) if is_known else None
+            jobs.append(_job(run, row, options.folder, "thumbnails", *small, cached))
+        large = options.picture, LARGE_QUALITY
+        for row in run.rows.tolist() if options.picture else []:
+            jobs.append(_job(run, row, options.folder, "pictures", *large))
+    return jobs
+
+
+def _job(
+    run: OpenRun,
+    row: int,
+    folder: Path,
+    kind: str,
+    size: int,
+    quality: int,
+    cached: Path | None = None,
+) -> Job:
+    target = folder / picture_path(kind, run.images, row)
+    return Job(run.gallery.root / run.gallery.files[row], target, size, quality, cached)
+
+
+def _write_pages(site: Site, folder: Path) -> None:
+    """Write everything but pictures and the first page."""
+    per_row = [name for name, entry in VIEWS.items() if entry.per_row]
+    used = set[str]()  # files of static/
+    total = len(per_row) * sum(len(run.rows) for run in site.runs)
+    with progress(None, "pages", total, " pages") as bar:
+        for run in site.runs:
+            for name, html in _pages(site, run):
+                used |= set(STATIC_FILE.findall(html))
+                _write(folder / str(run.number) / f"{name}.html", html)
+            for name in per_row:
+                for number, bodies in _bodies(site, run, name):
+                    text = chunk(name, number, bodies)
+                    _write(_data_file(folder, run, name, number), text)
+                    bar.update(len(bodies))
+            for name, data in DATA.items():
+                for number in range(data.count(run)):
+                    text = data_chunk(site, run, name, number)
+                    _write(_data_file(folder, run, name, number), text)
+    for name in used:
+        _write(folder / "static" / name, (STATIC / name).read_text())
+
+
+def _pages(site: Site, run: OpenRun) -> Iterator[tuple[str, str]]:
+    """Yield the names and the HTML of the pages of a run."""
+    for name, entry in VIEWS.items():
+        if not entry.per_row:
+            yield name, site.render(run, name, entry.view(site, run, {}))
+            continue
+        shown = entry.view(site, run, {"row": str(run.rows[0])})
+        per = per_chunk(body_bytes(site, run, name), run)
+        context = {"per": per, "scripts": shown.context.get("scripts", [])}
+        yield name, site.render(run, name, Page(name.capitalize(), "shell.jinja", context))
+
+
+def _bodies(site: Site, run: OpenRun, name: str) -> Iterator[tuple[int, dict[int, str]]]:
+    """Yield the numbers of chunks and their bodies by place in the chunk."""
+    per = per_chunk(body_bytes(site, run, name), run)
+    for number, rows in groupby(run.rows.tolist(), lambda row: row // per):
+        yield number, {row % per: body(site, run, name, row) for row in rows}
+
+
+def _data_file(folder: Path, run: OpenRun, name: str, number: int) -> Path:
+    return folder / str(run.number) / "data" / name / f"{number:03d}.js"
+
+
+def _index(site: Site) -> str:
+    """Return the first page, which leads to the gallery of the first run."""
+    title = f"{len(site.runs[0])} images: {site.facts(site.runs[0])['collection']}"
+    return site.environment.get_template("index.jinja").render(title=title)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as part:
+        part.write_text(text, "utf-8", "replace")
