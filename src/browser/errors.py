@@ -40,7 +40,7 @@ def error_handlers(site: Site) -> dict[type[Exception], Handler]:
         text = str(error)
         if isinstance(error, OSError):
             text = f"{error.filename or 'a file'} cannot be read: {error.strerror or error}"
-        log.warning("%s: %s", request.url.path, text)
+        log.warning("%s: %s", request.scope["path"], text)
         return error_page(site, 500, text)
 
     def unexpected(request: Request, error: Exception) -> HTMLResponse:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from src import __version__
 from src.browser.addresses import page_address
 from src.browser.facts import facts
+from src.browser.moved import moved_images
 from src.browser.opened import OpenRun
 from src.errors import UserError
 from src.io.outputs import Outputs
@@ -81,6 +82,7 @@ class Site:
             title=page.title,
             body=page.body,
             facts=self.facts(run),
+            moved=moved_images(run),
             **page.context,
         )
 
