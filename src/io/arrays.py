@@ -1,4 +1,4 @@
-"""Read .npy and .npz files that anybody may have written, within bounds of time and memory.
+"""Write .npy and .npz files, and read those of anybody within bounds of time and memory.
 
 numpy reserves the memory that a header asks for, and more than a zip bomb sends, before it looks at
 what is there. What is damaged raises UserError.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.io.bounded import damaged, open_regular
-from src.io.files import open_to_write
+from src.io.files import atomic_write, open_to_write
 
 MAX_ARRAY_BYTES = 2**31  # of one array
 MAX_DIRECTORY_BYTES = 2**20  # of the list of a .npz file's arrays
@@ -49,6 +49,18 @@ def map_npy(path: Path) -> "np.memmap[Any, Any]":
     with os.fdopen(open_to_write(path), "r+b") as file, _names_damage(path):
         shape, in_columns, dtype = _read_header(file, os.fstat(file.fileno()).st_size)
         return np.memmap(file, dtype, "r+", file.tell(), shape, "F" if in_columns else "C")
+
+
+def write_npy(path: Path, array: NDArray[Any]) -> None:
+    """Write an array to a .npy file, which appears whole or not at all."""
+    with atomic_write(path) as part, part.open("xb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def write_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write arrays by their names to a .npz file, which appears whole or not at all."""
+    with atomic_write(path) as part, part.open("xb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:

@@ -65,6 +65,8 @@ def rank(
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], deep.fallback_share)
     if processes.is_rank_zero:
         RunFolder(folder).write_neighbors(top.index, top.score, embeddings.gallery.files)
+        if penalty is not None:
+            RunFolder(folder).write_penalty(penalty.numpy())
     return Ranking(features, top, deep, matrix, torch.device(device).type)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from src.errors import UserError
 from src.io.arrays import read_npy, read_npz
 from src.io.bounded import damaged, read_json, read_tail, read_yaml
 
@@ -126,6 +127,19 @@ def read_postprocess(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float6
     if axes is not None and (axes.ndim != 2 or len(axes) != len(mean) or not _is_finite(axes)):
         raise damaged(path, "its axes do not fit its mean")
     return mean, axes
+
+
+def read_penalty(path: Path, n: int) -> NDArray[np.float64]:
+    """Return what csls subtracts from the score of each image, (n,)."""
+    if not path.is_file():
+        raise UserError(
+            f"{path} is not there, as in runs of earlier versions: the command of the run, given"
+            " again, writes it"
+        )
+    penalty = read_npy(path)
+    if penalty.shape != (n,) or penalty.dtype != np.float64 or not _is_finite(penalty):
+        raise damaged(path, f"not a number for each of {n} images")
+    return penalty
 
 
 def read_layout(path: Path, n: int) -> NDArray[np.float32]:

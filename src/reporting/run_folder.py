@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
-from src.io.arrays import read_npy, read_npz, view_npy
+from src.io.arrays import read_npy, read_npz, view_npy, write_npy, write_npz
 from src.io.bounded import damaged
 from src.io.csv_cells import unescape_cell, write_table
 from src.io.files import atomic_write
@@ -60,14 +60,11 @@ class RunFolder:
 
         files (n,) are the images of the gallery in row order.
         """
-        with atomic_write(self.path / NEIGHBORS) as part, part.open("xb") as file:
-            np.savez(file, index=index, score=score)
+        write_npz(self.path / NEIGHBORS, {"index": index, "score": score})
         names = np.array(files)[index]  # (n, k)
         named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
         named["name"], named["score"] = names, score
-        path = self.path / f"top_{index.shape[1]}_similar.npy"
-        with atomic_write(path) as part, part.open("xb") as file:
-            np.save(file, named)
+        write_npy(self.path / f"top_{index.shape[1]}_similar.npy", named)
 
     def neighbors(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return index (n, k), rows of the gallery, best first, and their scores (n, k)."""
@@ -90,17 +87,23 @@ class RunFolder:
 
     def write_postprocess(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Write postprocess.npz: mean (d,) and axes (d, m), to apply to features of new images."""
-        with atomic_write(self.path / "postprocess.npz") as part, part.open("xb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        write_npz(self.path / "postprocess.npz", arrays)
 
     def postprocess(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Return the mean (d,) and, if features were whitened, the axes (d, m) of their change."""
         return run_checks.read_postprocess(self.path / "postprocess.npz")
 
+    def write_penalty(self, penalty: NDArray[np.float64]) -> None:
+        """Write penalty.npy: what csls subtracts from each image's score, (n,), to order by it."""
+        write_npy(self.path / "penalty.npy", penalty)
+
+    def penalty(self) -> NDArray[np.float64]:
+        """Return what csls subtracts from each image's score, (n,). Raises UserError or OSError."""
+        return run_checks.read_penalty(self.path / "penalty.npy", len(self.neighbors()[0]))
+
     def write_layout(self, name: str, positions: NDArray[np.float32]) -> None:
         """Write map-<name>.npy: where each image lies on a map, (n, 2)."""
-        with atomic_write(self.path / f"map-{name}.npy") as part, part.open("xb") as file:
-            np.save(file, positions)
+        write_npy(self.path / f"map-{name}.npy", positions)
 
     def layout(self, name: str) -> NDArray[np.float32] | None:
         """Return where each image lies on a map, (n, 2); None if it was not written."""
@@ -111,9 +114,7 @@ class RunFolder:
 
     def write_queries(self, queries: dict[str, NDArray[np.float64]]) -> None:
         """Write queries.npz: by metric, its value for each query (n,), NaN where it has none."""
-        arrays = {name: values.astype("f4") for name, values in queries.items()}
-        with atomic_write(self.path / "queries.npz") as part, part.open("xb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        write_npz(self.path / "queries.npz", {name: v.astype("f4") for name, v in queries.items()})
 
     def query_values(self, metric: str) -> NDArray[np.float64] | None:
         """Return the metric's value for each query (n,), NaN where it has none; None if absent."""
@@ -192,8 +193,7 @@ class RunFolder:
 
     def label_hashes(self) -> dict[str, str]:
         """Return by label column a hash of its labels, {} for a run of an earlier version."""
-        hashes: dict[str, str] = self.paths().get("labels", {})
-        return hashes
+        return dict(self.paths().get("labels", {}))
 
     def gallery(self) -> Gallery:
         """Return the run's gallery of n rows. Raises UserError or OSError if it was deleted."""

@@ -1,0 +1,74 @@
+"""Exact search among the images of a run, opened at the first question. Imports no torch before.
+
+n = images.
+"""
+
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.browser.opened import OpenRun
+from src.errors import UserError
+
+if TYPE_CHECKING:
+    from src.similarity.queries import QuerySearch
+
+KEPT = 4  # runs whose lengths of rows, and axes, stay in memory
+OPENING = Lock()
+
+
+def run_search(run: OpenRun) -> "QuerySearch":
+    """Return what finds the run's images nearest to any features, by its own order and scores.
+
+    nearest takes features (q, d) of new images as the network gives them, nearest_to_rows the rows
+    of images of the run; the image itself is found, too, unless it is left out by `others`. The
+    first call takes seconds for a large collection: one to load torch, and one for each GB of
+    features, five if they are whitened. Raises UserError or OSError if the features are gone.
+    """
+    with OPENING:  # whoever comes first opens it, the others wait
+        return _opened(run)
+
+
+@lru_cache(KEPT)
+def _opened(run: OpenRun) -> "QuerySearch":
+    import torch
+
+    from src.similarity.postprocess import FittedPostprocess
+    from src.similarity.queries import QuerySearch
+
+    try:
+        features = run.files.features()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"the run's features are gone, {error.filename}: the command of the run, given again,"
+            " brings them back"
+        ) from error
+    fitted = None
+    if run.settings.get("similarity.postprocess", "none") != "none":
+        mean, axes = run.files.postprocess()
+        if len(mean) != features.shape[1]:
+            raise UserError(f"{run.files.path}: postprocess.npz does not fit the features")
+        whitening = None if axes is None else torch.from_numpy(axes).double()
+        fitted = FittedPostprocess(torch.from_numpy(mean).double(), whitening)
+    penalty = run.files.penalty() if run.settings.get("similarity.ranking") == "csls" else None
+    try:
+        return QuerySearch(features, fitted, penalty)
+    except ValueError as error:
+        raise UserError(f"the run's features cannot be compared: {error}") from error
+
+
+def others(run: OpenRun, row: int) -> NDArray[np.bool_]:
+    """Return (n,) which images may be neighbors of one by the run's own similarity.exclude."""
+    groups = exclusion_groups(run)
+    return np.not_equal(groups, groups[row])
+
+
+@lru_cache(KEPT)
+def exclusion_groups(run: OpenRun) -> NDArray[np.int64]:
+    """Return (n,) numbers: images with equal ones are no neighbors of each other."""
+    if run.settings.get("similarity.exclude") == "same_object" and "object_id" in run.columns:
+        return run.gallery.label_ids("object_id")
+    return np.arange(len(run))
