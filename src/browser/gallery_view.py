@@ -1,16 +1,62 @@
-"""The gallery: all images as a grid, page by page."""
+"""The gallery: all images as a grid, page by page; searched, filtered and sorted."""
+
+from dataclasses import replace
 
 from src.browser.opened import OpenRun
+from src.browser.selection import Selection, State, examples, read_state
 from src.browser.site import Page, Parameters, Site
 
 PER_PAGE = 100
+SHOWN = 10  # values of a label column that are seen at once
+SEARCHING = ["fold.js", "gallery_search.js"]  # scripts that do what the server does
 
 
 def gallery_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
-    """Return the page that `page` numbers from 1."""
-    count = -(-len(run) // PER_PAGE)
-    asked = parameters.get("page", "")
-    number = min(max(int(asked), 1), count) if asked.isdecimal() and len(asked) < 9 else 1
-    rows = range((number - 1) * PER_PAGE, min(number * PER_PAGE, len(run)))
-    context = {"rows": rows, "number": number, "count": count, "total": len(run)}
+    """Return the page that an address asks for, the last one if it has fewer pages."""
+    state, missing = read_state(parameters, run.catalog)
+    selection = Selection(run.catalog, state)
+    found, conditions = len(selection.images), selection.conditions()
+    count = max(-(-found // PER_PAGE), 1)
+    state = replace(state, page=min(state.page, count))
+    context = {
+        "state": state,
+        "filters": [field for field in state.fields() if field[0] not in ("q", "sort")],
+        "missing": missing,
+        "found": found,
+        "found_text": _found_text(found, len(run.catalog), bool(conditions)),
+        "cards": _cards(run, selection, state),
+        "pages": _pages(state, count),
+        "number": state.page,
+        "count": count,
+        "corrections": [m for m in selection.matches if m.instead or not m.rows.any()],
+        "conditions": conditions,
+        "ways_out": [c for c in conditions if c.images] if len(conditions) > 1 else [],
+        "examples": examples(run.catalog),
+        "facets": [selection.facet(column) for column in run.catalog.facets],
+        "shown": SHOWN,
+        "orders": run.catalog.orders,
+        "scripts": [*(SEARCHING if site.is_static else []), "gallery.js"],
+    }
     return Page("Gallery", "gallery.jinja", context)
+
+
+def _found_text(found: int, total: int, is_filtered: bool) -> str:
+    images = f"{total:,} images"
+    return f"{f'{found:,}' if found else 'None'} of {images}" if is_filtered else images
+
+
+def _cards(run: OpenRun, selection: Selection, state: State) -> list[tuple[int, str]]:
+    """Return the rows of a page, each with the note below it."""
+    order, start = run.catalog.orders[state.sort], (state.page - 1) * PER_PAGE
+    images = selection.images[start : start + PER_PAGE].tolist()
+    return [(int(run.catalog.rows[image]), run.catalog.note(image, order)) for image in images]
+
+
+def _pages(state: State, count: int) -> dict[str, str]:
+    """Return the addresses of other pages, "" where there is none."""
+    number = state.page
+    pages = {"first": 1, "previous": number - 1, "next": number + 1, "last": count}
+    return {
+        name: replace(state, page=page).address() if 1 <= page <= count and page != number else ""
+        for name, page in pages.items()
+    }

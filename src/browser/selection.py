@@ -1,0 +1,167 @@
+"""The images that a search and filters select, and how many each other filter would.
+
+m = images of the catalog.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.browser.catalog import UNKNOWN, Catalog
+from src.browser.search import Match
+from src.io.printable import one_line
+from src.reporting.text import as_utf8
+
+PREFIX = "f."  # of a label column in an address, so that it may have any name
+PAGE = "gallery.html"
+MAX_QUERY = 200  # characters
+MAX_VALUES = 100  # of a column that are listed
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class State:
+    """What the address of the gallery asks for."""
+
+    query: str = ""
+    filters: tuple[tuple[str, str], ...] = ()  # label columns with a value each, UNKNOWN for none
+    sort: str = ""
+    page: int = 1
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return names and values of the address, but for the page."""
+        filters = [(PREFIX + column, value) for column, value in self.filters]
+        plain = [("q", self.query), *filters, ("sort", self.sort)]
+        return [(name, value) for name, value in plain if value or name.startswith(PREFIX)]
+
+    def address(self) -> str:
+        """Return the relative address of the gallery in this state."""
+        pairs = [*self.fields(), *([("page", str(self.page))] if self.page > 1 else [])]
+        return f"{PAGE}?{urlencode(pairs)}" if pairs else PAGE
+
+    def with_filter(self, column: str, value: str | None) -> "State":
+        """Return the first page of the state with another value of a column, none for None."""
+        others = tuple(pair for pair in self.filters if pair[0] != column)
+        chosen = () if value is None else ((column, value),)
+        return replace(self, filters=others + chosen, page=1)
+
+    def with_query(self, query: str) -> "State":
+        """Return the first page of the state with another query."""
+        return replace(self, query=query, page=1)
+
+
+def read_state(parameters: Mapping[str, str], catalog: Catalog) -> tuple[State, list[str]]:
+    """Return the state that an address asks for, and the label columns it has that are not there.
+
+    What else is not there, as in another run, is left out.
+    """
+    query = one_line(as_utf8(parameters.get("q", "")))[:MAX_QUERY].strip()
+    given = {
+        name.removeprefix(PREFIX): value
+        for name, value in parameters.items()
+        if name.startswith(PREFIX)
+    }
+    filters = tuple((column, given[column]) for column in given if column in catalog.facets)
+    page, sort = parameters.get("page", ""), parameters.get("sort", "")
+    number = int(page) if page.isascii() and page.isdecimal() and len(page) < 9 else 1
+    missing = [column for column in given if column not in catalog.facets]
+    return State(query, filters, sort if sort in catalog.orders else "", max(number, 1)), missing
+
+
+class Value(NamedTuple):
+    """A value of a label column as a link that chooses it, or lets go of it."""
+
+    text: str  # UNKNOWN for images without a value
+    address: str
+    images: int
+    is_active: bool = False
+
+
+class Values(NamedTuple):
+    """A label column with its most frequent values."""
+
+    column: str
+    values: list[Value]
+    rest: int  # how many values there are besides
+
+
+class Condition(NamedTuple):
+    """A word or a value that is asked for, and the address without it."""
+
+    column: str  # "" for a word of the search
+    text: str
+    address: str
+    images: int  # of the images that all other conditions select
+
+
+class Selection:
+    """The images that a state selects."""
+
+    def __init__(self, catalog: Catalog, state: State) -> None:
+        self.catalog, self.state = catalog, state
+        self.matches: list[Match] = catalog.index.search(state.query) if state.query else []
+        self._conditions: list[NDArray[np.bool_]] = [match.rows for match in self.matches]
+        for column, value in state.filters:
+            values, codes = catalog.facets[column]
+            code = values.index(value) if value in values else -1
+            self._conditions.append(codes == code)
+
+    def _all_but(self, left_out: int | None) -> NDArray[np.bool_]:
+        """Return (m,) which images meet all conditions but one, or all."""
+        rows = np.ones(len(self.catalog), bool)
+        for number, condition in enumerate(self._conditions):
+            if number != left_out:
+                rows &= condition
+        return rows
+
+    @cached_property
+    def images(self) -> NDArray[np.int64]:
+        """Return the images of the catalog that are selected, in order of the state."""
+        images = np.flatnonzero(self._all_but(None))
+        return self.catalog.sorted(images, self.catalog.orders[self.state.sort])
+
+    def facet(self, column: str) -> Values:
+        """Return the values of a column with counts under all other conditions, frequent first."""
+        columns = [chosen for chosen, _ in self.state.filters]
+        at = len(self.matches) + columns.index(column) if column in columns else None
+        active = dict(self.state.filters).get(column)
+        values, codes = self.catalog.facets[column]
+        counts = np.bincount(codes[self._all_but(at)], minlength=len(values))
+        order = np.argsort(-counts, kind="stable")
+        shown = [code for code in order[:MAX_VALUES].tolist() if counts[code]]
+        if active in values and (code := values.index(active)) not in shown:
+            shown.append(code)
+        links = [self._value(column, values[code], int(counts[code]), active) for code in shown]
+        return Values(column, links, max(int((counts > 0).sum()) - len(shown), 0))
+
+    def _value(self, column: str, text: str, count: int, active: str | None) -> Value:
+        state = self.state.with_filter(column, None if text == active else text)
+        return Value(text, state.address(), count, text == active)
+
+    def conditions(self) -> list[Condition]:
+        """Return the words and the values that are asked for."""
+        words = [match.word for match in self.matches]
+        without = [
+            self.state.with_query(" ".join(words[:at] + words[at + 1 :]))
+            for at in range(len(words))
+        ]
+        without += [self.state.with_filter(column, None) for column, _ in self.state.filters]
+        texts = [*(("", word) for word in words), *self.state.filters]
+        return [
+            Condition(column, text, state.address(), int(self._all_but(number).sum()))
+            for number, ((column, text), state) in enumerate(zip(texts, without, strict=True))
+        ]
+
+
+def examples(catalog: Catalog) -> Values | None:
+    """Return the first label column with values to begin anew with, None without a column."""
+    for column in catalog.facets:
+        values = Selection(catalog, State()).facet(column).values
+        known = [value for value in values if value.text != UNKNOWN]
+        return Values(column, known[:EXAMPLES], 0)
+    return None
