@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -12,8 +13,10 @@ from threading import Thread
 from typing import NamedTuple
 
 from src.browser.pictures import cached_picture, picture_of
+from src.errors import UserError
 
 AT_ONCE = 16  # pictures that a process gets
+FEW = 100  # pictures that are made before processes have started
 PART = ".part"
 
 
@@ -46,15 +49,24 @@ def written(jobs: Sequence[Job]) -> Iterator[Iterator[None]]:
     """Yield an iterator that waits for each picture; they are made from now on, in processes.
 
     Two processes make 1.3 times as many pictures as two threads. If the block fails, those that are
-    not begun are not made.
+    not begun are not made. Raises UserError if the system ends a process, else what write_picture
+    raises.
     """
     for folder in {job.target.parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
+    if len(jobs) < FEW:
+        yield map(write_picture, jobs)
+        return
     pool = ProcessPoolExecutor(
         min(os.cpu_count() or 1, 32), multiprocessing.get_context("spawn"), _start
     )
     try:
         yield pool.map(write_picture, jobs, chunksize=AT_ONCE)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "the system has ended a process that made pictures, probably for lack of memory: free"
+            " some, then the same command goes on"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,0 +1,47 @@
+"""Read an export: the links and files that its pages name, also in bodies that are data."""
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+REFERENCES = {"href", "src", "srcset", "action", "formaction", "data", "poster", "content", "style"}
+CHUNK = re.compile(r'received\("([\w-]+)", (\d+), (.*)\)\n', re.DOTALL)
+
+
+class References(HTMLParser):
+    """Collects what a page names: (tag, attribute, value)."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found = list[tuple[str, str, str]]()
+        self.tags = list[str]()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect the attributes of a tag."""
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in REFERENCES or name.startswith("on"):
+                self.found.append((tag, name, value or ""))
+
+
+def chunk_value(path: Path) -> Any:
+    """Return what a chunk of data hands to its page; fail unless it names itself."""
+    match = CHUNK.fullmatch(path.read_text())
+    assert match is not None, path
+    assert (match[1], int(match[2])) == (path.parent.name, int(path.stem))
+    return json.loads(match[3])
+
+
+def pages(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the pages of an export with their HTML, bodies that are data included."""
+    for path in sorted(folder.rglob("*.html")):
+        yield path, path.read_text()
+    for path in sorted(folder.glob("*/data/*/*.js")):
+        shell = path.parents[2] / f"{path.parent.name}.html"
+        if shell.exists() and "data-bodies" in shell.read_text():
+            for body in chunk_value(path).values():
+                yield shell, body
