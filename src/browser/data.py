@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from src.browser import duplicates, gallery_data, map_data
 from src.browser.chunks import chunk
 from src.browser.opened import OpenRun
 from src.browser.site import NotThere, Site
+from src.io.printable import printable
 
 PER_CHUNK = 1000  # rows
 
@@ -29,11 +31,29 @@ def chunks_of_rows(run: OpenRun) -> int:
 
 def captions(site: Site, run: OpenRun, number: int) -> list[list[str]]:
     """Return title, artist, date and alternative text of the rows of a chunk."""
-    return [[*run.caption(row), run.alt(row)] for row in rows_of(run, number)]
+    return [
+        [printable(text) for text in (*run.caption(row), run.alt(row))]
+        for row in rows_of(run, number)
+    ]
+
+
+def files(site: Site, run: OpenRun, number: int) -> list[str]:
+    """Return the files of the rows of a chunk."""
+    return [run.gallery.files[row] for row in rows_of(run, number)]
 
 
 DATA = {
     "captions": Data(captions, chunks_of_rows),
+    "pairs": Data(duplicates.pairs_data, duplicates.one),
+    "pair-captions": Data(duplicates.captions, duplicates.caption_chunks),
+    "files": Data(files, chunks_of_rows),
+    "map-pca": Data(map_data.pca_points, map_data.pca_count),
+    "map-umap": Data(map_data.umap_points, map_data.umap_count),
+    "map-labels": Data(map_data.label_codes, map_data.label_count),
+    "gallery": Data(gallery_data.overview, gallery_data.one),
+    "gallery-texts": Data(gallery_data.texts, gallery_data.text_chunks),
+    "gallery-codes": Data(gallery_data.codes, gallery_data.columns),
+    "gallery-ranks": Data(gallery_data.ranks, gallery_data.all_ranks),
 }
 
 

@@ -4,6 +4,7 @@ Imports no torch, so that a run whose rows are cached does not load the network'
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,15 @@ class DoneRows:
         # a cut-off line of an earlier process must not run into this one
         append_durably(self._path, "\n" + json.dumps(line) + "\n")
         self._include(rows, unreadable, damaged)
+
+
+def kind_of_reason(reason: str) -> str:
+    """Return a reason without the names and numbers in it, which are those of one file.
+
+    >>> kind_of_reason("the file 'a.jpg' ends after 12 bytes")
+    'the file … ends after … bytes'
+    """
+    return re.sub(r"'[^']*'|\d[\d.]*", "…", reason)
 
 
 def _parse(line: bytes) -> tuple[list[int], Pairs, Pairs] | None:

@@ -6,7 +6,6 @@ Imports neither Lightning nor torch.
 
 import hashlib
 import logging
-import re
 import shutil
 from collections.abc import Container
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from src.embedding.row_files import (
     DoneRows,
     create_rows,
     describe,
+    kind_of_reason,
     select_rows,
 )
 from src.errors import UserError
@@ -155,7 +155,7 @@ def _log_counts(reasons: list[tuple[str, str]]) -> None:
     """
     files: dict[str, list[str]] = {}
     for file, reason in reasons:
-        files.setdefault(re.sub(r"'[^']*'|\d[\d.]*", "…", reason), []).append(file)
+        files.setdefault(kind_of_reason(reason), []).append(file)
     kinds = sorted(files.items(), key=lambda kind: -len(kind[1]))
     for reason, names in kinds[:MAX_REASONS]:
         log.warning("%8d  %s (%s)", len(names), reason, names[0])

@@ -44,6 +44,19 @@ def neighborhood_metrics(index: NDArray[np.int32]) -> Metrics:
     }
 
 
+def shared_neighbors(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return (n,) how many neighbors each image has in both lists (n, k).
+
+    Of lists with different k, the nearest of the longer one count.
+
+    >>> shared_neighbors(np.array([[1, 2], [0, 2]]), np.array([[2, 3, 1], [3, 2, 0]])).tolist()
+    [1, 1]
+    """
+    k = min(first.shape[1], second.shape[1])
+    both = np.sort(np.concatenate([first[:, :k], second[:, :k]], axis=1), axis=1)
+    return np.asarray(np.count_nonzero(both[:, 1:] == both[:, :-1], axis=1))
+
+
 def near_duplicates(
     neighbors: "Neighbors", min_score: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.evaluation.bootstrap import intervals
+from src.evaluation.hubness import shared_neighbors
 from src.evaluation.metrics import FILTER, HEADLINE_METRICS, lower_is_better, main_names
 from src.leaderboard.runs import Run
 from src.leaderboard.words import column_texts, run_labels
@@ -179,9 +180,7 @@ def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
 
 def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
     """Return the mean over images of shared / all neighbors of two lists (n, k)."""
-    k = min(first.shape[1], second.shape[1])
-    both = np.sort(np.concatenate([first[:, :k], second[:, :k]], axis=1), axis=1)
-    shared = (both[:, 1:] == both[:, :-1]).sum(axis=1)
+    k, shared = min(first.shape[1], second.shape[1]), shared_neighbors(first, second)
     return float((shared / (2 * k - shared)).mean())
 
 

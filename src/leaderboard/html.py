@@ -7,6 +7,7 @@ import base64
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from src.evaluation.metrics import describe_metric, lower_is_better
+from src.evaluation.metrics import describe_metric, find_metric, lower_is_better
 from src.leaderboard.board import SEVERAL, Board, notes
 from src.leaderboard.comparison import MAX_WRITTEN, Leaderboard
 from src.leaderboard.examples import Thumbnails, example_neighbors
@@ -87,8 +88,8 @@ def _section(heading: str, board: Board, folder: Path, thumbnails: Thumbnails) -
         "metric": board.metric,
         "best": f"{board.labels[0]}, with {format_number(best.metrics[board.metric])}",
         "notes": notes(board),
-        "heads": _heads(board),
-        "lines": _table_rows(board, folder),
+        "heads": heads(board),
+        "lines": table_rows(board, _pictures(board, folder)),
         "plots": [
             (name, _svg(partial(setting_plot, board, name), board))
             for name in (board.settings if several else [])
@@ -100,7 +101,7 @@ def _section(heading: str, board: Board, folder: Path, thumbnails: Thumbnails) -
     }
 
 
-def _heads(board: Board) -> list[Head]:
+def heads(board: Board) -> list[Head]:
     """Return the headings of the table."""
     first, *others = (Head(name, _about_metric(name)) for name in board.metrics())
     settings = [Head(name, f"Setting: {describe_setting(name)}", False) for name in board.settings]
@@ -113,23 +114,29 @@ def _heads(board: Board) -> list[Head]:
 def _about_metric(name: str) -> str:
     """Return what a metric means and which values are better."""
     text = describe_metric(name) or "A metric of metrics.json"
-    label, _, end = name.rpartition("/")
+    label, metric = name.rpartition("/")[0], find_metric(name)
     better = "lower" if lower_is_better(name) else "higher"
     known = f"; {better} is better" if label else ""
-    interval = " In brackets: the 95% bootstrap interval over the queries." if label and end else ""
+    is_mean = metric is not None and metric.pattern.startswith("<label>/")
+    interval = " In brackets: the 95% bootstrap interval over the queries." if is_mean else ""
     return f"{text[0].upper()}{text[1:]}{known}.{interval}"
 
 
-def _table_rows(board: Board, folder: Path) -> list[list[Cell]]:
-    """Return the cells of each run."""
+def _pictures(board: Board, folder: Path) -> list[str]:
+    """Return for each run the address of its picture of queries, relative to folder."""
+    paths = [os.path.relpath(run.files.overview, folder) for run in board.runs]
+    return [quote(os.fsencode(path)) for path in paths]
+
+
+def table_rows(board: Board, links: Sequence[str]) -> list[list[Cell]]:
+    """Return the cells of each run; the first one leads to the run's link."""
     metric, table, rows = board.metric, board.table, []
     shown = [metric, "behind", *board.metrics()[1:]]
     ends = [name for name in (metric, f"{metric}_low", f"{metric}_high") if name in table]
     values = table[ends].to_numpy(np.float64)
     limits = float(np.nanmin(values)), float(np.nanmax(values))
     for at, (run, line) in enumerate(zip(board.runs, table.to_dict("records"), strict=True)):
-        link = quote(os.fsencode(os.path.relpath(run.files.overview, folder)))
-        cells = [Cell(line["run"], line["run"], False, link=link, mark=board.marks[at])]
+        cells = [Cell(line["run"], line["run"], False, link=links[at], mark=board.marks[at])]
         cells += [
             Cell(texts[at], _sortable(run.settings.get(name), texts[at]), False)
             for name, texts in board.texts.items()
