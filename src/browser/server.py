@@ -20,6 +20,7 @@ from src.browser.errors import error_handlers, refusal_page
 from src.browser.pictures import large_picture, small_picture
 from src.browser.security import guarded
 from src.browser.site import NotThere, Page, Site
+from src.browser.uploads import sent, upload
 from src.browser.views import VIEWS
 
 STATIC = Path(__file__).parent / "static"
@@ -33,6 +34,8 @@ def application(site: Site, host: str = "127.0.0.1") -> ASGIApp:
         Route("/{run:int}/{name}.html", page),
         Route("/{run:int}/data/{name}/{number:int}.js", data),
         Route("/{kind}/{images:int}/{part}/{row:int}.jpg", picture),
+        Route("/{run:int}/query", upload, methods=["POST"]),
+        Route("/queries/{checksum}.jpg", sent),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(site))
     app.router.redirect_slashes = False  # of two addresses for a page one is a mistake

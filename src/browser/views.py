@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from src.browser.gallery_view import gallery_view
 from src.browser.painting_view import painting_view
+from src.browser.query_view import query_view
 from src.browser.site import View
 
 
@@ -20,6 +21,7 @@ class Entry(NamedTuple):
 VIEWS = {
     "gallery": Entry(gallery_view, "Gallery"),
     "painting": Entry(painting_view, per_row=True),
+    "query": Entry(query_view, "Query"),
 }
 
 NAVIGATION = [(name, entry.text) for name, entry in VIEWS.items() if entry.text]

@@ -46,6 +46,11 @@ class Outputs:
         return self.root / "browser"
 
     @property
+    def queries(self) -> Path:
+        """Return the folder of images that the browser was asked about, by their SHA-256."""
+        return self.browser / "queries"
+
+    @property
     def runs(self) -> Path:
         """Return the folder of single runs: <date>/<time>/."""
         return self.root / "runs"

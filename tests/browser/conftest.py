@@ -11,7 +11,7 @@ from src.browser.server import application
 from src.browser.site import Site
 from src.browser.views import NAVIGATION
 from src.io.outputs import Outputs
-from tests.support.options import changed, small
+from tests.support.options import changed, small, store
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,7 @@ def two_runs(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -
     for folder, layer in zip(folders, ("layer1", "layer2"), strict=True):
         folder.mkdir(parents=True)
         job = changed(cfg, "backbone", layer=layer, layers=["layer1", "layer2"])
+        store(job, folder)
         run(job, folder)
     return folders
 
