@@ -1,5 +1,6 @@
-"""What gallery.js searches, filters and sorts by in an export: texts that are folded already, values
-and ranks as numbers. Lists are of the images of the catalog, in its order.
+"""What gallery.js searches, filters and sorts by in an export: folded texts, and numbers.
+
+Lists are of the images of the catalog, in its order.
 """
 
 from typing import Any

@@ -15,7 +15,7 @@ def gallery_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     """Return the page that an address asks for, the last one if it has fewer pages."""
     state, missing = read_state(parameters, run.catalog)
     selection = Selection(run.catalog, state)
-    found, conditions = len(selection.images), selection.conditions()
+    found, conditions = len(selection.images), selection.conditions
     count = max(-(-found // PER_PAGE), 1)
     state = replace(state, page=min(state.page, count))
     context = {
@@ -30,7 +30,7 @@ def gallery_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "count": count,
         "corrections": [m for m in selection.matches if m.instead or not m.rows.any()],
         "conditions": conditions,
-        "ways_out": [c for c in conditions if c.images] if len(conditions) > 1 else [],
+        "ways_out": [] if found else selection.ways_out(),
         "examples": examples(run.catalog),
         "facets": [selection.facet(column) for column in run.catalog.facets],
         "shown": SHOWN,

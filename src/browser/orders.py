@@ -65,7 +65,7 @@ def _counted(number: int, is_century: bool, date: str) -> int:
 
 def orders(works: pd.DataFrame, labels: Iterable[str], files: RunFolder) -> dict[str, Order]:
     """Return the orders of a run by what an address calls them; "" is that of the collection."""
-    given = {"": Order("Collection", ""), "title": Order("Title", "title")}
+    given = {"": Order("Order of the collection", ""), "title": Order("Title", "title")}
     if "artist" in works:
         given["artist"] = Order("Artist", "artist")
     if {"date", "year"} & set(works):

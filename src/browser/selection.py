@@ -3,7 +3,7 @@
 m = images of the catalog.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -91,12 +91,23 @@ class Values(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """A word or a value that is asked for, and the address without it."""
+    """A word or a value that is asked for."""
 
     column: str  # "" for a word of the search
     text: str
+    images: NDArray[np.bool_]  # (m,) which images meet it
+    without: State  # what is left to ask for
+    alone: State
+
+
+class WayOut(NamedTuple):
+    """A link from an empty result to one that is not."""
+
+    kind: str
+    column: str
+    text: str
     address: str
-    images: int  # of the images that all other conditions select
+    images: int
 
 
 class Selection:
@@ -105,19 +116,29 @@ class Selection:
     def __init__(self, catalog: Catalog, state: State) -> None:
         self.catalog, self.state = catalog, state
         self.matches: list[Match] = catalog.index.search(state.query) if state.query else []
-        self._conditions: list[NDArray[np.bool_]] = [match.rows for match in self.matches]
-        for column, value in state.filters:
-            values, codes = catalog.facets[column]
-            code = values.index(value) if value in values else -1
-            self._conditions.append(codes == code)
+        self.conditions = [*self._words(), *self._values()]
 
-    def _all_but(self, left_out: int | None) -> NDArray[np.bool_]:
+    def _words(self) -> Iterator[Condition]:
+        words = [match.word for match in self.matches]
+        for at, (word, match) in enumerate(zip(words, self.matches, strict=True)):
+            without = self.state.with_query(" ".join(words[:at] + words[at + 1 :]))
+            alone = State(word, sort=self.state.sort)
+            yield Condition("", word, match.rows, without, alone)
+
+    def _values(self) -> Iterator[Condition]:
+        for column, text in self.state.filters:
+            values, codes = self.catalog.facets[column]
+            images = codes == (values.index(text) if text in values else -1)
+            alone = State(filters=((column, text),), sort=self.state.sort)
+            yield Condition(column, text, images, self.state.with_filter(column, None), alone)
+
+    def _all_but(self, left_out: Condition | None) -> NDArray[np.bool_]:
         """Return (m,) which images meet all conditions but one, or all."""
-        rows = np.ones(len(self.catalog), bool)
-        for number, condition in enumerate(self._conditions):
-            if number != left_out:
-                rows &= condition
-        return rows
+        images = np.ones(len(self.catalog), bool)
+        for condition in self.conditions:
+            if condition is not left_out:
+                images &= condition.images
+        return images
 
     @cached_property
     def images(self) -> NDArray[np.int64]:
@@ -127,11 +148,10 @@ class Selection:
 
     def facet(self, column: str) -> Values:
         """Return the values of a column with counts under all other conditions, frequent first."""
-        columns = [chosen for chosen, _ in self.state.filters]
-        at = len(self.matches) + columns.index(column) if column in columns else None
-        active = dict(self.state.filters).get(column)
+        own = next((c for c in self.conditions if c.column == column), None)
+        active = own.text if own else None
         values, codes = self.catalog.facets[column]
-        counts = np.bincount(codes[self._all_but(at)], minlength=len(values))
+        counts = np.bincount(codes[self._all_but(own)], minlength=len(values))
         order = np.argsort(-counts, kind="stable")
         shown = [code for code in order[:MAX_VALUES].tolist() if counts[code]]
         if active in values and (code := values.index(active)) not in shown:
@@ -143,19 +163,18 @@ class Selection:
         state = self.state.with_filter(column, None if text == active else text)
         return Value(text, state.address(), count, text == active)
 
-    def conditions(self) -> list[Condition]:
-        """Return the words and the values that are asked for."""
-        words = [match.word for match in self.matches]
-        without = [
-            self.state.with_query(" ".join(words[:at] + words[at + 1 :]))
-            for at in range(len(words))
-        ]
-        without += [self.state.with_filter(column, None) for column, _ in self.state.filters]
-        texts = [*(("", word) for word in words), *self.state.filters]
-        return [
-            Condition(column, text, state.address(), int(self._all_but(number).sum()))
-            for number, ((column, text), state) in enumerate(zip(texts, without, strict=True))
-        ]
+    def ways_out(self) -> list[WayOut]:
+        """Return what of several conditions to let go, or which to keep, to find an image."""
+        if len(self.conditions) < 2:
+            return []
+        ways = [_way("Without", c, c.without, self._all_but(c)) for c in self.conditions]
+        if not any(way.images for way in ways):
+            ways = [_way("Only", c, c.alone, c.images) for c in self.conditions]
+        return [way for way in ways if way.images]
+
+
+def _way(kind: str, condition: Condition, state: State, images: NDArray[np.bool_]) -> WayOut:
+    return WayOut(kind, condition.column, condition.text, state.address(), int(images.sum()))
 
 
 def examples(catalog: Catalog) -> Values | None:

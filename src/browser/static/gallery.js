@@ -34,14 +34,18 @@ const withFilter = (state, column, value) => {
   return {...state, filters: value === null ? others : [...others, [column, value]], page: 1}
 }
 
-// The conditions of a state: [{column, text, images, without}], column "" for a word of the search
+// The conditions of a state: [{column, text, images, without, alone}], column "" for a word of the search
 const conditionsOf = (catalog, state, matches) => {
-  const words = matches.map(({word}) => word)
+  const words = matches.map(({word}) => word), none = {query: "", filters: [], sort: state.sort, page: 1}
   return [
-    ...matches.map(({word, images}, at) => ({column: "", text: word, images, without: {...state, query: words.filter((_, other) => other !== at).join(" "), page: 1}})),
+    ...matches.map(({word, images}, at) => ({
+      column: "", text: word, images, alone: {...none, query: word},
+      without: {...state, query: words.filter((_, other) => other !== at).join(" "), page: 1},
+    })),
     ...state.filters.map(([column, text]) => {
       const {values, codes} = catalog.columns.find(({name}) => name === column), code = values.indexOf(text)
-      return {column, text, images: Uint8Array.from(codes, other => other === code), without: withFilter(state, column, null)}
+      const images = Uint8Array.from(codes, other => other === code)
+      return {column, text, images, alone: {...none, filters: [[column, text]]}, without: withFilter(state, column, null)}
     }),
   ]
 }
@@ -103,19 +107,21 @@ const fillFacet = (catalog, state, conditions, {name, values, codes}) => {
   if (active >= 0 && !chosen.includes(active)) chosen.push(active)
   const links = chosen.map(code => copyValue(state, name, values[code], counts[code], own?.text))
   const rest = Math.max(codesThere.length - chosen.length, 0), section = all("[data-column]").find(other => other.dataset.column === name)
-  part("first", section).replaceChildren(...links.slice(0, SHOWN))
+  section.hidden = !links.length
+  part("top", section).replaceChildren(...links.slice(0, SHOWN))
   part("others", section).replaceChildren(...links.slice(SHOWN))
   part("more", section).hidden = links.length <= SHOWN
   part("number", section).textContent = number(Math.max(links.length - SHOWN, 0) + rest)
   part("rest", section).hidden = !rest
 }
-const fillConditions = (catalog, conditions) => {
+const fillConditions = (catalog, conditions, found) => {
   const texts = ({column, text}) => ({column: column || "search", text: text || "unknown"})
   part("chips").replaceChildren(...conditions.map(condition => copy("chip", texts(condition), addressOf(condition.without))))
   part("chips").hidden = !conditions.length
-  const counted = conditions.map(condition => [condition, sum(allBut(catalog, conditions, condition))])
-  const ways = conditions.length > 1 ? counted.filter(([, count]) => count) : []
-  part("ways").replaceChildren(...ways.map(([condition, count]) => copy("way", {...texts(condition), count: number(count)}, addressOf(condition.without))))
+  let ways = found || conditions.length < 2 ? [] : conditions.map(condition => ["Without", condition, condition.without, sum(allBut(catalog, conditions, condition))])
+  if (!ways.some(([, , , count]) => count)) ways = ways.map(([, condition]) => ["Only", condition, condition.alone, sum(condition.images)])
+  const links = ways.filter(([, , , count]) => count).map(([kind, condition, state, count]) => copy("way", {...texts(condition), kind, count: number(count)}, addressOf(state)))
+  part("ways").replaceChildren(...links)
 }
 const fillMessages = (catalog, state, conditions, matches, found) => {
   const images = `${number(catalog.images)} images`
@@ -161,7 +167,7 @@ const show = async search => {
   byId("sort").value = state.sort
   fillFields("filters", state.filters.map(([column, value]) => [PREFIX + column, value]))
   for (const column of catalog.columns) fillFacet(catalog, state, conditions, column)
-  fillConditions(catalog, conditions)
+  fillConditions(catalog, conditions, images.length)
   fillMessages(catalog, state, conditions, matches, images.length)
   part("cards").replaceChildren(...cards)
   fillPager(state, count)
