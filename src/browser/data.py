@@ -29,17 +29,20 @@ def chunks_of_rows(run: OpenRun) -> int:
     return -(-len(run) // PER_CHUNK)
 
 
-def captions(site: Site, run: OpenRun, number: int) -> list[list[str]]:
-    """Return title, artist, date and alternative text of the rows of a chunk."""
+def captions(site: Site, run: OpenRun, number: int) -> list[list[str] | None]:
+    """Return title, artist, date and alternative text of the rows of a chunk that have a page."""
     return [
         [printable(text) for text in (*run.caption(row), run.alt(row))]
+        if run.has_page(row)
+        else None
         for row in rows_of(run, number)
     ]
 
 
-def files(site: Site, run: OpenRun, number: int) -> list[str]:
-    """Return the files of the rows of a chunk."""
-    return [run.gallery.files[row] for row in rows_of(run, number)]
+def files(site: Site, run: OpenRun, number: int) -> list[str | None]:
+    """Return the files of the rows of a chunk that have a page."""
+    files = run.gallery.files
+    return [files[row] if run.has_page(row) else None for row in rows_of(run, number)]
 
 
 DATA = {

@@ -6,7 +6,7 @@ images lie in chunks beside the other data: hundreds of files in place of hundre
 
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -16,29 +16,28 @@ from src.browser.data import DATA, data_chunk
 from src.browser.export_folder import INDEX, begun, facts_of, present_bytes, refuse_foreign
 from src.browser.export_plan import (
     Export,
-    Part,
+    WrittenRun,
     body,
     body_bytes,
     check_size,
     describe,
-    estimate,
+    estimate_pages,
+    estimate_pictures,
     galleries,
     per_chunk,
-    shown_rows,
     static_site,
+    written_views,
 )
 from src.browser.opened import OpenRun
 from src.browser.picture_files import Job, written
 from src.browser.pictures import CHECKSUM, LARGE_QUALITY, SMALL_QUALITY, cache_path
 from src.browser.site import Page, Site
-from src.browser.views import VIEWS
 from src.errors import UserError
 from src.io.files import atomic_write
 from src.runtime.progress import progress
 from src.runtime.streams import print_lines
 
 STATIC = Path(__file__).parent / "static"
-PICTURE_PARTS = ("thumbnails", "large pictures")
 STATIC_FILE = re.compile(r"(?:\.\./)?static/([\w.-]+)")
 
 
@@ -49,15 +48,15 @@ def export(opened: Site, options: Export) -> Path:
     """
     refuse_foreign(options.folder, opened)
     site = static_site(opened, options)
-    facts, parts = facts_of(site, options), estimate(site, options)
-    check_size(parts, options, present_bytes(options.folder, facts))
+    facts, pictures = facts_of(site, options), estimate_pictures(site, options)
+    present = present_bytes(options.folder, facts)
+    check_size(pictures, options, present)  # before the lists of all pages are computed
+    parts = [*pictures, *estimate_pages(site)]
+    check_size(parts, options, present)
     print_lines(f"{options.folder}: {describe(parts)}")
     try:
-        with begun(options.folder, facts), written(_jobs(site, options)) as pictures:
-            _write_pages(site, options.folder)
-            for _ in progress(pictures, "pictures", _count(parts), " pictures"):
-                pass
-            _write(options.folder / INDEX, _index(site))
+        with begun(options.folder, facts):
+            _write_all(site, options)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -68,43 +67,59 @@ def export(opened: Site, options: Export) -> Path:
     return options.folder / INDEX
 
 
-def _count(parts: Sequence[Part]) -> int:
-    """Return the number of pictures."""
-    return sum(part.files for part in parts if part.name in PICTURE_PARTS)
+def _write_all(site: Site, options: Export) -> None:
+    """Write pages while other processes make the pictures, and the first page last."""
+    rows = {run.images: set(run.rows.tolist()) for run in site.runs}
+    jobs = [*_small(site, options, rows), *_large(site, options)]
+    with written(jobs) as pictures:
+        _write_pages(site, options.folder)
+        _wait(pictures, len(jobs))
+    jobs = _small(site, options, _also_shown(site, rows))
+    with written(jobs) as pictures:
+        _wait(pictures, len(jobs))
+    _write(options.folder / INDEX, _index(site))
 
 
-def _jobs(site: Site, options: Export) -> list[Job]:
-    """Return the pictures that are to be made."""
-    jobs = list[Job]()
+def _wait(pictures: Iterator[None], count: int) -> None:
+    for _ in progress(pictures, "pictures", count, " pictures"):
+        pass
+
+
+def _also_shown(site: Site, rows: dict[int, set[int]]) -> dict[int, set[int]]:
+    """Return by collection of images the rows that pages show beside those that have a page."""
+    found: dict[int, set[int]] = {images: set() for images in rows}
+    for run in site.runs:
+        if isinstance(run, WrittenRun):
+            found[run.images] |= run.shown - rows[run.images]
+    return found
+
+
+def _small(site: Site, options: Export, rows: dict[int, set[int]]) -> list[Job]:
+    """Return the thumbnails to be made, of rows by collection of images."""
+    jobs, size = list[Job](), options.thumbnail
     for run in galleries(site):
-        small = options.thumbnail, SMALL_QUALITY
-        for row in shown_rows(run).tolist():
+        for row in sorted(rows[run.images]):
             checksum = run.value(row, "sha256")
             is_known = CHECKSUM.fullmatch(checksum)
-            cached = cache_path(site.outputs, checksum, options.thumbnail) if is_known else None
-            jobs.append(_job(run, row, options.folder, "thumbnails", *small, cached))
-        large = options.picture, LARGE_QUALITY
-        for row in run.rows.tolist() if options.picture else []:
-            jobs.append(_job(run, row, options.folder, "pictures", *large))
+            cached = cache_path(site.outputs, checksum, size) if is_known else None
+            target = options.folder / picture_path("thumbnails", run.images, row)
+            jobs.append(Job(run.file(row), target, size, SMALL_QUALITY, cached))
     return jobs
 
 
-def _job(
-    run: OpenRun,
-    row: int,
-    folder: Path,
-    kind: str,
-    size: int,
-    quality: int,
-    cached: Path | None = None,
-) -> Job:
-    target = folder / picture_path(kind, run.images, row)
-    return Job(run.gallery.root / run.gallery.files[row], target, size, quality, cached)
+def _large(site: Site, options: Export) -> list[Job]:
+    """Return the large pictures to be made."""
+    size, folder = options.picture, options.folder
+    return [
+        Job(run.file(row), folder / picture_path("pictures", run.images, row), size, LARGE_QUALITY)
+        for run in (galleries(site) if size else [])
+        for row in run.rows.tolist()
+    ]
 
 
 def _write_pages(site: Site, folder: Path) -> None:
     """Write everything but pictures and the first page."""
-    per_row = [name for name, entry in VIEWS.items() if entry.per_row]
+    per_row = [name for name, entry in written_views(site).items() if entry.per_row]
     used = set[str]()  # files of static/
     total = len(per_row) * sum(len(run.rows) for run in site.runs)
     with progress(None, "pages", total, " pages") as bar:
@@ -127,7 +142,7 @@ def _write_pages(site: Site, folder: Path) -> None:
 
 def _pages(site: Site, run: OpenRun) -> Iterator[tuple[str, str]]:
     """Yield the names and the HTML of the pages of a run."""
-    for name, entry in VIEWS.items():
+    for name, entry in written_views(site).items():
         if not entry.per_row:
             yield name, site.render(run, name, entry.view(site, run, {}))
             continue

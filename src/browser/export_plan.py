@@ -5,7 +5,7 @@ n = images of a run.
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from src.browser.data import DATA, data_chunk
 from src.browser.opened import OpenRun
 from src.browser.pictures import LARGE_QUALITY, SMALL, SMALL_QUALITY, picture_of
 from src.browser.site import Site
-from src.browser.views import VIEWS
+from src.browser.views import VIEWS, Entry
 from src.errors import UserError
 from src.gallery.gallery import sample
 
@@ -63,10 +63,25 @@ class Part(NamedTuple):
     bytes: int  # of all of them
 
 
+@dataclass(frozen=True, eq=False)
+class WrittenRun(OpenRun):
+    """A run as an export shows it; it notes whose thumbnails its pages show."""
+
+    shown: set[int] = field(default_factory=set)  # rows
+
+    def thumbnail(self, row: int) -> str:
+        """Return the address of the small picture of an image, relative to a page of the run."""
+        self.shown.add(row)
+        return super().thumbnail(row)
+
+
 def static_site(site: Site, options: Export) -> Site:
     """Return the site as it is written: with pages of the images of the limit only."""
     kind = "pictures" if options.picture else "thumbnails"
-    runs = [replace(run, large=kind, written=_written(run, options)) for run in site.runs]
+    runs = list[OpenRun]()
+    for run in site.runs:
+        values = {item.name: getattr(run, item.name) for item in fields(run)}
+        runs.append(WrittenRun(**values | {"large": kind, "written": _written(run, options)}))
     return replace(site, runs=runs, is_static=True)
 
 
@@ -78,14 +93,16 @@ def _written(run: OpenRun, options: Export) -> NDArray[np.bool_] | None:
     return np.array([file in chosen for file in run.gallery.files])
 
 
+def written_views(site: Site) -> dict[str, Entry]:
+    """Return the views that an export has."""
+    return {
+        name: entry for name, entry in VIEWS.items() if len(site.runs) > 1 or not entry.of_several
+    }
+
+
 def galleries(site: Site) -> list[OpenRun]:
     """Return a run of each collection of images."""
     return list({run.images: run for run in reversed(site.runs)}.values())
-
-
-def shown_rows(run: OpenRun) -> NDArray[np.int64]:
-    """Return the rows whose thumbnails are shown: those with a page, and their neighbors."""
-    return np.union1d(run.rows, run.index[run.rows])
 
 
 def per_chunk(mean: float, run: OpenRun) -> int:
@@ -94,17 +111,26 @@ def per_chunk(mean: float, run: OpenRun) -> int:
     return max(1, min(len(run), round(CHUNK_BYTES / (max(mean, 1) * share))))
 
 
-def estimate(site: Site, options: Export) -> list[Part]:
-    """Return the parts of an export with their sizes, which some of each kind tell."""
+def estimate_pictures(site: Site, options: Export) -> list[Part]:
+    """Return the pictures of an export with their sizes, which some of each kind tell.
+
+    Of images without a page, those among the neighbors of others are counted.
+    """
     parts = list[Part]()
     for run in galleries(site):
-        rows = shown_rows(run).tolist()
+        rows = np.union1d(run.rows, run.index[run.rows]).tolist()
         mean = _mean(_picture_bytes(run, options.thumbnail, SMALL_QUALITY), some_of(rows))
         parts.append(Part("thumbnails", len(rows), round(mean * len(rows))))
         if options.picture:
             rows = run.rows.tolist()
             mean = _mean(_picture_bytes(run, options.picture, LARGE_QUALITY), some_of(rows))
             parts.append(Part("large pictures", len(rows), round(mean * len(rows))))
+    return _summed(parts)
+
+
+def estimate_pages(site: Site) -> list[Part]:
+    """Return the pages and the data of an export with their sizes, which some of them tell."""
+    parts = list[Part]()
     for run in site.runs:
         parts += [*_body_parts(site, run), *_data_parts(site, run)]
     return _summed(parts)
@@ -128,7 +154,7 @@ def body(site: Site, run: OpenRun, name: str, row: int) -> str:
 
 def _body_parts(site: Site, run: OpenRun) -> list[Part]:
     rows, parts = run.rows.tolist(), list[Part]()
-    for name in (name for name, entry in VIEWS.items() if entry.per_row):
+    for name in (name for name, entry in written_views(site).items() if entry.per_row):
         mean = body_bytes(site, run, name)
         parts.append(Part("pages", -(-len(run) // per_chunk(mean, run)), round(mean * len(rows))))
     return parts
@@ -146,7 +172,7 @@ def _data_parts(site: Site, run: OpenRun) -> list[Part]:
 
 
 def _picture_bytes(run: OpenRun, size: int, quality: int) -> Callable[[int], int]:
-    return lambda row: len(picture_of(run.gallery.root / run.gallery.files[row], size, quality)[0])
+    return lambda row: len(picture_of(run.file(row), size, quality)[0])
 
 
 def _mean(size: Callable[[int], int], values: Sequence[int]) -> float:

@@ -113,6 +113,10 @@ class OpenRun:
         caption = self.caption(row)
         return self.value(row, "assistive_text") or ", ".join(filter(None, caption[:2]))
 
+    def file(self, row: int) -> Path:
+        """Return the path of an image."""
+        return self.gallery.root / self.gallery.files[row]
+
     def thumbnail(self, row: int) -> str:
         """Return the address of the small picture of an image, relative to a page of the run."""
         return picture_address("thumbnails", self.images, row)

@@ -38,7 +38,7 @@ def small_picture(run: OpenRun, row: int, outputs: Outputs, size: int = SMALL) -
     written, pictures are made again. A file that is not the one the run compared, or that cannot be
     read, is not cached.
     """
-    path, checksum = run.gallery.root / run.gallery.files[row], run.value(row, "sha256")
+    path, checksum = run.file(row), run.value(row, "sha256")
     cached = cache_path(outputs, checksum, size) if CHECKSUM.fullmatch(checksum) else None
     if cached and (content := cached_picture(cached)):
         return content
@@ -50,7 +50,7 @@ def small_picture(run: OpenRun, row: int, outputs: Outputs, size: int = SMALL) -
 
 def large_picture(run: OpenRun, row: int, size: int = LARGE) -> bytes:
     """Return an image as JPEG of at most size pixels a side."""
-    return picture_of(run.gallery.root / run.gallery.files[row], size, LARGE_QUALITY)[0]
+    return picture_of(run.file(row), size, LARGE_QUALITY)[0]
 
 
 def picture_of(path: Path, size: int, quality: int) -> tuple[bytes, bool]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from src.browser.data import DATA
 from src.browser.export import export
-from src.browser.export_plan import Export, estimate, static_site
+from src.browser.export_plan import Export, estimate_pages, estimate_pictures, static_site
 from src.browser.opened import open_runs
 from src.browser.site import Site
 from src.browser.views import NAVIGATION, VIEWS
@@ -121,7 +121,9 @@ def test_every_page_tells_the_run_and_nothing_of_this_machine(
 
 def test_the_estimate_is_what_is_written(exported: Path, site: Site) -> None:
     options = Export(exported)
-    parts = {part.name: part for part in estimate(static_site(site, options), options)}
+    written = static_site(site, options)
+    estimated = [*estimate_pictures(written, options), *estimate_pages(written)]
+    parts = {part.name: part for part in estimated}
     found = {
         "thumbnails": list(exported.rglob("thumbnails/*/*/*.jpg")),
         "large pictures": list(exported.rglob("pictures/*/*/*.jpg")),
