@@ -57,8 +57,8 @@ def refuse_foreign(folder: Path, site: Site) -> None:
         raise UserError(f"{folder} is no folder: choose another name for --export")
     if not folder.exists():
         return
-    names = {path.name for path in folder.iterdir()} - {LOCK}
-    if names and not _earlier(folder):
+    names = {path.name for path in folder.iterdir()}
+    if not all(map(_is_left, names)) and not _earlier(folder):
         raise UserError(
             f"{folder} is not empty and holds no earlier export: choose an empty or a new folder"
         )
@@ -67,6 +67,12 @@ def refuse_foreign(folder: Path, site: Site) -> None:
             f"{folder} holds an earlier export and also {foreign[0]}, which is not of it: move that"
             " elsewhere, or choose a new folder"
         )
+
+
+def _is_left(name: str) -> bool:
+    """Return whether an export that was killed may leave a file of this name."""
+    starts = tuple(f"{whole}." for whole in (MARKER, INDEX))
+    return name == LOCK or (name.startswith(starts) and name.endswith(".part"))
 
 
 def _earlier(folder: Path) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def _earlier(folder: Path) -> dict[str, Any]:
 
 def _is_ours(name: str) -> bool:
     """Return whether an export has a file or a folder of this name: that of a run is its number."""
-    return name in OURS or (name.isascii() and name.isdecimal()) or name.endswith(".part")
+    return name in OURS or (name.isascii() and name.isdecimal()) or _is_left(name)
 
 
 def present_bytes(folder: Path, facts: dict[str, Any]) -> int:

@@ -45,6 +45,8 @@ class Export:
         """Raise UserError for a value out of bounds."""
         if self.limit is not None and self.limit < 1:
             raise UserError(f"--limit must be at least 1, got {self.limit}")
+        if not self.max_gb > 0:
+            raise UserError(f"--max-gb must be above 0, got {self.max_gb}")
         for name, sides, value in (
             ("--thumbnail", THUMBNAIL_SIDES, self.thumbnail),
             ("--picture", PICTURE_SIDES, self.picture or PICTURE),
