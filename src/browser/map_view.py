@@ -6,6 +6,7 @@ from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site
 from src.browser.umap_layout import INSTALL, is_installed
 
+COLORS = 12  # of a legend, as in map_canvas.js
 LAYOUTS = {"pca": "Principal components", "umap": "UMAP"}
 SCRIPTS = ["map_points.js", "csv.js", "map_canvas.js", "map_select.js", "map_input.js"]
 SCRIPTS += ["map_legend.js", "map.js"]
@@ -29,10 +30,19 @@ def map_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "is_waiting": is_waiting,
         "note": note,
         "columns": list(run.labels),
-        "color": "artist" if "artist" in run.labels else next(iter(run.labels), ""),
+        "color": first_color(run),
         "scripts": SCRIPTS,
     }
     return Page("Map", "map.jinja", context)
+
+
+def first_color(run: OpenRun) -> str:
+    """Return the label column that colors at first, "" if there is none.
+
+    It is the first one of which each value has a color of its own, else artist.
+    """
+    few = [name for name, (values, _) in run.labels.items() if 2 <= len(values) <= COLORS]
+    return next(iter([*few, *(name for name in run.labels if name == "artist"), *run.labels]), "")
 
 
 def _offered(site: Site, ready: list[str]) -> dict[str, str]:
