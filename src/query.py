@@ -32,6 +32,7 @@ from src.reporting.terminal import from_here
 from src.runtime.progress import progress
 from src.runtime.streams import print_error, print_lines, run_command
 
+DEFAULT_K = 20
 TOGETHER = 64  # queries that are compared at once
 EXAMPLES = """examples:
   python -m src.query my/flute.jpg                     its 20 nearest in the newest run
@@ -68,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--run", type=path_argument, metavar="FOLDER", help="a run (default: the newest)"
     )
-    parser.add_argument("--k", type=int, default=20, metavar="N", help="neighbors (default: 20)")
+    parser.add_argument(
+        "--k", type=int, metavar="N", help=f"neighbors of each image (default: {DEFAULT_K})"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print a JSON object a line, in place of tables"
     )
@@ -87,11 +90,12 @@ def answer(options: argparse.Namespace) -> None:
     """Answer for every image in turn. Raises UserError, also if no image can be read."""
     paths = image_files(options.images, options.outputs)
     (run,) = open_runs([options.run or newest_run(options.outputs)])
-    if not 1 <= options.k <= len(run):
-        raise UserError(f"--k must be between 1 and {len(run)}, got {options.k}")
+    k = min(DEFAULT_K, len(run)) if options.k is None else options.k
+    if not 1 <= k <= len(run):
+        raise UserError(f"--k must be between 1 and {len(run)}, got {k}")
     files, taken, picture = run.files, set[str](), None
     network = open_network(files, Outputs(options.outputs))
-    for path, neighbors in _answers(run, network, paths, options.k):
+    for path, neighbors in _answers(run, network, paths, k):
         shown = query_answer(files, run.gallery, path, neighbors)
         picture = files.path / picture_name(path, taken)
         save_page(shown.page(), picture, shown.about.title)
