@@ -45,7 +45,19 @@ def files(site: Site, run: OpenRun, number: int) -> list[str | None]:
     return [files[row] if run.has_page(row) else None for row in rows_of(run, number)]
 
 
+def rows(site: Site, run: OpenRun, number: int) -> list[int]:
+    """Return the rows that have a page, where not all have one."""
+    found: list[int] = run.rows.tolist()
+    return found
+
+
+def row_lists(run: OpenRun) -> int:
+    """Return the number of chunks of rows."""
+    return 0 if run.written is None else 1
+
+
 DATA = {
+    "rows": Data(rows, row_lists),
     "captions": Data(captions, chunks_of_rows),
     "pairs": Data(duplicates.pairs_data, duplicates.one),
     "pair-captions": Data(duplicates.captions, duplicates.caption_chunks),

@@ -48,8 +48,13 @@ const showBody = async main => {
 // Links to the same page of another run keep the parameters of the address
 const keepAddress = () => all("a[data-keep-address]").forEach(link => { link.href = link.getAttribute("href").split("?")[0] + location.search })
 
-const randomRow = () => Math.floor(Math.random() * IMAGES)
-const goRandom = () => { location.href = `painting.html?row=${randomRow()}` }
+// In an export of a sample only some rows have a page
+const randomRow = async () => {
+  const rows = "sample" in PAGE ? await load("rows", 0) : null
+  const at = Math.floor(Math.random() * (rows ? rows.length : IMAGES))
+  return rows ? rows[at] : at
+}
+const goRandom = async () => { location.href = `painting.html?row=${await randomRow()}` }
 
 // Arrows go from card to card, by place: up and down to the nearest one above and below
 const arrow = event => {
