@@ -64,9 +64,9 @@ def chosen_runs(run: OpenRun, runs: Sequence[OpenRun], text: str) -> list[OpenRu
 
     The run of the page is always among them. Without a text, they are the first ones.
     """
-    numbers = {int(word) for word in text.split(",") if word.isdecimal() and len(word) < 9}
+    numbers = set(text.split(","))
     others = [other for other in runs if other is not run]
-    named = [other for other in others if other.number in numbers]
+    named = [other for other in others if str(other.number) in numbers]
     shown = [run, *(named if text else others)[: MAX_SHOWN - 1]]
     return [other for other in runs if other in shown]
 
