@@ -7,6 +7,7 @@ change of its DNS entry, is refused by the header Host.
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import chain
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -33,6 +34,7 @@ HEADERS = {
 }
 METHODS = ("GET", "HEAD", "POST")
 LOCAL = ("127.0.0.1", "localhost", "::1")
+MAX_HEADER = 2**14  # bytes of address and headers
 MAX_PATH = 1000  # bytes; Python refuses to read a number of more than 4300 digits
 Answer = Callable[[HTTPException], Response]
 
@@ -59,7 +61,7 @@ def guarded(app: ASGIApp, answer: Answer, host: str) -> ASGIApp:
             await app(scope, receive, send)
             return
         try:
-            check(scope["method"], scope["raw_path"], Headers(scope=scope), host)
+            check(scope, host)
         except HTTPException as refusal:
             await answer(refusal)(scope, receive, with_headers)
         else:
@@ -68,12 +70,16 @@ def guarded(app: ASGIApp, answer: Answer, host: str) -> ASGIApp:
     return guard
 
 
-def check(method: str, path: bytes, headers: Headers, host: str) -> None:
+def check(scope: Scope, host: str) -> None:
     """Raise HTTPException for a request that is not from here, or that no browser sends."""
+    method, path, headers = scope["method"], scope["raw_path"], Headers(scope=scope)
+    size = len(path) + len(scope["query_string"]) + sum(map(len, chain(*headers.raw)))
     if method not in METHODS:
         raise HTTPException(405, f"there is no {method} here", {"Allow": ", ".join(METHODS)})
     if len(path) > MAX_PATH:
         raise HTTPException(414, f"an address has at most {MAX_PATH} bytes")
+    if size > MAX_HEADER:
+        raise HTTPException(431, f"address and headers have at most {MAX_HEADER} bytes")
     if "transfer-encoding" in headers and "content-length" in headers:
         # which of them ends the body is for others to guess, so what follows is not read
         raise HTTPException(400, "the request has two lengths", {"Connection": "close"})

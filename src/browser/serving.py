@@ -9,13 +9,16 @@ from contextlib import suppress
 from ipaddress import ip_address
 from threading import Thread
 
+import uvicorn
+
+from src.browser.security import MAX_HEADER
+from src.browser.server import application
 from src.browser.site import Site
 from src.errors import UserError
 from src.runtime.streams import OneLineFormatter, print_lines
 
 MAX_PORT = 65535
 TRIED_PORTS = 50  # behind one in use, for one that is free
-MAX_HEADER = 2**14  # bytes before the body of a request
 MAX_CONNECTIONS = 100  # a browser opens six; others are answered with 503
 GRACE = 1  # seconds that answers on their way have at the end
 
@@ -58,12 +61,17 @@ def _free_port(host: str, port: int) -> int:
     return 0  # the system chooses
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's, which cuts off requests at the end without a traceback for each."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all connections, after GRACE those that are in use."""
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+
 def serve(site: Site, listening: socket.socket, host: str, is_opened: bool) -> None:
     """Serve a site until Ctrl-C, in a web browser too if is_opened. Closes the socket."""
-    import uvicorn
-
-    from src.browser.server import application
-
     handler = logging.StreamHandler()
     handler.setFormatter(OneLineFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -83,7 +91,7 @@ def serve(site: Site, listening: socket.socket, host: str, is_opened: bool) -> N
     )
     announce(site, listening, is_opened)
     with suppress(KeyboardInterrupt):  # the way to end it
-        uvicorn.Server(settings).run([listening])
+        _Server(settings).run([listening])
 
 
 def announce(site: Site, listening: socket.socket, is_opened: bool) -> None:
