@@ -13,6 +13,7 @@ const placeIn = event => {
 
 const openImage = (id, isNew) => {
   const address = `painting.html?row=${MAP.points.row(id)}`
+  writeAddress()  // so that the way back leads here
   if (isNew) open(address)
   else location.href = address
 }
