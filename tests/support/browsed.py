@@ -74,9 +74,11 @@ def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
 
 
 @contextmanager
-def browsed(errors: Path, *words: str | Path) -> Iterator[Browsed]:
-    """Run python -m src.browse words for the block, from its printed line on."""
-    command = [sys.executable, "-m", "src.browse", *map(str, words)]
+def browsed(errors: Path, *words: str | Path, code: str = "") -> Iterator[Browsed]:
+    """Run python -m src.browse words for the block, from its printed line on; before it, code."""
+    code += "\nimport sys\nfrom src.browse import main\nfrom src.runtime.streams import run_command"
+    code += "\nsys.exit(run_command(main))"
+    command = [sys.executable, "-c", code, *map(str, words)]
     with (
         errors.open("w") as file,
         subprocess.Popen(command, cwd=ROOT, stdout=-1, stderr=file, text=True) as process,
