@@ -21,7 +21,7 @@ def edit_distances(word: str, others: Sequence[str]) -> NDArray[np.int64]:
     width = max(int(lengths.max()), 1)
     letters = np.array(others, f"U{width}").view(np.uint32).reshape(-1, width).T  # (width, m)
     last: NDArray[np.int64] | None = None  # rows of the table: (width + 1, m)
-    row = np.repeat(np.arange(width + 1)[:, None], len(others), axis=1)
+    row: NDArray[np.int64] = np.repeat(np.arange(width + 1)[:, None], len(others), axis=1)
     for i, letter in enumerate(map(ord, word)):
         differs = letters != letter
         above, row = row, np.empty_like(row)
@@ -32,4 +32,5 @@ def edit_distances(word: str, others: Sequence[str]) -> NDArray[np.int64]:
                 swapped = ~differs[j - 1] & (letters[j] == ord(word[i - 1]))
                 row[j + 1] = np.where(swapped, np.minimum(row[j + 1], last[j - 1] + 1), row[j + 1])
         last = above
-    return row[lengths, np.arange(len(others))]
+    edits: NDArray[np.int64] = row[lengths, np.arange(len(others))]
+    return edits

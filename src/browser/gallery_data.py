@@ -46,7 +46,8 @@ def text_chunks(run: OpenRun) -> int:
 
 def codes(site: Site, run: OpenRun, number: int) -> list[int]:
     """Return which value of a label column each image has; the last value is none."""
-    return list(run.catalog.facets.values())[number].codes.tolist()
+    numbers: list[int] = list(run.catalog.facets.values())[number].codes.tolist()
+    return numbers
 
 
 def columns(run: OpenRun) -> int:

@@ -17,6 +17,7 @@ from src.gallery.search import fold
 from src.reporting.run_folder import RunFolder
 from src.reporting.text import format_number
 
+DIGITS = 9  # of numbers in titles that are sorted by their size
 AVERAGE_PRECISION = "/map_at_10"  # of the names of metrics
 NUMBERS = re.compile(  # in the order in which they are believed
     r"(?<!\d)(?P<year>\d{4})(?!\d)|(?<!\d)(?P<century>\d{1,2})(?:st|nd|rd|th)[ -]+c(?:\b|ent)"
@@ -127,7 +128,12 @@ def _column(works: pd.DataFrame, column: str) -> list[str]:
 
 
 def _ranks_of_texts(texts: Sequence[str]) -> Ranks:
-    """Return ranks by the letters of fold(), -1 for ""."""
-    forms = {text: fold(text) if text else None for text in set(texts)}
+    """Return ranks by the letters of fold() and the size of numbers, -1 for ""."""
+    forms = {text: _sortable(text) if text else None for text in set(texts)}
     ranks, _ = pd.factorize(pd.Series([forms[text] for text in texts], dtype=object), sort=True)
     return Ranks(ranks.astype(np.int64), [])
+
+
+def _sortable(text: str) -> str:
+    """Return what sorts No. 2 before No. 10."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(DIGITS), fold(text))

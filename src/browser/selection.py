@@ -157,7 +157,7 @@ class Selection:
         if active in values and (code := values.index(active)) not in shown:
             shown.append(code)
         links = [self._value(column, values[code], int(counts[code]), active) for code in shown]
-        return Values(column, links, max(int((counts > 0).sum()) - len(shown), 0))
+        return Values(column, links, int((counts > 0).sum() - (counts[shown] > 0).sum()))
 
     def _value(self, column: str, text: str, count: int, active: str | None) -> Value:
         state = self.state.with_filter(column, None if text == active else text)

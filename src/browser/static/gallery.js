@@ -106,7 +106,7 @@ const fillFacet = (catalog, state, conditions, {name, values, codes}) => {
   const chosen = codesThere.slice(0, MAX_VALUES), active = own ? values.indexOf(own.text) : -1
   if (active >= 0 && !chosen.includes(active)) chosen.push(active)
   const links = chosen.map(code => copyValue(state, name, values[code], counts[code], own?.text))
-  const rest = Math.max(codesThere.length - chosen.length, 0), section = all("[data-column]").find(other => other.dataset.column === name)
+  const rest = codesThere.length - chosen.filter(code => counts[code]).length, section = all("[data-column]").find(other => other.dataset.column === name)
   section.hidden = !links.length
   part("top", section).replaceChildren(...links.slice(0, SHOWN))
   part("others", section).replaceChildren(...links.slice(SHOWN))
