@@ -16,6 +16,7 @@ const chooseRuns = () => {
   all(".overlaps li").forEach(pair => { pair.hidden = !pair.dataset.runs.split(",").every(run => shown.has(run)) })
   all("#columns .also").forEach(mark => { mark.hidden = !shown.has(mark.dataset.run) })
   all("#columns .joins").forEach(card => card.classList.toggle("joins", all(".also", card).some(mark => !mark.hidden)))
+  if (byId("marks")) byId("marks").hidden = shown.size < 2
   all(".chips li").forEach(choice => {
     const run = choice.dataset.run, changed = new Set(shown)
     if (!changed.delete(run)) changed.add(run)
