@@ -63,7 +63,8 @@ def _opened(run: OpenRun) -> "QuerySearch":
 def others(run: OpenRun, row: int) -> NDArray[np.bool_]:
     """Return (n,) which images may be neighbors of one by the run's own similarity.exclude."""
     groups = exclusion_groups(run)
-    return np.not_equal(groups, groups[row])
+    differs: NDArray[np.bool_] = groups != groups[row]
+    return differs
 
 
 @lru_cache(KEPT)
