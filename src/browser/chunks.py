@@ -5,9 +5,11 @@ static/page.js.
 """
 
 import json
+import zlib
+from base64 import b64encode
 from typing import Any
 
-UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+UNSAFE = {sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
 def chunk(name: str, number: int, value: Any) -> str:
@@ -16,6 +18,17 @@ def chunk(name: str, number: int, value: Any) -> str:
     >>> chunk("titles", 0, ["</script>"])
     'received("titles", 0, ["\\u003c/script\\u003e"])\n'
     """
+    text = _json(value)
+    for sign, escaped in UNSAFE.items():
+        text = text.replace(sign, escaped)
+    return f'received("{name}", {number}, {text})\n'
+
+
+def packed(value: Any) -> str:
+    """Return a value as text of a fifth of its size, of which unpacked() in page.js makes it."""
+    return b64encode(zlib.compress(_json(value).encode())).decode()
+
+
+def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return f'received("{name}", {number}, {text.translate(UNSAFE)})\n'
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich import filesize
 
-from src.browser.chunks import chunk
+from src.browser.chunks import packed
 from src.browser.data import DATA, data_chunk
 from src.browser.opened import OpenRun
 from src.browser.pictures import LARGE_QUALITY, SMALL, SMALL_QUALITY, picture_of
@@ -25,7 +25,7 @@ from src.gallery.gallery import sample
 PICTURE = 800  # pixels of a large picture
 MAX_GB = 2.0
 SAMPLE = 24  # images whose pictures and bodies are made to estimate the size of all
-CHUNK_BYTES = 300_000  # of bodies: loaded at once by a page
+CHUNK_BYTES = 100_000  # of packed bodies, some fifty, which a page loads and unpacks at once
 BLOCK = 4096  # bytes of which a disk gives a whole number to each file
 THUMBNAIL_SIDES, PICTURE_SIDES = range(32, 1025), range(64, 4097)
 
@@ -139,9 +139,9 @@ def estimate_pages(site: Site) -> list[Part]:
 
 
 def body_bytes(site: Site, run: OpenRun, name: str) -> float:
-    """Return the mean size of the bodies of a page about an image, as data."""
+    """Return the mean size of the bodies of a page about an image, packed with others."""
     rows = some_of(run.rows.tolist())
-    return _mean(lambda row: len(chunk("", 0, body(site, run, name, row)).encode()), rows)
+    return len(packed([body(site, run, name, row) for row in rows])) / len(rows)
 
 
 def some_of(rows: list[int]) -> list[int]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import zlib
+from base64 import b64decode
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,11 +31,18 @@ class References(HTMLParser):
 
 
 def chunk_value(path: Path) -> Any:
-    """Return what a chunk of data hands to its page; fail unless it names itself."""
+    """Return what a chunk of data hands to its page, bodies unpacked; fail unless it is named."""
     match = CHUNK.fullmatch(path.read_text())
     assert match is not None, path
     assert (match[1], int(match[2])) == (path.parent.name, int(path.stem))
-    return json.loads(match[3])
+    value = json.loads(match[3])
+    return json.loads(zlib.decompress(b64decode(value))) if shell_of(path) else value
+
+
+def shell_of(path: Path) -> Path | None:
+    """Return the page whose bodies are in a chunk, None for other data."""
+    shell = path.parents[2] / f"{path.parent.name}.html"
+    return shell if shell.exists() and "data-bodies" in shell.read_text() else None
 
 
 def pages(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -41,7 +50,6 @@ def pages(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(folder.rglob("*.html")):
         yield path, path.read_text()
     for path in sorted(folder.glob("*/data/*/*.js")):
-        shell = path.parents[2] / f"{path.parent.name}.html"
-        if shell.exists() and "data-bodies" in shell.read_text():
+        if shell := shell_of(path):
             for body in chunk_value(path).values():
                 yield shell, body

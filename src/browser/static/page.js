@@ -27,11 +27,18 @@ const CALLS = []
 const whenReady = call => { if (isReady) call(); else CALLS.push(call) }
 const ready = () => { isReady = true; CALLS.splice(0).forEach(call => call()) }
 
+// Bodies are packed, as they repeat much: base64 of JSON that is deflated
+const unpacked = async text => {
+  const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0))
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json()
+}
+
 // Exported bodies: main names the chunks, each with the bodies of `per` rows
 const showBody = async main => {
-  const per = Number(main.dataset.per), row = Number(PARAMETERS.get("row") ?? 0)
+  const per = Number(main.dataset.per), asked = PARAMETERS.get("row") ?? "", row = Number(asked)
   try {
-    const bodies = await load(main.dataset.bodies, Math.floor(row / per))
+    if (!/^\d+$/.test(asked) || row >= IMAGES) throw new Error(`row must be between 0 and ${IMAGES - 1}, got ${asked || "nothing"}`)
+    const bodies = await unpacked(await load(main.dataset.bodies, Math.floor(row / per)))
     if (!(row % per in bodies)) throw new Error(`there is no row ${row}`)
     const body = document.createElement("div")
     body.innerHTML = bodies[row % per]  // our own templates made it, and escaped what others wrote
