@@ -93,7 +93,7 @@ def _picture(request: Request) -> Response:
     runs = [run for run in site.runs if run.images == images]
     kind = request.path_params["kind"]
     path = picture_path(kind, images, row)
-    if not runs or row >= len(runs[0]) or request.url.path != f"/{path}":
+    if not runs or row >= len(runs[0]) or request.scope["path"] != f"/{path}":
         raise HTTPException(404)
     makers: dict[str, Callable[[], bytes]] = {
         "thumbnails": lambda: small_picture(runs[0], row, site.outputs),
