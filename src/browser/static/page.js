@@ -80,7 +80,7 @@ const arrow = event => {
   event.preventDefault()
 }
 
-const isTyping = target => target.closest("input, select, textarea, [contenteditable], dialog, [role=application]")
+const isTyping = target => target.closest("input, select, textarea, [contenteditable], dialog[open], [role=application]")
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
   if (event.key.startsWith("Arrow")) arrow(event)
