@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-open", action="store_true", help="do not open the picture")
     parser.add_argument(
+        "--no-pictures", action="store_true", help="write none, which is faster for large folders"
+    )
+    parser.add_argument(
         "--outputs",
         type=path_argument,
         metavar="FOLDER",
@@ -93,20 +96,22 @@ def answer(options: argparse.Namespace) -> None:
     k = min(DEFAULT_K, len(run)) if options.k is None else options.k
     if not 1 <= k <= len(run):
         raise UserError(f"--k must be between 1 and {len(run)}, got {k}")
-    files, taken, picture = run.files, set[str](), None
-    network = open_network(files, Outputs(options.outputs))
+    network, taken = open_network(run.files, Outputs(options.outputs)), set[str]()
+    shown, written = None, list[str]()
     for path, neighbors in _answers(run, network, paths, k):
-        shown = query_answer(files, run.gallery, path, neighbors)
-        picture = files.path / picture_name(path, taken)
-        save_page(shown.page(), picture, shown.about.title)
+        shown = query_answer(run.files, run.gallery, path, neighbors)
+        if not options.no_pictures:
+            picture = run.files.path / picture_name(path, taken)
+            save_page(shown.page(), picture, shown.about.title)
+            written = [f"wrote {from_here(picture)}"]
         with tqdm.external_write_mode():  # the progress bar is out of the way
             if options.json:
-                print(shown.as_json(files.path), flush=True)
+                print(shown.as_json(run.files.path), flush=True)
             else:
-                print_lines(*shown.lines(), f"wrote {from_here(picture)}", "")
-    if picture is None:
+                print_lines(*shown.lines(), *written, "")
+    if shown is None:
         raise UserError(f"none of the {len(paths)} images can be read")
-    if len(paths) == 1 and not options.no_open and _has_desktop():
+    if written and len(paths) == 1 and not options.no_open and _has_desktop():
         webbrowser.open(picture.resolve().as_uri())
 
 

@@ -104,6 +104,15 @@ def test_errors_are_one_line_before_the_work(
     assert "there is no finished run" in capsys.readouterr().err
 
 
+def test_no_pictures_are_written_where_none_are_wanted(
+    stored_run: Path, shared_paintings: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in stored_run.glob("query-*")}
+    assert ask(stored_run, shared_paintings / "cleo", "--no-pictures") == 0
+    assert {path: path.stat().st_mtime_ns for path in stored_run.glob("query-*")} == before
+    assert capsys.readouterr().out.count("   1  1.0000   row") == 4
+
+
 def test_help_shows_examples(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stop:
         query.main(["--help"])

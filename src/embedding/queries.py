@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import Config
+from src.config.enums import Compile
 from src.embedding.crop import WHOLE, Crop
 from src.embedding.joining import joined_rows
 from src.embedding.transforms import Pixels, Transform
@@ -27,6 +29,7 @@ from src.runtime.progress import Watch, unwatched
 if TYPE_CHECKING:
     import torch
 
+    from src.embedding.compilation import Compiled
     from src.embedding.extractor import Extractor
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ class QueryEmbedder:
         self.cfg, self.layers, self.transform = cfg, list(layers), transform
         self._lock = Lock()
         self._loaded: tuple[Extractor, torch.device] | None = None
+        self._compiled: Compiled | None = None
 
     def decode(self, path: Path, crop: Crop = WHOLE) -> Pixels:
         """Return the network's input for a part of an image file: (size, size, 3) uint8.
@@ -62,7 +66,7 @@ class QueryEmbedder:
 
         with torch.inference_mode(), self._precision(device):
             batch = torch.from_numpy(np.stack(images)).to(device)
-            parts = [rows.cpu().numpy() for rows in extractor(batch)]
+            parts = [rows.cpu().numpy() for rows in (self._compiled or extractor)(batch)]
         rows = parts[0] if len(parts) == 1 else joined_rows(parts)
         if not np.isfinite(rows).all():
             raise UserError(
@@ -104,6 +108,21 @@ class QueryEmbedder:
             return torch.autocast(device.type, dtype=torch.float16)
         return nullcontext()
 
+    def prepare(self, n: int) -> None:
+        """Compile the network on a CPU if n images are worth it, as a run does. For one thread."""
+        from src.embedding.compilation import chosen_compiler, compiled
+
+        extractor, device = self._network()
+        options = self.cfg.trainer
+        if options.compile is not Compile.never:  # always must not end a question
+            options = replace(options, compile=Compile.auto, devices=1)
+        if device.type != "cpu" or chosen_compiler(options, n, device) is None:
+            return
+        try:
+            self._compiled = compiled(extractor, self.transform.size, device)
+        except Exception as error:  # compilers raise anything
+            log.warning("query: the network cannot be compiled and runs uncompiled: %s", error)
+
     @property
     def batch_size(self) -> int:
         """Return the number of images that go through the network at once."""
@@ -124,6 +143,7 @@ def embed_files(
     """
     from src.runtime.devices import cores
 
+    embedder.prepare(len(paths))
     size = embedder.batch_size
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     seen = iter(watch(paths, "embedding", len(paths)))

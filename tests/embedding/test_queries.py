@@ -12,7 +12,8 @@ from PIL import Image
 from torchvision import models
 
 from src.config import Config
-from src.config.enums import Accelerator, Pooling, Precision, Resize
+from src.config.enums import Accelerator, Compile, Pooling, Precision, Resize
+from src.embedding import compilation
 from src.embedding import models as networks
 from src.embedding.crop import WHOLE, Crop
 from src.embedding.layers import joined_layers
@@ -150,3 +151,22 @@ def test_features_that_are_not_finite_are_refused(
     assert device.type == cfg.trainer.accelerator.name == Accelerator.cpu.name
     with pytest.raises(UserError, match="holds NaN or infinity"):
         made.rows([made.decode(paths_of(cfg)[0])])
+
+
+def test_many_files_are_embedded_by_the_compiled_network(
+    cfg: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("openvino")
+    plain = rows_of(embedder(changed(cfg, "trainer", compile=Compile.never)), paths_of(cfg))
+    monkeypatch.setitem(compilation.MIN_IMAGES, "cpu", 1)
+    made = embedder(changed(cfg, "trainer", compile=Compile.always))
+    np.testing.assert_allclose(rows_of(made, paths_of(cfg)), plain, 1e-4, 1e-6)
+    assert made._compiled is not None
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(compilation, "OpenVino", fail)
+    made = embedder(cfg)
+    np.testing.assert_array_equal(rows_of(made, paths_of(cfg)), plain)
+    assert "runs uncompiled: no compiler" in caplog.text
