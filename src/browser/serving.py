@@ -1,5 +1,6 @@
 """The server of the pages as a process: its socket, its limits, its end."""
 
+import asyncio
 import errno
 import logging
 import socket
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 from threading import Thread
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from src.browser.security import MAX_HEADER
 from src.browser.server import application
@@ -20,6 +22,7 @@ from src.runtime.streams import OneLineFormatter, print_lines
 MAX_PORT = 65535
 TRIED_PORTS = 50  # behind one in use, for one that is free
 MAX_CONNECTIONS = 100  # a browser opens six; others are answered with 503
+HEAD_SECONDS = 20  # after which a connection without a request is closed
 GRACE = 1  # seconds that answers on their way have at the end
 
 
@@ -61,6 +64,26 @@ def _free_port(host: str, port: int) -> int:
     return 0  # the system chooses
 
 
+class _Protocol(H11Protocol):
+    """uvicorn's, which would wait for ever for the rest of a request's head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._close_if_idle, None)
+
+    def on_response_complete(self) -> None:
+        """End an answer."""
+        answered = self.cycle
+        super().on_response_complete()
+        self.loop.call_later(HEAD_SECONDS, self._close_if_idle, answered)
+
+    def _close_if_idle(self, answered: RequestResponseCycle | None) -> None:
+        """Close the connection if no request has come since the one that is answered."""
+        if self.cycle is answered:
+            self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """uvicorn's, which cuts off requests at the end without a traceback for each."""
 
@@ -78,7 +101,7 @@ def serve(site: Site, listening: socket.socket, host: str, is_opened: bool) -> N
     settings = uvicorn.Config(
         application(site, host),
         loop="asyncio",
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -1,5 +1,6 @@
 """Images that somebody asks about: received within bounds, kept by their content for a while."""
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 30_000_000  # of an upload
 DRAINED_BYTES = 4 * MAX_BYTES  # read in vain, so that a browser shows the answer to what it sent
+BODY_SECONDS = 120  # in which an upload must have arrived
 MAX_KEPT, MAX_KEPT_BYTES = 500, 2_000_000_000  # of all uploads
 CHECKSUM = re.compile("[0-9a-f]{64}")
 LOCK = Lock()  # of the folder of uploads: one is added at a time
@@ -45,9 +47,13 @@ async def upload(request: Request) -> Response:
     try:
         site.run(request.path_params["run"])
         crop = parse_crop(request.query_params.get("crop", ""))
-        checksum = await run_in_threadpool(keep, await _body(request), site.outputs)
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _body(request)
+        checksum = await run_in_threadpool(keep, body, site.outputs)
     except ClientDisconnect:
         return _error("the image did not arrive whole: send it again", 400)
+    except TimeoutError:
+        return _error(f"the image did not arrive in {BODY_SECONDS} seconds: send it again", 408)
     except NotThere as error:
         return _error(error, 404)
     except TooLarge as error:
