@@ -229,8 +229,8 @@ class QuerySearch:
         axes = None if self.postprocess is None else self.postprocess.axes
         m, spread = (d, 1.0) if axes is None else (axes.shape[1], float(axes.norm()))
         in_float64 = 16 * (d + m + 16) * 2.0**-53 * (size + spread)
-        below_range: Tensor = 2 * d * SMALLEST / norms
-        return below_range + (relative * size + in_float64)
+        error: Tensor = relative * size + in_float64 + 2 * d * SMALLEST / norms
+        return error
 
     def _exact_products(self, choice: Tensor, vector: Tensor) -> Tensor:
         """Return the products of rows choice (c,) with the vector in float64, (c,)."""
