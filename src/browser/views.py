@@ -28,14 +28,14 @@ class Entry(NamedTuple):
 VIEWS = {
     "gallery": Entry(gallery_view, "Gallery"),
     "painting": Entry(painting_view, per_row=True),
-    "compare": Entry(compare_view, per_row=True, of_several=True),
+    "map": Entry(map_view, "Map"),
+    "query": Entry(query_view, "Query"),
     "disagreements": Entry(disagreements_view, "Compare"),
+    "compare": Entry(compare_view, per_row=True, of_several=True),
     "hubs": Entry(hubs_view, "Hubs"),
     "duplicates": Entry(duplicates_view, "Near-duplicates"),
     "skipped": Entry(skipped_view, "Skipped files"),
     "runs": Entry(runs_view, "Runs"),
-    "map": Entry(map_view, "Map"),
-    "query": Entry(query_view, "Query"),
 }
 
 NAVIGATION = [(name, entry.text) for name, entry in VIEWS.items() if entry.text]
