@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from src.browser.opened import OpenRun
+from src.browser.pages import page_of
 from src.browser.selection import Selection, State, examples, read_state
 from src.browser.site import Page, Parameters, Site
 
@@ -16,18 +17,17 @@ def gallery_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     state, missing = read_state(parameters, run.catalog)
     selection = Selection(run.catalog, state)
     found, conditions = len(selection.images), selection.conditions
-    count = max(-(-found // PER_PAGE), 1)
-    state = replace(state, page=min(state.page, count))
+    page = page_of(found, PER_PAGE, parameters)
+    state = replace(state, page=page.number)
     context = {
         "state": state,
         "filters": [field for field in state.fields() if field[0] not in ("q", "sort")],
         "missing": missing,
         "found": found,
         "found_text": _found_text(found, len(run.catalog), bool(conditions)),
-        "cards": _cards(run, selection, state),
-        "pages": _pages(state, count),
-        "number": state.page,
-        "count": count,
+        "cards": _cards(run, selection, page.shown),
+        "addresses": _addresses(state, page.last),
+        "page": page,
         "corrections": [m for m in selection.matches if m.instead or not m.rows.any()],
         "conditions": conditions,
         "ways_out": [] if found else selection.ways_out(),
@@ -45,18 +45,19 @@ def _found_text(found: int, total: int, is_filtered: bool) -> str:
     return f"{f'{found:,}' if found else 'None'} of {images}" if is_filtered else images
 
 
-def _cards(run: OpenRun, selection: Selection, state: State) -> list[tuple[int, str]]:
+def _cards(run: OpenRun, selection: Selection, shown: slice) -> list[tuple[int, str]]:
     """Return the rows of a page, each with the note below it."""
-    order, start = run.catalog.orders[state.sort], (state.page - 1) * PER_PAGE
-    images = selection.images[start : start + PER_PAGE].tolist()
+    order = run.catalog.orders[selection.state.sort]
+    images = selection.images[shown].tolist()
     return [(int(run.catalog.rows[image]), run.catalog.note(image, order)) for image in images]
 
 
-def _pages(state: State, count: int) -> dict[str, str]:
+def _addresses(state: State, last: int) -> dict[str, str]:
     """Return the addresses of other pages, "" where there is none."""
-    number = state.page
-    pages = {"first": 1, "previous": number - 1, "next": number + 1, "last": count}
+    pages = {"first": 1, "previous": state.page - 1, "next": state.page + 1, "last": last}
     return {
-        name: replace(state, page=page).address() if 1 <= page <= count and page != number else ""
+        name: replace(state, page=page).address()
+        if 1 <= page <= last and page != state.page
+        else ""
         for name, page in pages.items()
     }

@@ -72,7 +72,7 @@ def orders(works: pd.DataFrame, labels: Iterable[str], files: RunFolder) -> dict
     if {"date", "year"} & set(works):
         given["date"] = Order("Date, oldest first", "date")
         given["newest"] = Order("Date, newest first", "date", descends=True)
-    given["hubs"] = Order("Hubs first", "hubs", True, "in {} lists of neighbors")
+    given["hubs"] = Order("Hubs first", "hubs", True, "in lists of neighbors: {}")
     for column in labels:
         metric = f"{column}{AVERAGE_PRECISION}"
         if files.query_values(metric) is None:

@@ -58,7 +58,8 @@ class State:
 def read_state(parameters: Mapping[str, str], catalog: Catalog) -> tuple[State, list[str]]:
     """Return the state that an address asks for, and the label columns it has that are not there.
 
-    What else is not there, as in another run, is left out.
+    What else is not there, as in another run, is left out. The page is the first: how many there
+    are is known once the images are found.
     """
     query = one_line(as_utf8(parameters.get("q", "")))[:MAX_QUERY].strip()
     given = {
@@ -67,10 +68,9 @@ def read_state(parameters: Mapping[str, str], catalog: Catalog) -> tuple[State, 
         if name.startswith(PREFIX)
     }
     filters = tuple((column, given[column]) for column in given if column in catalog.facets)
-    page, sort = parameters.get("page", ""), parameters.get("sort", "")
-    number = int(page) if page.isascii() and page.isdecimal() and len(page) < 9 else 1
+    sort = parameters.get("sort", "")
     missing = [column for column in given if column not in catalog.facets]
-    return State(query, filters, sort if sort in catalog.orders else "", max(number, 1)), missing
+    return State(query, filters, sort if sort in catalog.orders else ""), missing
 
 
 class Value(NamedTuple):

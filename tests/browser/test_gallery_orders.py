@@ -103,7 +103,7 @@ def test_hubs_come_first_with_the_number_of_lists(run: OpenRun) -> None:
     rows, counts = in_order(run, "hubs"), k_occurrence(run.index)
     assert rows == sorted(range(len(run)), key=lambda row: (-counts[row], row))
     hubs = run.catalog.orders["hubs"]
-    assert run.catalog.note(rows[0], hubs) == f"in {counts[rows[0]]} lists of neighbors"
+    assert run.catalog.note(rows[0], hubs) == f"in lists of neighbors: {counts[rows[0]]}"
 
 
 @pytest.mark.parametrize(("name", "sign"), [("worst", 1), ("best", -1)])

@@ -100,7 +100,8 @@ const copyValue = (state, column, text, count, active) => {
 }
 
 const fillFacet = (catalog, state, conditions, {name, values, codes}) => {
-  const own = conditions.find(({column}) => column === name), images = allBut(catalog, conditions, own), counts = new Uint32Array(values.length)
+  const own = conditions.find(({column}) => column === name), images = allBut(catalog, conditions, own)
+  const counts = new Uint32Array(values.length)
   codes.forEach((code, image) => { counts[code] += images[image] })
   const codesThere = [...counts.keys()].filter(code => counts[code]).sort((a, b) => counts[b] - counts[a] || a - b)
   const chosen = codesThere.slice(0, MAX_VALUES), active = own ? values.indexOf(own.text) : -1
@@ -118,10 +119,12 @@ const fillConditions = (catalog, conditions, found) => {
   const texts = ({column, text}) => ({column: column || "search", text: text || "unknown"})
   part("chips").replaceChildren(...conditions.map(condition => copy("chip", texts(condition), addressOf(condition.without))))
   part("chips").hidden = !conditions.length
-  let ways = found || conditions.length < 2 ? [] : conditions.map(condition => ["Without", condition, condition.without, sum(allBut(catalog, conditions, condition))])
-  if (!ways.some(([, , , count]) => count)) ways = ways.map(([, condition]) => ["Only", condition, condition.alone, sum(condition.images)])
-  const links = ways.filter(([, , , count]) => count).map(([kind, condition, state, count]) => copy("way", {...texts(condition), kind, count: number(count)}, addressOf(state)))
-  part("ways").replaceChildren(...links)
+  const several = found || conditions.length < 2 ? [] : conditions
+  let ways = several.map(condition => ({kind: "Without", condition, state: condition.without, count: sum(allBut(catalog, conditions, condition))}))
+  if (!ways.some(({count}) => count)) ways = several.map(condition => ({kind: "Only", condition, state: condition.alone, count: sum(condition.images)}))
+  part("ways").replaceChildren(...ways.filter(({count}) => count).map(({kind, condition, state, count}) => {
+    return copy("way", {...texts(condition), kind, count: number(count)}, addressOf(state))
+  }))
 }
 const fillMessages = (catalog, state, conditions, matches, found) => {
   const images = `${number(catalog.images)} images`
