@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.support.looked_at import ARTISTS, CYRILLIC, JAPANESE, N, artist
 from tests.support.looking import Look
@@ -18,7 +18,7 @@ def search(look: Look, text: str) -> None:
     look.page.keyboard.press("Enter")
 
 
-def found(look: Look) -> "object":
+def found(look: Look) -> Locator:
     """Return the line that says how many images are found."""
     return look.page.locator("[data-part=found]")
 
@@ -153,3 +153,13 @@ def test_the_keys_are_told_and_r_goes_anywhere(look: Look) -> None:
     look.arrives("painting")
     row = int(page.url.split("row=")[1].split("&")[0])
     assert 0 <= row < N
+
+
+def test_another_run_keeps_search_filters_and_order(look: Look) -> None:
+    page = look.go("gallery", q="still", sort="title", **{"f.style": "Rococo"})
+    text = found(look).text_content() or ""
+    page.get_by_role("navigation", name="Runs").get_by_role("link").nth(1).click()
+    look.arrives("gallery", 1)
+    expect(page.get_by_role("searchbox")).to_have_value("still")
+    expect(found(look)).to_have_text(text)
+    expect(page.locator(".chips li")).to_have_count(2)

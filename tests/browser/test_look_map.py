@@ -1,4 +1,4 @@
-"""The map in Chromium, by server and from files: points, hover, selections, legend, and its list."""
+"""The map in Chromium, by server and from files: points, selections, legend, and its list."""
 
 import csv
 import io
@@ -6,17 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.looked_at import ARTISTS, N, artist, file_name
-from tests.support.looking import Look, drawn
+from tests.support.looking import PHONE, Look, drawn, looking
 
 pytestmark = pytest.mark.browser
 # The place on the screen of the point of an image, relative to the canvas
 PLACE = """row => {
-  for (let at = 0; at < MAP.points.n; at++)
-    if (MAP.points.row(MAP.points.ids[at]) === row) return toScreen(MAP.points.x[at], MAP.points.y[at])
+  const {x, y, ids, row: rowOf} = MAP.points, at = ids.findIndex(id => rowOf(id) === row)
+  return toScreen(x[at], y[at])
 }"""
+NEARER = "([x, y]) => { zoomAt(40, x, y); moved() }"
 
 
 def corners(page: Page) -> tuple[float, float, float, float]:
@@ -56,8 +57,7 @@ def test_all_images_are_points_and_in_the_list(look: Look) -> None:
 def test_the_pointer_shows_what_a_click_opens(look: Look) -> None:
     page = drawn(look, x=30000, y=30000)
     row = 20
-    # nearer, so that no other point is as near, and its own as well as its thumbnail are there
-    page.evaluate("row => { const [x, y] = (%s)(row); zoomAt(40, x, y); moved() }" % PLACE, row)
+    page.evaluate(NEARER, page.evaluate(PLACE, row))  # so that no other point is as near
     left, top, _, _ = corners(page)
     x, y = page.evaluate(PLACE, row)
     page.mouse.move(left + x, top + y)
@@ -155,3 +155,14 @@ def test_other_runs_and_layouts(look: Look) -> None:
     look.arrives("map", 1)
     page.locator("#map[data-drawn]").wait_for(state="attached")
     expect(page.get_by_label("Color")).to_have_value("style")
+
+
+def test_a_finger_opens(chromium: Browser, base: str, kind: str) -> None:
+    with looking(chromium, base, kind, viewport=PHONE, has_touch=True, is_mobile=True) as look:
+        page = drawn(look)
+        row = 20
+        page.evaluate(NEARER, page.evaluate(PLACE, row))
+        left, top, _, _ = corners(page)
+        x, y = page.evaluate(PLACE, row)
+        page.touchscreen.tap(left + x, top + y)
+        look.arrives("painting")

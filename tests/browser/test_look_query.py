@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browsed import Browsed
-from tests.support.looked_at import EVIL, N, LookedAt, file_name, picture
+from tests.support.looked_at import EVIL, LookedAt, N, file_name, picture
 from tests.support.looking import Look, looking
 
 pytestmark = pytest.mark.browser

@@ -8,12 +8,13 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from tests.support.looked_at import EVIL_ROW, LONG_ROW
-from tests.support.looking import DESKTOP, PHONE, Look, looking
+from tests.support.looking import PHONE, Look, looking
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
+TABLET = 800  # pixels
 PAGES: dict[str, dict[str, Any]] = {
     "gallery": {"q": "still"},
     "painting": {"row": EVIL_ROW, "only": "other-artist"},
@@ -27,18 +28,19 @@ PAGES: dict[str, dict[str, Any]] = {
     "query": {"row": LONG_ROW},
 }
 every_page = pytest.mark.parametrize("name", PAGES)
-RULES = {"target-size": {"enabled": True}}
-OPTIONS = {"resultTypes": ["violations"], "rules": RULES, "preload": False}
-CONTRAST = {"resultTypes": ["violations"], "runOnly": ["color-contrast", "link-in-text-block"]}
-CONTRAST["preload"] = False
+BY_SCRIPTS = ("gallery", "painting", "compare", "duplicates")  # which put these together in files
+FINDING = {"resultTypes": ["violations"], "preload": False}  # preloading needs requests
+ALL_RULES = FINDING | {"rules": {"target-size": {"enabled": True}}}
+OF_COLORS = FINDING | {"runOnly": ["color-contrast", "link-in-text-block"]}
 # Parts that stand out of the page on the right, and are not inside of something that scrolls
 OUT = """() => [...document.querySelectorAll("body *")].filter(part => {
-  const box = part.getBoundingClientRect()
-  if (!box.width || box.right <= innerWidth + 1 || getComputedStyle(part).position === "absolute") return false
+  const {width, right} = part.getBoundingClientRect()
+  if (!width || right <= innerWidth + 1) return false
   for (let above = part.parentElement; above !== document.body; above = above.parentElement)
     if (getComputedStyle(above).overflowX !== "visible") return false
   return true
 }).map(part => part.outerHTML.slice(0, 120))"""
+UNFOLD = "() => document.querySelectorAll('details').forEach(part => { part.open = true })"
 
 
 def opened(look: Look, name: str) -> Page:
@@ -46,9 +48,7 @@ def opened(look: Look, name: str) -> Page:
     page = look.go(name, **PAGES[name])
     if name == "map":
         page.locator("#map[data-drawn]").wait_for(state="attached")
-    page.evaluate(
-        "() => document.querySelectorAll('details').forEach(part => { part.open = true })"
-    )
+    page.evaluate(UNFOLD)
     return page
 
 
@@ -66,25 +66,32 @@ def violations(page: Page, options: dict[str, Any]) -> list[str]:
 
 
 @every_page
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious(
-    chromium: "Browser", base: str, kind: str, name: str, viewport: dict[str, int]
-) -> None:
-    # axe waits for animation frames, and takes its time for the colors of all parts
-    with looking(chromium, base, kind, viewport=viewport) as look:
-        page = opened(look, name)
-        assert violations(page, OPTIONS) == []
-        page.emulate_media(color_scheme="dark")
-        assert violations(page, CONTRAST) == []
+@pytest.mark.parametrize("kind", ["server"])
+def test_axe_finds_nothing_serious(look: Look, name: str) -> None:
+    page = opened(look, name)
+    assert violations(page, ALL_RULES) == []
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, OF_COLORS) == []
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(PHONE)
+    assert violations(page, ALL_RULES) == []
+
+
+@pytest.mark.parametrize("name", BY_SCRIPTS)
+@pytest.mark.parametrize("kind", ["files"])
+def test_axe_finds_nothing_serious_in_files(look: Look, name: str) -> None:
+    assert violations(opened(look, name), ALL_RULES) == []
 
 
 @every_page
 def test_a_phone_scrolls_down_only(chromium: "Browser", base: str, kind: str, name: str) -> None:
     with looking(chromium, base, kind, viewport=PHONE, has_touch=True, is_mobile=True) as look:
         page = opened(look, name)
-        assert page.evaluate(OUT) == []
-        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-        assert page.evaluate("() => innerWidth") == PHONE["width"]
+        for width in (PHONE["width"], TABLET):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate(OUT) == []
+            assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+            assert page.evaluate("() => innerWidth") == width
 
 
 def test_dark_is_dark(chromium: "Browser", base: str, kind: str) -> None:
@@ -94,18 +101,16 @@ def test_dark_is_dark(chromium: "Browser", base: str, kind: str) -> None:
             assert all((part < 80) == is_dark for part in look.go("gallery").evaluate(shade))
 
 
-@every_page
+@pytest.mark.parametrize("name", ["gallery", "painting", "map"])
 def test_nothing_moves_for_those_who_want_no_motion(look: Look, name: str) -> None:
-    page = look.page
-    page.emulate_media(reduced_motion="reduce")
-    opened(look, name)
+    look.page.emulate_media(reduced_motion="reduce")
+    page = opened(look, name)
     assert page.evaluate("() => document.getAnimations().length") == 0
-    assert (
-        page.evaluate("() => getComputedStyle(document.documentElement).scrollBehavior") == "auto"
-    )
+    behavior = "() => getComputedStyle(document.documentElement).scrollBehavior"
+    assert page.evaluate(behavior) == "auto"
 
 
-@every_page
+@pytest.mark.parametrize("name", ["gallery", "painting"])
 def test_the_keyboard_reaches_the_content_first(look: Look, name: str) -> None:
     page = look.go(name, **PAGES[name])
     page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""The served pages in Chromium without JavaScript, and while their server ends and starts again."""
+"""Served pages in Chromium without JavaScript, and while their server ends and starts again."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from src.browser.views import VIEWS
 from tests.support.browsed import Browsed, browsed
-from tests.support.looked_at import ARTISTS, N, LookedAt, artist, picture, title
+from tests.support.looked_at import ARTISTS, LookedAt, N, artist, picture, title
 from tests.support.looking import Look, looking
 
 pytestmark = pytest.mark.browser
