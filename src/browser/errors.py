@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 HEADINGS = {404: "Not found", 500: "This page cannot be shown"}
 UNEXPECTED = (
-    "an error that nobody has foreseen: the terminal in which the server runs shows where, and the"
-    " other pages go on"
+    "An error that nobody has foreseen: the terminal in which the server runs shows where, and the"
+    " other pages go on."
 )
 # What a page says where Starlette only knows the name of a status
-SENTENCES = {404: "there is no such page", 405: "nothing can be sent to this address"}
+SENTENCES = {404: "There is no such page.", 405: "Nothing can be sent to this address."}
 Handler = Callable[[Request, Exception], HTMLResponse]
 
 
@@ -69,6 +69,5 @@ def error_page(
 ) -> HTMLResponse:
     """Return a page with one sentence and a link to the first page."""
     heading = HEADINGS.get(status, "This is not allowed")
-    sentence = f"{text[:1].upper()}{text[1:].rstrip('.')}."
     template = site.environment.get_template("error.jinja")
-    return HTMLResponse(template.render(heading=heading, text=sentence), status, headers)
+    return HTMLResponse(template.render(heading=heading, text=text), status, headers)

@@ -75,19 +75,19 @@ def check(scope: Scope, host: str) -> None:
     method, path, headers = scope["method"], scope["raw_path"], Headers(scope=scope)
     size = len(path) + len(scope["query_string"]) + sum(map(len, chain(*headers.raw)))
     if method not in METHODS:
-        raise HTTPException(405, f"there is no {method} here", {"Allow": ", ".join(METHODS)})
+        raise HTTPException(405, f"There is no {method} here.", {"Allow": ", ".join(METHODS)})
     if len(path) > MAX_PATH:
-        raise HTTPException(414, f"an address has at most {MAX_PATH} bytes")
+        raise HTTPException(414, f"An address has at most {MAX_PATH} bytes.")
     if size > MAX_HEADER:
-        raise HTTPException(431, f"address and headers have at most {MAX_HEADER} bytes")
+        raise HTTPException(431, f"Address and headers have at most {MAX_HEADER} bytes.")
     if "transfer-encoding" in headers and "content-length" in headers:
         # which of them ends the body is for others to guess, so what follows is not read
-        raise HTTPException(400, "the request has two lengths", {"Connection": "close"})
+        raise HTTPException(400, "The request has two lengths.", {"Connection": "close"})
     names = headers.getlist("host")
     if len(names) != 1 or not is_trusted(names[0], host):
         asked = " and ".join(names) or "no name"
-        way_out = "open the address that it has printed, or start it with --host NAME"
-        raise HTTPException(421, f"this server does not answer to {asked}: {way_out}")
+        way_out = "open the address that it has printed, or start it with --host NAME."
+        raise HTTPException(421, f"This server does not answer to {asked}: {way_out}")
     _check_origin(method, headers)
 
 
@@ -132,6 +132,6 @@ def _check_origin(method: str, headers: Headers) -> None:
     if method == "POST":
         is_from_here = site in (None, "same-origin") and (is_own or origin in (None, "null"))
         if not is_from_here or not (is_own or site == "same-origin"):
-            raise HTTPException(403, "only pages of this server may send anything to it")
+            raise HTTPException(403, "Only pages of this server may send anything to it.")
     elif site in ("cross-site", "same-site") and headers.get("sec-fetch-dest") != "document":
-        raise HTTPException(403, "other sites may link to this server, but not load from it")
+        raise HTTPException(403, "Other sites may link to this server, but not load from it.")

@@ -21,9 +21,9 @@ from tests.support.browsed import browsed
 
 ADDRESS = "http://127.0.0.1:8050"
 FAILURES = {
-    "damaged": (UserError("x.npz is damaged: <b>cut off</b>"), "X.npz is damaged: &lt;b&gt;cut"),
-    "deleted": (FileNotFoundError(2, "No such file", "a.npy"), "A.npy cannot be read: No such"),
-    "without a name": (OSError("disk on fire"), "A file cannot be read: disk on fire."),
+    "damaged": (UserError("x.npz is damaged: <b>cut off</b>"), "x.npz is damaged: &lt;b&gt;cut"),
+    "deleted": (FileNotFoundError(2, "No such file", "a.npy"), "a.npy cannot be read: No such"),
+    "without a name": (OSError("disk on fire"), "a file cannot be read: disk on fire"),
     "unexpected": (RuntimeError("secret <evil>"), "An error that nobody has foreseen"),
 }
 
