@@ -39,6 +39,7 @@ from src.runtime.progress import progress
 from src.runtime.streams import print_lines
 
 STATIC = Path(__file__).parent / "static"
+GOES_ON = "the same command goes on where this one has stopped"
 STATIC_FILE = re.compile(r"(?:\.\./)?static/([\w.-]+)")
 
 
@@ -58,12 +59,14 @@ def export(opened: Site, options: Export) -> Path:
     try:
         with begun(options.folder, facts):
             _write_all(site, options)
+    except KeyboardInterrupt:
+        print_lines(GOES_ON)
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(
-            f"the disk of {options.folder} is full: free some space, then the same command goes on"
-            " where this one has stopped"
+            f"the disk of {options.folder} is full: free some space, then {GOES_ON}"
         ) from error
     return options.folder / INDEX
 

@@ -85,6 +85,25 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_first_page(
     assert contents(folder) == expected
 
 
+def test_after_ctrl_c_the_same_command_goes_on(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = contents(folder)
+
+    def interrupted(job: Job) -> None:
+        """Do as Python does when somebody presses Ctrl-C."""
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(picture_files, "write_picture", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export(site, Export(folder))
+    assert not (folder / "index.html").exists()
+    assert capsys.readouterr().out.endswith("goes on where this one has stopped\n")
+    export(site, Export(folder))
+    assert contents(folder) == expected
+
+
 def test_other_failures_are_told_as_they_are(
     site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
