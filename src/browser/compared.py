@@ -13,7 +13,7 @@ from src.reporting.run_folder import RunFolder
 
 Floats = NDArray[np.float64]
 SAMPLE = 4096  # rows that principal axes are fitted on
-BLOCK = 1024  # rows in memory at once
+BLOCK = 512  # rows in memory at once
 MIN_DEVIATION = 1e-9  # of rows of length 1 along an axis; less is rounding
 
 
@@ -33,20 +33,20 @@ class Compared:
 
         Whitened ones are exact to float32, which is twice as fast.
         """
-        block = self.stored[chosen].astype(np.float64)
-        unit = _normalize(block)
+        rows = _normalize(self.stored[chosen].astype(np.float64))
         if self.mean is None:
-            return unit
-        moved = unit - self.mean
-        moved[~block.any(axis=1)] = 0
+            return rows
+        moved = np.subtract(rows, self.mean, out=rows, where=np.any(rows, axis=1, keepdims=True))
         if self.axes is not None:
             moved = (moved.astype(np.float32) @ self.axes.astype(np.float32)).astype(np.float64)
         return _normalize(moved)
 
 
 def _normalize(rows: Floats) -> Floats:
+    """Divide rows by their lengths, in place; return them."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-    return np.asarray(rows / np.where(norms == 0, 1, norms))
+    rows /= np.where(norms == 0, 1, norms)
+    return rows
 
 
 def compared_features(run: RunFolder) -> Compared:

@@ -105,7 +105,7 @@ def test_a_run_without_features_says_so(site: Site, run: OpenRun, tmp_path: Path
         ({}, ""),
     ],
 )
-def test_thefirst_colors_tell_every_value(
+def test_the_first_colors_tell_every_value(
     run: OpenRun, counts: dict[str, int], color: str
 ) -> None:
     labels = {

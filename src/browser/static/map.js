@@ -2,6 +2,7 @@
 "use strict"
 
 const LISTED = 200  // images in view that are links
+const MAX_LISTED = 4000  // letters of the hidden values in an address, which servers limit
 const POLL = 3000  // milliseconds between questions whether a layout is there
 // values of the label that colors, by code, and how many images have each, or none of them; hidden ones
 const STATE = {layout: "pca", isWaiting: false, values: [], counts: [], missing: 0, hidden: new Set()}
@@ -13,9 +14,9 @@ const writeAddress = () => {
   if (STATE.layout !== "pca" || STATE.isWaiting) parameters.set("layout", STATE.isWaiting ? "umap" : STATE.layout)
   const [color] = byId("color").selectedOptions
   if (!color.defaultSelected) parameters.set("color", color.value)
-  const shown = allCodes().filter(code => !STATE.hidden.has(code))
-  if (STATE.hidden.size && STATE.hidden.size <= shown.length) parameters.set("hide", codesText(STATE.hidden))
-  else if (STATE.hidden.size) parameters.set("only", codesText(shown))
+  const shown = allCodes().filter(code => !STATE.hidden.has(code)), hides = STATE.hidden.size <= shown.length
+  const listed = codesText(hides ? STATE.hidden : shown)
+  if (STATE.hidden.size && listed.length <= MAX_LISTED) parameters.set(hides ? "hide" : "only", listed)
   const settings = parameters.toString()
   all("a[data-keep-address]").forEach(link => { link.search = settings })  // places differ in another run
   all("#layouts a").forEach(link => {

@@ -3,6 +3,7 @@
 "use strict"
 
 const FEW = 60  // images in view that are shown as thumbnails
+const SIDES = [150, 110, 80, 56, 40]  // pixels of a thumbnail in view
 const KEPT = 400  // thumbnails in memory
 const MARGIN = 32  // device pixels around the picture, so that dots at its edge need no clipping
 const COLORS = 12  // values of a label with a color of their own
@@ -13,6 +14,7 @@ const MAP = {
   points: null,  // as makePoints returns them
   codes: null,  // the label of each point by id
   bright: new Uint32Array(NO_VALUE + 1), faint: new Uint32Array(NO_VALUE + 1),  // the color of each code; 0 hides it
+  unhidden: 0,  // points that the legend does not hide
   selected: null,  // by id: 1 for those in the selection; null: there is none
   corners: null,  // of the selection or of the shape that is being drawn
   hovered: -1,  // an id
@@ -84,7 +86,7 @@ const resize = () => {
 
 // In pixels of the screen: many points are small, and grow as one comes nearer
 const dotSize = () => {
-  const far = Math.min(7, Math.max(2, 0.5 * Math.sqrt(VIEW.width * VIEW.height / MAP.points.n)))
+  const far = Math.min(7, Math.max(2, 0.5 * Math.sqrt(VIEW.width * VIEW.height / Math.max(MAP.unhidden, 1))))
   return Math.min(9, Math.max(2, far * VIEW.zoom ** 0.35))
 }
 
@@ -139,29 +141,38 @@ const thumbnail = row => {
   return image
 }
 
-// From the middle outward; one that would cover another stays a dot
-const paintThumbnails = () => {
-  MAP.placed = []
-  if (MAP.shown > FEW) return
-  const {points} = MAP, side = Math.min(150, Math.max(56, Math.sqrt(VIEW.width * VIEW.height * 0.3 / Math.max(MAP.shown, 1))))
+// Boxes of thumbnails of this size, from the middle outward; one that would cover another is left out
+const placedBoxes = side => {
+  const {points} = MAP, boxes = []
   const places = MAP.few.map(at => [points.ids[at], ...toScreen(points.x[at], points.y[at])])
   const distance = ([, x, y]) => (x - VIEW.width / 2) ** 2 + (y - VIEW.height / 2) ** 2
   for (const [id, x, y] of places.sort((a, b) => distance(a) - distance(b) || a[0] - b[0])) {
     const image = thumbnail(points.row(id))
     if (!image.complete || !image.naturalWidth) continue
     const fit = side / Math.max(image.naturalWidth, image.naturalHeight)
-    const [width, height] = [image.naturalWidth * fit, image.naturalHeight * fit]
-    const box = {id, left: x - width / 2, top: y - height / 2, right: x + width / 2, bottom: y + height / 2}
+    const [width, height] = [image.naturalWidth * fit / 2, image.naturalHeight * fit / 2]
+    const box = {id, image, left: x - width, top: y - height, right: x + width, bottom: y + height}
     const covers = other => box.left < other.right + 4 && box.right > other.left - 4 && box.top < other.bottom + 4 && box.bottom > other.top - 4
-    if (MAP.placed.some(covers)) continue
-    MAP.placed.push(box)
-    const isFaint = MAP.selected && !MAP.selected[id]
-    CONTEXT.globalAlpha = isFaint ? 0.35 : 1
-    CONTEXT.fillStyle = cssColor(MAP.bright[MAP.codes[id]])
-    CONTEXT.fillRect(box.left - 2, box.top - 2, width + 4, height + 4)
-    CONTEXT.drawImage(image, box.left, box.top, width, height)
-    CONTEXT.globalAlpha = 1
+    if (!boxes.some(covers)) boxes.push(box)
   }
+  return boxes
+}
+
+// The largest at which at least half of the images have a place; the others stay dots
+const paintThumbnails = () => {
+  MAP.placed = []
+  if (MAP.shown > FEW) return
+  for (const side of SIDES) {
+    MAP.placed = placedBoxes(side)
+    if (MAP.placed.length >= MAP.shown / 2) break
+  }
+  for (const {id, image, left, top, right, bottom} of MAP.placed) {
+    CONTEXT.globalAlpha = MAP.selected && !MAP.selected[id] ? 0.35 : 1
+    CONTEXT.fillStyle = cssColor(MAP.bright[MAP.codes[id]])
+    CONTEXT.fillRect(left - 2, top - 2, right - left + 4, bottom - top + 4)
+    CONTEXT.drawImage(image, left, top, right - left, bottom - top)
+  }
+  CONTEXT.globalAlpha = 1
 }
 
 const paintShape = () => {

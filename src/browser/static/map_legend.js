@@ -3,8 +3,12 @@
 
 const LEGEND = 100  // values of a label that are seen at once
 
+const countOf = code => code === NO_VALUE ? STATE.missing : STATE.counts[code]
+
 const paintTables = () => {
+  MAP.unhidden = 0
   for (const code of allCodes()) {
+    if (!STATE.hidden.has(code)) MAP.unhidden += countOf(code)
     const color = STATE.hidden.has(code) ? 0 : MAP.colors[code] ?? MAP.other
     MAP.bright[code] = color
     MAP.faint[code] = color && (color & 0xffffff | FAINT << 24) >>> 0
@@ -23,7 +27,7 @@ const legendItem = code => {
   const name = code === NO_VALUE ? "no value" : STATE.values[code]
   item.querySelector("i").style.background = cssColor(MAP.colors[code] ?? MAP.other)
   item.querySelector("[data-part=name]").textContent = name
-  item.querySelector("[data-part=count]").textContent = (code === NO_VALUE ? STATE.missing : STATE.counts[code]).toLocaleString("en")
+  item.querySelector("[data-part=count]").textContent = countOf(code).toLocaleString("en")
   box.checked = !STATE.hidden.has(code)
   box.addEventListener("change", () => {
     if (box.checked) STATE.hidden.delete(code)
