@@ -39,11 +39,20 @@ class Column(NamedTuple):
         return sum(neighbor.is_hit for neighbor in self.neighbors)
 
 
+def _written(run: OpenRun, runs: list[OpenRun]) -> list[OpenRun]:
+    """Return the runs that an export has columns for: the page's own, and the first of the others.
+
+    In their order.
+    """
+    others = [other for other in runs if other is not run][: MAX_WRITTEN - 1]
+    return sorted([run, *others], key=lambda run: run.number)
+
+
 def compare_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     """Return the painting in `row` under the `runs` of an address, "0,2". Raises NotThere."""
     row, runs = row_of(run, parameters), comparable_runs(run, site.runs)
     chosen = chosen_runs(run, runs, parameters.get("runs", ""))
-    written = runs[:MAX_WRITTEN] if site.is_static else chosen
+    written = _written(run, runs) if site.is_static else chosen
     columns = list(columns_of(row, written, chosen))
     context = {
         "row": row,

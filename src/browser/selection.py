@@ -42,7 +42,7 @@ class State:
     def address(self) -> str:
         """Return the relative address of the gallery in this state."""
         pairs = [*self.fields(), *([("page", str(self.page))] if self.page > 1 else [])]
-        return f"{PAGE}?{urlencode(pairs)}" if pairs else PAGE
+        return f"{PAGE}?{urlencode(pairs, errors='surrogateescape')}" if pairs else PAGE
 
     def with_filter(self, column: str, value: str | None) -> "State":
         """Return the first page of the state with another value of a column, none for None."""

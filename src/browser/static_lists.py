@@ -42,7 +42,10 @@ def listed(run: OpenRun, row: int) -> list[Listed]:
                 entry.lists.append(only)
         for other, score in more(run, only).get(row, []):
             found.setdefault(other, Listed(other, score, [])).lists.append(only)
-    return sorted(found.values(), key=lambda entry: _place(run, entry))
+    entries = list(found.values())
+    if all("" in entry.lists for entry in entries):  # a csls run of an earlier version has no more
+        return entries
+    return sorted(entries, key=lambda entry: _place(run, entry))
 
 
 def _place(run: OpenRun, entry: Listed) -> tuple[float, int]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from src.browser.compare_view import LETTERS, compare_view
+from src.browser.compare_view import LETTERS, MAX_WRITTEN, compare_view
 from src.browser.disagreement import ORDERS, disagreement, ordered_rows
 from src.browser.disagreements_view import disagreements_view
 from src.browser.opened import OpenRun
@@ -111,6 +111,15 @@ def test_an_export_has_the_columns_of_all_runs_and_marks_those_shown(runs: list[
     assert shown == [True, True, True, True, False]
     html = site.render_body(runs[0], page)
     assert '<section data-run="4" hidden' in html and '<section data-run="3" aria' in html
+
+
+def test_an_export_has_a_column_for_the_run_of_each_page(tmp_path: Path) -> None:
+    many = [open_run(tmp_path, random_lists(DRAW, N, K), number=number) for number in range(10)]
+    for own in many:
+        context = compare_view(site_of(*many, is_static=True), own, {"row": "0"}).context
+        written = [column.run.number for column in context["columns"]]
+        assert own.number in written and written == sorted(written)
+        assert len(written) == MAX_WRITTEN and context["not_written"] == 10 - MAX_WRITTEN
 
 
 @pytest.mark.parametrize("lengths", [(6, 6), (6, 4), (3, 6)])

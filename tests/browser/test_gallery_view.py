@@ -1,5 +1,6 @@
 """The page of the gallery: rows, counts, conditions, pages and ways out, all in its address."""
 
+import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -30,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> OpenRun:
 
 def shown(run: OpenRun, address: str) -> str:
     """Return the HTML of the page that an address asks for."""
-    parameters = dict(parse_qsl(urlsplit(address).query, keep_blank_values=True))
+    parameters = dict(parse_qsl(urlsplit(address).query, True, errors="surrogateescape"))
     site = site_of(run)
     return site.render(run, "gallery", gallery_view(site, run, parameters))
 
@@ -136,6 +137,12 @@ def test_an_address_reopens_its_state(
     pairs = parse_qsl(urlsplit(state.address()).query, keep_blank_values=True)
     assert read_state(dict(pairs), run.catalog) == (state, [])
     assert ("page", "7") in parse_qsl(urlsplit(replace(state, page=7).address()).query)
+
+
+def test_a_value_of_any_bytes_is_kept_in_links(run: OpenRun) -> None:
+    value = os.fsdecode(b"\xff")
+    page = shown(run, State(filters=(("artist", value),), query="zzz").address())
+    assert "f.artist=%FF" in page
 
 
 def test_a_label_called_q_is_not_the_search(run: OpenRun) -> None:

@@ -128,3 +128,11 @@ def test_an_export_of_a_run_without_features_has_its_own_lists(run):
     next(run.files.path.parents[2].glob("embeddings/**/features.npy")).unlink()
     entries = static_lists.listed(run, 5)
     assert [entry.row for entry in entries] == run.index[5].tolist()
+
+
+def test_a_list_of_csls_keeps_its_order_where_no_other_can_be_searched(tmp_path):
+    run = open_runs([write_ranked_run(tmp_path, ranking="csls")])[0]
+    (run.files.path / "penalty.npy").unlink()
+    for row in range(len(run)):
+        entries = static_lists.listed(run, row)
+        assert [entry.row for entry in entries] == run.index[row].tolist()
