@@ -1,5 +1,6 @@
 """A painting: what is known of it, its neighbors, and why they are near."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,7 +140,7 @@ def _legend(run: OpenRun, row: int) -> list[tuple[int, str, str]]:
 def _why(run: OpenRun, row: int, neighbors: list[Neighbor]) -> dict[str, Any]:
     """Return the names of the layers to compare by, and a line for each neighbor."""
     is_raw = run.settings.get("similarity.postprocess", "none") == "none"
-    own = str(run.settings.get("backbone.layer", ""))
+    own = Path(run.files.paths().get("embeddings", "")).name
     # the score itself is the cosine of the run's own layer, unless that was post-processed
     layers = [layer for layer in why.layers_of(run) if not (is_raw and layer.name == own)]
     rows = [other for other, _ in neighbors]

@@ -53,7 +53,9 @@ def layers_of(run: OpenRun) -> list[Layer]:
         if fits and len(features) == len(files) and np.array_equal(names, files):
             unit = _unit(features) if features.size <= RANKED_NUMBERS else None
             found.append(Layer(path.parent.name, features, unit))
-    return found[:MAX_LAYERS]
+        if len(found) == MAX_LAYERS:
+            break
+    return found
 
 
 def _by_numbers(path: Path) -> list[tuple[bool, int, str]]:
