@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from src import __version__
 from src.browser.addresses import page_address
 from src.browser.facts import facts
-from src.browser.moved import moved_images
+from src.browser.moved import missing_from
 from src.browser.opened import OpenRun
 from src.errors import UserError
 from src.io.outputs import Outputs
@@ -82,9 +82,16 @@ class Site:
             title=page.title,
             body=page.body,
             facts=self.facts(run),
-            moved=moved_images(run),
+            missing_from=missing_from(run),
             **page.context,
         )
+
+    def detail(self, text: object) -> str:
+        """Return what ends a sentence for who runs the server, "" in pages that may be published.
+
+        Errors name files, and where those lie is nobody's affair.
+        """
+        return "" if self.is_static else f": {text}"
 
     def facts(self, run: OpenRun) -> dict[str, Any]:
         """Return what stands at the foot of a run's pages, read once."""

@@ -3,20 +3,9 @@
 from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site
 from src.browser.skipped import by_reason, damaged_images, files_gone, skipped_files
-from src.embedding.row_files import SKIPPED
 from src.errors import UserError
 
 MAX_FILES = 500  # of a reason that are listed
-
-
-def without_folder(error: Exception) -> str:
-    """Return the text of an error about skipped.csv without its folder, which is nobody's affair.
-
-    >>> without_folder(ValueError("/home/me/outputs/embeddings/skipped.csv is gone"))
-    'skipped.csv is gone'
-    """
-    _, name, after = str(error).rpartition(SKIPPED)
-    return f"{name}{after}"
 
 
 def skipped_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
@@ -24,7 +13,7 @@ def skipped_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     try:
         reasons, missing = by_reason(skipped_files(run)), ""
     except (UserError, OSError) as error:
-        reasons, missing = [], without_folder(error)
+        reasons, missing = [], str(error)
     chosen = [reason for reason in reasons if reason.text == parameters.get("reason")]
     checks = "check" in parameters and not site.is_static
     damaged, damages = damaged_images(run)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from starlette.testclient import TestClient
 
 from src.browser.opened import open_runs
@@ -14,6 +15,7 @@ from src.browser.server import application
 from src.browser.site import Site
 from src.browser.views import NAVIGATION
 from src.io.outputs import Outputs
+from src.reporting.run_folder import RunFolder
 from tests.conftest import FLAGS
 from tests.support import looked_at
 from tests.support.browsed import Browsed, browsed
@@ -39,6 +41,18 @@ def two_runs(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -
         store(job, folder)
         run(job, folder)
     return folders
+
+
+@pytest.fixture
+def moved(two_runs: list[Path], shared_paintings: Path, tmp_path: Path) -> Path:
+    """Return the folder of a run whose images are in tmp_path/paintings, with its own outputs."""
+    outputs = shutil.copytree(two_runs[0].parents[3], tmp_path / "outputs")
+    run = outputs / two_runs[0].relative_to(two_runs[0].parents[3])
+    shutil.copytree(shared_paintings, tmp_path / "paintings")
+    path = run / RunFolder(run).paths()["gallery"] / "gallery.yaml"
+    facts = yaml.safe_load(path.read_text()) | {"root": str(tmp_path / "paintings")}
+    path.write_text(yaml.safe_dump(facts))
+    return run
 
 
 @pytest.fixture

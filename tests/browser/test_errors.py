@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -66,21 +65,9 @@ def test_an_unexpected_error_is_printed_where_the_server_runs(
     assert text.endswith("RuntimeError: a\\x1b[2Jb\\nc\n")
 
 
-@pytest.fixture
-def moved(two_runs: list[Path], shared_paintings: Path, tmp_path: Path) -> Path:
-    """Return the folder of a run whose images are in tmp_path/paintings, with its own outputs."""
-    outputs = shutil.copytree(two_runs[0].parents[3], tmp_path / "outputs")
-    run = outputs / two_runs[0].relative_to(two_runs[0].parents[3])
-    shutil.copytree(shared_paintings, tmp_path / "paintings")
-    path = run / RunFolder(run).paths()["gallery"] / "gallery.yaml"
-    facts = yaml.safe_load(path.read_text()) | {"root": str(tmp_path / "paintings")}
-    path.write_text(yaml.safe_dump(facts))
-    return run
-
-
 def test_a_page_says_that_the_images_have_moved(moved: Path, tmp_path: Path) -> None:
     site = Site(open_runs([moved]), Outputs(tmp_path / "cache"), NAVIGATION)
-    sentence = f"The images are not in {tmp_path}/paintings any more"
+    sentence = f"where the run has read them any more: {tmp_path}/paintings. Those"
     with TestClient(application(site), ADDRESS) as client:
         assert sentence not in client.get("/0/painting.html?row=3").text
         shown = client.get("/pictures/0/000/3.jpg").content
@@ -102,7 +89,8 @@ def test_a_page_says_that_one_image_is_gone(moved: Path, tmp_path: Path) -> None
     site = Site(open_runs([moved]), Outputs(tmp_path / "cache"), NAVIGATION)
     (tmp_path / "paintings" / site.runs[0].gallery.files[0]).unlink()
     with TestClient(application(site), ADDRESS) as client:
-        assert "The images are not in" in client.get("/0/gallery.html").text
+        html = client.get("/0/gallery.html").text
+    assert "The images are not where the run has read them" in html
 
 
 def delete_gallery(run: Path) -> None:

@@ -83,8 +83,9 @@ def test_nothing_skipped_and_no_list(run: OpenRun, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=rf"rows/skipped\.csv {reason}"):
             skipped_files(again)
         html = render(again)
-        assert f"skipped.csv {reason}" in html
-        assert "Nothing was skipped" not in html and str(tmp_path) not in html
+        assert f"skipped.csv {reason}" in html and "Nothing was skipped" not in html
+        static = render(again, is_static=True)
+        assert "the list of them cannot be read." in static and str(tmp_path) not in static
 
 
 def test_damaged_files_are_known_from_the_log(run: OpenRun) -> None:
