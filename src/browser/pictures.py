@@ -4,6 +4,7 @@ They are made by the decoder that embeds, so whatever format a file has, a brows
 without its metadata, so a file's place and camera stay private.
 """
 
+import hashlib
 import io
 import logging
 import os
@@ -30,8 +31,8 @@ END = b"\xff\xd9"  # of every JPEG
 DECODING = BoundedSemaphore(min(4, os.cpu_count() or 1))
 
 
-def small_picture(run: OpenRun, row: int, outputs: Outputs, size: int = SMALL) -> bytes:
-    """Return an image as JPEG of at most size pixels a side, from the cache if it is there.
+def small_picture(run: OpenRun, row: int, outputs: Outputs) -> bytes:
+    """Return an image as JPEG of at most SMALL pixels a side, from the cache if it is there.
 
     The cache is by the content of files, so galleries share it; 6 kB for each image that was ever
     shown need no bound, and who deletes it loses nothing. Without it, as where it cannot be
@@ -39,18 +40,31 @@ def small_picture(run: OpenRun, row: int, outputs: Outputs, size: int = SMALL) -
     read, is not cached.
     """
     path, checksum = run.file(row), run.value(row, "sha256")
-    cached = cache_path(outputs, checksum, size) if CHECKSUM.fullmatch(checksum) else None
+    cached = cache_path(outputs, checksum, SMALL) if CHECKSUM.fullmatch(checksum) else None
     if cached and (content := cached_picture(cached)):
         return content
-    content, is_readable = picture_of(path, size, SMALL_QUALITY)
+    content, is_readable = picture_of(path, SMALL, SMALL_QUALITY)
     if cached and is_readable:
         _cache(cached, content, path, checksum)
     return content
 
 
-def large_picture(run: OpenRun, row: int, size: int = LARGE) -> bytes:
-    """Return an image as JPEG of at most size pixels a side."""
-    return picture_of(run.file(row), size, LARGE_QUALITY)[0]
+def large_picture(run: OpenRun, row: int) -> bytes:
+    """Return an image as JPEG of at most LARGE pixels a side."""
+    return picture_of(run.file(row), LARGE, LARGE_QUALITY)[0]
+
+
+def picture_tag(path: Path, kind: str, size: int) -> str:
+    """Return what changes with the picture of a file, without decoding it; "" without a file.
+
+    ctime also tells a file that has become readable, or was replaced by one of the same mtime.
+    """
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return ""
+    state = (str(path), facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, kind, size)
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:32]
 
 
 def picture_of(path: Path, size: int, quality: int) -> tuple[bytes, bool]:

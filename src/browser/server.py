@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from src.browser.addresses import picture_path
 from src.browser.data import data_chunk
 from src.browser.errors import error_handlers, refusal_page
-from src.browser.pictures import large_picture, small_picture
+from src.browser.pictures import LARGE, SMALL, large_picture, picture_tag, small_picture
 from src.browser.security import guarded
 from src.browser.site import NotThere, Page, Site
 from src.browser.uploads import sent, upload
@@ -79,7 +79,8 @@ def _data(request: Request) -> Response:
     site: Site = request.app.state.site
     run = site.run(request.path_params["run"])
     text = data_chunk(site, run, request.path_params["name"], request.path_params["number"])
-    return _revalidated(request, text.encode(), "text/javascript")
+    tag = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return _revalidated(request, tag, text.encode, "text/javascript")
 
 
 async def picture(request: Request) -> Response:
@@ -95,18 +96,21 @@ def _picture(request: Request) -> Response:
     path = picture_path(kind, images, row)
     if not runs or row >= len(runs[0]) or request.scope["path"] != f"/{path}":
         raise HTTPException(404)
-    makers: dict[str, Callable[[], bytes]] = {
-        "thumbnails": lambda: small_picture(runs[0], row, site.outputs),
-        "pictures": lambda: large_picture(runs[0], row),
+    makers: dict[str, tuple[int, Callable[[], bytes]]] = {
+        "thumbnails": (SMALL, lambda: small_picture(runs[0], row, site.outputs)),
+        "pictures": (LARGE, lambda: large_picture(runs[0], row)),
     }
     if kind not in makers:
         raise HTTPException(404)
-    return _revalidated(request, makers[kind](), "image/jpeg")
+    size, make = makers[kind]
+    return _revalidated(request, picture_tag(runs[0].file(row), kind, size), make, "image/jpeg")
 
 
-def _revalidated(request: Request, content: bytes, media_type: str) -> Response:
-    """Return content, or 304 for a browser that has it."""
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    if tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={"ETag": tag})
-    return Response(content, media_type=media_type, headers={"ETag": tag})
+def _revalidated(
+    request: Request, tag: str, make: Callable[[], bytes], media_type: str
+) -> Response:
+    """Return what make returns, or 304 for a browser that has it; without a tag, none has it."""
+    headers = {"ETag": f'"{tag}"'} if tag else {}
+    if tag and headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(make(), media_type=media_type, headers=headers)
