@@ -7,7 +7,7 @@ packed, as the pages of 122,477 images were three gigabytes otherwise.
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -16,16 +16,16 @@ from src.browser.chunks import chunk, packed
 from src.browser.data import DATA, data_chunk
 from src.browser.export_folder import INDEX, begun, facts_of, present_bytes, refuse_foreign
 from src.browser.export_plan import (
+    Bodies,
     Export,
     WrittenRun,
     body,
-    body_bytes,
     check_size,
     describe,
     estimate_pages,
     estimate_pictures,
     galleries,
-    per_chunk,
+    measure_bodies,
     static_site,
     written_views,
 )
@@ -53,12 +53,13 @@ def export(opened: Site, options: Export) -> Path:
     facts, pictures = facts_of(site, options), estimate_pictures(site, options)
     present = present_bytes(options.folder, facts)
     check_size(pictures, options, present)  # before the lists of all pages are computed
-    parts = [*pictures, *estimate_pages(site)]
+    bodies = measure_bodies(site)
+    parts = [*pictures, *estimate_pages(site, bodies)]
     check_size(parts, options, present)
     print_lines(f"{options.folder}: {describe(parts)}")
     try:
         with begun(options.folder, facts):
-            _write_all(site, options)
+            _write_all(site, options, bodies)
     except KeyboardInterrupt:
         print_lines(GOES_ON)
         raise
@@ -71,12 +72,12 @@ def export(opened: Site, options: Export) -> Path:
     return options.folder / INDEX
 
 
-def _write_all(site: Site, options: Export) -> None:
+def _write_all(site: Site, options: Export, bodies: Mapping[tuple[int, str], Bodies]) -> None:
     """Write pages while other processes make the pictures, and the first page last."""
     rows = {run.images: set(run.rows.tolist()) for run in site.runs}
     jobs = [*_small(site, options, rows), *_large(site, options)]
     with written(jobs) as pictures:
-        _write_pages(site, options.folder)
+        _write_pages(site, options.folder, bodies)
         _wait(pictures, len(jobs))
     jobs = _small(site, options, _also_shown(site, rows))
     with written(jobs) as pictures:
@@ -121,21 +122,21 @@ def _large(site: Site, options: Export) -> list[Job]:
     ]
 
 
-def _write_pages(site: Site, folder: Path) -> None:
+def _write_pages(site: Site, folder: Path, bodies: Mapping[tuple[int, str], Bodies]) -> None:
     """Write everything but pictures and the first page."""
-    per_row = [name for name, entry in written_views(site).items() if entry.per_row]
     used = set[str]()  # files of static/
-    total = len(per_row) * sum(len(run.rows) for run in site.runs)
+    total = sum(len(site.runs[number].rows) for number, _ in bodies)
     with progress(None, "pages", total, " pages") as bar:
         for run in site.runs:
-            for name, html in _pages(site, run):
+            chunks = {name: per for (at, name), (_, per) in bodies.items() if at == run.number}
+            for name, html in _pages(site, run, chunks):
                 used |= set(STATIC_FILE.findall(html))
                 _write(folder / str(run.number) / f"{name}.html", html)
-            for name in per_row:
-                for number, bodies in _bodies(site, run, name):
-                    text = chunk(name, number, packed(bodies))
+            for name, per in chunks.items():
+                for number, texts in _bodies(site, run, name, per):
+                    text = chunk(name, number, packed(texts))
                     _write(_data_file(folder, run, name, number), text)
-                    bar.update(len(bodies))
+                    bar.update(len(texts))
             for name, data in DATA.items():
                 for number in range(data.count(run)):
                     text = data_chunk(site, run, name, number)
@@ -144,21 +145,19 @@ def _write_pages(site: Site, folder: Path) -> None:
         _write(folder / "static" / name, (STATIC / name).read_text())
 
 
-def _pages(site: Site, run: OpenRun) -> Iterator[tuple[str, str]]:
-    """Yield the names and the HTML of the pages of a run."""
+def _pages(site: Site, run: OpenRun, chunks: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield the names and the HTML of the pages of a run; chunks: by view, the rows of one."""
     for name, entry in written_views(site).items():
         if not entry.per_row:
             yield name, site.render(run, name, entry.view(site, run, {}))
             continue
         shown = entry.view(site, run, {"row": str(run.rows[0])})
-        per = per_chunk(body_bytes(site, run, name), run)
-        context = {"per": per, "scripts": shown.context.get("scripts", [])}
+        context = {"per": chunks[name], "scripts": shown.context.get("scripts", [])}
         yield name, site.render(run, name, Page(name.capitalize(), "shell.jinja", context))
 
 
-def _bodies(site: Site, run: OpenRun, name: str) -> Iterator[tuple[int, dict[int, str]]]:
+def _bodies(site: Site, run: OpenRun, name: str, per: int) -> Iterator[tuple[int, dict[int, str]]]:
     """Yield the numbers of chunks and their bodies by place in the chunk."""
-    per = per_chunk(body_bytes(site, run, name), run)
     for number, rows in groupby(run.rows.tolist(), lambda row: row // per):
         yield number, {row % per: body(site, run, name, row) for row in rows}
 

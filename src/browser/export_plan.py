@@ -4,7 +4,7 @@ n = images of a run.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +63,13 @@ class Part(NamedTuple):
     name: str
     files: int
     bytes: int  # of all of them
+
+
+class Bodies(NamedTuple):
+    """The bodies of a view's pages about the images of a run."""
+
+    mean: float  # bytes of one, packed with others
+    per: int  # rows of a chunk, the same for the page that loads it
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,18 +137,26 @@ def estimate_pictures(site: Site, options: Export) -> list[Part]:
     return _summed(parts)
 
 
-def estimate_pages(site: Site) -> list[Part]:
+def estimate_pages(site: Site, bodies: Mapping[tuple[int, str], Bodies]) -> list[Part]:
     """Return the pages and the data of an export with their sizes, which some of them tell."""
     parts = list[Part]()
+    for (number, _), (mean, per) in bodies.items():
+        run = site.runs[number]
+        parts.append(Part("pages", -(-len(run) // per), round(mean * len(run.rows))))
     for run in site.runs:
-        parts += [*_body_parts(site, run), *_data_parts(site, run)]
+        parts += _data_parts(site, run)
     return _summed(parts)
 
 
-def body_bytes(site: Site, run: OpenRun, name: str) -> float:
-    """Return the mean size of the bodies of a page about an image, packed with others."""
-    rows = some_of(run.rows.tolist())
-    return len(packed([body(site, run, name, row) for row in rows])) / len(rows)
+def measure_bodies(site: Site) -> dict[tuple[int, str], Bodies]:
+    """Return the bodies of pages about images, by number of the run and view, as some tell."""
+    found = dict[tuple[int, str], Bodies]()
+    for run in site.runs:
+        rows = some_of(run.rows.tolist())
+        for name in (name for name, entry in written_views(site).items() if entry.per_row):
+            mean = len(packed([body(site, run, name, row) for row in rows])) / len(rows)
+            found[run.number, name] = Bodies(mean, per_chunk(mean, run))
+    return found
 
 
 def some_of(rows: list[int]) -> list[int]:
@@ -152,14 +167,6 @@ def some_of(rows: list[int]) -> list[int]:
 def body(site: Site, run: OpenRun, name: str, row: int) -> str:
     """Return the body of a page about a row."""
     return site.render_body(run, VIEWS[name].view(site, run, {"row": str(row)}))
-
-
-def _body_parts(site: Site, run: OpenRun) -> list[Part]:
-    rows, parts = run.rows.tolist(), list[Part]()
-    for name in (name for name, entry in written_views(site).items() if entry.per_row):
-        mean = body_bytes(site, run, name)
-        parts.append(Part("pages", -(-len(run) // per_chunk(mean, run)), round(mean * len(rows))))
-    return parts
 
 
 def _data_parts(site: Site, run: OpenRun) -> list[Part]:

@@ -9,7 +9,13 @@ from PIL import Image
 
 from src.browser.data import DATA
 from src.browser.export import export
-from src.browser.export_plan import Export, estimate_pages, estimate_pictures, static_site
+from src.browser.export_plan import (
+    Export,
+    estimate_pages,
+    estimate_pictures,
+    measure_bodies,
+    static_site,
+)
 from src.browser.opened import open_runs
 from src.browser.site import Site
 from src.browser.views import NAVIGATION, VIEWS
@@ -122,7 +128,8 @@ def test_every_page_tells_the_run_and_nothing_of_this_machine(
 def test_the_estimate_is_what_is_written(exported: Path, site: Site) -> None:
     options = Export(exported)
     written = static_site(site, options)
-    estimated = [*estimate_pictures(written, options), *estimate_pages(written)]
+    bodies = measure_bodies(written)
+    estimated = [*estimate_pictures(written, options), *estimate_pages(written, bodies)]
     parts = {part.name: part for part in estimated}
     found = {
         "thumbnails": list(exported.rglob("thumbnails/*/*/*.jpg")),
