@@ -109,9 +109,9 @@ def _measured(run: OpenRun) -> list[Measured]:
     found = list[Measured]()
     for column in filter(distinct_labels(run).__contains__, measured_columns(run.metrics)):
         for depth in DEPTHS:
-            precision = run.files.query_values(f"{column}/precision_at_{depth}")
-            if precision is not None and len(precision) == len(run):
-                average = run.files.query_values(f"{column}/map_at_10")
+            precision = run.files.query_values(f"{column}/precision_at_{depth}", len(run))
+            if precision is not None:
+                average = run.files.query_values(f"{column}/map_at_10", len(run))
                 found.append(Measured(column, depth, precision, average))
                 break
     return found

@@ -40,7 +40,7 @@ class Catalog:
         rows: NDArray[np.int64],
     ) -> None:
         """Take what is known of all n images, of which the catalog has rows (m,)."""
-        self.rows = rows
+        self.rows, self._n = rows, len(gallery)
         self._gallery = gallery.subset(rows) if len(rows) < len(gallery) else gallery
         self._labels = {column: (values, codes[rows]) for column, (values, codes) in labels.items()}
         self._occurrence, self._files = occurrence[rows], files
@@ -68,7 +68,7 @@ class Catalog:
     @cached_property
     def orders(self) -> dict[str, Order]:
         """Return the orders by what an address calls them, "" first."""
-        return orders.orders(self._gallery.works, self._labels, self._files)
+        return orders.orders(self._gallery.works, self._labels, self._files, self._n)
 
     @cached_property
     def rank_names(self) -> list[str]:
@@ -90,7 +90,7 @@ class Catalog:
             return orders.date_ranks(self._gallery.works)
         if name == "hubs":
             return orders.hub_ranks(self._occurrence)
-        values = self._files.query_values(name)
+        values = self._files.query_values(name, self._n)
         assert values is not None  # or no order would name it
         return orders.metric_ranks(values[self.rows])
 

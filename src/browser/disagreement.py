@@ -60,7 +60,7 @@ def why_left_out(run: OpenRun, runs: Sequence[OpenRun]) -> list[tuple[str, str]]
 def precision_of(run: OpenRun) -> Precision:
     """Return the average precision of a run's main label."""
     label = main_hits(run.gallery, run.metrics).label
-    values = run.files.query_values(f"{label}/map_at_10") if label else None
+    values = run.files.query_values(f"{label}/map_at_10", len(run)) if label else None
     return Precision(label, np.full(len(run), np.nan) if values is None else values)
 
 

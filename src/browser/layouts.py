@@ -26,6 +26,7 @@ class Layouts:
     """The layouts of a run, by name: pca and umap."""
 
     run: RunFolder
+    n: int  # given, as pages that wait for UMAP ask every few seconds
     failure: str = ""  # why there is no UMAP layout although it was asked for
     _known: dict[str, Positions] = field(default_factory=dict)
     _computing: Lock = field(default_factory=Lock)  # one computes, others wait for its result
@@ -35,7 +36,7 @@ class Layouts:
         """Return a layout that was computed before, None if there is none."""
         if name not in self._known:
             try:
-                stored = self.run.layout(name)
+                stored = self.run.layout(name, self.n)
             except UserError as error:
                 log.warning("map: %s; it is computed again", error)
                 return None
@@ -78,14 +79,15 @@ class Layouts:
                 self._started = time.monotonic()
                 Thread(target=self._compute_umap, name="umap", daemon=True).start()
             passed = time.monotonic() - self._started
-        return max(1, round(estimated_seconds(len(self.run.neighbors()[0])) - passed))
+        return max(1, round(estimated_seconds(self.n) - passed))
 
     def _compute_umap(self) -> None:
         try:
             self._keep("umap", umap_in_process(self.run.path))
-        except (UserError, OSError) as error:
-            log.warning("map: no UMAP layout: %s", error)
-            self.failure = str(error)
+        except Exception as error:  # pages would wait for ever for a thread that has ended
+            is_foreseen = isinstance(error, UserError | OSError)
+            log.warning("map: no UMAP layout: %s", error, exc_info=not is_foreseen)
+            self.failure = str(error) or type(error).__name__
 
     def _keep(self, name: str, positions: Positions) -> Positions:
         """Keep a layout, in the run's folder if that can be written; return it."""

@@ -18,7 +18,8 @@ def map_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     A UMAP layout that is not there is begun, and meanwhile the page shows the other one.
     """
     layouts = run.layouts
-    obstacle, ready = layouts.obstacle(), layouts.ready()
+    ready = layouts.ready()
+    obstacle = "" if "pca" in ready else layouts.obstacle()
     is_waiting, note = False, ""
     if parameters.get("layout") == "umap" and "umap" not in ready and not obstacle:
         is_waiting, note = _umap_state(site, run)

@@ -93,7 +93,7 @@ class OpenRun:
     @cached_property
     def layouts(self) -> Layouts:
         """Return where the images lie on the map."""
-        return Layouts(self.files)
+        return Layouts(self.files, len(self))
 
     def caption(self, row: int) -> Caption:
         """Return title, artist and date of an image; the title is its file if it has none."""
@@ -124,14 +124,6 @@ class OpenRun:
     def picture(self, row: int) -> str:
         """Return the address of the large picture of an image, relative to a page of the run."""
         return picture_address(self.large, self.images, row)
-
-    def shared(self, row: int, other: int) -> list[tuple[str, str]]:
-        """Return the labels that two images share, as column and value."""
-        return [
-            (column, values[codes[row]])
-            for column, (values, codes) in self.labels.items()
-            if codes[row] >= 0 and codes[row] == codes[other]
-        ]
 
 
 def _labels(texts: "pd.Series[str]") -> Labels:

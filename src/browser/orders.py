@@ -64,8 +64,13 @@ def _counted(number: int, is_century: bool, date: str) -> int:
     return 100 * (number - 1) + 1 if is_century else number
 
 
-def orders(works: pd.DataFrame, labels: Iterable[str], files: RunFolder) -> dict[str, Order]:
-    """Return the orders of a run by what an address calls them; "" is that of the collection."""
+def orders(
+    works: pd.DataFrame, labels: Iterable[str], files: RunFolder, n: int
+) -> dict[str, Order]:
+    """Return the orders of a run by what an address calls them; "" is that of the collection.
+
+    The works may be some of the run's n images.
+    """
     given = {"": Order("Order of the collection", ""), "title": Order("Title", "title")}
     if "artist" in works:
         given["artist"] = Order("Artist", "artist")
@@ -75,7 +80,7 @@ def orders(works: pd.DataFrame, labels: Iterable[str], files: RunFolder) -> dict
     given["hubs"] = Order("Hubs first", "hubs", True, "in lists of neighbors: {}")
     for column in labels:
         metric = f"{column}{AVERAGE_PRECISION}"
-        if files.query_values(metric) is None:
+        if files.query_values(metric, n) is None:
             continue
         for name, descends in (("worst", False), ("best", True)):
             text = f"Average precision of {column}, {name} first"

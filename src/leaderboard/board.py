@@ -63,7 +63,7 @@ class Board:
     @property
     def queries(self) -> int | None:
         """Return over how many images the metric is a mean, None if that is not known."""
-        values = self.runs[0].files.query_values(self.metric)
+        values = self.runs[0].query_values(self.metric)
         return None if values is None else int((~np.isnan(values)).sum())
 
     @property
@@ -168,7 +168,7 @@ def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
     if run is best:
         return {"behind": np.nan}
     gap = {"behind": direction(metric) * (best.metrics[metric] - run.metrics[metric])}
-    best_values, values = best.files.query_values(metric), run.files.query_values(metric)
+    best_values, values = best.query_values(metric), run.query_values(metric)
     if best_values is None or values is None:
         return gap
     if not np.array_equal(np.isnan(best_values), np.isnan(values)):

@@ -62,7 +62,7 @@ def example_neighbors(board: Board, thumbnails: Thumbnails) -> dict[str, Any]:
         return {"queries": [], "shared": "", "missing": f" The images are missing: {error}"}
     label = board.metric.rpartition("/")[0].partition(FILTER)[0]
     labels = gallery.labels(label) if label in gallery.works else np.full(len(gallery), -1)
-    values = best.files.query_values(board.metric)
+    values = best.query_values(board.metric)
     rows = np.arange(len(gallery)) if values is None else np.flatnonzero(~np.isnan(values))
     drawn = np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False)
     queries = [_query(gallery, row, lists, labels, thumbnails) for row in sorted(drawn.tolist())]

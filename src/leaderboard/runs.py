@@ -12,6 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from src.config.overrides import MULTIRUN, quote_value, shell_join
 from src.errors import UserError
 from src.io.outputs import Outputs
@@ -38,6 +41,10 @@ class Run:
     def files(self) -> RunFolder:
         """Return the files of the run."""
         return RunFolder(self.folder)
+
+    def query_values(self, metric: str) -> NDArray[np.float64] | None:
+        """Return the metric's value for each image (rows,), NaN without one; None if absent."""
+        return self.files.query_values(metric, self.rows)
 
     @cached_property
     def command(self) -> str:

@@ -108,13 +108,13 @@ def read_neighbors(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     return index, score
 
 
-def read_query_values(path: Path, metric: str) -> NDArray[np.float64] | None:
+def read_query_values(path: Path, metric: str, n: int) -> NDArray[np.float64] | None:
     """Return a metric's value for each query (n,) from queries.npz; None if it has none."""
     values = read_npz(path, [metric]).get(metric)
     if values is None:
         return None
-    if values.ndim != 1 or values.dtype.kind != "f" or np.isinf(values).any():
-        raise damaged(path, f"{metric} is no list of numbers")
+    if values.shape != (n,) or values.dtype.kind != "f" or np.isinf(values).any():
+        raise damaged(path, f"{metric} is not a number for each of {n} images")
     return values.astype(np.float64)
 
 

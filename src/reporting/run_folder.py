@@ -105,10 +105,10 @@ class RunFolder:
         """Write map-<name>.npy: where each image lies on a map, (n, 2)."""
         write_npy(self.path / f"map-{name}.npy", positions)
 
-    def layout(self, name: str) -> NDArray[np.float32] | None:
+    def layout(self, name: str, n: int) -> NDArray[np.float32] | None:
         """Return where each image lies on a map, (n, 2); None if it was not written."""
         path = self.path / f"map-{name}.npy"
-        return run_checks.read_layout(path, len(self.neighbors()[0])) if path.is_file() else None
+        return run_checks.read_layout(path, n) if path.is_file() else None
 
     # metrics
 
@@ -116,9 +116,9 @@ class RunFolder:
         """Write queries.npz: by metric, its value for each query (n,), NaN where it has none."""
         write_npz(self.path / "queries.npz", {name: v.astype("f4") for name, v in queries.items()})
 
-    def query_values(self, metric: str) -> NDArray[np.float64] | None:
+    def query_values(self, metric: str, n: int) -> NDArray[np.float64] | None:
         """Return the metric's value for each query (n,), NaN where it has none; None if absent."""
-        return run_checks.read_query_values(self.path / "queries.npz", metric)
+        return run_checks.read_query_values(self.path / "queries.npz", metric, n)
 
     def write_hubs(self, rows: Iterable[tuple[str, int]], escape_formulas: bool = True) -> None:
         """Write hubs.csv: files and the number of lists that each is in, highest first."""

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from pathlib import Path
 from threading import Thread
 
@@ -32,7 +33,7 @@ def run(finished_run: Path, tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def layout(run: RunFolder) -> Layouts:
     """Return the layouts of the copy."""
-    return Layouts(run)
+    return Layouts(run, 12)
 
 
 def test_components_are_computed_once_and_kept(
@@ -41,10 +42,10 @@ def test_components_are_computed_once_and_kept(
     assert layout.find("pca") is None
     points = layout.pca()
     np.testing.assert_array_equal(points, principal_components(compared_features(run), 2))
-    np.testing.assert_array_equal(run.layout("pca"), points)
+    np.testing.assert_array_equal(run.layout("pca", 12), points)
     monkeypatch.delattr(layouts, "principal_components")  # from here on nothing may compute
     assert layout.pca() is points
-    np.testing.assert_array_equal(Layouts(run).pca(), points)
+    np.testing.assert_array_equal(Layouts(run, 12).pca(), points)
 
 
 def test_pages_that_ask_at_once_wait_for_one_computation(
@@ -75,7 +76,7 @@ def test_a_damaged_file_is_computed_again(
         points = layout.pca()
     assert "map-pca.npy is damaged" in caplog.text
     assert "it is computed again" in caplog.text
-    np.testing.assert_array_equal(run.layout("pca"), points)
+    np.testing.assert_array_equal(run.layout("pca", 12), points)
 
 
 def test_a_layout_of_other_images_is_computed_again(run: RunFolder, layout: Layouts) -> None:
@@ -128,18 +129,45 @@ def test_umap_is_begun_once_in_the_background(
     layout.begin_umap()
     assert calls == [run.path]
     assert layout.ready() == ["pca", "umap"]
-    np.testing.assert_array_equal(run.layout("umap"), np.ones((12, 2)))
+    np.testing.assert_array_equal(run.layout("umap", 12), np.ones((12, 2)))
 
 
-def test_a_failure_of_umap_is_kept(layout: Layouts, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "failure", "is_bug"),
+    [
+        (UserError("its process ended with code -9"), "its process ended with code -9", False),
+        (OSError(24, "Too many open files"), "[Errno 24] Too many open files", False),
+        (RuntimeError("a bug"), "a bug", True),
+        (MemoryError(), "MemoryError", True),
+    ],
+)
+def test_a_failure_of_umap_is_kept(
+    layout: Layouts,
+    error: Exception,
+    failure: str,
+    is_bug: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def fail(folder: Path) -> np.ndarray:
-        """Raise what umap_in_process raises."""
-        raise UserError("its process ended with code -9")
+        """Raise the error."""
+        raise error
 
     monkeypatch.setattr(layouts, "umap_in_process", fail)
     monkeypatch.setattr(layouts, "Thread", Immediate)
     layout.begin_umap()
-    assert layout.failure == "its process ended with code -9"
+    assert layout.failure == failure
+    assert ("Traceback" in caplog.text) == is_bug
+    assert layout.ready() == ["pca"]
+
+
+def test_pages_that_wait_for_umap_read_no_neighbors(
+    layout: Layouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout.pca()
+    monkeypatch.delattr(RunFolder, "neighbors")
+    layout._started = time.monotonic()
+    assert layout.begin_umap() == 12
     assert layout.ready() == ["pca"]
 
 

@@ -85,7 +85,7 @@ def test_how_well_an_image_is_found_stands_beside_the_mean(tmp_path):
     entry = next(q for q in about.quality(run, 4) if q.column == "style")
     same = sum(run.value(4, "style") == run.value(row, "style") for row in run.index[4].tolist())
     assert (entry.same, entry.depth) == (same, 10)
-    precision = run.files.query_values("style/precision_at_10")
+    precision = run.files.query_values("style/precision_at_10", len(run))
     assert entry.mean_same == pytest.approx(10 * np.nanmean(precision))
     assert f"{same} of the 10 nearest have the same style" in page(site, "row=4")
     assert "artist" not in {q.column for q in about.quality(run, 5)}  # it is unknown

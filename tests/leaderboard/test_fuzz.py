@@ -95,7 +95,7 @@ def test_the_other_run_is_read_whatever_is_in_a_file(name: str, sweep: Path) -> 
             run = runs[sweep / "1"]
             assert run.files.neighbors()[0].max() < len(run.files.neighbors()[1])
             run.images()
-            run.files.query_values("artist/map_at_10")
+            run.query_values("artist/map_at_10")
 
     assert check(sweep / name, read, RUN_FILES.index(name)) > 10
 

@@ -37,7 +37,7 @@ def test_labels_of_any_name_reach_every_report(cfg: Config, tmp_path: Path) -> N
     names = [f"{head}/precision_at_1" for head in HEADS]
     metrics = RunFolder(folder).metrics()
     assert metrics is not None and set(names) <= set(metrics)
-    assert all(RunFolder(folder).query_values(name) is not None for name in names)
+    assert all(RunFolder(folder).query_values(name, len(FILES)) is not None for name in names)
     board = EventAccumulator(str(folder))
     board.Reload()
     assert {name: board.Scalars(name)[0].value for name in names} == pytest.approx(

@@ -17,11 +17,11 @@ def run(finished_run: Path, tmp_path: Path) -> RunFolder:
 
 
 def test_a_layout_is_read_as_it_was_written(run: RunFolder) -> None:
-    assert run.layout("pca") is None
+    assert run.layout("pca", 12) is None
     positions = np.random.default_rng(0).random((12, 2), np.float32)
     run.write_layout("pca", positions)
-    np.testing.assert_array_equal(run.layout("pca"), positions)
-    assert run.layout("umap") is None
+    np.testing.assert_array_equal(run.layout("pca", 12), positions)
+    assert run.layout("umap", 12) is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_layout_is_read_as_it_was_written(run: RunFolder) -> None:
 def test_a_foreign_layout_is_refused(run: RunFolder, positions: np.ndarray) -> None:
     np.save(run.path / "map-pca.npy", positions)
     with pytest.raises(UserError, match=r"map-pca.npy is damaged.*not the positions of 12 images"):
-        run.layout("pca")
+        run.layout("pca", 12)
 
 
 def test_a_run_that_begins_again_discards_its_layouts(run: RunFolder) -> None:
