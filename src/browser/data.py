@@ -19,9 +19,9 @@ class Data(NamedTuple):
     count: Callable[[OpenRun], int]
 
 
-def rows_of(run: OpenRun, number: int, per: int = PER_CHUNK) -> range:
+def rows_of(run: OpenRun, number: int) -> range:
     """Return the rows of a chunk."""
-    return range(number * per, min((number + 1) * per, len(run)))
+    return range(number * PER_CHUNK, min((number + 1) * PER_CHUNK, len(run)))
 
 
 def chunks_of_rows(run: OpenRun) -> int:
