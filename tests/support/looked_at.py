@@ -88,7 +88,7 @@ def write_labels(path: Path) -> None:
 
 def draw_images(folder: Path) -> None:
     """Draw the images: each artist has a color, each subject a shape."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # what another worker has begun, and failed
     for row in range(N):
         draw = np.random.default_rng(row)
         size = {WIDE_ROW: (30, 900), TALL_ROW: (900, 30)}.get(row, (90 + row % 30, 110))
@@ -123,7 +123,7 @@ def _make(folder: Path, found: LookedAt) -> None:
     write_labels(labels)
     cfg = changed(small(images, folder / "outputs"), "data", labels=str(labels))
     for path, (layer, options) in zip(found.runs, JOBS, strict=True):
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         job = changed(cfg, "backbone", layer=layer, layers=["layer1", "layer2"])
         job = changed(job, "similarity", **options)
         store(job, path)

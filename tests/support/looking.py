@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Request, Response
 
 DESKTOP, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+PATIENCE = 60_000  # milliseconds: the first query loads the network, beside other tests
 ABORTED = "net::ERR_ABORTED"  # a request that was open when the test went to another page
 INNER = ("data:", "blob:")  # addresses that lead nowhere
 
@@ -86,8 +87,11 @@ def watch(context: "BrowserContext", base: str) -> list[str]:
 @contextmanager
 def looking(chromium: "Browser", base: str, kind: str, **options: object) -> Iterator[Look]:
     """Open an empty page for the block, in a context of its own; fail if anything goes wrong."""
+    from playwright.sync_api import expect
+
     context = chromium.new_context(**{"viewport": DESKTOP} | options)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE / 2)
     look = Look(context.new_page(), base, kind, watch(context, base))
     try:
         yield look
