@@ -6,6 +6,7 @@ packed, as the pages of 122,477 images were three gigabytes otherwise.
 """
 
 import errno
+import os
 import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -56,7 +57,7 @@ def export(opened: Site, options: Export) -> Path:
     bodies = measure_bodies(site)
     parts = [*pictures, *estimate_pages(site, bodies)]
     check_size(parts, options, present)
-    print_lines(f"{options.folder}: {describe(parts)}")
+    print_lines(*_gray(site), f"{options.folder}: {describe(parts)}")
     try:
         with begun(options.folder, facts):
             _write_all(site, options, bodies)
@@ -70,6 +71,18 @@ def export(opened: Site, options: Export) -> Path:
             f"the disk of {options.folder} is full: free some space, then {GOES_ON}"
         ) from error
     return options.folder / INDEX
+
+
+def _gray(site: Site) -> Iterator[str]:
+    """Yield a warning about each collection with images that are gone or may not be read."""
+    for run in galleries(site):
+        gone = sum(not os.access(run.file(row), os.R_OK) for row in run.rows.tolist())
+        if gone:
+            yield (
+                f"warning: {gone:,} of {len(run.rows):,} images cannot be read in"
+                f" {run.gallery.root} any more: their pictures will be gray, except those made"
+                " before; once the images are back, the same command makes them"
+            )
 
 
 def _write_all(site: Site, options: Export, bodies: Mapping[tuple[int, str], Bodies]) -> None:

@@ -57,12 +57,12 @@ def refuse_foreign(folder: Path, site: Site) -> None:
         raise UserError(f"{folder} is no folder: choose another name for --export")
     if not folder.exists():
         return
-    names = {path.name for path in folder.iterdir()}
-    if not all(map(_is_left, names)) and not _earlier(folder):
+    names, earlier = {path.name for path in folder.iterdir()}, _earlier(folder)
+    if not all(map(_is_left, names)) and not earlier:
         raise UserError(
             f"{folder} is not empty and holds no earlier export: choose an empty or a new folder"
         )
-    if foreign := sorted(name for name in names if not _is_ours(name)):
+    if foreign := sorted(name for name in names if not _is_ours(name, earlier)):
         raise UserError(
             f"{folder} holds an earlier export and also {foreign[0]}, which is not of it: move that"
             " elsewhere, or choose a new folder"
@@ -82,9 +82,11 @@ def _earlier(folder: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) and facts.get("program") == PROGRAM else {}
 
 
-def _is_ours(name: str) -> bool:
-    """Return whether an export has a file or a folder of this name: that of a run is its number."""
-    return name in OURS or (name.isascii() and name.isdecimal()) or _is_left(name)
+def _is_ours(name: str, facts: dict[str, Any]) -> bool:
+    """Return whether the export with these facts has a file or a folder of this name."""
+    runs = facts.get("runs")
+    folders = map(str, range(len(runs))) if isinstance(runs, list) else ()
+    return name in OURS or name in folders or _is_left(name)
 
 
 def present_bytes(folder: Path, facts: dict[str, Any]) -> int:

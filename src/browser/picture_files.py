@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-from src.browser.pictures import cached_picture, picture_of
+from src.browser.pictures import cached_picture, picture_of, placeholder
 from src.errors import UserError
 
 AT_ONCE = 16  # pictures that a process gets
@@ -31,8 +31,11 @@ class Job(NamedTuple):
 
 
 def write_picture(job: Job) -> None:
-    """Write a picture, which appears whole or not at all; one that is there stays."""
-    if job.target.exists():
+    """Write a picture, which appears whole or not at all; one that is there stays.
+
+    A placeholder does not: the image may be readable by now.
+    """
+    if job.target.exists() and not _is_placeholder(job):
         return
     content = cached_picture(job.cached) if job.cached else b""
     content = content or picture_of(job.source, job.size, job.quality)[0]
@@ -42,6 +45,12 @@ def write_picture(job: Job) -> None:
         os.replace(part, job.target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_placeholder(job: Job) -> bool:
+    """Return whether the file that is there stands for an image that could not be read."""
+    gray = placeholder(job.size, job.quality)
+    return job.target.stat().st_size == len(gray) and job.target.read_bytes() == gray
 
 
 @contextmanager

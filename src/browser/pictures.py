@@ -72,13 +72,18 @@ def picture_of(path: Path, size: int, quality: int) -> tuple[bytes, bool]:
 
     One that is not becomes a gray square that says so.
     """
-    is_readable = True
     with DECODING:
         try:
             image = scaled_image(path, size, enlarge=False)
         except Unreadable:
-            image, is_readable = unreadable_square(min(size, SMALL)), False
-    return _jpeg(image, quality), is_readable
+            return placeholder(size, quality), False
+    return _jpeg(image, quality), True
+
+
+@cache
+def placeholder(size: int, quality: int) -> bytes:
+    """Return the JPEG that stands for an image that cannot be read."""
+    return _jpeg(unreadable_square(min(size, SMALL)), quality)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

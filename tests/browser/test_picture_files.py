@@ -30,6 +30,18 @@ def test_a_picture_in_the_cache_is_copied(tmp_path: Path) -> None:
     assert (tmp_path / "0.jpg").read_bytes() == b"a picture\xff\xd9"
 
 
+def test_a_placeholder_is_made_again_and_a_picture_is_not(
+    shared_paintings: Path, tmp_path: Path
+) -> None:
+    job = Job(tmp_path / "gone.png", tmp_path / "0.jpg", 160, 80)
+    write_picture(job)
+    gray = job.target.read_bytes()
+    write_picture(job._replace(source=shared_paintings / "ada" / "0.png"))
+    picture = job.target.read_bytes()
+    write_picture(job)
+    assert gray != picture == job.target.read_bytes()
+
+
 def many(shared_paintings: Path, folder: Path) -> list[Job]:
     """Return more pictures than are made without processes."""
     sources = sorted(shared_paintings.rglob("*.png"))
