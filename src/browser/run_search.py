@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from src.browser.opened import OpenRun
 from src.errors import UserError
+from src.reporting.run_checks import told_if_deleted
 
 if TYPE_CHECKING:
     from src.similarity.queries import QuerySearch
@@ -39,13 +40,8 @@ def _opened(run: OpenRun) -> "QuerySearch":
     from src.similarity.postprocess import FittedPostprocess
     from src.similarity.queries import QuerySearch
 
-    try:
+    with told_if_deleted("features"):
         features = run.files.features()
-    except FileNotFoundError as error:
-        raise UserError(
-            f"the run's features are gone, {error.filename}: the command of the run, given again,"
-            " brings them back"
-        ) from error
     fitted = None
     if run.settings.get("similarity.postprocess", "none") != "none":
         mean, axes = run.files.postprocess()

@@ -6,7 +6,8 @@ Each raises UserError with the name of the file. n = images, k = neighbors of ea
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,21 @@ from src.io.bounded import damaged, read_json, read_tail, read_yaml
 
 MAX_COUNT = 2**53  # up to which a floating-point number tells integers apart
 MAX_LOGS = 20  # of a run that are read
+
+
+@contextmanager
+def told_if_deleted(what: str) -> Iterator[None]:
+    """Raise UserError, with the way back, if a file that the block reads was deleted.
+
+    `what` are the things of the run that it belongs to, in the plural.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(
+            f"the run's {what} are gone, {os.path.realpath(error.filename)}: the command of the"
+            " run, given again, brings them back"
+        ) from error
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

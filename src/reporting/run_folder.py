@@ -196,11 +196,11 @@ class RunFolder:
         return dict(self.paths().get("labels", {}))
 
     def gallery(self) -> Gallery:
-        """Return the run's gallery of n rows. Raises UserError or OSError if it was deleted."""
+        """Return the run's gallery of n rows. Raises UserError, also if it was deleted."""
         paths = self.paths()
-        gallery = read_gallery(self.path / paths["gallery"])
         path = self.path / paths.get("embeddings", "") / "image_names.npy"
-        names = read_npy(path).tolist()
+        with run_checks.told_if_deleted("gallery or features"):
+            gallery, names = read_gallery(self.path / paths["gallery"]), read_npy(path).tolist()
         if len(names) != len(self.neighbors()[0]) or not {str}.issuperset(map(type, names)):
             raise damaged(path, "not the name of each image")
         works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")

@@ -1,6 +1,7 @@
 """A run in a notebook: from any folder, as pandas and numpy."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -92,3 +93,18 @@ def test_features_of_other_images_are_damaged(finished_run: Path, tmp_path: Path
     (tmp_path / "features.npy").write_bytes(b"none")
     with pytest.raises(UserError, match="features.npy is damaged"):
         RunFolder(tmp_path).features()
+
+
+@pytest.mark.parametrize(
+    ("folder", "file"), [("gallery", "gallery.yaml"), ("embeddings", "image_names.npy")]
+)
+def test_a_gallery_that_was_deleted_is_told_with_the_way_back(
+    finished_run: Path, tmp_path: Path, folder: str, file: str
+) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished_run.parents[2], outputs)
+    run = RunFolder(outputs / finished_run.relative_to(finished_run.parents[2]))
+    shutil.rmtree(run.path / run.paths()[folder])
+    with pytest.raises(UserError, match="given again, brings them back") as told:
+        run.gallery()
+    assert f"/{file}: " in str(told.value) and "/../" not in str(told.value)
