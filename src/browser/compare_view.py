@@ -8,6 +8,7 @@ from src.browser.disagreement import comparable_runs, precision_of, why_left_out
 from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site, row_of
 from src.config.overrides import shell_quote
+from src.reporting.phrases import describe_order
 from src.reporting.terminal import from_here
 
 MAX_SHOWN = 4  # runs side by side
@@ -32,6 +33,11 @@ class Column(NamedTuple):
     is_shown: bool
     precision: float  # average precision of the list, or NaN
     neighbors: list[Neighbor]
+
+    @property
+    def order(self) -> str:
+        """Return why the scores do not fall from neighbor to neighbor, "" if they do."""
+        return describe_order(self.run.settings)
 
     @property
     def hits(self) -> int:
@@ -140,6 +146,6 @@ def choices(
 
 
 def command(site: Site, run: OpenRun) -> str:
-    """Return the command that opens a run beside another one; copies do not tell where it is."""
+    """Return the command that opens a run beside another one; an export tells no path."""
     path = "RUN" if site.is_static else shell_quote(str(from_here(run.files.path)))
     return f"python -m src.browse {path} OTHER_RUN"

@@ -58,7 +58,7 @@ def painting_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "only": _only_choices(run, row, wanted),
         "prefix": PREFIX,
         "order": describe_order(run.settings),
-        "lowest": _lowest(run),
+        "lowest": lowest_shown(run),
         "legend": _legend(run, row),
         "details": about.details(run, row),
         "file_facts": about.file_facts(run, row),
@@ -122,7 +122,7 @@ def _shared(run: OpenRun, row: int, other: int) -> list[tuple[int, str]]:
     ]
 
 
-def _lowest(run: OpenRun) -> float:
+def lowest_shown(run: OpenRun) -> float:
     """Return where the bars of scores begin: at the mean cosine of all pairs, if it is positive."""
     mean = run.metrics.get("inter")
     return max(0.0, round(mean, 2)) if isinstance(mean, float) else 0.0

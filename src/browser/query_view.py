@@ -9,6 +9,7 @@ import numpy as np
 from rich import filesize
 
 from src.browser.opened import OpenRun
+from src.browser.painting_view import lowest_shown
 from src.browser.query_run import Asked, answerer
 from src.browser.site import NotThere, Page, Parameters, Site, row_of
 from src.browser.uploads import MAX_BYTES, kept_image
@@ -16,6 +17,7 @@ from src.config.overrides import shell_join
 from src.embedding.crop import Crop, parse_crop
 from src.errors import UserError, did_you_mean
 from src.io.unreadable import Unreadable
+from src.reporting.terminal import from_here
 
 COUNTS = (20, 50, 100, 200)  # neighbors to choose from
 MAX_LISTED = 1000  # values of labels that are suggested while typing
@@ -48,7 +50,7 @@ def query_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     """
     context: dict[str, Any] = {
         "scripts": ["query.js"],
-        "commands": _commands(run),
+        "commands": _commands(site, run),
         "max_bytes": MAX_BYTES,
         "limit": filesize.decimal(MAX_BYTES),
         "counts": COUNTS,
@@ -57,6 +59,7 @@ def query_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "picture": "",
         "neighbors": [],
         "problem": "",
+        "lowest": lowest_shown(run),
     }
     if not site.is_static and (question := _question(site, run, parameters)) is not None:
         context |= {"question": question, "picture": _picture(run, question.asked)}
@@ -114,9 +117,10 @@ def labels_by_text(run: OpenRun) -> dict[str, tuple[str, str]]:
     return {f"{column}: {value}": (column, value) for (column, value), _ in counts.most_common()}
 
 
-def _commands(run: OpenRun) -> dict[str, str]:
+def _commands(site: Site, run: OpenRun) -> dict[str, str]:
     """Return how to ask where no server runs: with a server of one's own, or without any."""
-    folder = _below_outputs(run.files.path)
+    path = run.files.path
+    folder = _below_outputs(path) if site.is_static else str(from_here(path))
     return {
         "browse": shell_join(["python", "-m", "src.browse", folder, "--open"]),
         "query": shell_join(["python", "-m", "src.query", "painting.jpg", "--run", folder]),

@@ -47,7 +47,7 @@ def runs_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "sections": sections(tuple(site.runs)) if len(site.runs) > 1 else [],
         "several": SEVERAL,
         "tables": tables(run.metrics),
-        "folders": "RUN" if site.is_static else " ".join(paths),  # copies tell no places
+        "folders": "RUN" if site.is_static else " ".join(paths),  # an export tells no paths
     }
     return Page("Runs", "runs.jinja", context)
 

@@ -127,7 +127,7 @@ def test_an_export_says_that_it_does_not_have_what_only_the_program_finds(
 ) -> None:
     browser.goto(f"{exported}/painting.html?row=4&f.style=Gothic")
     found = browser.wait_for_selector("#found:has-text('None')")
-    assert "None of the neighbors in this copy fits: style Gothic." in found.inner_text()
+    assert "None of the neighbors in this export fits: style Gothic." in found.inner_text()
     assert "The program, where it runs, searches all images." in found.inner_text()
 
 

@@ -78,7 +78,7 @@ const describeShown = (shown, only, selects) => {
   const wanted = selects.filter(({ value }) => value).map(({ select, value }) => `${select.labels[0].firstChild.textContent.trim()} ${value}`)
   if (only) wanted.unshift(document.querySelector(`[data-only="${CSS.escape(only)}"]`).textContent)
   if (!wanted.length) return ""
-  const some = shown ? `The ${shown} nearest in this copy` : "None of the neighbors in this copy fits"
+  const some = shown ? `The ${shown} nearest in this export` : "None of the neighbors in this export fits"
   return `${some}: ${wanted.join(", ")}.${wanted.length > (only ? 1 : 0) ? " The program, where it runs, searches all images." : ""}`
 }
 
