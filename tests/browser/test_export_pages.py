@@ -51,8 +51,19 @@ def test_a_random_image_of_a_sample_has_a_page(browser: "Page", site: Site, tmp_
         look.complete()
         assert int(browser.url.partition("row=")[2]) in rows_of_two(site)
         assert browser.locator(".neighbors .card").count() > 0
-    browser.goto(look.address("painting", row=({*range(12)} - rows_of_two(site)).pop()))
-    browser.get_by_text("This page cannot be shown").wait_for()
+
+
+def test_a_row_without_a_page_is_told_from_one_that_is_not(
+    browser: "Page", site: Site, tmp_path: Path
+) -> None:
+    look = look_at(browser, site, tmp_path / "site", limit=2, picture=0)
+    for row in {*range(12)} - rows_of_two(site):
+        browser.goto(look.address("painting", row=row))
+        browser.get_by_text(f"row {row} has no page in this sample of 2 of 12 images").wait_for()
+    browser.goto(look.address("painting", row=12))
+    browser.get_by_text("row must be between 0 and 11, got 12").wait_for()
+    browser.get_by_role("link", name="To the gallery").click()
+    assert look.arrives("gallery").locator(".card a").count() == 2
 
 
 def rows_of_two(site: Site) -> set[int]:

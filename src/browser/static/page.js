@@ -33,21 +33,27 @@ const unpacked = async text => {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json()
 }
 
+// In an export of a sample only some rows have a page
+const rowsOfSample = () => load("rows", 0)
+const hasPage = async row => !("sample" in PAGE) || (await rowsOfSample()).includes(row)
+
 // Exported bodies: main names the chunks, each with the bodies of `per` rows
 const showBody = async main => {
   const per = Number(main.dataset.per), asked = PARAMETERS.get("row") ?? "", row = Number(asked)
   try {
     if (!/^\d+$/.test(asked) || row >= IMAGES) throw new Error(`row must be between 0 and ${IMAGES - 1}, got ${asked || "nothing"}`)
+    if (!await hasPage(row)) throw new Error(`row ${row} has no page in this sample of ${PAGE.sample} of ${IMAGES} images`)
     const bodies = await unpacked(await load(main.dataset.bodies, Math.floor(row / per)))
-    if (!(row % per in bodies)) throw new Error(`there is no row ${row}`)
     const body = document.createElement("div")
     body.innerHTML = bodies[row % per]  // our own templates made it, and escaped what others wrote
     main.append(body)
     const heading = main.querySelector("h1")
     if (heading) document.title = heading.textContent
   } catch (error) {
-    const text = document.createElement("p")
-    text.textContent = `This page cannot be shown: ${error.message}.`
+    const text = document.createElement("p"), link = document.createElement("a")
+    link.href = "gallery.html"
+    link.textContent = "To the gallery"
+    text.append(`This page cannot be shown: ${error.message}. `, link)
     main.append(text)
   }
 }
@@ -55,9 +61,8 @@ const showBody = async main => {
 // Links to the same page of another run keep the parameters of the address
 const keepAddress = () => all("a[data-keep-address]").forEach(link => { link.href = link.getAttribute("href").split("?")[0] + location.search })
 
-// In an export of a sample only some rows have a page
 const randomRow = async () => {
-  const rows = "sample" in PAGE ? await load("rows", 0) : null
+  const rows = "sample" in PAGE ? await rowsOfSample() : null
   const at = Math.floor(Math.random() * (rows ? rows.length : IMAGES))
   return rows ? rows[at] : at
 }
