@@ -27,7 +27,7 @@ from src.gallery.folder import list_images
 from src.io.outputs import Outputs
 from src.io.printable import printable
 from src.reporting.page_files import save_page
-from src.reporting.query_answer import picture_name, query_answer
+from src.reporting.query_answer import QueryAnswer, picture_name, query_answer
 from src.reporting.terminal import from_here
 from src.runtime.progress import progress
 from src.runtime.streams import print_error, print_lines, run_command
@@ -97,13 +97,13 @@ def answer(options: argparse.Namespace) -> None:
     if not 1 <= k <= len(run):
         raise UserError(f"--k must be between 1 and {len(run)}, got {k}")
     network, taken = open_network(run.files, Outputs(options.outputs)), set[str]()
-    shown, written = None, list[str]()
+    shown, written, is_drawn = None, list[str](), not options.no_pictures
     for path, neighbors in _answers(run, network, paths, k):
         shown = query_answer(run.files, run.gallery, path, neighbors)
-        if not options.no_pictures:
+        if is_drawn:
             picture = run.files.path / picture_name(path, taken)
-            save_page(shown.page(), picture, shown.about.title)
-            written = [f"wrote {from_here(picture)}"]
+            is_drawn = _is_written(shown, picture)
+        written = [f"wrote {from_here(picture)}"] if is_drawn else []
         with tqdm.external_write_mode():  # the progress bar is out of the way
             if options.json:
                 print(shown.as_json(run.files.path), flush=True)
@@ -113,6 +113,20 @@ def answer(options: argparse.Namespace) -> None:
         raise UserError(f"none of the {len(paths)} images can be read")
     if written and len(paths) == 1 and not options.no_open and _has_desktop():
         webbrowser.open(picture.resolve().as_uri())
+
+
+def _is_written(shown: QueryAnswer, picture: Path) -> bool:
+    """Write the picture of an answer; return whether that succeeded, and warn if not."""
+    page = shown.page()
+    try:
+        save_page(page, picture, shown.about.title)
+    except OSError as error:
+        reason = f"no picture can be written to {from_here(picture.parent)}: {error.strerror}"
+        with tqdm.external_write_mode():
+            text = f"warning: {reason}; --no-pictures asks for none"
+            print(printable(text), file=sys.stderr)
+        return False
+    return True
 
 
 def image_files(given: Sequence[Path], outputs: Path) -> list[Path]:

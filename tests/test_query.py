@@ -1,5 +1,6 @@
 """python -m src.query: tables, JSON and pictures; images of any name; what cannot be read."""
 
+import errno
 import json
 import os
 import shutil
@@ -111,6 +112,24 @@ def test_no_pictures_are_written_where_none_are_wanted(
     assert ask(stored_run, shared_paintings / "cleo", "--no-pictures") == 0
     assert {path: path.stat().st_mtime_ns for path in stored_run.glob("query-*")} == before
     assert capsys.readouterr().out.count("   1  1.0000   row") == 4
+
+
+def test_without_a_place_for_pictures_there_are_tables(
+    stored_run: Path,
+    shared_paintings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", ".query-0.jpg.part")
+
+    monkeypatch.setattr(query, "save_page", read_only)
+    assert ask(stored_run, shared_paintings / "cleo") == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("   1  1.0000   row") == 4 and "wrote" not in printed.out
+    (line,) = (line for line in printed.err.splitlines() if "warning" in line)
+    assert f"no picture can be written to {stored_run}: Read-only file system" in line
+    assert "--no-pictures" in line and ".part" not in line
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture) -> None:
