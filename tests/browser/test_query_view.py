@@ -18,6 +18,7 @@ from src.browser.query_view import labels_by_text, query_view
 from src.browser.server import application
 from src.browser.site import Site
 from src.browser.uploads import keep
+from src.config.overrides import shell_join, shell_quote
 from src.embedding.crop import WHOLE, Crop
 from src.errors import UserError
 from src.similarity import top_k
@@ -156,6 +157,11 @@ def test_weights_that_are_gone_are_told_on_the_page(
     assert "The network's weights are gone: put the file a.pth back as /w/a.pth" in text
     assert not rows(text)
     assert 'id="ask"' in text
+
+
+def test_a_server_names_the_run_where_it_is(client: TestClient, site: Site) -> None:
+    command = shell_join(["python", "-m", "src.query", "painting.jpg", "--run"])
+    assert f"{command} {shell_quote(str(site.runs[0].files.path))}" in ask(client, "")
 
 
 def test_an_export_says_how_to_run_it(site: Site) -> None:
