@@ -1,6 +1,7 @@
 """Images that somebody asks about: received within bounds, kept by their content for a while."""
 
 import asyncio
+import errno
 import hashlib
 import logging
 import os
@@ -64,7 +65,9 @@ async def upload(request: Request) -> Response:
         return _error(f"this is no image that can be read: {reason}", 422)
     except OSError as error:
         log.warning("an upload could not be kept: %s", error)
-        return _error(f"the image could not be kept: {error.strerror}; free some space", 507)
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        way_out = "free some space" if is_full else "start the browser with another --outputs"
+        return _error(f"the image could not be kept: {error.strerror}; {way_out}", 507)
     shown = request.query_params.get("crop") and str(crop)
     return JSONResponse({"location": page_address("query", image=checksum, crop=shown)})
 

@@ -1,5 +1,6 @@
 """Images sent to the server: what is kept, and what is refused, in a sentence."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -154,16 +155,25 @@ def test_two_at_once_are_both_right(client: TestClient, site: Site) -> None:
     assert len(kept(site)) == 2
 
 
-def test_a_full_disk_is_told(
-    client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "start the browser with another --outputs"),
+        (errno.EACCES, "start the browser with another --outputs"),
+    ],
+)
+def test_what_cannot_be_kept_is_told(
+    client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch, number: int, way_out: str
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def failing(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", failing)
     status, answer = send(client, encoded(noise("a"), "PNG"))
     assert status == 507
-    assert "No space left on device; free some space" in answer["error"]
+    assert answer["error"] == f"the image could not be kept: {os.strerror(number)}; {way_out}"
     assert not kept(site)
 
 
