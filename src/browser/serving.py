@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import logging
+import os
 import socket
 import sys
 import webbrowser
+from argparse import ArgumentTypeError
 from contextlib import suppress
 from ipaddress import ip_address
 from threading import Thread
@@ -27,10 +29,11 @@ GRACE = 1  # seconds that answers on their way have at the end
 
 
 def port(text: str) -> int:
-    """Return text as a port, 0 for any that is free. argparse reports a ValueError."""
-    if not 0 <= int(text) <= MAX_PORT:
-        raise ValueError
-    return int(text)
+    """Return text as a port, 0 for any that is free. Raises ArgumentTypeError if it is none."""
+    with suppress(ValueError):
+        if 0 <= int(text) <= MAX_PORT:
+            return int(text)
+    raise ArgumentTypeError(f"a port is a number from 0 to {MAX_PORT}, got {text!r}")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,7 +60,9 @@ def _why_not(error: OSError, host: str, port: int) -> str:
         return f"port {port} is in use, perhaps by another browser of runs: {way_out}"
     if error.errno == errno.EACCES:
         return f"port {port} is only for the administrator: choose one from 1024 to {MAX_PORT}"
-    return f"--host {host} is no address of this machine: {error.strerror}"
+    # not error.strerror, to which Python adds what it has tried
+    reason = os.strerror(error.errno) if error.errno else error
+    return f"--host {host} is no address of this machine: {reason}"
 
 
 def _free_port(host: str, port: int) -> int:

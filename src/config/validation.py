@@ -5,6 +5,7 @@ Imports only the standard library and errors, so that invalid options fail fast.
 
 import os
 import re
+from argparse import ArgumentTypeError
 from dataclasses import Field, field, fields
 from functools import cache
 from importlib.util import find_spec
@@ -99,7 +100,12 @@ def expand_home(path: str) -> str:
 
 
 def path_argument(text: str) -> Path:
-    """Return an argument of a command as a path, as expand_home does."""
+    """Return an argument of a command as a path, as expand_home does.
+
+    Raises ArgumentTypeError if it is empty, as an unset variable of a shell is.
+    """
+    if not text:
+        raise ArgumentTypeError("give a path, got an empty value")
     return Path(expand_home(text))
 
 

@@ -120,13 +120,22 @@ def test_a_port_in_use_is_an_error_that_names_a_free_one(
 def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
         main([f"--port={port}"])
-    assert f"argument --port: invalid port value: '{port}'" in capsys.readouterr().err
+    expected = f"argument --port: a port is a number from 0 to 65535, got '{port}'"
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--export", "--outputs"])
+def test_an_empty_path_is_refused(option: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main([option, ""])
+    assert f"argument {option}: give a path, got an empty value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a" * 80, "\udcff"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
-    with pytest.raises(UserError, match="is no address of this machine"):
+    with pytest.raises(UserError, match="is no address of this machine") as refused:
         listen(host, 0)
+    assert "attempting" not in str(refused.value)
 
 
 def test_a_port_of_the_administrator_is_refused() -> None:
