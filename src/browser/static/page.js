@@ -102,6 +102,8 @@ addEventListener("keydown", event => {
 byId("random").addEventListener("click", event => { event.preventDefault(); goRandom() })
 byId("random").hidden = false
 keepAddress()
+// on a phone the bars of links scroll sideways: to the page and the run that are shown
+all("header [aria-current]").forEach(link => { link.parentElement.scrollLeft = link.offsetLeft - innerWidth / 3 })
 const exported = document.querySelector("main[data-bodies]")
 if (exported) showBody(exported).then(ready)
 else addEventListener("DOMContentLoaded", ready)
