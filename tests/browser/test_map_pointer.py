@@ -117,3 +117,31 @@ def test_two_fingers_zoom_and_what_is_between_them_stays(
         assert page.evaluate("VIEW.zoom") == pytest.approx(4, rel=0.05)
         assert place(page, row) == (pytest.approx(x, abs=2), pytest.approx(y, abs=2))
         assert "map.html" in page.url
+
+
+@pytest.mark.parametrize(
+    ("steps", "places"),
+    [
+        ([32768, 32768] * 3, [(0.5, 0.5)] * 3),
+        ([0, 32768, 65535, 32768], [(0.03, 0.5), (0.97, 0.5)]),
+    ],
+    ids=["three equal ones", "two"],
+)
+def test_few_points_fill_the_map(
+    look: Look, steps: list[int], places: list[tuple[float, float]]
+) -> None:
+    page = drawn(look)
+    shares = page.evaluate(
+        """steps => {
+          const bytes = new Uint8Array(new Uint16Array(steps).buffer)
+          MAP.points = makePoints({positions: btoa(String.fromCharCode(...bytes))})
+          MAP.places = null
+          showAll()
+          keepInside()
+          draw()
+          const places = [...Array(MAP.points.n).keys()].map(screenPlace)
+          return places.map(([x, y]) => [x / VIEW.width, y / VIEW.height])
+        }""",
+        steps,
+    )
+    assert shares == [pytest.approx(place, abs=0.02) for place in places]

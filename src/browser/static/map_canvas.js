@@ -158,14 +158,12 @@ const placedBoxes = side => {
   return boxes
 }
 
-// The largest at which at least half of the images have a place; the others stay dots
+// The largest at which half of the images have a place, or as many as can; the others stay dots
 const paintThumbnails = () => {
   MAP.placed = []
   if (MAP.shown > FEW) return
-  for (const side of SIDES) {
-    MAP.placed = placedBoxes(side)
-    if (MAP.placed.length >= MAP.shown / 2) break
-  }
+  const places = boxes => Math.min(boxes.length, MAP.shown / 2)
+  MAP.placed = SIDES.map(placedBoxes).reduce((best, boxes) => places(boxes) > places(best) ? boxes : best)
   for (const {id, image, left, top, right, bottom} of MAP.placed) {
     CONTEXT.globalAlpha = MAP.selected && !MAP.selected[id] ? 0.35 : 1
     CONTEXT.fillStyle = cssColor(MAP.bright[MAP.codes[id]])

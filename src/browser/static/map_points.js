@@ -2,6 +2,7 @@
 "use strict"
 
 const STEPS = 65535  // of a coordinate
+const LEAST = 256  // steps of an extent, so that equal points lie in the middle of the screen
 const NO_VALUE = 65535  // the code of an image without a label
 
 const unpack = (text, Type) => {
@@ -40,7 +41,7 @@ const extentOf = (x, y) => {
     top = Math.min(top, y[at])
     bottom = Math.max(bottom, y[at])
   }
-  return {width: Math.max(right - left, 1), height: Math.max(bottom - top, 1)}
+  return {width: Math.max(right - left, LEAST), height: Math.max(bottom - top, LEAST)}
 }
 
 // Where the points of the cells that a box touches stand, as [from, to] for each line of cells
