@@ -24,7 +24,7 @@ from tests.support.open_runs import site_of
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 N = 450
 # Of everything that the gallery shows: texts without what is hidden, and addresses
 SEEN = """root => {

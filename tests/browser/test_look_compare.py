@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.support.looked_at import title
 from tests.support.looking import Look
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_painting_leads_to_its_comparison_and_on_to_neighbors(look: Look) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.support.looked_at import COPIES, GONE_ROW, NEAR_ROW, SKIPPED, file_name
 from tests.support.looking import Look
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SHORT, WHITENED = 1, 2  # the runs of short lists, and with few pairs that are near
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 from tests.support.looked_at import ARTISTS, CYRILLIC, JAPANESE, N, artist
 from tests.support.looking import Look
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FRENCH = sum(artist(row) == ARTISTS[0] for row in range(N))
 
 

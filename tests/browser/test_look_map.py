@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.looked_at import ARTISTS, N, artist, file_name
 from tests.support.looking import PHONE, Look, drawn, looking
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # The place on the screen of the point of an image, relative to the canvas
 PLACE = """row => {
   const {x, y, ids, row: rowOf} = MAP.points, at = ids.findIndex(id => rowOf(id) === row)

@@ -18,7 +18,7 @@ from tests.support.looked_at import (
 )
 from tests.support.looking import Look
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def cards(page: Page) -> list[int]:

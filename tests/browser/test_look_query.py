@@ -11,7 +11,7 @@ from tests.support.browsed import Browsed
 from tests.support.looked_at import EVIL, LookedAt, N, file_name, picture
 from tests.support.looking import Look, looking
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # A file of these bytes, pasted or dropped
 GIVE = """([kind, name, text]) => {
   const bytes = Uint8Array.from(atob(text), sign => sign.charCodeAt(0)), data = new DataTransfer()

@@ -10,7 +10,7 @@ from src.browse import main
 from tests.support.looked_at import LookedAt, N
 from tests.support.looking import Look, drawn, looking
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SAMPLE = 20
 
 

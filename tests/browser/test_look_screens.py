@@ -13,7 +13,7 @@ from tests.support.looking import PHONE, Look, looking
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TABLET = 800  # pixels
 PAGES: dict[str, dict[str, Any]] = {
     "gallery": {"q": "still"},

@@ -13,7 +13,7 @@ from tests.support.browsed import Browsed, browsed
 from tests.support.looked_at import ARTISTS, LookedAt, N, artist, picture, title
 from tests.support.looking import Look, looking
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -67,7 +67,6 @@ def test_without_javascript_duplicates_are_grouped_by_a_button(plain: Look) -> N
     expect(page.locator(".group")).to_have_count(1)
 
 
-@pytest.mark.slow
 def test_an_open_page_goes_on_after_its_server_was_killed(
     chromium: Browser, looked: LookedAt, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from tests.support.looked_at import (
 )
 from tests.support.looking import Look, drawn
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # What the texts would have made of the page
 FOREIGN = "img[src=x], [onclick], [onerror], script:not([src]), main b b"
 PLACES = [

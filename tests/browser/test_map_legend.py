@@ -7,7 +7,7 @@ from tests.support.looked_at import ARTISTS, N, artist
 from tests.support.looking import Look, drawn
 from tests.support.map_looking import corners, drag, lone_row, place, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_the_legend_filters_and_the_address_keeps_it(look: Look) -> None:

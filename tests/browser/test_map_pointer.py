@@ -12,7 +12,7 @@ from tests.support.map_looking import CANVAS, corners, drag, lone_row, place, un
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_nothing_under_the_pointer_shows_nothing(look: Look) -> None:

@@ -20,7 +20,7 @@ from tests.support.map_looking import (
     selected,
 )
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_shift_and_drag_selects_a_box(look: Look) -> None:

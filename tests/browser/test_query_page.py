@@ -16,7 +16,7 @@ from tests.support.looking import PHONE, Look
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 COPIED = re.compile("Copied|Selected")
 SERVED = pytest.mark.parametrize("kind", ["server"])
 
