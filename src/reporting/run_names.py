@@ -11,6 +11,7 @@ from src.config.overrides import varied_overrides
 from src.io.printable import printable
 from src.reporting.baselines import MARK
 from src.reporting.phrases import NULL, phrase, plain_value
+from src.reporting.settings import PRIVATE
 
 SEPARATOR = " · "
 MAX_LETTERS = 24  # of a value in tables, plots and names
@@ -69,9 +70,11 @@ def job_name(
     """Return the name of a sweep's job: its number, and the settings that the sweep varies.
 
     settings are by dotted name; a choice of a group of options, backbone=..., is not among them.
+    Private settings are left out: trackers get the name.
     """
     parts = [number]
     for word in varied_overrides(sweep, overrides):
         name, _, value = word.partition("=")
-        parts.append(short_phrase(name, shorten(plain_value(name, settings.get(name, value)))))
+        if name not in PRIVATE:
+            parts.append(short_phrase(name, shorten(plain_value(name, settings.get(name, value)))))
     return join_name(parts)
