@@ -166,3 +166,4 @@ def test_a_finger_opens(chromium: Browser, base: str, kind: str) -> None:
         x, y = page.evaluate(PLACE, row)
         page.touchscreen.tap(left + x, top + y)
         look.arrives("painting")
+        assert page.url.endswith(f"row={row}")
