@@ -16,11 +16,9 @@ from src.browser.export_plan import (
     measure_bodies,
     static_site,
 )
-from src.browser.opened import open_runs
 from src.browser.site import Site
-from src.browser.views import NAVIGATION, VIEWS
-from src.io.outputs import Outputs
-from tests.support.exported import References, chunk_value, pages
+from src.browser.views import VIEWS
+from tests.support.exported import References, chunk_value, export_runs, pages
 
 N = 12
 PER_ROW = [name for name, entry in VIEWS.items() if entry.per_row]
@@ -29,10 +27,7 @@ PER_ROW = [name for name, entry in VIEWS.items() if entry.per_row]
 @pytest.fixture(scope="session")
 def exported(two_runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an export of both runs, read-only."""
-    folder = tmp_path_factory.mktemp("exported")
-    site = Site(open_runs(two_runs), Outputs(folder / "outputs"), NAVIGATION)
-    export(site, Export(folder / "site"))
-    return folder / "site"
+    return export_runs(two_runs, tmp_path_factory.mktemp("exported"))
 
 
 def width(path: Path) -> int:

@@ -5,23 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from src.browser.export import export
-from src.browser.export_plan import Export
-from src.browser.opened import open_runs
-from src.browser.site import Site
-from src.browser.views import NAVIGATION, VIEWS
-from src.io.outputs import Outputs
-from tests.support.exported import chunk_value
+from src.browser.views import VIEWS
+from tests.support.exported import chunk_value, export_runs
 from tests.support.hostile_texts import foreign_markup
 
 
 @pytest.fixture(scope="module")
 def folder(hostile_runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an export of runs full of hostile texts."""
-    folder = tmp_path_factory.mktemp("exported")
-    site = Site(open_runs(hostile_runs), Outputs(folder / "outputs"), NAVIGATION)
-    export(site, Export(folder / "site"))
-    return folder / "site"
+    return export_runs(hostile_runs, tmp_path_factory.mktemp("exported"))
 
 
 def test_no_text_becomes_markup_in_a_file(folder: Path) -> None:

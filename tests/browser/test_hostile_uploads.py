@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.browser.uploads import MAX_BYTES
-from tests.support.browsed import Answer, Browsed, browsed, read_answer
+from tests.support.browsed import Answer, Browsed, read_answer, unharmed
 from tests.support.hostile_bombs import BOMBS
 from tests.support.image_files import encoded, noise
 
@@ -16,13 +16,8 @@ from tests.support.image_files import encoded, noise
 @pytest.fixture(scope="module")
 def server(two_runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsed]:
     """Return a server of both runs, which must not meet anything unexpected."""
-    folder = tmp_path_factory.mktemp("served")
-    words = [*two_runs, "--port", "0", "--outputs", folder]
-    with browsed(folder / "errors.txt", *words) as server:
+    with unharmed(tmp_path_factory.mktemp("served"), *two_runs) as server:
         yield server
-        assert server.ask("/0/query.html").status == 200
-        assert "Traceback" not in server.errors.read_text()
-        assert len([path for path in folder.rglob("*") if path.suffix == ".part"]) == 0
 
 
 def begun(server: Browsed, *headers: str) -> socket.socket:

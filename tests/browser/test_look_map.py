@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.looked_at import ARTISTS, N, artist, file_name
 from tests.support.looking import PHONE, Look, drawn, looking
+from tests.support.map_looking import drag
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # The place on the screen of the point of an image, relative to the canvas
@@ -25,15 +26,6 @@ def corners(page: Page) -> tuple[float, float, float, float]:
     box = page.locator("#map-canvas").bounding_box()
     assert box is not None
     return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
-
-
-def drag(page: Page, *places: tuple[float, float]) -> None:
-    """Press the button at the first place, go along the others, and let go."""
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=3)
-    page.mouse.up()
 
 
 def select_all(page: Page) -> None:

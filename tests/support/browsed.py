@@ -90,3 +90,18 @@ def browsed(errors: Path, *words: str | Path, code: str = "") -> Iterator[Browse
             yield Browsed(process, line, errors)
         finally:
             process.send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def unharmed(folder: Path, *runs: Path) -> Iterator[Browsed]:
+    """Serve runs for the block; fail unless the server then answers and has met only the expected.
+
+    What it keeps is in folder, which must hold no unfinished file.
+    """
+    words = [*runs, "--port", "0", "--outputs", folder]
+    with browsed(folder / "errors.txt", *words) as server:
+        yield server
+        assert server.ask("/0/gallery.html").status == server.ask("/0/query.html").status == 200
+        assert server.process.poll() is None
+        assert "Traceback" not in server.errors.read_text()
+        assert [path for path in folder.rglob("*") if path.suffix == ".part"] == []

@@ -4,10 +4,17 @@ import json
 import re
 import zlib
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+
+from src.browser.export import export
+from src.browser.export_plan import Export
+from src.browser.opened import open_runs
+from src.browser.site import Site
+from src.browser.views import NAVIGATION
+from src.io.outputs import Outputs
 
 REFERENCES = {"href", "src", "srcset", "action", "formaction", "data", "poster", "content", "style"}
 CHUNK = re.compile(r'received\("([\w-]+)", (\d+), (.*)\)\n', re.DOTALL)
@@ -28,6 +35,13 @@ class References(HTMLParser):
         for name, value in attrs:
             if name in REFERENCES or name.startswith("on"):
                 self.found.append((tag, name, value or ""))
+
+
+def export_runs(runs: Sequence[Path], folder: Path) -> Path:
+    """Export runs below folder; return where the pages are."""
+    site = Site(open_runs(runs), Outputs(folder / "outputs"), NAVIGATION)
+    export(site, Export(folder / "site"))
+    return folder / "site"
 
 
 def chunk_value(path: Path) -> Any:
