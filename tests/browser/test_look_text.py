@@ -1,5 +1,7 @@
 """What others wrote is text in Chromium too: markup in titles, labels and names of files."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -16,6 +18,7 @@ from tests.support.looked_at import (
     JAPANESE,
     JAPANESE_ROW,
     LONG_ROW,
+    artist,
     title,
 )
 from tests.support.looking import Look, drawn
@@ -85,6 +88,21 @@ def test_titles_in_other_scripts(look: Look, row: int, text: str) -> None:
     page = look.go("painting", row=row)
     expect(page.locator("h1")).to_have_text(text)
     assert page.title() == text
+
+
+@pytest.mark.parametrize("name", ["painting", "gallery"])
+def test_a_date_stands_behind_a_name_from_right_to_left(look: Look, name: str) -> None:
+    assert artist(22) == "محمود سعيد"
+    page = look.go(name, row=22) if name == "painting" else look.go(name, q="محمود")
+    line = page.locator("main p, main .card a > span").filter(has_text=re.compile("سعيد, [0-9]"))
+    line = line.first
+    edges = line.evaluate("""line => {
+      const range = document.createRange()
+      range.selectNodeContents(line.lastChild)
+      const name = line.querySelector("bdi").getBoundingClientRect()
+      return [name.right, range.getBoundingClientRect().left]
+    }""")
+    assert edges[0] <= edges[1] + 1
 
 
 def test_a_very_long_title_is_whole_on_its_page_and_cut_on_cards(look: Look) -> None:

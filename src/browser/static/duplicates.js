@@ -40,7 +40,7 @@ const element = (name, properties = {}, ...children) => {
 const cardOf = (row, place, [title, artist, date, alt, file], pictures) => {
   const address = `${pictures}/${String(Math.floor(row / 1000)).padStart(3, "0")}/${row}.jpg`
   const picture = element("img", {loading: "lazy", width: 160, height: 160, alt, src: address})
-  const about = element("span", {textContent: [artist, date].filter(Boolean).join(", ")})
+  const about = element("span", {}, ...byline(artist, date))
   const link = element("a", {href: `painting.html?row=${row}`}, picture, element("b", {textContent: title}), about)
   const card = element("li", {className: "card"}, link, element("span", {className: "note", textContent: `${place} · ${file}`}))
   card.dataset.row = row

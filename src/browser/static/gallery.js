@@ -88,7 +88,7 @@ const copyCard = async (row, note) => {
   picture.src = `${folder}/${String(Math.floor(row / PER_CAPTIONS)).padStart(3, "0")}/${row}.jpg`
   picture.alt = alt
   piece.querySelector("b").textContent = title
-  piece.querySelector("a > span").textContent = [artist, date].filter(Boolean).join(", ")
+  piece.querySelector("a > span").replaceChildren(...byline(artist, date))
   if (note) piece.querySelector(".note").textContent = note
   else piece.querySelector(".note").remove()
   return piece

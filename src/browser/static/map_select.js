@@ -30,7 +30,7 @@ const fillCard = async (card, row) => {
   const [title, artist, date, alt] = await captionOf(row)
   card.querySelector("img").alt = alt
   card.querySelector("b").textContent = title
-  card.querySelector("a > span").textContent = [artist, date].filter(Boolean).join(", ")
+  card.querySelector("a > span").replaceChildren(...byline(artist, date))
 }
 
 const cardOf = row => {

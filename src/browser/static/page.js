@@ -58,6 +58,13 @@ const showBody = async main => {
   }
 }
 
+// Children that tell artist and date; a name from right to left does not turn them round
+const byline = (artist, date) => {
+  const name = document.createElement("bdi")
+  name.textContent = artist
+  return artist ? [name, date ? `, ${date}` : ""] : [date]
+}
+
 // Links to the same page of another run keep the parameters of the address
 const keepAddress = () => all("a[data-keep-address]").forEach(link => { link.href = link.getAttribute("href").split("?")[0] + location.search })
 
