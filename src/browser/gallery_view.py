@@ -6,6 +6,7 @@ from src.browser.opened import OpenRun
 from src.browser.pages import page_of
 from src.browser.selection import Selection, State, examples, read_state
 from src.browser.site import Page, Parameters, Site
+from src.reporting.text import counted
 
 PER_PAGE = 100
 SHOWN = 10  # values of a label column that are seen at once
@@ -41,7 +42,7 @@ def gallery_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
 
 
 def _found_text(found: int, total: int, is_filtered: bool) -> str:
-    images = f"{total:,} images"
+    images = counted(total, "image")
     return f"{f'{found:,}' if found else 'None'} of {images}" if is_filtered else images
 
 

@@ -15,7 +15,7 @@ from src.browser.moved import missing_from
 from src.browser.opened import OpenRun
 from src.errors import UserError
 from src.io.outputs import Outputs
-from src.reporting.text import printable_value
+from src.reporting.text import counted, printable_value
 
 Parameters = Mapping[str, str]  # of an address, of each name the last value
 
@@ -66,6 +66,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.filters["counted"] = counted
         environment.globals |= {
             "page_address": page_address,
             "site": self,

@@ -14,6 +14,15 @@ def format_number(value: float | None) -> str:
     return "" if value is None or not isfinite(value) else f"{value:.3f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, in English.
+
+    >>> counted(1, "image"), counted(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def format_interval(low: float | None, high: float | None) -> str:
     """Return "[low, high]", "" if low is None, NaN or infinite."""
     return f"[{format_number(low)}, {format_number(high)}]" if format_number(low) else ""

@@ -81,7 +81,7 @@ def test_by_keys_the_threshold_moves_too(look: Look) -> None:
 
 def test_skipped_files_are_listed(look: Look) -> None:
     page = look.go("skipped")
-    expect(page.locator("main")).to_contain_text("1 files could not be read")
+    expect(page.locator("main")).to_contain_text("1 file could not be read and is not")
     expect(page.get_by_role("cell", name=SKIPPED, exact=True)).to_be_visible()
     if look.is_server:
         page.get_by_role("link", name=re.compile("Check whether all")).click()

@@ -127,7 +127,7 @@ const fillConditions = (catalog, conditions, found) => {
   }))
 }
 const fillMessages = (catalog, state, conditions, matches, found) => {
-  const images = `${number(catalog.images)} images`
+  const images = `${number(catalog.images)} image${catalog.images === 1 ? "" : "s"}`
   part("found").textContent = conditions.length ? `${found ? number(found) : "None"} of ${images}` : images
   part("corrections").replaceChildren(...matches.filter(({instead, images}) => instead.length || !images.includes(1)).map(({word, instead}) => {
     const piece = copy("correction", {word, instead: instead.join(" or ")})
