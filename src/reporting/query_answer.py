@@ -36,7 +36,8 @@ class QueryAnswer:
 
     def page(self, dpi: int = SCREEN_DPI) -> Page:
         """Return the figure."""
-        query = Card(self.path, "query", readable_title(self.about.title), "", is_query=True)
+        title = readable_title(printable(self.path.stem))
+        query = Card(self.path, "query", title, "", is_query=True)
         cards = [card(self.gallery, row, f"{score:.4f}") for row, score in self.neighbors]
         return neighbors_page(query, cards, self.about, dpi)
 

@@ -35,6 +35,7 @@ TASK = ["data=demo", "backbone.layer=layer1,layer2", "similarity.postprocess=non
         (["backbone=swin_t", "similarity.whiten_dim=null"], "3 · swin_t · all axes"),
         (["data=demo"], "3"),  # all jobs share it
         (["trainer.precision=16-mixed"], "3 · precision=16-mixed"),
+        (["download.contact=me@a.invalid", "seed=1"], "3 · seed=1"),  # trackers get the name
     ],
 )
 def test_a_job_is_named_by_what_its_sweep_varies(
