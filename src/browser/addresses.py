@@ -9,6 +9,7 @@ static/                                 scripts and styles
 from urllib.parse import urlencode
 
 PER_FOLDER = 1000  # pictures in a folder
+PREFIX = "f."  # of a label column in an address, so that it may have any name
 
 
 def page_address(page: str, run: int | None = None, /, **parameters: object) -> str:

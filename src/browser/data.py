@@ -24,6 +24,11 @@ def rows_of(run: OpenRun, number: int) -> range:
     return range(number * PER_CHUNK, min((number + 1) * PER_CHUNK, len(run)))
 
 
+def single(run: OpenRun) -> int:
+    """Return the number of chunks of what is small."""
+    return 1
+
+
 def chunks_of_rows(run: OpenRun) -> int:
     """Return the number of chunks with PER_CHUNK rows each."""
     return -(-len(run) // PER_CHUNK)
@@ -59,13 +64,13 @@ def row_lists(run: OpenRun) -> int:
 DATA = {
     "rows": Data(rows, row_lists),
     "captions": Data(captions, chunks_of_rows),
-    "pairs": Data(duplicates.pairs_data, duplicates.one),
+    "pairs": Data(duplicates.pairs_data, single),
     "pair-captions": Data(duplicates.captions, duplicates.caption_chunks),
     "files": Data(files, chunks_of_rows),
     "map-pca": Data(map_data.pca_points, map_data.pca_count),
     "map-umap": Data(map_data.umap_points, map_data.umap_count),
     "map-labels": Data(map_data.label_codes, map_data.label_count),
-    "gallery": Data(gallery_data.overview, gallery_data.one),
+    "gallery": Data(gallery_data.overview, single),
     "gallery-texts": Data(gallery_data.texts, gallery_data.text_chunks),
     "gallery-codes": Data(gallery_data.codes, gallery_data.columns),
     "gallery-ranks": Data(gallery_data.ranks, gallery_data.all_ranks),

@@ -123,11 +123,6 @@ def pairs_data(site: Site, run: OpenRun, number: int) -> dict[str, Any]:
     return {"rows": images.tolist(), "pairs": flat.ravel().tolist()}
 
 
-def one(run: OpenRun) -> int:
-    """Return the number of chunks of pairs."""
-    return 1
-
-
 def captions(site: Site, run: OpenRun, number: int) -> list[list[str]]:
     """Return title, artist, date, alternative text and file of some of the images of pairs."""
     rows = near_pairs(run).images[number * PER_CHUNK : (number + 1) * PER_CHUNK]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from src.browser.addresses import PREFIX
 from src.browser.opened import OpenRun
 from src.browser.run_search import exclusion_groups, others, run_search
 from src.browser.site import Parameters
@@ -17,7 +18,6 @@ from src.errors import UserError
 from src.io.printable import printable
 from src.reporting.text import as_utf8
 
-PREFIX = "f."  # of a label column in an address, as in those of the gallery
 COUNTS = (10, 20, 50, 100)  # neighbors to choose from
 MOST = COUNTS[-1]
 ONLY = {"other-artist": "artist", "other-object": "object_id"}  # what neighbors may not share

@@ -29,11 +29,6 @@ def overview(site: Site, run: OpenRun, number: int) -> dict[str, Any]:
     }
 
 
-def one(run: OpenRun) -> int:
-    """Return the number of chunks of the overview."""
-    return 1
-
-
 def texts(site: Site, run: OpenRun, number: int) -> str:
     """Return the texts of some images, one a line: row_texts."""
     return "\n".join(run.catalog.index.texts[number * PER_CHUNK : (number + 1) * PER_CHUNK])

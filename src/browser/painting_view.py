@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from src.browser import about, why
-from src.browser.addresses import page_address
+from src.browser.addresses import PREFIX, page_address
 from src.browser.filters import (
     ONLY_TEXTS,
-    PREFIX,
     Neighbor,
     Select,
     Wanted,

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
+from src.browser.addresses import PREFIX
 from src.browser.catalog import UNKNOWN, Catalog
 from src.browser.search import Match
 from src.io.printable import one_line
 from src.reporting.text import as_utf8
 
-PREFIX = "f."  # of a label column in an address, so that it may have any name
 PAGE = "gallery.html"
 MAX_QUERY = 200  # characters
 MAX_VALUES = 100  # of a column that are listed

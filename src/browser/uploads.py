@@ -5,7 +5,6 @@ import errno
 import hashlib
 import logging
 import os
-import re
 from pathlib import Path
 from threading import Lock
 
@@ -15,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from src.browser.addresses import page_address
-from src.browser.pictures import DECODING, LARGE, LARGE_QUALITY, picture_of
+from src.browser.pictures import CHECKSUM, DECODING, LARGE, LARGE_QUALITY, picture_of
 from src.browser.site import NotThere, Site
 from src.config.data import Data
 from src.embedding.crop import parse_crop
@@ -31,7 +30,6 @@ MAX_BYTES = 30_000_000  # of an upload
 DRAINED_BYTES = 4 * MAX_BYTES  # read in vain, so that a browser shows the answer to what it sent
 BODY_SECONDS = 120  # in which an upload must have arrived
 MAX_KEPT, MAX_KEPT_BYTES = 500, 2_000_000_000  # of all uploads
-CHECKSUM = re.compile("[0-9a-f]{64}")
 LOCK = Lock()  # of the folder of uploads: one is added at a time
 
 

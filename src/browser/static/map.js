@@ -80,7 +80,6 @@ const linkTo = row => {
 }
 
 // the image under the pointer, or by keys the one nearest to the middle
-
 const hover = async (id, isSaid = false) => {
   if (MAP.hovered === id) return
   MAP.hovered = id
@@ -88,7 +87,7 @@ const hover = async (id, isSaid = false) => {
   byId("hover").hidden = true
   requestDraw()
   if (id < 0) return
-  const row = MAP.points.row(id), [title, artist] = await captionOf(row)
+  const row = MAP.points.row(id), [title, artist] = await captionOf(row).catch(() => [`Image ${row}`, ""])
   if (MAP.hovered !== id) return  // the pointer was faster than the captions
   const image = byId("hover").querySelector("img")
   if (image.dataset.row !== String(row)) Object.assign(image, {src: thumbnailAddress(row), alt: ""})

@@ -71,6 +71,14 @@ const colorBy = async (number, parameters) => {
   byId("find-value").value = ""
 }
 
+const colorByMenu = async () => {
+  const chosen = byId("color").selectedOptions[0], {number} = chosen.dataset
+  if (number >= 0) await load("map-labels", number)
+  if (byId("color").selectedOptions[0] !== chosen) return  // another was chosen before its labels came
+  await colorBy(number, new URLSearchParams())
+  filtered()
+}
+
 const codesText = codes => [...codes].map(code => code === NO_VALUE ? "none" : code).join(",")
 const codesOf = text => text.split(",").map(word => word === "none" ? NO_VALUE : parseInt(word, 10))
 const allCodes = () => [...STATE.values.keys(), ...STATE.missing ? [NO_VALUE] : []]
@@ -78,8 +86,7 @@ const allCodes = () => [...STATE.values.keys(), ...STATE.missing ? [NO_VALUE] : 
 const listenToLegend = () => {
   byId("find-value").addEventListener("input", showLegend)
   byId("all-values").addEventListener("click", () => { STATE.hidden.clear(); filtered() })
-  byId("color").addEventListener("change", async event => {
-    await colorBy(event.target.selectedOptions[0].dataset.number, new URLSearchParams())
-    filtered()
-  })
+  byId("color").addEventListener("change", () => colorByMenu().catch(error => {
+    byId("more-values").textContent = `This label cannot be shown: ${error.message}.`
+  }))
 }
