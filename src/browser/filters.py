@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from src.browser.addresses import PREFIX
 from src.browser.opened import OpenRun
-from src.browser.run_search import exclusion_groups, others, run_search
+from src.browser.run_search import COMPUTING, exclusion_groups, others, run_search
 from src.browser.site import Parameters
 from src.errors import UserError
 from src.io.printable import printable
@@ -138,7 +138,8 @@ def find(run: OpenRun, row: int, wanted: Wanted) -> Found:
     if len(kept) == min(wanted.k, among):
         return Found(kept, among)
     try:
-        index, score = run_search(run).nearest_to_rows([row], wanted.k, mask)
+        with COMPUTING:
+            index, score = run_search(run).nearest_to_rows([row], wanted.k, mask)
     except (UserError, OSError) as error:
         return Found(kept, among, problem=str(error))
     return Found(list(zip(index[0].tolist(), score[0].tolist(), strict=True)), among, False)

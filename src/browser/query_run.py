@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from src.browser.opened import OpenRun
 from src.browser.pictures import DECODING
 from src.browser.run_network import open_network
-from src.browser.run_search import run_search
+from src.browser.run_search import COMPUTING, run_search
 from src.browser.uploads import kept_image
 from src.embedding.crop import Crop
 from src.embedding.queries import QueryEmbedder
@@ -43,7 +43,6 @@ class Answerer:
 
     def __init__(self, run: OpenRun, outputs: Outputs) -> None:
         self._run, self._outputs = run, outputs
-        self._lock = Lock()
         self._features_of = lru_cache(KEPT)(self._embed)
         self._answer = lru_cache(KEPT)(self._search)
 
@@ -56,7 +55,8 @@ class Answerer:
         for an image that cannot be decoded, and UserError for a run whose files are gone.
         """
         asked.path(self._run, self._outputs)  # what was removed is not answered from memory
-        return self._answer(asked, crop, k, label)
+        with COMPUTING:
+            return self._answer(asked, crop, k, label)
 
     def _embed(self, asked: Asked, crop: Crop) -> NDArray[np.float32]:
         with DECODING:
@@ -76,13 +76,8 @@ class Answerer:
         index, score = run_search(self._run).nearest(features, k, allowed)
         return list(zip(index[0].tolist(), score[0].tolist(), strict=True))
 
-    @property
-    def _network(self) -> QueryEmbedder:
-        with self._lock:
-            return self._opened
-
     @cached_property
-    def _opened(self) -> QueryEmbedder:
+    def _network(self) -> QueryEmbedder:
         return open_network(self._run.files, self._outputs)
 
 

@@ -4,7 +4,7 @@ n = images.
 """
 
 from functools import lru_cache
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from src.similarity.queries import QuerySearch
 
 KEPT = 4  # runs whose lengths of rows, and axes, stay in memory
-OPENING = Lock()
+# Held by a request while it uses torch, from its first use on: see thread_count
+COMPUTING = RLock()
 
 
 def run_search(run: OpenRun) -> "QuerySearch":
@@ -27,9 +28,10 @@ def run_search(run: OpenRun) -> "QuerySearch":
     nearest takes features (q, d) of new images as the network gives them, nearest_to_rows the rows
     of images of the run; the image itself is found, too, unless it is left out by `others`. The
     first call takes seconds for a large collection: one to load torch, and one for each GB of
-    features, five if they are whitened. Raises UserError or OSError if the features are gone.
+    features, five if they are whitened. Where several threads ask, each holds COMPUTING. Raises
+    UserError or OSError if the features are gone.
     """
-    with OPENING:  # whoever comes first opens it, the others wait
+    with COMPUTING:  # whoever comes first opens it, the others wait
         return _opened(run)
 
 

@@ -36,7 +36,12 @@ def parallel_map(
 
 @contextmanager
 def thread_count(count: int) -> Iterator[None]:
-    """Let torch use count threads inside the block; the last bits of its products depend on it."""
+    """Let torch use count threads inside the block; the last bits of its products depend on it.
+
+    The number is the process's: of two threads that overlap in such blocks, or in their first use
+    of torch, the later one may leave the number that the earlier one had set. Callers with several
+    threads let one compute at a time.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
