@@ -20,10 +20,10 @@ N, K = 60, 5
 DRAW = np.random.default_rng(0)
 
 
-def made_run(folder: Path, low: float = 0.85, **works: list[str]) -> OpenRun:
-    """Return a run with random lists and symmetric scores from low to 1, of two digits."""
+def made_run(folder: Path, low: float = 0.85, digits: int = 2, **works: list[str]) -> OpenRun:
+    """Return a run with random lists and symmetric scores from low to 1."""
     index = random_lists(DRAW, N, K)
-    scores = DRAW.uniform(low, 1, (N, N)).round(2)
+    scores = DRAW.uniform(low, 1, (N, N)).round(digits)
     scores = np.maximum(scores, scores.T)
     index = np.take_along_axis(
         index, np.argsort(-np.take_along_axis(scores, index, 1), axis=1, kind="stable"), 1
@@ -44,7 +44,7 @@ def test_pairs_are_those_of_the_metric_and_the_best_come_first(tmp_path: Path) -
 def test_only_the_best_pairs_are_kept_and_all_from_the_floor_on(
     most: int, fewest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = made_run(tmp_path, low=0.4)
+    run = made_run(tmp_path, low=0.4, digits=4)
     every = near_pairs(run)
     monkeypatch.setattr(duplicates, "MOST", most)
     monkeypatch.setattr(duplicates, "FEWEST", fewest)
@@ -110,7 +110,7 @@ def test_equal_files_and_views_of_one_object_are_marked_and_views_can_be_hidden(
 ) -> None:
     index = np.array([[1], [0], [3], [2], [5], [4]])
     score = np.array([[0.99999994]] * 2 + [[0.99]] * 2 + [[0.985]] * 2)
-    works = {"sha256": list("aabcd") + [""], "object_id": ["", "", "7", "7", "8", "9"]}
+    works = {"sha256": list("aabcd") + [""], "object_id": ["", "", "7", "7", "", ""]}
     run = open_run(tmp_path, index, score, works=works)
     assert near_pairs(run).kinds.tolist() == [2, 1, 0]
     site = site_of(run)

@@ -1,6 +1,7 @@
 """The search of the gallery: every word, as a part of a text, with accents and typos forgiven."""
 
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,12 @@ def plain_distance(word: str, other: str) -> int:
         return min(ways)
 
     return edits(len(word), len(other))
+
+
+def test_edits_between_all_short_words_are_those_of_the_definition() -> None:
+    words = ["".join(letters) for n in range(4) for letters in product("abc", repeat=n)]
+    for word in words:
+        assert edit_distances(word, words).tolist() == [plain_distance(word, o) for o in words]
 
 
 @given(st.text("abé神", max_size=6), st.lists(st.text("abé神", max_size=7), max_size=6))

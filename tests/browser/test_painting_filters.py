@@ -52,6 +52,11 @@ def test_a_filter_leaves_the_nearest_that_fit(run, parameters):
         assert find(run, row, wanted).neighbors == expected(run, row, wanted)
 
 
+def test_an_address_names_labels_that_the_run_has(run):
+    asked = {"f.style": "Baroque", "f.artist": "", "f.nothing": "x", "k": "20", "only": "nobody"}
+    assert read_wanted(run, asked) == Wanted(20, "", (("style", "Baroque"),))
+
+
 def test_the_stored_list_is_used_where_it_suffices(run, monkeypatch):
     monkeypatch.setattr(filters, "run_search", None)
     found = find(run, 5, read_wanted(run, {}))

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from src.browser import server
-from src.browser.security import HEADERS, is_trusted
+from src.browser.security import HEADERS, check, is_trusted
 from src.browser.site import Site
 
 OWN, OTHER = "http://127.0.0.1:8050", "http://evil.example"
@@ -45,6 +46,15 @@ def test_names_of_a_server(host: str) -> None:
     trusted, other = HOSTS[host]
     assert [name for name in trusted if not is_trusted(name, host)] == []
     assert [name for name in [*other, *NAMELESS] if is_trusted(name, host)] == []
+
+
+def test_a_request_has_one_host() -> None:
+    for names in ([], ["localhost", "localhost"], ["localhost", "evil.example"]):
+        headers = [(b"host", name.encode()) for name in names]
+        scope = {"method": "GET", "raw_path": b"/", "query_string": b"", "headers": headers}
+        with pytest.raises(HTTPException) as refusal:
+            check(scope | {"type": "http"}, "127.0.0.1")
+        assert refusal.value.status_code == 421
 
 
 @pytest.mark.parametrize("name", SENT)

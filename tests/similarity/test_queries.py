@@ -73,6 +73,13 @@ def test_neighbors_of_the_rows_equal_those_of_a_search_among_them(fit, has_penal
     assert_same(found, among.nearest(12, penalty))
 
 
+@pytest.mark.parametrize("size", [10.0, 1e3, 1e5])
+def test_a_penalty_much_larger_than_the_scores_is_rounded_to_float32(size):
+    rows, penalty = FEATURES["positive"], size + 0.01 * np.random.default_rng(0).random(40)
+    found = of_rows(QuerySearch(rows, penalty=penalty), 5, others(len(rows)))
+    assert_same(found, brute_force(rows, 5, penalty=penalty))
+
+
 few_values = st.sampled_from([-2, -1, -0.5, 0, 0, 0.5, 1, 1, 3])
 
 
