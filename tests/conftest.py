@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import shutil
+import sys
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,22 @@ def crash_prints_its_stack(request: pytest.FixtureRequest) -> None:
     if faulthandler.is_enabled():
         faulthandler.disable()
         faulthandler.enable(request.config.stash[fault_handler_stderr_fd_key])
+
+
+@pytest.fixture(autouse=True)
+def threads_are_left_alone() -> Iterator[None]:
+    """Fail a test that leaves another number of threads to those that run after it."""
+    before = _threads()
+    yield
+    torch_number, environment = _threads()
+    assert environment == before[1]
+    assert before[0] in (None, torch_number)
+
+
+def _threads() -> tuple[int | None, str | None]:
+    """Return torch's number of threads, None before its import, and the environment's."""
+    torch = sys.modules.get("torch")
+    return torch and torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ KEPT = 4  # runs whose lengths of rows, and axes, stay in memory
 COMPUTING = RLock()
 
 
+@lru_cache(KEPT)
 def run_search(run: OpenRun) -> "QuerySearch":
     """Return what finds the run's images nearest to any features, by its own order and scores.
 
@@ -31,12 +32,6 @@ def run_search(run: OpenRun) -> "QuerySearch":
     features, five if they are whitened. Where several threads ask, each holds COMPUTING. Raises
     UserError or OSError if the features are gone.
     """
-    with COMPUTING:  # whoever comes first opens it, the others wait
-        return _opened(run)
-
-
-@lru_cache(KEPT)
-def _opened(run: OpenRun) -> "QuerySearch":
     import torch
 
     from src.similarity.postprocess import FittedPostprocess

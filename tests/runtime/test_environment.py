@@ -199,6 +199,7 @@ def test_ranks_that_never_come_are_waited_for_no_longer_than_the_timeout(
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     set_environment({**CHILD, "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": port})
+    set_environment({"OMP_NUM_THREADS": "1"})  # else Lightning would set it, and torch's threads
     with pytest.raises(UserError, match=r"trainer.devices=2 .* 1/2 clients joined"):
         launch.launch(Trainer(accelerator=Accelerator.cpu, devices=2))
 
