@@ -62,6 +62,10 @@ class Exclude(Enum):
     same_object = "same_object"
 
 
+# class is a keyword of Python
+Resample = Enum("Resample", {"class": "class", "query": "query"})
+
+
 class WandbMode(Enum):
     offline = "offline"
     online = "online"

@@ -20,6 +20,7 @@ from src.config.enums import (
     Postprocess,
     Precision,
     RankedBy,
+    Resample,
     Storage,
     Strategy,
     WandbMode,
@@ -101,8 +102,11 @@ class Evaluation:
         100, "neighbors per image for the label metrics, independent of similarity.top_k", low=1
     )
     pairs: int = option(50_000, "random pairs of images for the AUC metrics", low=1)
-    resamples: int = option(
-        1000, "bootstrap resamples of the queries for the 95% confidence intervals", low=1
+    resamples: int = option(1000, "bootstrap resamples for the 95% confidence intervals", low=1)
+    resample: Resample = option(
+        Resample["class"],
+        "what a resample draws for the label metrics: class = all queries of a label's value"
+        " together, since paintings of one artist are not independent; query = single queries",
     )
     near_duplicate: float = option(
         0.98, "minimum cosine for a pair to be listed as near-duplicates", low=-1, high=1

@@ -30,8 +30,8 @@ class Metric:
 
 
 SUFFIXES = {  # of a metric's name: further figures about the same metric
-    "_low": "lower end of the 95% bootstrap interval over the queries",
-    "_high": "upper end of the 95% bootstrap interval over the queries",
+    "_low": "lower end of the 95% bootstrap interval",
+    "_high": "upper end of the 95% bootstrap interval",
     "_chance": "expected value of the metric if neighbors came in random order",
     "_macro": "mean over the label's classes instead of over the queries",
 }
@@ -88,6 +88,7 @@ METRICS = (
         "share of queries that a filter leaves with fewer than 10 neighbors",
     ),
     Metric("<label>/queries", "images", "", "images that serve as queries"),
+    Metric("<label>/classes", "classes", "", "different values of the label among the queries"),
     Metric(
         "<label>/singletons",
         "images",

@@ -5,8 +5,8 @@ of images that may be its neighbors, R the number of those that have its label.
 
 precision_at_d = hits among the first d / d. recall_at_10 = hits among the first 10 / R. map_at_10 =
 mean over queries of the sum of precision_at_r over hits at ranks r <= 10, divided by min(10, R).
-r_precision = precision_at_R, over queries with at least R neighbors. Suffixes: _chance, the value
-expected of a random order; _macro, the mean over classes instead of queries.
+Suffixes: _chance, the value expected of a random order; _macro, the mean over classes instead of
+queries.
 Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, chapter 8.
 
 Pure functions of labels and neighbors. Imports no torch.
@@ -49,6 +49,7 @@ def retrieval(
     is_query = labeled & (relevant > 0)
     metrics: Metrics = {
         f"{name}/queries": int(is_query.sum()),
+        f"{name}/classes": len(np.unique(labels[is_query])),
         f"{name}/singletons": int((labeled & ~is_query).sum()),
         f"{name}/empty": int((~labeled).sum()),
     }
@@ -61,11 +62,10 @@ def retrieval(
     queries: Queries = {}
     chance = _chance(candidates[rows].astype(float), relevant[rows].astype(float))
     for metric, query_values in values.items():
-        if not np.isnan(query_values).all():
-            full_name = f"{name}/{metric}"
-            metrics |= _means(full_name, query_values, chance[metric], labels[rows])
-            queries[full_name] = np.full(len(labels), np.nan)
-            queries[full_name][rows] = query_values
+        full_name = f"{name}/{metric}"
+        metrics |= _means(full_name, query_values, chance[metric], labels[rows])
+        queries[full_name] = np.full(len(labels), np.nan)
+        queries[full_name][rows] = query_values
     return metrics, queries
 
 
@@ -128,7 +128,7 @@ def _query_metrics(
     names = [f"precision_at_{depth}" for depth in depths]
     if index.shape[1] >= MAX_DEPTH:
         names += [f"recall_at_{MAX_DEPTH}", f"map_at_{MAX_DEPTH}"]
-    values = {name: np.empty(len(rows)) for name in [*names, "r_precision"]}
+    values = {name: np.empty(len(rows)) for name in names}
     lengths = np.empty(len(rows), dtype=np.int64)
     for part, rank, hit in _ranked_hits(labels, index, excluded, rows):
         r, lengths[part] = relevant[part], rank[:, -1]
@@ -140,8 +140,6 @@ def _query_metrics(
             precision = top.cumsum(axis=1) / rank.clip(1)
             summed = (top * precision).sum(axis=1)
             values[f"map_at_{MAX_DEPTH}"][part] = summed / np.minimum(MAX_DEPTH, r)
-        precision_at_r = (hit & (rank <= r[:, None])).sum(axis=1) / r
-        values["r_precision"][part] = np.where(r <= rank[:, -1], precision_at_r, np.nan)
     return values, lengths
 
 
@@ -176,23 +174,22 @@ def _chance(candidates: Floats, relevant: Floats) -> dict[str, Floats]:
     harmonic = np.where(ranks <= depth[:, None], 1 / ranks, 0).sum(axis=1)
     both = (relevant - 1) / np.maximum(candidates - 1, 1)
     summed = share * (harmonic + (depth - harmonic) * both)
-    return dict.fromkeys([*(f"precision_at_{d}" for d in DEPTHS), "r_precision"], share) | {
+    return dict.fromkeys([f"precision_at_{d}" for d in DEPTHS], share) | {
         f"recall_at_{MAX_DEPTH}": depth / candidates,
         f"map_at_{MAX_DEPTH}": summed / np.minimum(MAX_DEPTH, relevant),
     }
 
 
 def _means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
-    """Return the mean of a metric, its _chance and its _macro, over the queries with a value.
+    """Return the mean of a metric, its _chance and its _macro over the queries.
 
     values, chance and labels are (q,).
     """
-    valid = ~np.isnan(values)
-    classes = _renumber(labels[valid])
-    macro = (np.bincount(classes, values[valid]) / np.bincount(classes)).mean()
+    classes = _renumber(labels)
+    macro = (np.bincount(classes, values) / np.bincount(classes)).mean()
     return {
-        name: float(values[valid].mean()),
-        f"{name}_chance": float(chance[valid].mean()),
+        name: float(values.mean()),
+        f"{name}_chance": float(chance.mean()),
         f"{name}_macro": float(macro),
     }
 

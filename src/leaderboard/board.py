@@ -174,7 +174,7 @@ def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
     if not np.array_equal(np.isnan(best_values), np.isnan(values)):
         return gap
     return gap | intervals(
-        {"behind": direction(metric) * (best_values - values)}, RESAMPLES, seed=0
+        {"behind": direction(metric) * (best_values - values)}, {}, RESAMPLES, seed=0
     )
 
 

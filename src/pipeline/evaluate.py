@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import Config
-from src.config.enums import Exclude
+from src.config.enums import Exclude, Resample
 from src.evaluation import cosine_statistics, hubness
 from src.evaluation.bootstrap import intervals
 from src.evaluation.metrics import FILTER
@@ -26,7 +26,14 @@ from src.runtime.progress import progress
 log = logging.getLogger(__name__)
 
 MAX_HUBS, MAX_NEAR_DUPLICATES = 10, 10_000  # rows of hubs.csv and near_duplicates.csv
-Family = tuple[Metrics, Queries]  # metrics, and for some of them the value of each query
+
+
+class Family(NamedTuple):
+    """Metrics that are computed together."""
+
+    metrics: Metrics
+    queries: Queries = {}  # of some of the metrics, the value of each query
+    classes: dict[str, NDArray[np.int64]] = {}  # of some of those, the class of each image, or -1
 
 
 class LabelTask(NamedTuple):
@@ -47,16 +54,20 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     files = RunFolder(folder)
     metrics: dict[str, Any] = {}
     queries: Queries = {}
+    classes: dict[str, NDArray[np.int64]] = {}
     for family in (
         _score_metrics(ranking, cfg),
-        (_search_metrics(ranking), {}),
+        Family(_search_metrics(ranking)),
         _auc(ranking, cfg),
         _label_metrics(ranking, gallery, cfg),
         _object_metrics(ranking, gallery, cfg),
     ):
-        metrics |= family[0]
-        queries |= family[1]
-    metrics |= intervals(queries, cfg.evaluation.resamples, cfg.seed, progress)
+        metrics |= family.metrics
+        queries |= family.queries
+        classes |= family.classes
+    if cfg.evaluation.resample is Resample["query"]:
+        classes = {}
+    metrics |= intervals(queries, classes, cfg.evaluation.resamples, cfg.seed, progress)
     metrics |= _hub_metrics(ranking, gallery, cfg, files)
     metrics |= _near_duplicate_metrics(ranking, gallery, cfg, files)
     files.write_queries(queries)
@@ -73,7 +84,7 @@ def _score_metrics(ranking: Ranking, cfg: Config) -> Family:
         for depth in cosine_statistics.INTRA_DEPTHS
         if depth <= saved.score.shape[1]
     }
-    return metrics, queries | {"intra": saved.score.mean(axis=1, dtype=np.float64)}
+    return Family(metrics, queries | {"intra": saved.score.mean(axis=1, dtype=np.float64)})
 
 
 def _search_metrics(ranking: Ranking) -> Metrics:
@@ -88,32 +99,35 @@ def _auc(ranking: Ranking, cfg: Config) -> Family:
     """Compare the scores of the stored neighbors with those of random pairs."""
     pairs = cosine_statistics.random_pairs(ranking.features, cfg.evaluation.pairs, cfg.seed)
     values = cosine_statistics.auc(ranking.saved.score, pairs).mean(axis=1)
-    return {"auc": float(values.mean())}, {"auc": values}
+    return Family({"auc": float(values.mean())}, {"auc": values})
 
 
 def _label_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     """Return how well neighbors share each label, with and without filters."""
     metrics: Metrics = {}
     queries: Queries = {}
+    classes: dict[str, NDArray[np.int64]] = {}
     tasks = list(label_tasks(gallery, cfg))
     for task in progress(tasks, "labels", len(tasks)):
         labels, index = gallery.labels(task.column), ranking.for_metrics.index
         label_metrics, label_queries = retrieval(task.name, labels, index, *task.excluded_groups)
         metrics |= label_metrics
         queries |= label_queries
+        classes |= dict.fromkeys(label_queries, labels)
         if task.name == task.column:
             metrics[f"{task.column}/label_auc"] = cosine_statistics.label_auc(
                 ranking.features, labels, cfg.evaluation.pairs, cfg.seed
             )
-    return metrics, queries
+    return Family(metrics, queries, classes)
 
 
 def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     """Return how well other views of an object are found, nothing if no object has any."""
     objects = _object_groups(gallery, cfg)
     if objects is None:
-        return {}, {}
-    return instance_recall(objects, ranking.for_metrics.index, cfg.similarity.top_k)
+        return Family({})
+    found = instance_recall(objects, ranking.for_metrics.index, cfg.similarity.top_k)
+    return Family(*found, dict.fromkeys(found[1], objects))
 
 
 def _hub_metrics(ranking: Ranking, gallery: Gallery, cfg: Config, files: RunFolder) -> Metrics:

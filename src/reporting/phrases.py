@@ -31,6 +31,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "data.decode": "{} decoding",
     "evaluation.depth": "depth {}",
     "evaluation.pairs": "{} pairs",
+    "evaluation.resample": {"class": "intervals by class", "query": "intervals by query"},
     "evaluation.near_duplicate": "near-duplicates from {}",
     "seed": "seed {}",
 }

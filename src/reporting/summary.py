@@ -81,9 +81,18 @@ def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Tabl
     measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
     yield _label_table(metrics, [name for name in measured if column_of(name) in main])
     yield f"* compare settings by mAP@10, in metrics.json {main[0]}/map_at_10"
+    yield from _class_counts(metrics, main)
     yield from (text for label in main if (text := _left_out(metrics, label)))
     if others := [column for column in columns if column not in main]:
         yield f"in metrics.json also: {', '.join(map(printable, others))}"
+
+
+def _class_counts(metrics: Mapping[str, Any], labels: list[str]) -> Iterator[str]:
+    """Yield a line with the number of classes of each label."""
+    counts = {label: metrics.get(f"{label}/classes") for label in labels}
+    if known := [f"{count} of {label}" for label, count in counts.items() if count]:
+        text = f"classes: {', '.join(known)}; few make an interval uncertain"
+        yield printable(text)
 
 
 def _left_out(metrics: Mapping[str, Any], label: str) -> str:

@@ -5,7 +5,7 @@ from sklearn.metrics import average_precision_score
 from src.evaluation.retrieval import instance_recall, label_pairs, retrieval
 
 NO_GROUPS = np.arange(6)  # each image is a group of its own
-NAMES = [*(f"precision_at_{d}" for d in (1, 5, 10)), "recall_at_10", "map_at_10", "r_precision"]
+NAMES = [*(f"precision_at_{d}" for d in (1, 5, 10)), "recall_at_10", "map_at_10"]
 
 
 def random_lists(n, k, seed):
@@ -21,14 +21,12 @@ def test_metrics_by_hand():
     metrics, queries = retrieval("artist", labels, index, NO_GROUPS)
     assert metrics == {
         "artist/queries": 3,
+        "artist/classes": 1,
         "artist/singletons": 1,
         "artist/empty": 2,
         "artist/precision_at_1": pytest.approx(1 / 3),  # of 0: right; of 1: unlabeled; of 2: wrong
         "artist/precision_at_1_chance": pytest.approx(2 / 5),
         "artist/precision_at_1_macro": pytest.approx(1 / 3),
-        "artist/r_precision": pytest.approx((1 + 1 / 2 + 0) / 3),  # two of each label: a list of 2
-        "artist/r_precision_chance": pytest.approx(2 / 5),
-        "artist/r_precision_macro": pytest.approx(1 / 2),
     }
     np.testing.assert_array_equal(queries["artist/precision_at_1"], [1, 0, 0] + [np.nan] * 3)
 
@@ -48,13 +46,13 @@ def test_without_queries_only_counts_are_returned(labels):
     metrics, queries = retrieval("artist", np.array(labels), index, NO_GROUPS)
     assert metrics["artist/queries"] == 0
     assert metrics["artist/singletons"] + metrics["artist/empty"] == 6
-    assert (len(metrics), queries) == (3, {})
+    assert (len(metrics), metrics["artist/classes"], queries) == (4, 0, {})
 
 
 @pytest.mark.parametrize("k, depths", [(1, [1]), (4, [1]), (9, [1, 5]), (10, [1, 5, 10])])
 def test_depths_beyond_the_list_are_omitted(k, depths):
     _, queries = retrieval("school", np.arange(20) % 10, random_lists(20, k, 0), np.arange(20))
-    names = [f"precision_at_{depth}" for depth in depths] + ["r_precision"]
+    names = [f"precision_at_{depth}" for depth in depths]
     names += ["recall_at_10", "map_at_10"] if k >= 10 else []
     assert set(queries) == {f"school/{name}" for name in names}
 
@@ -74,8 +72,6 @@ def by_loop(labels, index, *excluded):
         result["recall_at_10"].append(sum(hits[:10]) / relevant)
         gained = sum(hit * np.mean(hits[: r + 1]) for r, hit in enumerate(hits[:10]))
         result["map_at_10"].append(gained / min(10, relevant))
-        deep = len(near) >= relevant
-        result["r_precision"].append(sum(hits[:relevant]) / relevant if deep else np.nan)
         result["left"].append(len(near))
         result["share"].append(relevant / len(candidates))
         result["label"].append(label)

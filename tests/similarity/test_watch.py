@@ -54,7 +54,7 @@ def test_post_processing_and_metrics_are_watched():
     assert center.done == {"averaging": 4}
     assert all_pairs(rows, watch) == all_pairs(rows)
     queries = {"a": BASE[:, 0].astype("f8")}
-    assert intervals(queries, 120, 0, watch) == intervals(queries, 120, 0)
+    assert intervals(queries, {}, 120, 0, watch) == intervals(queries, {}, 120, 0)
     assert watch.done == watch.announced
     assert watch.done["all pairs"] == 1 and watch.done["resampling"] == 3
 
