@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal
 
 SHARE = "share (0 to 1)"
+DEPTH, TOP_K = ("evaluation.depth",), ("similarity.top_k",)
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Metric:
     unit: str
     better: Literal["higher", "lower", ""]  # the better direction, if there is one
     description: str  # one sentence
+    depends_on: tuple[str, ...] = ()  # settings in which runs must agree to be compared
 
     def matches(self, name: str) -> bool:
         """Return whether name fits the pattern."""
@@ -86,6 +88,7 @@ METRICS = (
         SHARE,
         "lower",
         "share of queries that a filter leaves with fewer than 10 neighbors",
+        DEPTH,
     ),
     Metric("<label>/queries", "images", "", "images that serve as queries"),
     Metric("<label>/classes", "classes", "", "different values of the label among the queries"),
@@ -109,37 +112,45 @@ METRICS = (
         SHARE,
         "higher",
         "share of an object's other images among the first similarity.top_k neighbors",
+        TOP_K,
     ),
     # these describe one embedding, and do not say which of two is better
-    Metric("intra", "cosine", "higher", "mean score of all stored neighbors"),
+    Metric("intra", "cosine", "higher", "mean score of all stored neighbors", TOP_K),
     Metric("intra_at_1", "cosine", "higher", "mean score of the first neighbor"),
     Metric("intra_at_5", "cosine", "higher", "mean score of the first 5 neighbors"),
     Metric("inter", "cosine", "lower", "exact mean cosine of all pairs of different images"),
     Metric("inter_std", "cosine", "", "standard deviation of the cosine of all pairs"),
-    Metric("gap", "cosine", "higher", "intra minus inter"),
-    Metric("separation", "standard deviations", "higher", "gap divided by inter_std"),
-    Metric("auc", SHARE, "higher", "probability that a neighbor scores above a random pair"),
+    Metric("gap", "cosine", "higher", "intra minus inter", TOP_K),
+    Metric("separation", "standard deviations", "higher", "gap divided by inter_std", TOP_K),
+    Metric("auc", SHARE, "higher", "probability that a neighbor scores above a random pair", TOP_K),
     Metric(
         "inter_stored_only",
         "cosine",
         "",
         "the first version's figure for inter, which is an estimate of intra",
+        TOP_K,
     ),
     Metric(
         "hubness",
         "skewness",
         "lower",
         "skewness of the number of neighbor lists that an image is in",
+        TOP_K,
     ),
-    Metric("orphans", SHARE, "lower", "share of images that are in no neighbor list"),
+    Metric("orphans", SHARE, "lower", "share of images that are in no neighbor list", TOP_K),
     Metric(
-        "reciprocity", SHARE, "higher", "share of neighbors that also have the image as a neighbor"
+        "reciprocity",
+        SHARE,
+        "higher",
+        "share of neighbors that also have the image as a neighbor",
+        TOP_K,
     ),
     Metric(
         "near_duplicates",
         "pairs",
         "lower",
         "pairs of neighbors that score at least evaluation.near_duplicate",
+        (*TOP_K, "evaluation.near_duplicate"),
     ),
     # what was compared, and how
     Metric("images", "images", "", "images that were compared"),
@@ -204,6 +215,21 @@ def reserved_group(label: str) -> str:
     group = label.partition("/")[0]
     own = {metric.pattern.partition("/")[0] for metric in METRICS if "/" in metric.pattern}
     return FILTER if FILTER in label else group if group in own else ""
+
+
+def depends_on(name: str) -> tuple[str, ...]:
+    """Return the settings in which runs must agree for the metric to be compared between them.
+
+    What a filter leaves of a list of neighbors depends on how long the list was.
+
+    >>> depends_on("hubness"), depends_on("style/map_at_10")
+    (('similarity.top_k',), ())
+    >>> depends_on("style-no_same_artist/map_at_10")
+    ('evaluation.depth',)
+    """
+    metric = find_metric(name)
+    settings = metric.depends_on if metric else ()
+    return settings or (DEPTH if is_filtered(name) and "_at_" in name else ())
 
 
 def is_filtered(name: str) -> bool:

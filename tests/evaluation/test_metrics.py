@@ -10,11 +10,13 @@ from src.evaluation import metrics
 from src.evaluation.metrics import (
     HEADLINE_METRICS,
     METRICS,
+    depends_on,
     describe_metric,
     find_metric,
     lower_is_better,
 )
 from src.reporting.summary import LABEL_METRICS
+from tests.support.ranked_run import write_ranked_run
 
 README = Path(metrics.__file__).with_name("README.md")
 
@@ -65,3 +67,20 @@ def test_other_names_are_not_in_the_table(name: str) -> None:
 def test_a_description_names_the_suffix() -> None:
     plain, low = describe_metric("artist/map_at_10"), describe_metric("artist/map_at_10_low")
     assert low == f"{plain}: {metrics.SUFFIXES['_low']}"
+
+
+def test_the_metrics_that_depend_on_top_k_are_those_that_change_with_it(tmp_path: Path) -> None:
+    few, many = (
+        json.loads((write_ranked_run(tmp_path, job=f"{k}", top_k=k) / "metrics.json").read_text())
+        for k in (6, 11)
+    )
+    changed = {name for name in few.keys() & many.keys() if few[name] != many[name]}
+    marked = {name for name in changed if "similarity.top_k" in depends_on(name)}
+    assert changed == marked
+    assert {"intra", "auc_low", "hubness", "reciprocity", "object/recall_at_k"} <= marked
+
+
+def test_what_a_filter_leaves_depends_on_the_depth() -> None:
+    assert depends_on("style-no_same_artist/map_at_10_low") == ("evaluation.depth",)
+    assert depends_on("a/fewer_than_10") == ("evaluation.depth",)
+    assert depends_on("style-no_same_artist/queries") == depends_on("unknown") == ()
