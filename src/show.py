@@ -22,12 +22,13 @@ from src.gallery.inspection import facts, is_open_access, open_gallery, unreadab
 from src.gallery.search import find_row, find_rows, is_row, not_found
 from src.io.outputs import Outputs
 from src.reporting import contact_sheets
+from src.reporting.comparison_files import NEIGHBORS
 from src.reporting.neighbor_list import neighbor_list
 from src.reporting.newest import newest
 from src.reporting.page_files import JPEG, save_page
 from src.reporting.pages import PRINT_DPI, SCREEN_DPI
 from src.reporting.phrases import cite, name_collection
-from src.reporting.run_folder import NEIGHBORS, RunFolder
+from src.reporting.run_folder import RunFolder
 from src.runtime.streams import print_error, print_lines, run_command
 
 THUMBNAILS = 60  # on the contact sheet of a gallery

@@ -22,7 +22,7 @@ from src.evaluation.retrieval import retrieval
 from src.gallery.folder import folder_gallery
 from src.leaderboard.__main__ import main
 from src.pipeline.embed import embed
-from src.pipeline.rank import postprocess
+from src.pipeline.prepare import postprocess
 from src.similarity import top_k
 from tests.support.commands import command
 from tests.support.options import changed, small

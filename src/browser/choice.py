@@ -7,7 +7,7 @@ from src.errors import UserError
 from src.leaderboard.board import Board
 from src.leaderboard.comparison import compare
 from src.leaderboard.runs import find_files, read_runs
-from src.reporting.run_folder import NEIGHBORS
+from src.reporting.comparison_files import NEIGHBORS
 from src.runtime.streams import print_lines
 
 MAX_RUNS = 8  # of a folder of runs

@@ -39,6 +39,8 @@ def run_search(run: OpenRun) -> "QuerySearch":
 
     with told_if_deleted("features"):
         features = run.files.features()
+    if run.settings.get("similarity.augment"):
+        raise UserError(f"{run.files.path}: augmented runs answer no queries yet")
     fitted = None
     if run.settings.get("similarity.postprocess", "none") != "none":
         mean, axes = run.files.postprocess()

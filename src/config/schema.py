@@ -59,6 +59,13 @@ class Similarity:
         high=2,
     )
     whiten_dim: int | None = option(None, "leading axes to keep when whitening; null = all", low=1)
+    augment: int = option(
+        0,
+        "database augmentation: add this number of its nearest to each image's features, weighted"
+        " by the cube of their cosine, before images are compared; 0 = none",
+        low=0,
+        high=20,
+    )
     ranking: RankedBy = option(
         RankedBy.cosine,
         "ranking score: cosine, or CSLS (cosine minus half the neighbor's mean cosine to its 10"

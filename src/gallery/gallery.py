@@ -128,17 +128,18 @@ class Gallery:
         """Return (n,) int64 group ids; images of one group are never each other's neighbors.
 
         Groups are the works of art with `exclude=same_object`, else single images. Raises UserError
-        if an image has fewer than `options.top_k` possible neighbors.
+        if an image has fewer than `options.top_k` or `options.augment` possible neighbors.
         """
         groups = np.arange(len(self))
         if options.exclude is Exclude.same_object:
             groups = self.label_ids("object_id", "similarity.exclude=same_object")
         limit = max_neighbors(groups)
-        if options.top_k > limit:
-            raise UserError(
-                f"similarity.top_k must be between 1 and {limit} for {len(self)} images,"
-                f" got {options.top_k}"
-            )
+        for name, low in (("top_k", 1), ("augment", 0)):
+            if (value := getattr(options, name)) > limit:
+                raise UserError(
+                    f"similarity.{name} must be between {low} and {limit} for {len(self)} images,"
+                    f" got {value}"
+                )
         return groups
 
     def subset(self, rows: NDArray[np.int64]) -> "Gallery":

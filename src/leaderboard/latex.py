@@ -23,6 +23,7 @@ HEADS = {
     "backbone.gem_p": "exponent",
     "similarity.top_k": "neighbors",
     "similarity.postprocess": "post-processing",
+    "similarity.augment": "augmented by",
     "data.image_size": "pixels",
 }
 

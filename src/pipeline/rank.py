@@ -10,18 +10,16 @@ import torch
 from torch import Tensor
 
 from src.config import Config, Similarity
-from src.config.enums import Accelerator, Postprocess, RankedBy, Storage
+from src.config.enums import Accelerator, Exclude, Postprocess, RankedBy, Storage
 from src.embedding.cache import Embeddings
-from src.errors import UserError
 from src.io.files import atomic_write
+from src.pipeline.prepare import augmented, check_finite, postprocess
 from src.reporting.run_folder import RunFolder
 from src.runtime.devices import device_of
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import progress
 from src.similarity import Neighbors, NeighborSearch, SearchOptions
 from src.similarity.csls import NEAREST, csls_penalty
-from src.similarity.numerics import row_norms
-from src.similarity.postprocess import fit_center, fit_whiten
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ log = logging.getLogger(__name__)
 class Ranking:
     """The features that were compared, and the neighbors of every image."""
 
-    features: Tensor  # (n, m), after post-processing
+    features: Tensor  # (n, m), after post-processing and augmentation
     saved: Neighbors  # (n, top_k), written to the run folder
     for_metrics: Neighbors  # (n, max(top_k, evaluation.depth))
     matrix: Path | None  # the file of storage=full
@@ -45,16 +43,12 @@ def rank(
     The processes share the pairs; all of them get the result, and rank 0 writes it. Raises
     UserError if a feature is not finite, or the disk is too small for the matrix.
     """
-    options, groups = cfg.similarity, embeddings.gallery.exclusion_groups(cfg.similarity)
-    features = postprocess(embeddings, options, folder, processes)
+    options = cfg.similarity
     matrix = matrix_path(embeddings, options)
     if matrix and matrix.exists():
         log.info("similarity: the matrix already exists: %s", matrix)
-    processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
     device = comparison_device(cfg.trainer.accelerator, processes)
-    log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
-    settings = search_options(options, device, matrix, embeddings.folder, processes.is_rank_zero)
-    search = NeighborSearch(features, groups, settings, processes)
+    search = open_search(embeddings, options, device, folder, processes)
     penalty = None
     if options.ranking is RankedBy.csls:
         penalty = csls_penalties(search, embeddings.folder)
@@ -67,7 +61,27 @@ def rank(
         RunFolder(folder).write_neighbors(top.index, top.score, embeddings.gallery.files)
         if penalty is not None:
             RunFolder(folder).write_penalty(penalty.numpy())
-    return Ranking(features, top, deep, matrix, torch.device(device).type)
+    return Ranking(search.rows, top, deep, matrix, torch.device(device).type)
+
+
+def open_search(
+    embeddings: Embeddings, options: Similarity, device: str, folder: Path, processes: ProcessGroup
+) -> NeighborSearch:
+    """Return the search among the features as they are compared: post-processed and augmented.
+
+    What queries need for that is written to folder. Raises UserError as rank does.
+    """
+    groups = embeddings.gallery.exclusion_groups(options)
+    features = postprocess(embeddings, options, folder, processes)
+    processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
+    log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
+    cache, shown = embeddings.folder, processes.is_rank_zero
+    if options.augment:
+        settings = search_options(options, device, None, cache, shown)
+        search = NeighborSearch(features, groups, settings, processes)
+        features = augmented(search, options.augment, cache, folder)
+    settings = search_options(options, device, matrix_path(embeddings, options), cache, shown)
+    return NeighborSearch(features, groups, settings, processes)
 
 
 def search_options(
@@ -116,46 +130,6 @@ def csls_penalties(search: NeighborSearch, folder: Path) -> Tensor:
     return penalty
 
 
-def check_finite(features: Tensor, files: list[str]) -> None:
-    """Raise UserError if a row of features (n, d) holds NaN or infinity, naming its image."""
-    bad = (~row_norms(features).isfinite()).nonzero().flatten().tolist()
-    if bad:
-        raise UserError(
-            f"the features of {len(bad)} images hold NaN or infinity, the first is"
-            f" {files[bad[0]]}: delete the folder of embeddings, or try another backbone.layer"
-        )
-
-
-def postprocess(
-    embeddings: Embeddings,
-    options: Similarity,
-    folder: Path,
-    processes: ProcessGroup = SINGLE_PROCESS,
-) -> Tensor:
-    """Return the features to compare, (n, m) float32; save the fitted transform for new queries.
-
-    Rank 0 computes them for all: the last bit of a product may differ between machines.
-    """
-    features = torch.from_numpy(embeddings.features)
-    if options.postprocess is Postprocess.none:
-        return features
-    return processes.broadcast_tensor(lambda: _postprocessed(features, options, folder))
-
-
-def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tensor:
-    """Fit the transform, write it to folder, and apply it."""
-    log.info("similarity: post-processing the features: %s", options.postprocess.name)
-    if options.postprocess is Postprocess.center:
-        fitted = fit_center(features, progress)
-    else:
-        fitted = fit_whiten(features, options.whiten_power, options.whiten_dim, progress)
-    arrays = {"mean": fitted.mean.numpy()}
-    if fitted.axes is not None:
-        arrays["axes"] = fitted.axes.numpy()
-    RunFolder(folder).write_postprocess(arrays)
-    return fitted(features, progress)
-
-
 def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
     """Return the path of the matrix of these features, beside them; None unless storage=full."""
     if options.storage is not Storage.full:
@@ -165,6 +139,10 @@ def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
         name += "-center"
     if options.postprocess is Postprocess.whiten:
         name += f"-whiten-{options.whiten_power:g}-{options.whiten_dim or 'all'}"
+    if options.augment:
+        name += f"-augment-{options.augment}"
+        if options.exclude is not Exclude.none:  # an image's own group is not added to it
+            name += f"-{options.exclude.name}"
     if options.dtype.value != "float32":
         name += f"-{options.dtype.value}"
     return embeddings.folder / f"{name}.npy"

@@ -25,6 +25,8 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     },
     "similarity.whiten_power": "power {}",
     "similarity.whiten_dim": "{} axes",
+    "similarity.augment": {"0": "not augmented"}
+    | {str(k): f"augmented by {k}" for k in range(1, 21)},
     "similarity.exclude": {"none": "other views kept", "same_object": "other views left out"},
     "data.image_size": "{} px",
     "data.resize": {"squash": "squashed", "crop": "cropped", "pad": "padded"},
@@ -45,6 +47,7 @@ DEFAULTS = {  # of settings that are not worth a word
     "backbone.pooling": "avg",
     "similarity.postprocess": "none",
     "similarity.whiten_power": 0.5,
+    "similarity.augment": 0,
 }
 LEARNED_NOTHING = f"{MARK}: the network has learned nothing about paintings"
 CSLS = (
@@ -114,6 +117,7 @@ def describe_run(settings: Settings) -> str:
     names += ["similarity.postprocess"]
     if known.get("similarity.postprocess") == "whiten":
         names += ["similarity.whiten_power", "similarity.whiten_dim"]
+    names += ["similarity.augment"]
     network += [
         phrase(name, plain_value(name, known[name]))
         for name in names

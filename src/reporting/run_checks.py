@@ -158,6 +158,19 @@ def read_penalty(path: Path, n: int) -> NDArray[np.float64]:
     return penalty
 
 
+def read_augmentation(
+    path: Path, n: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float64]]:
+    """Return index and score (n, k) of neighbors, and the length (n,) of the sums with them."""
+    index, score = read_neighbors(path)
+    length = read_npz(path, ["length"]).get("length")
+    if index.shape != (n, index.shape[1]) or length is None or length.shape != (n,):
+        raise damaged(path, f"it is not of {n} images")
+    if not _is_finite(length) or not _is_finite(score):
+        raise damaged(path, "it holds numbers that are not finite")
+    return index, score, length
+
+
 def read_layout(path: Path, n: int) -> NDArray[np.float32]:
     """Return (n, 2) where each image lies on a map."""
     positions = read_npy(path)

@@ -22,25 +22,20 @@ from src.io.bounded import damaged
 from src.io.csv_cells import unescape_cell, write_table
 from src.io.files import atomic_write
 from src.reporting import run_checks
+from src.reporting.comparison_files import ComparisonFiles
 from src.reporting.neighbor_table import neighbor_frame
 from src.reporting.settings import flatten
 from src.reporting.text import as_utf8
 
 CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
-NEIGHBORS = "neighbors.npz"
 
 
 @dataclass(frozen=True, init=False)
-class RunFolder:
+class RunFolder(ComparisonFiles):
     """The files of a run below path. Each appears whole or not at all.
 
     What a run names, such as its gallery, is found from any working directory.
     """
-
-    path: Path
-
-    def __init__(self, path: Path | str) -> None:
-        object.__setattr__(self, "path", Path(path).expanduser())
 
     def discard_results(self) -> None:
         """Delete the results of an earlier run in this folder that could pass for those of this.
@@ -51,24 +46,7 @@ class RunFolder:
             for path in self.path.glob(pattern):
                 path.unlink()
 
-    # neighbors
-
-    def write_neighbors(
-        self, index: NDArray[np.int32], score: NDArray[np.float32], files: list[str]
-    ) -> None:
-        """Write neighbors.npz (index, score) and top_<k>_similar.npy (name, score), each (n, k).
-
-        files (n,) are the images of the gallery in row order.
-        """
-        write_npz(self.path / NEIGHBORS, {"index": index, "score": score})
-        names = np.array(files)[index]  # (n, k)
-        named = np.empty(index.shape, [("name", names.dtype), ("score", np.float32)])
-        named["name"], named["score"] = names, score
-        write_npy(self.path / f"top_{index.shape[1]}_similar.npy", named)
-
-    def neighbors(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return index (n, k), rows of the gallery, best first, and their scores (n, k)."""
-        return run_checks.read_neighbors(self.path / NEIGHBORS)
+    # neighbors and features
 
     def pairs(self) -> pd.DataFrame:
         """Return each image with its neighbors: n * k rows with the columns of neighbors.csv."""
@@ -84,22 +62,6 @@ class RunFolder:
         if features.ndim != 2 or len(features) != len(self.neighbors()[0]):
             raise damaged(path, "not one row for each image")
         return features
-
-    def write_postprocess(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Write postprocess.npz: mean (d,) and axes (d, m), to apply to features of new images."""
-        write_npz(self.path / "postprocess.npz", arrays)
-
-    def postprocess(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Return the mean (d,) and, if features were whitened, the axes (d, m) of their change."""
-        return run_checks.read_postprocess(self.path / "postprocess.npz")
-
-    def write_penalty(self, penalty: NDArray[np.float64]) -> None:
-        """Write penalty.npy: what csls subtracts from each image's score, (n,), to order by it."""
-        write_npy(self.path / "penalty.npy", penalty)
-
-    def penalty(self) -> NDArray[np.float64]:
-        """Return what csls subtracts from each image's score, (n,). Raises UserError or OSError."""
-        return run_checks.read_penalty(self.path / "penalty.npy", len(self.neighbors()[0]))
 
     def write_layout(self, name: str, positions: NDArray[np.float32]) -> None:
         """Write map-<name>.npy: where each image lies on a map, (n, 2)."""

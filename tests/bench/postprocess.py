@@ -18,7 +18,7 @@ from src.embedding.cache import Embeddings
 from src.evaluation.retrieval import retrieval
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
-from src.pipeline.rank import postprocess
+from src.pipeline.prepare import postprocess
 from src.similarity import top_k
 
 

@@ -5,7 +5,8 @@ import torch
 
 from src.config.enums import Accelerator
 from src.errors import UserError
-from src.pipeline.rank import check_finite, comparison_device
+from src.pipeline.prepare import check_finite
+from src.pipeline.rank import comparison_device
 
 
 def test_rows_that_are_not_finite_are_refused_by_the_image_name() -> None:
