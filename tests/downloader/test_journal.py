@@ -13,7 +13,8 @@ from src.downloader.journal import DownloadRecord, failure_record, open_journal
 
 
 def record(image_id: str, reason: str = "404 Not Found") -> DownloadRecord:
-    return failure_record(image_id, "http://a/b,c", Failure(Outcome.permanent, reason, 404))
+    failure = failure_record(image_id, "http://a/b,c", Failure(Outcome.permanent, reason, 404))
+    return replace(failure, time="2026-01-01T00:00:00+00:00")
 
 
 def filled(path: Path, *records: DownloadRecord) -> Path:
