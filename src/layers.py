@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from src.cli import app
 from src.cli.messages import user_message
 from src.config import Backbone
+from src.config.backbone import COLOR
 from src.config.enums import DEPTHS
 from src.config.names import CONFIGS
 from src.runtime.streams import print_error, run_command
@@ -52,9 +53,10 @@ def compose_backbone(words: list[str]) -> Backbone:
     """Return the options of backbone that the words of a command line give."""
     app.register()
     is_weights = any(word.startswith("backbone.weights=") for word in words)
-    any_weights = [] if is_weights else ["backbone.weights=random"]  # those of a group may not fit
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = compose("run", [*app.flags_first(words), *any_weights])
+        composed = compose("run", app.flags_first(words))
+    if not is_weights and composed.backbone.name != COLOR:
+        composed.backbone.weights = "random"  # those of a group may not fit
     backbone = OmegaConf.to_object(composed.backbone)
     assert isinstance(backbone, Backbone)
     return backbone

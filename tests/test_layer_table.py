@@ -76,7 +76,7 @@ def test_the_examples_repeat_the_words(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("backbone=nope", "backbone=nope: choose one of convnext_tiny, "),
+        ("backbone=nope", "backbone=nope: choose one of color, convnext_tiny, "),
         ("backbone.nme=x", "there is no option backbone.nme; did you mean backbone.name?"),
         ("backbone.name=resnet5", "did you mean resnet50"),
         ("resnet50", "cannot read resnet50: write name=value"),

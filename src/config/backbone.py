@@ -9,6 +9,8 @@ from src.config.enums import DEPTHS, Pooling
 from src.config.validation import check_bounds, expand_home, model_names, option
 from src.errors import UserError, did_you_mean
 
+COLOR = "color"  # of backbone.name: the baseline without weights
+
 
 @dataclass
 class Backbone:
@@ -16,12 +18,13 @@ class Backbone:
 
     name: str = option(
         "resnet50",
-        "a torchvision classification model, or timm/<model> (needs the optional dependency timm)",
+        "a torchvision classification model, timm/<model> (needs the optional dependency timm), or"
+        " color: a histogram of colors, without weights (backbone=color)",
     )
     weights: str = option(
         "IMAGENET1K_V2",
-        "IMAGENET1K_V1, IMAGENET1K_V2, random (see seed), the path of a state dict, or pretrained"
-        " (timm only)",
+        "IMAGENET1K_V1, IMAGENET1K_V2, random (see seed), the path of a state dict, pretrained"
+        " (timm only), or none (color only)",
     )
     layer: str = option(
         "avgpool",
@@ -50,22 +53,38 @@ class Backbone:
                     f"backbone.name={self.name} needs the optional dependency timm:"
                     " pip install -e .[timm]"
                 )
-        elif self.name not in model_names():
+        elif self.name not in (names := [COLOR, *model_names()]):
             raise UserError(
                 f"backbone.name={self.name} is not a torchvision classification model"
-                f"{did_you_mean(self.name, model_names())}"
+                f"{did_you_mean(self.name, names)}"
             )
+        self._check_weights()
+        for part in [*self.layer.split("+"), *(self.layers or [])]:
+            if part.endswith("%") and part not in DEPTHS:
+                raise UserError(
+                    f"backbone.layer or layers: {part} is not one of the depths {', '.join(DEPTHS)}"
+                )
+
+    def _check_weights(self) -> None:
+        """Raise UserError for weights that the network cannot have."""
+        if self.is_color:
+            if self.weights != "none":
+                raise UserError(
+                    f"backbone.weights={self.weights}: a histogram of colors has no weights: use"
+                    " backbone=color"
+                )
+            return
         pattern = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
         if not re.fullmatch(f"random|{pattern}", self.weights) and not self.path:
             names = "pretrained" if self.in_timm else "IMAGENET1K_V1, IMAGENET1K_V2"
             raise UserError(
                 f"backbone.weights={self.weights} is neither {names}, random nor an existing file"
             )
-        for part in [*self.layer.split("+"), *(self.layers or [])]:
-            if part.endswith("%") and part not in DEPTHS:
-                raise UserError(
-                    f"backbone.layer or layers: {part} is not one of the depths {', '.join(DEPTHS)}"
-                )
+
+    @property
+    def is_color(self) -> bool:
+        """Return whether the features are a histogram of colors instead of a network's."""
+        return self.name == COLOR
 
     @property
     def in_timm(self) -> bool:

@@ -16,6 +16,7 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from src import config
+from src.embedding.color import SIZE, ColorNetwork
 from src.embedding.transforms import Preset
 from src.errors import UserError, did_you_mean
 from src.io.files import sha256
@@ -45,6 +46,8 @@ def pretrained(backbone: config.Backbone) -> WeightsEnum:
 
 def preset_of(backbone: config.Backbone) -> Preset:
     """Return the preprocessing that the weights expect. Raises UserError for an unknown model."""
+    if backbone.is_color:
+        return Preset(SIZE, SIZE, mean=(0.0,) * 3, std=(1.0,) * 3, interpolation="bilinear")
     return _of_timm(backbone) if backbone.in_timm else _of_torchvision(backbone)
 
 
@@ -97,6 +100,8 @@ def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
 
     Raises UserError if weights cannot be downloaded, or if a file does not fit the network.
     """
+    if backbone.is_color:
+        return ColorNetwork()
     if backbone.weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -109,6 +114,8 @@ def load_network(backbone: config.Backbone, seed: int) -> nn.Module:
 
 
 def _build(backbone: config.Backbone, **options: int) -> nn.Module:
+    if backbone.is_color:
+        return ColorNetwork()
     if not backbone.in_timm:
         return cast(nn.Module, models.get_model(backbone.name, weights=None, **options))
     import timm
@@ -122,7 +129,7 @@ def empty_network(backbone: config.Backbone, size: int) -> nn.Module:
     Raises UserError for an unknown model.
     """
     options = {}
-    if not backbone.in_timm:
+    if not (backbone.in_timm or backbone.is_color):
         module = models.get_model_builder(backbone.name).__module__
         # some weights of these take other images than the network without weights
         options = {"image_size": size} if module == models.vision_transformer.__name__ else {}

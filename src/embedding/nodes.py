@@ -93,7 +93,7 @@ def choose_stages(nodes: list[Node], size: int) -> list[Node]:
 
     A stage computes at one resolution; of more than four, those before the last four are left out.
     A network of fewer, such as a vision transformer, is cut at the quarters of its weights. Returns
-    [] for a network of fewer than four places to cut at.
+    [] for a network of fewer than four places to cut at, or without weights.
     """
     features = [node for node in _before_classifier(nodes) if not node.is_move]
     stages, coarsest = defaultdict(list), 0
@@ -107,7 +107,7 @@ def choose_stages(nodes: list[Node], size: int) -> list[Node]:
         if stage[-1].weights > start:  # else it only pools what the stage before it computes
             ends.append(_end(stage, start))
         start = stage[-1].weights
-    if len(features) < STAGES:
+    if len(features) < STAGES or not features[-1].weights:
         return []
     return ends[-STAGES:] if len(ends) >= STAGES else _quarters(features)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src import __version__
+from src.config.backbone import COLOR
 from src.gallery import Gallery
 from src.reporting.baselines import MARK, is_random
 
@@ -69,8 +70,8 @@ def plain_value(name: str, value: Any) -> str:
 
 def phrase(name: str, text: str) -> str:
     """Return the value of a setting as a part of a run's name."""
-    if name == "backbone.weights" and text == "random":
-        return MARK
+    if name == "backbone.weights" and text in ("random", "none"):
+        return MARK if text == "random" else "without weights"
     words = PHRASES.get(name, "{}")
     if isinstance(words, dict):
         return words.get(text, text)
@@ -83,6 +84,8 @@ def network_name(name: str) -> str:
     >>> network_name("resnet50"), network_name("squeezenet1_1"), network_name("vit_b_16")
     ('ResNet50', 'SqueezeNet1.1', 'ViT-b-16')
     """
+    if name == COLOR:
+        return "histogram of colors"
     starts = {family.lower().replace(" ", "_"): family for family in FAMILIES}
     start = max(filter(name.startswith, starts), key=len, default="")
     if not start:
@@ -111,7 +114,8 @@ def describe_run(settings: Settings) -> str:
     """
     known = {name: value for name, value in settings.items() if value not in (None, "None")}
     network = [network_name(known["backbone.name"])] if "backbone.name" in known else []
-    network += [weights_name(str(known["backbone.weights"]))] if "backbone.weights" in known else []
+    if known.get("backbone.weights", "none") != "none":
+        network += [weights_name(str(known["backbone.weights"]))]
     names = ["backbone.layer", "backbone.pooling"]
     names += ["backbone.gem_p"] if known.get("backbone.pooling") == "gem" else []
     names += ["similarity.postprocess"]

@@ -27,8 +27,10 @@ EXPECTED = {
     "swin_t": (224, 232, "bicubic", 768),
     "squeezenet1_1": (224, 256, "bilinear", 384),
     "dinov2": (518, 518, "bicubic", 384),
+    "dinov3": (256, 256, "bicubic", 384),
+    "color": (128, 128, "bilinear", 512),
 }
-QUICK = ["resnet50", "squeezenet1_1"]
+QUICK = ["resnet50", "squeezenet1_1", "color"]
 
 
 def composed(*overrides: str) -> Config:
@@ -49,12 +51,15 @@ def test_every_backbone_of_configs_is_expected_here():
 )
 def test_a_backbone_runs_as_its_weights_expect(name, paintings, tmp_path):
     weights = composed(f"backbone={name}").backbone
-    if weights.in_timm:
+    if weights.is_color:
+        assert weights.weights == "none"
+    elif weights.in_timm:
         assert timm.get_pretrained_cfg(weights.name.removeprefix("timm/")).has_weights
     else:
         assert pretrained(weights).name == weights.weights
     asked = ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'o'}", "data.limit=3"]
-    cfg = composed(*asked, f"backbone={name}", "backbone.weights=random", "trainer.accelerator=cpu")
+    asked += [f"backbone={name}", "trainer.accelerator=cpu"]
+    cfg = composed(*asked, *([] if weights.is_color else ["backbone.weights=random"]))
     gallery = folder_gallery(paintings, None, 3, 0, Path(cfg.outputs))
     embeddings = embed(gallery, cfg)
     size, crop_from, interpolation, width = EXPECTED[name]
