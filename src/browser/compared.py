@@ -24,15 +24,30 @@ class Compared:
     stored: NDArray[np.float32]  # a memory map
     mean: Floats | None = None  # (d,) that centering subtracts from rows of length 1
     axes: Floats | None = None  # (d, m) that whitening multiplies by
+    # neighbors (n, k) added to each row after that, and their cosines
+    added: tuple[NDArray[np.int32], NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return len(self.stored)
 
     def rows(self, chosen: slice | NDArray[np.int64]) -> Floats:
-        """Return rows of length 1, (b, m), as FittedPostprocess does; a row of zeros stays one.
+        """Return rows of length 1, (b, m), as they were compared; a row of zeros stays one.
 
         Whitened ones are exact to float32, which is twice as fast.
         """
+        if self.added is None:
+            return self._postprocessed(chosen)
+        index, score = self.added[0][chosen], self.added[1][chosen]
+        own = np.arange(len(self))[chosen]
+        needed = np.union1d(own, index)
+        rows = self._postprocessed(needed)
+        sums = rows[np.searchsorted(needed, own)]
+        for neighbors, cosines in zip(np.searchsorted(needed, index).T, score.T, strict=True):
+            sums += np.maximum(cosines, 0).astype(np.float64)[:, None] ** 3 * rows[neighbors]
+        return _normalize(sums)
+
+    def _postprocessed(self, chosen: slice | NDArray[np.int64]) -> Floats:
+        """Return rows of length 1, (b, m), as FittedPostprocess does."""
         rows = _normalize(self.stored[chosen].astype(np.float64))
         if self.mean is None:
             return rows
@@ -51,10 +66,13 @@ def _normalize(rows: Floats) -> Floats:
 
 def compared_features(run: RunFolder) -> Compared:
     """Return what a run has compared. Raises UserError or OSError if its features are gone."""
-    features = run.features()
-    if run.settings().get("similarity.postprocess", "none") == "none":
-        return Compared(features)
-    return Compared(features, *run.postprocess())
+    features, settings = run.features(), run.settings()
+    mean, axes, added = None, None, None
+    if settings.get("similarity.postprocess", "none") != "none":
+        mean, axes = run.postprocess()
+    if settings.get("similarity.augment"):
+        added = run.augmentation()[:2]
+    return Compared(features, mean, axes, added)
 
 
 def principal_components(rows: Compared, count: int, seed: int = 0) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from src.browser.filters import (
     value_of,
 )
 from src.browser.opened import OpenRun
+from src.browser.run_search import is_augmented
 from src.browser.site import Page, Parameters, Site, row_of
 from src.browser.static_lists import listed
 from src.reporting.phrases import describe_order
@@ -138,9 +139,9 @@ def _legend(run: OpenRun, row: int) -> list[tuple[int, str, str]]:
 
 def _why(run: OpenRun, row: int, neighbors: list[Neighbor]) -> dict[str, Any]:
     """Return the names of the layers to compare by, and a line for each neighbor."""
-    is_raw = run.settings.get("similarity.postprocess", "none") == "none"
+    is_raw = run.settings.get("similarity.postprocess", "none") == "none" and not is_augmented(run)
     own = Path(run.files.paths().get("embeddings", "")).name
-    # the score itself is the cosine of the run's own layer, unless that was post-processed
+    # the score itself is the cosine of the run's own layer, unless its rows were changed
     layers = [layer for layer in why.layers_of(run) if not (is_raw and layer.name == own)]
     rows = [other for other, _ in neighbors]
     columns = [why.pairs(run, layer, row, rows) for layer in layers]

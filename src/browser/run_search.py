@@ -36,11 +36,10 @@ def run_search(run: OpenRun) -> "QuerySearch":
 
     from src.similarity.postprocess import FittedPostprocess
     from src.similarity.queries import QuerySearch
+    from src.similarity.stored_rows import Augmentation
 
     with told_if_deleted("features"):
         features = run.files.features()
-    if run.settings.get("similarity.augment"):
-        raise UserError(f"{run.files.path}: augmented runs answer no queries yet")
     fitted = None
     if run.settings.get("similarity.postprocess", "none") != "none":
         mean, axes = run.files.postprocess()
@@ -49,10 +48,16 @@ def run_search(run: OpenRun) -> "QuerySearch":
         whitening = None if axes is None else torch.from_numpy(axes).double()
         fitted = FittedPostprocess(torch.from_numpy(mean).double(), whitening)
     penalty = run.files.penalty() if run.settings.get("similarity.ranking") == "csls" else None
+    added = Augmentation(*run.files.augmentation()) if is_augmented(run) else None
     try:
-        return QuerySearch(features, fitted, penalty)
+        return QuerySearch(features, fitted, penalty, added)
     except ValueError as error:
         raise UserError(f"the run's features cannot be compared: {error}") from error
+
+
+def is_augmented(run: OpenRun) -> bool:
+    """Return whether neighbors were added to the features before they were compared."""
+    return bool(run.settings.get("similarity.augment"))
 
 
 def others(run: OpenRun, row: int) -> NDArray[np.bool_]:

@@ -106,12 +106,9 @@ def _among_all(
     search: "QuerySearch", ids: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return index and score (n, k) of each image's nearest with another number."""
-    import torch
-
     from src.similarity import NeighborSearch, SearchOptions
 
-    features = torch.from_numpy(np.array(search.rows))
-    compared = features if search.postprocess is None else search.postprocess(features, progress)
+    compared = search.all_compared(progress)
     engine = NeighborSearch(compared, ids, SearchOptions(watch=progress))
     neighbors = engine.nearest(k, search.penalty)
     return neighbors.index, neighbors.score

@@ -168,7 +168,9 @@ def read_augmentation(
         raise damaged(path, f"it is not of {n} images")
     if not _is_finite(length) or not _is_finite(score):
         raise damaged(path, "it holds numbers that are not finite")
-    return index, score, length
+    if (length[length != 0] < 0.999).any():  # what is added points the same way
+        raise damaged(path, "sums are shorter than their first part")
+    return index.astype(np.int32), score.astype(np.float32), length.astype(np.float64)
 
 
 def read_layout(path: Path, n: int) -> NDArray[np.float32]:

@@ -6,6 +6,8 @@ import torch
 
 from src.browser import compared
 from src.browser.compared import Compared, principal_axes, principal_components
+from src.similarity import top_k
+from src.similarity.augment import augment
 from src.similarity.postprocess import FittedPostprocess, fit_center, fit_whiten
 
 
@@ -58,6 +60,21 @@ def test_rows_are_those_that_the_run_has_compared(kind: str) -> None:
             Compared(rows, change.mean.numpy(), axes),
         )
     np.testing.assert_allclose(changed.rows(slice(0, 60)), expected, atol=2e-6)
+    np.testing.assert_allclose(changed.rows(np.array([3, 0, 3])), expected[[3, 0, 3]], atol=2e-6)
+
+
+@pytest.mark.parametrize("is_whitened", [False, True])
+def test_rows_of_an_augmented_run_are_those_that_it_has_compared(is_whitened: bool) -> None:
+    rows = features(60, 10)
+    given = torch.from_numpy(rows)
+    fitted = fit_whiten(given)
+    compared = fitted(given) if is_whitened else given
+    found = top_k(compared, 4)
+    expected = augment(compared, found.index, found.score).rows.numpy()
+    change = (fitted.mean.numpy(), fitted.axes.numpy()) if is_whitened else (None, None)
+    changed = Compared(rows, *change, (found.index, found.score))
+    np.testing.assert_allclose(changed.rows(slice(0, 60)), expected, atol=2e-6)
+    np.testing.assert_allclose(changed.rows(slice(20, 50)), expected[20:50], atol=2e-6)
     np.testing.assert_allclose(changed.rows(np.array([3, 0, 3])), expected[[3, 0, 3]], atol=2e-6)
 
 

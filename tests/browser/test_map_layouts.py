@@ -13,6 +13,7 @@ from src.browser import layouts
 from src.browser.compared import compared_features, principal_components
 from src.browser.layouts import Layouts
 from src.errors import UserError
+from src.reporting.comparison_files import ComparisonFiles
 from src.reporting.run_folder import RunFolder
 
 
@@ -165,7 +166,7 @@ def test_pages_that_wait_for_umap_read_no_neighbors(
     layout: Layouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout.pca()
-    monkeypatch.delattr(RunFolder, "neighbors")
+    monkeypatch.delattr(ComparisonFiles, "neighbors")
     layout._started = time.monotonic()
     assert layout.begin_umap() == 12
     assert layout.ready() == ["pca"]

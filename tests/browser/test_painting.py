@@ -142,6 +142,11 @@ def test_layers_of_the_same_images_are_compared_by_cosine_and_place(tmp_path):
     assert heads[:4] == ["Neighbor", "this run", "layer3", "layer10"]  # layer4 is this run
 
 
+def test_an_augmented_run_is_compared_with_its_own_layer(tmp_path):
+    html = page(site_of(tmp_path, augment=3))
+    assert re.findall(r"<th>([^<]+)</th>", html)[:3] == ["Neighbor", "this run", "layer4"]
+
+
 def test_large_layers_have_cosines_without_places(tmp_path, monkeypatch):
     monkeypatch.setattr(why, "RANKED_NUMBERS", 0)
     site = site_of(tmp_path, postprocess="whiten")

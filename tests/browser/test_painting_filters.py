@@ -13,6 +13,7 @@ SIMILARITIES = [
     {"postprocess": "whiten"},
     {"ranking": "csls", "postprocess": "center"},
     {"ranking": "csls", "exclude": "same_object"},
+    {"augment": 5, "postprocess": "whiten"},
 ]
 similarities = pytest.mark.parametrize("run", SIMILARITIES, ids=str, indirect=True)
 CHOICES = [

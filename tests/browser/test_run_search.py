@@ -17,7 +17,10 @@ SIMILARITIES = [
     {"postprocess": "whiten"},
     {"ranking": "csls"},
     {"postprocess": "whiten", "ranking": "csls", "exclude": "same_object"},
+    {"augment": 4},
+    {"augment": 4, "postprocess": "whiten", "ranking": "csls", "exclude": "same_object"},
 ]
+PLAIN, AUGMENTED = SIMILARITIES[:3], SIMILARITIES[-2:]
 
 
 def opened(outputs: Path, **similarity: str) -> OpenRun:
@@ -33,7 +36,7 @@ def test_each_image_has_the_neighbors_of_the_run(similarity, tmp_path):
     np.testing.assert_array_equal(score, run.score)
 
 
-@pytest.mark.parametrize("similarity", SIMILARITIES[:3], ids=str)
+@pytest.mark.parametrize("similarity", PLAIN + AUGMENTED, ids=str)
 def test_the_features_of_an_image_find_it_first(similarity, tmp_path):
     search = run_search(opened(tmp_path, **similarity))
     index, score = search.nearest(torch.from_numpy(clustered()[[7]]), 3)

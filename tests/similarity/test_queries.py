@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import cosine_similarity
 
-from src.similarity import Neighbors, NeighborSearch, queries
+from src.similarity import Neighbors, NeighborSearch, queries, stored_rows
 from src.similarity.csls import csls_penalty
 from src.similarity.postprocess import FittedPostprocess, fit_center, fit_whiten
 from src.similarity.queries import QuerySearch
+from src.similarity.stored_rows import StoredRows
 from tests.support.brute_force import FEATURES, assert_same, brute_force
 
 kinds = pytest.mark.parametrize("kind", FEATURES)
@@ -97,8 +98,9 @@ def test_small_integers_with_many_ties_and_zeros(data, n, width, has_penalty):
 def test_the_products_of_a_step_and_a_chunk_change_no_bit(fit, monkeypatch):
     rows, fitted = CLUSTERS[:300], fit(torch.from_numpy(CLUSTERS[:300]))
     whole = of_rows(QuerySearch(rows, fitted), 9, others(300))
-    for name, value in (("QUERIES_PER_STEP", 7), ("ROWS_PER_STEP", 50), ("PAIRS_PER_STEP", 3)):
-        monkeypatch.setattr(queries, name, value)
+    monkeypatch.setattr(queries, "PAIRS_PER_STEP", 3)
+    for name, value in (("QUERIES_PER_STEP", 7), ("ROWS_PER_STEP", 50)):
+        monkeypatch.setattr(stored_rows, name, value)
     assert_same(of_rows(QuerySearch(rows, fitted), 9, others(300)), whole)
 
 
@@ -142,17 +144,17 @@ def test_rows_whose_sums_overflow_and_vanish_are_compared():
 
 @pytest.mark.parametrize("off", [0.01, 0.1])
 def test_a_wrong_product_within_its_bound_changes_no_neighbor(off, monkeypatch):
-    right = QuerySearch._products
+    right = StoredRows.products
 
-    def wrong(self: QuerySearch, *given: Any) -> Any:
-        for i, vector, products in right(self, *given):
+    def wrong(self: StoredRows, *given: Any) -> Any:
+        for vector, products in right(self, *given):
             lengths = torch.from_numpy(np.linalg.norm(self.rows, axis=1))
-            yield i, vector, products + off * lengths * torch.sin(1e4 * products)
+            yield vector, products + off * lengths * torch.sin(1e4 * products)
 
-    error = QuerySearch._error
-    monkeypatch.setattr(QuerySearch, "_products", wrong)
+    error = StoredRows._error
+    monkeypatch.setattr(StoredRows, "products", wrong)
     monkeypatch.setattr(
-        QuerySearch,
+        StoredRows,
         "_error",
         lambda self, vector, relative, norms: error(
             self, vector, relative + off * bool(relative), norms
