@@ -9,9 +9,9 @@ from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site
 from src.config.overrides import shell_quote
 from src.evaluation.metrics import SUFFIXES, describe_metric, find_metric
-from src.leaderboard.board import SEVERAL, notes
 from src.leaderboard.comparison import compare
 from src.leaderboard.html import Cell, Head, heads, table_rows
+from src.leaderboard.notes import SEVERAL, notes
 from src.leaderboard.runs import read_run
 from src.reporting.terminal import from_here
 from src.reporting.text import format_interval, format_number

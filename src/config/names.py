@@ -1,7 +1,9 @@
-"""The names that may stand before = on the command line."""
+"""The names that may stand before = on the command line, and the defaults of options."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
+from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,15 +16,26 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 def option_names() -> set[str]:
     """Return the names of all options and groups."""
     groups = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
-    own = {name for schema in SOURCES.values() for name in _names(schema, "data.")}
-    return {*groups, *_names(Config), *own}
+    return {*groups, *option_defaults()}
 
 
-def _names(schema: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of a dataclass's options."""
+@cache
+def option_defaults() -> dict[str, Any]:
+    """Return by name the default of each option as a plain value: an enum's name, null as None."""
+    of_sources = [found for schema in SOURCES.values() for found in _options(schema, "data.")]
+    return {name: _plain(field) for name, field in [*of_sources, *_options(Config)]}
+
+
+def _options(schema: Any, prefix: str = "") -> "Iterator[tuple[str, Field[Any]]]":
+    """Yield the dotted names and the fields of a dataclass's options."""
     hints = get_type_hints(schema)
     for field in fields(schema):
         if is_dataclass(hints[field.name]):
-            yield from _names(hints[field.name], f"{prefix}{field.name}.")
+            yield from _options(hints[field.name], f"{prefix}{field.name}.")
         else:
-            yield prefix + field.name
+            yield prefix + field.name, field
+
+
+def _plain(field: "Field[Any]") -> Any:
+    default = field.default_factory() if callable(field.default_factory) else field.default
+    return default.name if isinstance(default, Enum) else default

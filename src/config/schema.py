@@ -115,6 +115,11 @@ class Evaluation:
         "what a resample draws for the label metrics: class = all queries of a label's value"
         " together, since paintings of one artist are not independent; query = single queries",
     )
+    halves: bool = option(
+        False,
+        "a sweep's leaderboard also chooses the best run on one half of a label's classes, and"
+        " shows it on the other half; does not change results",
+    )
     near_duplicate: float = option(
         0.98, "minimum cosine for a pair to be listed as near-duplicates", low=-1, high=1
     )

@@ -1,4 +1,4 @@
-"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort artist/map_at_10] [--latex]
+"""Compare runs:  python -m src.leaderboard [FOLDER ...] [--sort METRIC] [--baseline RUN] [--latex]
 
 Each folder is a run or holds runs, such as those of a sweep; the default is the newest sweep.
 Writes leaderboard.csv, .md and .html into the first folder: for the runs over the same images and
@@ -36,6 +36,19 @@ def _parser() -> argparse.ArgumentParser:
         "--sort", help="metric to sort by, as in metrics.json (default: map_at_10 of a label)"
     )
     parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="show differences to this run instead of the gap to the best, and which of them are"
+        " significant: a folder, the name in the table, or settings that only this run has, such as"
+        " backbone.layer=layer4,similarity.postprocess=none",
+    )
+    parser.add_argument(
+        "--halves",
+        action="store_true",
+        help="also choose the best run on one half of the label's classes (such as artists) and"
+        " show it on the other half, as evaluation.halves=true does for a sweep",
+    )
+    parser.add_argument(
         "--latex",
         action="store_true",
         help="print the tables as LaTeX (booktabs) for a paper, and write no files",
@@ -61,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         folders = options.folders or [newest_sweep(options.outputs)]
         runs = read_runs(folders)
-        leaderboard = compare(runs, options.sort)
+        leaderboard = compare(runs, options.sort, options.baseline, options.halves)
         if options.latex:
             print(latex(leaderboard))
         else:

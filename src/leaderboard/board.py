@@ -1,4 +1,4 @@
-"""A board: comparable runs in the order of a metric, their gaps to the best, shared neighbors.
+"""A board: comparable runs in the order of a metric, their differences, shared neighbors.
 
 n = images, k = neighbors of each, r = runs. Imports no torch, to start quickly.
 """
@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from src.evaluation.bootstrap import intervals
 from src.evaluation.hubness import shared_neighbors
 from src.evaluation.metrics import FILTER, HEADLINE_METRICS, lower_is_better, main_names
+from src.leaderboard.classes import read_classes
+from src.leaderboard.halves import NAMES, Halves
+from src.leaderboard.paired import Paired, unequal_settings
 from src.leaderboard.runs import Run
 from src.leaderboard.words import column_texts, run_labels
 from src.reporting.baselines import MARK, is_random
 from src.reporting.phrases import describe_run
-from src.reporting.text import format_number
 from src.runtime.progress import progress
 
-RESAMPLES = 1000
+HALF_COLUMNS = {f"half_{name.lower()}": f"half {name}" for name in NAMES}  # with their headings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Board:
     runs: list[Run]  # those that have the metric
     names: list[str]  # of these runs: their folders, below the deepest one that holds all
     missing_metric: list[Run]  # those that lack it
+    baseline: Run | None = None  # the one of the runs that the others are compared with
+    is_halved: bool = False  # whether the best is also chosen on one half of the label's classes
 
     @property
     def title(self) -> str:
@@ -123,25 +126,81 @@ class Board:
         return [name for name in shown if name in available]
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """Return a row per run: name, mark, settings that differ, gap to the best, all metrics.
+    def paired(self) -> Paired:
+        """Return the comparison of all runs with the baseline, or with the best if there is none.
 
-        The column behind is the gap in the metric's unit. behind_low and behind_high are its 95%
-        interval by a paired bootstrap over the queries, if the two runs have the same queries.
+        Differences to the best are not tested: which one is the best was found in the same numbers.
+        """
+        reference = self.baseline or self.runs[0]
+        return Paired(self.metric, self.runs, reference, read_classes(self.runs, self.metric))
+
+    @cached_property
+    def halves(self) -> Halves | None:
+        """Return the runs on both halves of the classes, None if not asked for or not possible."""
+        halves = Halves(self.paired)
+        return halves if self.is_halved and not halves.why_not else None
+
+    @property
+    def half_columns(self) -> dict[str, str]:
+        """Return the columns of the halves with their headings, {} without halves."""
+        return HALF_COLUMNS if self.halves else {}
+
+    @cached_property
+    def roles(self) -> list[list[str]]:
+        """Return what each run is among the others: the baseline, the choice on a half."""
+        choices = self.halves.choices if self.halves else []
+        return [
+            ["baseline"] * (run is self.baseline)
+            + [f"chosen on half {c.name}" for c in choices if self.runs[c.at] is run]
+            for run in self.runs
+        ]
+
+    @property
+    def gap(self) -> tuple[str, str]:
+        """Return the column that compares runs, and its heading."""
+        if self.baseline:
+            return "difference", "difference to the baseline"
+        return "behind", "behind the best"
+
+    def heading(self, metric: str) -> str:
+        """Return a metric's name, and the settings that make its values incomparable here."""
+        settings = [name.rpartition(".")[2] for name in unequal_settings(metric, self.runs)]
+        return f"{metric} (depends on {', '.join(settings)})" if settings else metric
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Return a row per run: name, mark, settings that differ, gap, halves, all metrics.
+
+        The column behind is the gap to the best, at least 0, and difference is the run minus the
+        baseline, both in the metric's unit. _low and _high are their 95% intervals by a paired
+        bootstrap, if the two runs have the same queries. p and p_holm, adjusted for the number of
+        comparisons, are p-values of the differences to the baseline.
         """
         rows = [
-            {"run": name, "baseline": mark}
+            run.metrics
+            | {"run": name, "mark": "; ".join(filter(None, [*self.roles[at], self.marks[at]]))}
             | {setting: run.settings.get(setting) for setting in self.settings}
-            | _gap_to_best(self.runs[0], run, self.metric)
-            | run.metrics
-            for name, mark, run in progress(
-                zip(self.names, self.marks, self.runs, strict=True),
-                "resampling",
-                len(self.runs),
-                " runs",
-            )
+            | self._gap(at)
+            | self._halves(at)
+            for at, (name, run) in enumerate(zip(self.names, self.runs, strict=True))
         ]
         return pd.DataFrame(rows)
+
+    def _gap(self, at: int) -> dict[str, float | None]:
+        """Return how far a run is from the baseline, or behind the best, with its interval."""
+        found = self.paired.tested[at] if self.baseline else self.paired.differences[at]
+        value, low, high = found.value, found.low, found.high
+        if self.baseline:
+            ends = {"difference_low": low, "difference_high": high}
+            return {"difference": value, **ends, "p": found.p, "p_holm": found.p_holm}
+        if direction(self.metric) > 0:  # the other way round
+            value, low, high = (None if x is None else 0.0 - x for x in (value, high, low))
+        return {"behind": value, "behind_low": low, "behind_high": high}
+
+    def _halves(self, at: int) -> dict[str, float]:
+        """Return the metric of a run on each half, {} without halves."""
+        values = self.halves.values[at] if self.halves else ()
+        return dict(zip(self.half_columns, values, strict=True))
 
     @cached_property
     def overlap(self) -> NDArray[np.float64]:
@@ -163,42 +222,7 @@ def direction(metric: str) -> int:
     return -1 if lower_is_better(metric) else 1
 
 
-def _gap_to_best(best: Run, run: Run, metric: str) -> dict[str, float]:
-    """Return the gap of run to best in the metric's unit, with its interval if known."""
-    if run is best:
-        return {"behind": np.nan}
-    gap = {"behind": direction(metric) * (best.metrics[metric] - run.metrics[metric])}
-    best_values, values = best.query_values(metric), run.query_values(metric)
-    if best_values is None or values is None:
-        return gap
-    if not np.array_equal(np.isnan(best_values), np.isnan(values)):
-        return gap
-    return gap | intervals(
-        {"behind": direction(metric) * (best_values - values)}, {}, RESAMPLES, seed=0
-    )
-
-
 def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
     """Return the mean over images of shared / all neighbors of two lists (n, k)."""
     k, shared = min(first.shape[1], second.shape[1]), shared_neighbors(first, second)
     return float((shared / (2 * k - shared)).mean())
-
-
-SEVERAL = "Boards have different images or labels: compare numbers within a board, never across."
-LEARNED_NOTHING = (
-    f"{MARK}: that network has learned nothing; what it scores comes from color and texture alone"
-)
-
-
-def notes(board: Board) -> list[str]:
-    """Return sentences that keep a board's numbers from being misread."""
-    queries, chance = board.queries, format_number(board.chance)
-    lines = [f"all runs: {shared}"] if (shared := board.shared) else []
-    if board.ranks_settings and queries is not None:
-        by_chance = f"; random order would give {chance}" if chance else ""
-        lines.append(f"{board.metric} is a mean over {queries} queries{by_chance}")
-    if not board.ranks_settings:
-        lines.append(f"{board.metric} describes each run and says nothing about quality")
-    if not any("/map_at_10" in name or "/precision_at_1" in name for name in board.metrics()):
-        lines.append("no labels, so quality is not measured: add data.labels")
-    return lines + [LEARNED_NOTHING] * any(board.marks)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from src.errors import UserError, did_you_mean
 from src.evaluation.metrics import is_filtered
-from src.leaderboard.board import Board, direction
+from src.leaderboard.baseline import with_baseline
+from src.leaderboard.board import HALF_COLUMNS, Board, direction
 from src.leaderboard.grouping import comparable_groups, image_identity
 from src.leaderboard.runs import Run
 from src.leaderboard.words import differing_settings
@@ -71,16 +72,22 @@ class Leaderboard:
         tables = [board.table.assign(board=heading) for heading, board in boards]
         table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["board"])
         settings = [name for board in self.boards for name in board.settings]
-        gap = ["behind", "behind_low", "behind_high"]
-        first = dict.fromkeys(["board", "run", "baseline", *settings, *gap])
+        gap = [f"{name}{end}" for name in ("behind", "difference") for end in ("", "_low", "_high")]
+        compared = [*gap, "p", "p_holm", *HALF_COLUMNS]
+        first = dict.fromkeys(["board", "run", "mark", *settings, *compared])
         shown = [name for name in first if name in table]
         return table[[*shown, *(name for name in table if name not in first)]]
 
 
-def compare(runs: list[Run], sort: str | None) -> Leaderboard:
+def compare(
+    runs: list[Run], sort: str | None, baseline: str | None = None, halves: bool = False
+) -> Leaderboard:
     """Order the runs of each board by the metric sort, or by a default if it is None or lacking.
 
-    Raises UserError if no run has the metric.
+    baseline names the run of a board that the others are compared with, by folder or settings.
+    With halves, or if all runs of a board have evaluation.halves, its best run is also chosen on
+    half of the classes. Raises UserError if no run has the metric, or no single one is the
+    baseline.
     """
     runs = [run if run.error or numbers([run]) else replace(run, error=EMPTY) for run in runs]
     complete = [run for run in runs if not run.error]
@@ -91,7 +98,14 @@ def compare(runs: list[Run], sort: str | None) -> Leaderboard:
     # What did not end belongs to no board unless there is only one
     others = incomplete if len(groups) == 1 else []
     boards = [board for group in groups for board in _boards(group, others, sort)]
+    boards = [replace(board, is_halved=halves or _asks_for_halves(board)) for board in boards]
+    if baseline is not None:
+        boards = with_baseline(boards, baseline, incomplete)
     return Leaderboard(sorted(boards, key=_board_key), incomplete)
+
+
+def _asks_for_halves(board: Board) -> bool:
+    return all(run.settings.get("evaluation.halves") is True for run in board.runs)
 
 
 def _board_key(board: Board) -> tuple[bool, int, int]:

@@ -11,9 +11,10 @@ from src.evaluation.metrics import is_filtered
 from src.io.csv_cells import escape_cell
 from src.io.files import atomic_write
 from src.io.printable import printable
-from src.leaderboard.board import LEARNED_NOTHING, SEVERAL, Board, notes
+from src.leaderboard.board import Board
 from src.leaderboard.comparison import MAX_WRITTEN, Leaderboard
 from src.leaderboard.html import render_page
+from src.leaderboard.notes import LEARNED_NOTHING, SEVERAL, gap_text, notes
 from src.reporting import terminal
 from src.reporting.terminal import from_here
 from src.reporting.text import format_interval, format_number, markdown_table
@@ -84,16 +85,26 @@ def _main_table(board: Board) -> str:
     first, *others = (
         name for name in board.metrics() if not is_filtered(name) or name == board.metric
     )
-    with_interval = [first, *(["behind"] if len(board.runs) > 1 else [])]
-    columns = [*with_interval, *others]
     lines = []
     for at, row in enumerate(board.table.to_dict("records")):
-        mark = f" ({board.marks[at]})" if board.marks[at] else ""
+        mark = f" ({row['mark']})" if row["mark"] else ""
         settings = [texts[at] for texts in board.texts.values()]
-        metrics = [_cell(row, name, name in with_interval) for name in columns]
+        metrics = [_cell(row, first, True), *_comparison(board, row)]
+        metrics += [_cell(row, name, False) for name in others]
         lines.append([f"{row['run']}{mark}", *settings, *metrics])
-    heads = ["behind the best" if name == "behind" else name for name in columns]
+    heads = [board.heading(first), *_comparison_heads(board), *map(board.heading, others)]
     return markdown_table(["run", *board.settings, *heads], lines)
+
+
+def _comparison_heads(board: Board) -> list[str]:
+    """Return the headings of the columns that compare the runs."""
+    return [*([board.gap[1]] if len(board.runs) > 1 else []), *board.half_columns.values()]
+
+
+def _comparison(board: Board, row: dict[Any, Any]) -> list[str]:
+    """Return the cells of a run in these columns."""
+    gap = [gap_text(board, row)] if len(board.runs) > 1 else []
+    return [*gap, *(format_number(row[name]) for name in board.half_columns)]
 
 
 def _cell(row: dict[Any, Any], name: str, with_interval: bool) -> str:
@@ -135,16 +146,21 @@ def print_leaderboard(leaderboard: Leaderboard) -> None:
 
 
 def _short_table(board: Board) -> Table:
-    """Return the main columns of a board, with short headings; * marks random weights."""
+    """Return the main columns of a board, with short headings; * marks random weights.
+
+    A run's role, such as that of the baseline, stands behind its name.
+    """
     label = board.metric.rpartition("/")[0]
     precision = f"{label}/precision_at_1"
     heads = [name.rpartition(".")[2] for name in board.settings]
     settings = heads if len(set(heads)) == len(heads) else board.settings
-    table = terminal.table("run", *settings, board.metric, "behind the best", "P@1")
+    compared = _comparison_heads(board)
+    table = terminal.table("run", *settings, board.metric, *compared, "P@1")
     for at, row in enumerate(board.table.to_dict("records")):
-        name = f"{row['run']}{' *' if board.marks[at] else ''}"
+        roles = f" ({', '.join(board.roles[at])})" if board.roles[at] else ""
+        name = f"{row['run']}{' *' if board.marks[at] else ''}{roles}"
         cells = [name, *(texts[at] for texts in board.texts.values())]
-        cells += [_cell(row, board.metric, True), _cell(row, "behind", True)]
+        cells += [_cell(row, board.metric, True), *_comparison(board, row)]
         table.add_row(*map(printable, [*cells, _cell(row, precision, False)]))
     return table
 

@@ -19,18 +19,27 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from src.evaluation.metrics import describe_metric, find_metric, lower_is_better
-from src.leaderboard.board import SEVERAL, Board, notes
+from src.leaderboard.board import Board
 from src.leaderboard.comparison import MAX_WRITTEN, Leaderboard
 from src.leaderboard.examples import Thumbnails, example_neighbors
+from src.leaderboard.notes import SEVERAL, board_notes, sign_of, table_notes
+from src.leaderboard.paired import unequal_settings
 from src.leaderboard.plots import overlap_heat_map, setting_plot
 from src.leaderboard.words import describe_setting
 from src.reporting.fonts import displayable, plot_families
-from src.reporting.text import format_interval, format_number, printable_value
+from src.reporting.text import format_interval, format_number, format_signed, printable_value
 
-BEHIND = (
-    "How far a run is behind the best one, in the unit of the metric. The interval is paired, query"
-    " by query, so it tells two runs apart where their own intervals overlap; one that holds 0 does"
-    " not."
+GAPS = {
+    "behind": "How far a run is behind the best one, in the unit of the metric.",
+    "difference": "The run minus the baseline, in the unit of the metric. † is explained below.",
+}
+PAIRED = (
+    " The interval is paired, query by query, so it tells two runs apart where their own intervals"
+    " overlap; one that holds 0 does not."
+)
+HALF = (
+    "The metric of the queries in one half of the label's classes, which is fixed by a hash of"
+    " their names."
 )
 
 
@@ -52,6 +61,8 @@ class Cell(NamedTuple):
     range: tuple[float, float, float] | None = None  # start, width and point of the bar, in percent
     link: str = ""
     mark: str = ""
+    roles: Sequence[str] = ()  # of the run among the others
+    sign: str = ""  # behind a significant difference
 
 
 def render_page(leaderboard: Leaderboard, folder: Path) -> str:
@@ -87,7 +98,8 @@ def _section(heading: str, board: Board, folder: Path, thumbnails: Thumbnails) -
         "title": board.title,
         "metric": board.metric,
         "best": f"{board.labels[0]}, with {format_number(best.metrics[board.metric])}",
-        "notes": notes(board),
+        "notes": board_notes(board),
+        "table_notes": table_notes(board),
         "heads": heads(board),
         "lines": table_rows(board, _pictures(board, folder)),
         "plots": [
@@ -103,12 +115,17 @@ def _section(heading: str, board: Board, folder: Path, thumbnails: Thumbnails) -
 
 def heads(board: Board) -> list[Head]:
     """Return the headings of the table."""
-    first, *others = (Head(name, _about_metric(name)) for name in board.metrics())
+    first, *others = (
+        Head(board.heading(name), _about_metric(name) + _why_not_compared(board, name))
+        for name in board.metrics()
+    )
+    gap, text = board.gap
+    halves = [Head(heading, HALF) for heading in board.half_columns.values()]
     settings = [Head(name, f"Setting: {describe_setting(name)}", False) for name in board.settings]
     run = Head(
         "run", "The run's folder; the link opens its picture of queries and neighbors.", False
     )
-    return [run, *settings, first, Head("behind the best", BEHIND), *others]
+    return [run, *settings, first, Head(text, GAPS[gap] + PAIRED), *halves, *others]
 
 
 def _about_metric(name: str) -> str:
@@ -118,8 +135,14 @@ def _about_metric(name: str) -> str:
     better = "lower" if lower_is_better(name) else "higher"
     known = f"; {better} is better" if label else ""
     is_mean = metric is not None and metric.pattern.startswith("<label>/")
-    interval = " In brackets: the 95% bootstrap interval over the queries." if is_mean else ""
+    interval = " In brackets: the 95% bootstrap interval." if is_mean else ""
     return f"{text[0].upper()}{text[1:]}{known}.{interval}"
+
+
+def _why_not_compared(board: Board, name: str) -> str:
+    """Return why the values of a metric cannot be compared between the runs, "" if they can."""
+    names = " and ".join(unequal_settings(name, board.runs))
+    return f" It depends on {names}, in which these runs differ: do not compare." if names else ""
 
 
 def _pictures(board: Board, folder: Path) -> list[str]:
@@ -131,19 +154,23 @@ def _pictures(board: Board, folder: Path) -> list[str]:
 def table_rows(board: Board, links: Sequence[str]) -> list[list[Cell]]:
     """Return the cells of each run; the first one leads to the run's link."""
     metric, table, rows = board.metric, board.table, []
-    shown = [metric, "behind", *board.metrics()[1:]]
+    shown = [metric, board.gap[0], *board.half_columns, *board.metrics()[1:]]
     ends = [name for name in (metric, f"{metric}_low", f"{metric}_high") if name in table]
     values = table[ends].to_numpy(np.float64)
     limits = float(np.nanmin(values)), float(np.nanmax(values))
     for at, (run, line) in enumerate(zip(board.runs, table.to_dict("records"), strict=True)):
-        cells = [Cell(line["run"], line["run"], False, link=links[at], mark=board.marks[at])]
+        first = Cell(line["run"], line["run"], False, link=links[at], mark=board.marks[at])
+        cells = [first._replace(roles=board.roles[at])]
         cells += [
             Cell(texts[at], _sortable(run.settings.get(name), texts[at]), False)
             for name, texts in board.texts.items()
         ]
         for name in shown:
             value, low, high = (line.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
-            cells.append(_number_cell(value, low, high, limits if name == metric else None))
+            if name == "difference":
+                cells.append(_difference_cell(value, low, high, sign_of(line)))
+            else:
+                cells.append(_number_cell(value, low, high, limits if name == metric else None))
         rows.append(cells)
     return rows
 
@@ -165,6 +192,13 @@ def _number_cell(value: float, low: float, high: float, limits: tuple[float, flo
         start, stop, point = np.interp([low, high, value], limits, (0, 100)).round(2).tolist()
         bar = (start, stop - start, point)
     return Cell(text, float(value), True, interval, bar)
+
+
+def _difference_cell(value: float, low: float, high: float, sign: str) -> Cell:
+    """Return a difference to the baseline with its interval; an empty cell for NaN."""
+    if not (text := format_signed(value)):
+        return Cell("")
+    return Cell(text, float(value), True, format_interval(low, high, signed=True), sign=sign)
 
 
 def _svg(plot: "partial[Figure]", board: Board) -> str:

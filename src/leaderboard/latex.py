@@ -7,14 +7,22 @@ from src.evaluation.metrics import describe_metric, is_filtered
 from src.io.printable import printable
 from src.leaderboard.board import Board
 from src.leaderboard.comparison import Leaderboard
+from src.leaderboard.notes import SIGN, sign_of, table_notes
+from src.leaderboard.paired import LEVEL
 from src.reporting.baselines import MARK
-from src.reporting.text import format_interval, format_number
+from src.reporting.text import format_interval, format_number, format_signed
 
 PACKAGE = r"% needs \usepackage{booktabs}; letters beyond Latin need XeLaTeX or LuaLaTeX"
 ESCAPES = str.maketrans(
     {sign: f"\\{sign}" for sign in "{}$&#%_"}
     | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "…": r"\ldots{}"}
+    | {
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "…": r"\ldots{}",
+        "†": r"\textdagger{}",
+    }
     | {sign: f"{{{sign}}}" for sign in "[]*"}  # options of the end of a row before them
 )
 MAX_OTHER_LABELS = 2
@@ -47,21 +55,23 @@ def escape_latex(text: object) -> str:
 def _table(board: Board, number: int) -> str:
     """Return the table of a board: settings that differ, the metric, the gap, other labels."""
     first, *others = _metrics(board)
-    several = len(board.runs) > 1
+    several, gap = len(board.runs) > 1, board.gap[0]
+    compared = [*([gap] if several else []), *board.half_columns]
     heads = [*(HEADS.get(name) or _words(name) for name in board.settings or ["run"])]
-    heads += [_metric_head(first), *(["behind"] if several else []), *map(_metric_head, others)]
+    heads += [_metric_head(first), *map(_words, compared), *map(_metric_head, others)]
     lines = []
     for at, row in enumerate(board.table.to_dict("records")):
         values = _setting_cells(board, at)
         best = rf"\textbf{{{format_number(row[first])}}}" if several and at == 0 else None
-        numbers = [_cell(row, first, best), *([_cell(row, "behind")] if several else [])]
-        numbers += [_cell(row, name) for name in others]
+        numbers = [_cell(row, first, best), *(_cell(row, name) for name in [*compared, *others])]
+        if board.runs[at] is board.baseline:
+            numbers[1] = "baseline"
         lines.append(f"    {' & '.join([*values, *numbers])} \\\\")
     columns = "l" * len(board.settings or ["run"]) + "r" * len(numbers)
-    missing = [f"% without {printable(first)}: {printable(r.folder)}" for r in board.missing_metric]
+    comments = [f"without {first}: {run.folder}" for run in board.missing_metric]
     return "\n".join(
         [
-            *missing,
+            *(f"% {printable(text)}" for text in [*comments, *table_notes(board)]),
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{_caption(board)}}}",
@@ -98,8 +108,11 @@ def _setting_cells(board: Board, at: int) -> list[str]:
 
 def _cell(row: dict[Any, Any], name: str, text: str | None = None) -> str:
     """Return a metric, or text in its place, and its interval in small figures."""
-    text = text or format_number(row.get(name))
-    interval = format_interval(row.get(f"{name}_low"), row.get(f"{name}_high"))
+    is_difference = name == "difference"
+    text = text or (format_signed if is_difference else format_number)(row.get(name))
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    interval = format_interval(low, high, signed=is_difference)
+    text += escape_latex(sign_of(row)) if is_difference else ""
     both = rf"{text} {{\footnotesize {escape_latex(interval)}}}" if interval and text else text
     return re.sub(r"(?<!\d)-(?=\d)", "$-$", both)  # a minus sign instead of a hyphen
 
@@ -112,15 +125,28 @@ def _caption(board: Board) -> str:
         board.collection,
         f"{_metric_head(board.metric)}: {meaning or 'a metric of metrics.json'}"
         + (f", over {queries} queries" if queries is not None else ""),
-        "In brackets: 95% bootstrap intervals over the queries",
+        "In brackets: 95% bootstrap intervals",
     ]
-    if len(board.runs) > 1:
+    if board.baseline:
+        sentences += _about_difference(board)
+    elif len(board.runs) > 1:
         sentences.append("Behind: the paired difference to the best run")
     if chance:
         sentences.append(f"Random order would give {chance}")
     if all(board.marks):
         sentences.append(f"All networks have {MARK}: they have learned nothing")
     return escape_latex(". ".join(sentences) + ".")
+
+
+def _about_difference(board: Board) -> list[str]:
+    """Return what the runs are compared with, and what the sign behind a difference means."""
+    tested = sum(found.p is not None for found in board.paired.tested)
+    label = board.labels[board.runs.index(board.paired.reference)]
+    return [
+        f"Difference: paired, to the baseline ({label})",
+        *[f"{SIGN}: p at most {LEVEL} after Holm's correction for {tested} comparisons"]
+        * (tested > 0),
+    ]
 
 
 def _metric_head(name: str) -> str:

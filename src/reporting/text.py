@@ -14,6 +14,16 @@ def format_number(value: float | None) -> str:
     return "" if value is None or not isfinite(value) else f"{value:.3f}"
 
 
+def format_signed(value: float | None) -> str:
+    """Return a difference with its sign and three decimals, "" for None, NaN and infinity.
+
+    >>> format_signed(0.0125), format_signed(-0.5), format_signed(-0.0001)
+    ('+0.013', '-0.500', '0.000')
+    """
+    text = format_number(value)
+    return text.lstrip("-") if text.strip("-0.") == "" else f"{value:+.3f}"
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number of things, in English.
 
@@ -23,9 +33,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def format_interval(low: float | None, high: float | None) -> str:
-    """Return "[low, high]", "" if low is None, NaN or infinite."""
-    return f"[{format_number(low)}, {format_number(high)}]" if format_number(low) else ""
+def format_interval(low: float | None, high: float | None, signed: bool = False) -> str:
+    """Return "[low, high]", with their signs if asked for, "" if low is None, NaN or infinite."""
+    written = format_signed if signed else format_number
+    return f"[{written(low)}, {written(high)}]" if written(low) else ""
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

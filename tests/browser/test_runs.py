@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 from src.browser.opened import OpenRun, open_runs
 from src.browser.runs_view import OTHERS, runs_view, sections, tables
 from src.browser.site import Site
-from src.leaderboard.board import notes
 from src.leaderboard.comparison import compare
 from src.leaderboard.html import heads, table_rows
+from src.leaderboard.notes import notes
 from src.leaderboard.runs import read_run
 from tests.support.open_runs import open_run, site_of
 

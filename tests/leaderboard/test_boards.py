@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from src.leaderboard.__main__ import main
-from src.leaderboard.board import Board, notes
+from src.leaderboard.board import Board
 from src.leaderboard.comparison import Leaderboard, compare
 from src.leaderboard.grouping import comparable_groups
+from src.leaderboard.notes import notes
 from src.leaderboard.runs import read_run, read_runs
 from src.reporting.baselines import MARK
 from src.reporting.run_folder import RunFolder
@@ -193,7 +194,7 @@ def test_random_weights_are_marked_in_every_form(write: Write, tmp_path: Path, c
         in (tmp_path / "leaderboard.html").read_text()
     )
     table = pd.read_csv(tmp_path / "leaderboard.csv", keep_default_na=False)
-    assert table["baseline"].tolist() == [MARK, ""]
+    assert table["mark"].tolist() == [MARK, ""]
     main([str(tmp_path), "--latex"])
     assert f"\n    untrained & {MARK} & " in capsys.readouterr().out
 

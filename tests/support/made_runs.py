@@ -10,9 +10,9 @@ import yaml
 N, K = 200, 4
 
 
-def random_neighbors(draw: np.random.Generator) -> np.ndarray:
-    """Return (N, K) random neighbor rows."""
-    return draw.random((N, N)).argsort(axis=1)[:, :K].astype(np.int32)
+def random_neighbors(draw: np.random.Generator, n: int = N) -> np.ndarray:
+    """Return (n, K) random neighbor rows."""
+    return draw.random((n, n)).argsort(axis=1)[:, :K].astype(np.int32)
 
 
 def write_multirun(

@@ -1,0 +1,189 @@
+"""Sentences that keep a board's numbers from being misread."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.evaluation.significance import smallest_p_value
+from src.leaderboard.board import Board
+from src.leaderboard.halves import Choice, Halves
+from src.leaderboard.paired import LEVEL, Difference
+from src.reporting.baselines import MARK
+from src.reporting.text import format_interval, format_number, format_signed
+
+SIGN = "†"  # behind a difference that survives Holm's correction
+SEVERAL = "Boards have different images or labels: compare numbers within a board, never across."
+LEARNED_NOTHING = (
+    f"{MARK}: that network has learned nothing; what it scores comes from color and texture alone"
+)
+MAX_NAMED = 8  # runs in a sentence
+
+
+def notes(board: Board) -> list[str]:
+    """Return what is to be known about a board and its table."""
+    return [*board_notes(board), *table_notes(board)]
+
+
+def board_notes(board: Board) -> list[str]:
+    """Return what the runs have in common, and what their metric is."""
+    queries, chance = board.queries, format_number(board.chance)
+    lines = [f"all runs: {shared}"] if (shared := board.shared) else []
+    if board.ranks_settings and queries is not None:
+        by_chance = f"; random order would give {chance}" if chance else ""
+        lines.append(f"{board.metric} is a mean over {queries} queries{by_chance}")
+    if not board.ranks_settings:
+        lines.append(f"{board.metric} describes each run and says nothing about quality")
+    if not any("/map_at_10" in name or "/precision_at_1" in name for name in board.metrics()):
+        lines.append("no labels, so quality is not measured: add data.labels")
+    return lines + [LEARNED_NOTHING] * any(board.marks)
+
+
+def table_notes(board: Board) -> list[str]:
+    """Return how the runs of a board were compared, and what could not be compared."""
+    lines = [*_why_no_differences(board)] if len(board.runs) > 1 else []
+    if any(found.low is not None for found in board.paired.differences):
+        lines += [*(_tests(board) if board.baseline else _no_tests(board)), _resampled(board)]
+    return [*lines, *_earlier_intervals(board), *_halves(board)]
+
+
+def _why_no_differences(board: Board) -> Iterator[str]:
+    """Yield why some runs or all are not compared."""
+    paired = board.paired
+    if paired.unequal_settings:
+        names = " and ".join(paired.unequal_settings)
+        yield (
+            f"{board.metric} depends on {names}, in which these runs differ: its values are not"
+            " comparable, and no differences are given"
+        )
+        return
+    others = [at for at in range(len(board.runs)) if not paired.has_same_queries(at)]
+    if others:
+        whose = "the baseline" if board.baseline else "the best run"
+        counts = [f"{_queries(paired.queries[at])} in {board.names[at]}" for at in others]
+        yield (
+            f"no difference to {whose} for runs with other queries:"
+            f" {_queries(paired.reference_queries)} in {whose}, {_listed(counts)}"
+        )
+
+
+def _queries(queries: NDArray[np.bool_] | None) -> str:
+    return "none" if queries is None else f"{int(queries.sum()):,}"
+
+
+def _listed(texts: list[str]) -> str:
+    """Return texts with commas, and how many more there are than can be shown."""
+    more = len(texts) - MAX_NAMED
+    return ", ".join(texts[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _tests(board: Board) -> Iterator[str]:
+    """Yield what the runs are compared with, and which differences survive."""
+    paired = board.paired
+    tested = [found for found in paired.tested if found.p is not None]
+    survive = sum(found.survives for found in tested)
+    label = board.labels[board.runs.index(paired.reference)]
+    yield f"the difference is each run minus the baseline, {label}"
+    yield (
+        f"{SIGN} significant, {survive} of {len(tested)}: p at most {LEVEL} after Holm's correction"
+        f" for {len(tested)} comparisons; two-sided, by random signs of {_units(board)}"
+    )
+    least = smallest_p_value(paired.unit_count) * len(tested)
+    if least > LEVEL:
+        yield (
+            f"with {_units(board)}, no p-value of {len(tested)} can be below {least:.2g}: there"
+            " are too few for any difference to be significant"
+        )
+
+
+def _no_tests(board: Board) -> Iterator[str]:
+    """Yield why differences to the best run are not tested."""
+    if len(board.runs) > 2 and board.ranks_settings:
+        yield (
+            f"the best of {len(board.runs)} runs is partly best by chance, so the gaps to it are"
+            " not tested: name a run to compare with, --baseline, or choose on half of the"
+            " classes, --halves"
+        )
+
+
+def _units(board: Board) -> str:
+    """Return how many of what is resampled: classes, or queries where they are not known."""
+    paired = board.paired
+    if not paired.is_by_class:
+        return f"{paired.unit_count:,} single queries"
+    return f"{paired.unit_count:,} classes of {paired.classes.column}"
+
+
+def _resampled(board: Board) -> str:
+    """Return what the intervals of differences are of."""
+    paired = board.paired
+    text = f"intervals of differences: a paired bootstrap that draws {_units(board)}"
+    if paired.is_by_class or not paired.classes.column:
+        return text
+    if paired.classes.ids is not None:
+        return f"{text}, as evaluation.resample=query asks"
+    return f"{text}, since their classes are not known: {paired.classes.why_unknown}"
+
+
+def _earlier_intervals(board: Board) -> Iterator[str]:
+    """Yield which runs have intervals of an earlier version, which drew single queries."""
+    names = [
+        name
+        for name, run in zip(board.names, board.runs, strict=True)
+        if f"{board.metric}_low" in run.metrics and "evaluation.resample" not in run.settings
+    ]
+    if names and board.paired.classes.column:
+        which = "all runs" if len(names) == len(board.runs) else f"run {_listed(names)}"
+        yield (
+            f"intervals of {board.metric} of {which} are those of an earlier version, which drew"
+            " single queries: they are too narrow"
+        )
+
+
+def _halves(board: Board) -> Iterator[str]:
+    """Yield how the runs do on halves of the classes."""
+    if not board.is_halved:
+        return
+    if board.halves is None:
+        yield f"no halves: {Halves(board.paired).why_not}"
+        return
+    sizes = [
+        f"half {name} has {classes:,} classes and {queries:,} queries"
+        for name, (classes, queries) in zip("AB", board.halves.sizes, strict=True)
+    ]
+    yield f"classes of {board.paired.classes.column} by a hash of their names: {', '.join(sizes)}"
+    for choice in board.halves.choices:
+        yield _choice(board, choice)
+
+
+def _choice(board: Board, choice: Choice) -> str:
+    """Return a run that was chosen on one half, and what it is on the other."""
+    value = f"{format_number(choice.other)} {format_interval(choice.low, choice.high)}".strip()
+    text = (
+        f"chosen on half {choice.name}: {board.names[choice.at]} ({board.labels[choice.at]}), with"
+        f" {format_number(choice.value)}; on half {choice.other_name} it has {value}"
+    )
+    if board.runs[choice.at] is board.baseline:
+        return f"{text} and is the baseline"
+    return f"{text}, {signed(choice.difference)} to the baseline" if board.baseline else text
+
+
+def gap_text(board: Board, row: Mapping[Any, Any]) -> str:
+    """Return the gap of a row of the board's table with its interval and SIGN."""
+    name, is_signed = board.gap[0], board.baseline is not None
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if not is_signed:
+        return f"{format_number(value)} {format_interval(low, high)}".strip()
+    return " ".join(filter(None, [signed(Difference(value, low, high)), sign_of(row)]))
+
+
+def sign_of(row: Mapping[Any, Any]) -> str:
+    """Return SIGN if the difference of a row of the board's table is significant, else ""."""
+    return SIGN if row.get("p_holm", 1) <= LEVEL else ""
+
+
+def signed(found: Difference) -> str:
+    """Return a difference with its sign and interval, "" if it is not known."""
+    interval = format_interval(found.low, found.high, signed=True)
+    return f"{format_signed(found.value)} {interval}".strip()
