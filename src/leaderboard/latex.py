@@ -71,7 +71,7 @@ def _table(board: Board, number: int) -> str:
     comments = [f"without {first}: {run.folder}" for run in board.missing_metric]
     return "\n".join(
         [
-            *(f"% {printable(text)}" for text in [*comments, *table_notes(board)]),
+            *(f"% {escape_latex(text)}" for text in [*comments, *table_notes(board)]),
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{_caption(board)}}}",
