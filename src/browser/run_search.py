@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from src.browser.opened import OpenRun
 from src.errors import UserError
+from src.gallery.exclusion import SHARED_COLUMN
 from src.reporting.run_checks import told_if_deleted
 
 if TYPE_CHECKING:
@@ -70,6 +71,5 @@ def others(run: OpenRun, row: int) -> NDArray[np.bool_]:
 @lru_cache(KEPT)
 def exclusion_groups(run: OpenRun) -> NDArray[np.int64]:
     """Return (n,) numbers: images with equal ones are no neighbors of each other."""
-    if run.settings.get("similarity.exclude") == "same_object" and "object_id" in run.columns:
-        return run.gallery.label_ids("object_id")
-    return np.arange(len(run))
+    column = SHARED_COLUMN.get(str(run.settings.get("similarity.exclude")))
+    return run.gallery.label_ids(column) if column in run.columns else np.arange(len(run))

@@ -14,7 +14,7 @@ from src.browser.filters import MOST, Neighbor, default_count, possible_only, st
 from src.browser.opened import OpenRun
 from src.browser.run_search import exclusion_groups, run_search
 from src.errors import UserError
-from src.gallery.gallery import max_neighbors
+from src.gallery.exclusion import max_neighbors
 from src.runtime.progress import progress
 
 if TYPE_CHECKING:

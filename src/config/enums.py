@@ -60,6 +60,7 @@ class RankedBy(Enum):
 class Exclude(Enum):
     none = "none"
     same_object = "same_object"
+    same_image = "same_image"
 
 
 # class is a keyword of Python

@@ -72,7 +72,9 @@ class Similarity:
         " nearest), which demotes hubs",
     )
     exclude: Exclude = option(
-        Exclude.none, "same_object: an image's neighbors exclude other views of its object"
+        Exclude.none,
+        "an image's neighbors exclude: same_object, other views of its object; same_image, copies"
+        " of its file, by checksum",
     )
     write_csv: bool = option(
         True,

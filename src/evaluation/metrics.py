@@ -152,6 +152,7 @@ METRICS = (
         "pairs of neighbors that score at least evaluation.near_duplicate",
         (*TOP_K, "evaluation.near_duplicate"),
     ),
+    Metric("copies", "images", "", "images whose file is also that of another image, by checksum"),
     # what was compared, and how
     Metric("images", "images", "", "images that were compared"),
     Metric("skipped", "images", "lower", "images left out because they cannot be read"),

@@ -19,9 +19,9 @@ import yaml
 from numpy.typing import NDArray
 
 from src.config import Similarity
-from src.config.enums import Exclude
 from src.errors import UserError, did_you_mean
 from src.gallery import captions
+from src.gallery.exclusion import SHARED_COLUMN, check_neighbors
 from src.io.bounded import check_size, damaged, read_yaml
 from src.io.csv_cells import escape_cell, unescape_cell
 from src.io.files import atomic_write, sha256
@@ -127,35 +127,22 @@ class Gallery:
     def exclusion_groups(self, options: Similarity) -> NDArray[np.int64]:
         """Return (n,) int64 group ids; images of one group are never each other's neighbors.
 
-        Groups are the works of art with `exclude=same_object`, else single images. Raises UserError
-        if an image has fewer than `options.top_k` or `options.augment` possible neighbors.
+        Groups are the images of a work of art with `exclude=same_object`, those of equal files with
+        `exclude=same_image`, else single images; an image without an object or a checksum is alone.
+        Raises UserError if an image has fewer than `options.top_k` or `options.augment` possible
+        neighbors.
         """
-        groups = np.arange(len(self))
-        if options.exclude is Exclude.same_object:
-            groups = self.label_ids("object_id", "similarity.exclude=same_object")
-        limit = max_neighbors(groups)
-        for name, low in (("top_k", 1), ("augment", 0)):
-            if (value := getattr(options, name)) > limit:
-                raise UserError(
-                    f"similarity.{name} must be between {low} and {limit} for {len(self)} images,"
-                    f" got {value}"
-                )
+        column = SHARED_COLUMN.get(options.exclude.name)
+        if column is None:
+            groups = np.arange(len(self))
+        else:
+            groups = self.label_ids(column, f"similarity.exclude={options.exclude.name}")
+        check_neighbors(groups, options)
         return groups
 
     def subset(self, rows: NDArray[np.int64]) -> "Gallery":
         """Return a gallery of the given rows (m,) in the given order, numbered from 0."""
         return replace(self, works=self.works.iloc[rows].reset_index(drop=True))
-
-
-def max_neighbors(groups: NDArray[np.int64]) -> int:
-    """Return how many neighbors every image can have: n minus the size of the largest group.
-
-    `groups` (n,) are exclusion groups.
-
-    >>> max_neighbors(np.array([0, 1, 1, 2]))
-    2
-    """
-    return len(groups) - int(np.unique(groups, return_counts=True)[1].max())
 
 
 def write_gallery(

@@ -19,6 +19,7 @@ from src.evaluation.bootstrap import intervals
 from src.evaluation.metrics import FILTER
 from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieval
 from src.gallery import Gallery
+from src.gallery.exclusion import count_copies
 from src.pipeline.rank import Ranking
 from src.reporting.run_folder import RunFolder
 from src.runtime.progress import progress
@@ -142,13 +143,14 @@ def _hub_metrics(ranking: Ranking, gallery: Gallery, cfg: Config, files: RunFold
 def _near_duplicate_metrics(
     ranking: Ranking, gallery: Gallery, cfg: Config, files: RunFolder
 ) -> Metrics:
-    """Return the number of almost identical pairs, and write near_duplicates.csv."""
+    """Return the numbers of almost identical pairs and of copies; write near_duplicates.csv."""
     names = gallery.files
     pairs, scores = hubness.near_duplicates(ranking.saved, cfg.evaluation.near_duplicate)
     listed = zip(pairs[:MAX_NEAR_DUPLICATES], scores, strict=False)
     lines = ((score, names[i], names[j]) for (i, j), score in listed)
     files.write_near_duplicates(lines, cfg.escape_formulas)
-    return {"near_duplicates": len(pairs)}
+    copies = count_copies(gallery.works.get("sha256", []))  # one made by hand may lack checksums
+    return {"near_duplicates": len(pairs), "copies": copies}
 
 
 def label_tasks(gallery: Gallery, cfg: Config) -> Iterator[LabelTask]:

@@ -28,7 +28,11 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "similarity.whiten_dim": "{} axes",
     "similarity.augment": {"0": "not augmented"}
     | {str(k): f"augmented by {k}" for k in range(1, 21)},
-    "similarity.exclude": {"none": "other views kept", "same_object": "other views left out"},
+    "similarity.exclude": {
+        "none": "other views and copies kept",
+        "same_object": "other views left out",
+        "same_image": "copies left out",
+    },
     "data.image_size": "{} px",
     "data.resize": {"squash": "squashed", "crop": "cropped", "pad": "padded"},
     "data.decode": "{} decoding",

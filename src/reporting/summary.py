@@ -28,6 +28,10 @@ NO_LABELS = (
     " data.labels=<a CSV with a column file and columns such as artist>."
 )
 ABOUT_SCORES = "intra, inter and gap describe this embedding; they do not rank settings."
+COPIES = (
+    "copies: {} images whose file is also that of another image; with similarity.exclude=same_image"
+    " they are no neighbors of each other."
+)
 RANDOM_WEIGHTS = (
     "Random weights: the network has learned nothing about paintings{}; for 730 real paintings by"
     " 21 artists, P@1 of artist was 0.190 with random weights and 0.538 with trained ones."
@@ -48,6 +52,8 @@ def print_summary(
     console = terminal.console()
     for part in (*_labels(metrics, gallery), _score_table(metrics, seconds), ABOUT_SCORES):
         terminal.show(part, console)
+    if copies := metrics.get("copies"):
+        terminal.show(COPIES.format(copies), console)
     if metrics["weights"].startswith("random"):
         drawn = DRAWN if gallery.name.startswith("demo") else ""
         terminal.show(RANDOM_WEIGHTS.format(drawn), console)

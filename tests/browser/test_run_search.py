@@ -9,7 +9,7 @@ import torch
 from src.browser.opened import OpenRun, open_runs
 from src.browser.run_search import exclusion_groups, others, run_search
 from src.errors import UserError
-from tests.support.ranked_run import clustered, write_ranked_run
+from tests.support.ranked_run import clustered, works_of, write_ranked_run
 
 SIMILARITIES = [
     {},
@@ -52,6 +52,19 @@ def test_views_of_an_object_are_one_group_where_the_run_says_so(tmp_path):
     run = opened(tmp_path, exclude="same_object")
     assert exclusion_groups(run)[:4].tolist() == [0, 0, 0, 1]
     assert np.flatnonzero(~others(run, 4)).tolist() == [3, 4, 5]
+
+
+def test_copies_are_one_group_where_the_run_says_so(tmp_path):
+    files = [f"{row // 20}" if row < 40 else "" for row in range(60)]
+    works = works_of(sha256=files)
+    run = open_runs([write_ranked_run(tmp_path, works, exclude="same_image")])[0]
+    assert np.flatnonzero(~others(run, 25)).tolist() == list(range(20, 40))
+    assert np.flatnonzero(~others(run, 45)).tolist() == [45]
+    assert not (exclusion_groups(run)[run.index] == exclusion_groups(run)[:, None]).any()
+    allowed = np.stack([others(run, row) for row in range(60)])
+    index, score = run_search(run).nearest_to_rows(range(60), 10, allowed)
+    np.testing.assert_array_equal(index, run.index)
+    np.testing.assert_array_equal(score, run.score)
 
 
 def test_features_that_are_gone_are_named(tmp_path):

@@ -10,7 +10,7 @@ from src.config import Similarity
 from src.config.enums import Exclude
 from src.errors import UserError
 from src.gallery import Gallery
-from src.gallery.gallery import max_neighbors
+from src.gallery.exclusion import SHARED_COLUMN, max_neighbors
 from tests.support.galleries import listed
 
 
@@ -58,6 +58,19 @@ def test_views_of_an_object_are_one_group() -> None:
     same = groups[:, None] == groups
     assert np.argwhere(np.triu(same, 1)).tolist() == [[0, 2]]
     assert max_neighbors(groups) == 3
+
+
+def test_copies_are_one_group_and_unknown_files_are_not() -> None:
+    gallery = gallery_of(sha256=["a", "", "b", "a", "", "a"], object_id=["1"] * 6)
+    groups = gallery.exclusion_groups(Similarity(top_k=3, exclude=Exclude.same_image))
+    same = np.triu(groups[:, None] == groups, 1)
+    assert np.argwhere(same).tolist() == [[0, 3], [0, 5], [3, 5]]
+    with pytest.raises(UserError, match="top_k must be between 1 and 3 for 6 images, got 4"):
+        gallery.exclusion_groups(Similarity(top_k=4, exclude=Exclude.same_image))
+
+
+def test_each_way_to_exclude_has_a_column() -> None:
+    assert set(SHARED_COLUMN) == {kind.name for kind in Exclude} - {"none"}
 
 
 @pytest.mark.parametrize(("exclude", "top"), [(Exclude.none, 4), (Exclude.same_object, 3)])

@@ -106,6 +106,16 @@ def test_hubs_and_near_duplicates_are_listed(cfg, tmp_path):
     assert all(float(score) >= 0.98 for score, _, _ in pairs[1:])
 
 
+def test_copies_are_counted_whether_or_not_they_are_neighbors(cfg, tmp_path):
+    files = gallery(style=STYLE, sha256=np.where(np.arange(N) < 2, "a", ""))
+    for exclude, pairs in ((Exclude.none, 1), (Exclude.same_image, 0)):
+        options = changed(cfg, "similarity", exclude=exclude)
+        metrics = evaluated(files, options, tmp_path)
+        assert metrics["copies"] == 2
+        lines = (tmp_path / "near_duplicates.csv").read_text().splitlines()
+        assert sum("0.jpg,1.jpg" in line for line in lines) == pairs
+
+
 def test_all_numbers_are_finite(cfg, tmp_path):
     even = gallery(style=np.zeros(N, dtype=int))
     metrics = evaluated(even, changed(cfg, "evaluation", labels=["style"]), tmp_path)

@@ -45,7 +45,7 @@ def test_a_run_has_the_expected_metrics(finished_run: Path) -> None:
     deep = ("precision_at_1", "precision_at_5", "map_at_10", "recall_at_10")
     named |= {f"folder/{name}{end}" for name in deep for end in ends}
     named |= {"auc", "auc_low", "intra_at_1_high", "folder/label_auc", "folder/fewer_than_10"}
-    named |= {"orphans", "reciprocity", "near_duplicates"}
+    named |= {"orphans", "reciprocity", "near_duplicates", "copies"}
     assert named <= metrics.keys()
     assert metrics["folder/precision_at_1_chance"] == pytest.approx(3 / 11)
 

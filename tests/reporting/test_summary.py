@@ -160,3 +160,13 @@ def test_the_summary_has_no_control_characters(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert "\x1b" not in printed(capsys, METRICS, tmp_path)
+
+
+@pytest.mark.parametrize("copies", [None, 0, 2])
+def test_copies_are_told_with_the_option_that_leaves_them_out(
+    copies: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = METRICS if copies is None else METRICS | {"copies": copies}
+    text = " ".join(printed(capsys, metrics, tmp_path).split())
+    assert ("copies: 2 images whose file" in text) == bool(copies)
+    assert ("similarity.exclude=same_image they are no neighbors" in text) == bool(copies)
