@@ -40,7 +40,8 @@ class Backbone:
     pooling: Pooling = option(
         Pooling.avg,
         "reduces a layer's output to one vector per image: average, maximum or generalized mean"
-        " over its spatial axes or tokens; token = the first (class) token",
+        " over its spatial axes or tokens; token = the first (class) token; meanstd = means and"
+        " standard deviations of the channels, twice as many numbers, which tell a style better",
     )
     gem_p: float = option(3.0, "exponent of gem pooling", low=1, high=100)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from src.config import Backbone
 from src.embedding.layers import cut
-from src.embedding.pooling import pool, pooling_axes
+from src.embedding.pooling import pool, pooling_axes, row_width
 from src.embedding.transforms import Transform
 from src.errors import UserError
 
@@ -74,7 +74,8 @@ def build_extractor(
                 " choose another layer"
             )
         axes[layer] = pooling_axes(layer, shape, larger.get(node), options.pooling)
-        dims[layer] = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[layer])
+        channels = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[layer])
+        dims[layer] = row_width(channels, options.pooling)
     return Extractor(trunk, nodes, axes, dims, options, transform)
 
 

@@ -150,6 +150,27 @@ def test_swin_maps_are_pooled_over_their_spatial_axes(monkeypatch: pytest.Monkey
     torch.testing.assert_close(only_rows(backbone, 32), network.features(images(32)).mean((1, 2)))
 
 
+def unit(rows: Tensor) -> Tensor:
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+@torch.inference_mode()
+def test_mean_and_std_are_those_of_the_networks_maps() -> None:
+    network, seen = resnet(0), []
+    network.layer2.register_forward_hook(lambda *args: seen.append(args[2]))
+    network(images(64))
+    backbone = load_backbone(untrained("layer2", pooling=Pooling.meanstd), 64, 0)
+    expected = [unit(seen[0].mean((2, 3))), unit(seen[0].std((2, 3)))]
+    torch.testing.assert_close(only_rows(backbone, 64), torch.cat(expected, 1))
+    assert backbone.extractor.dims == {"layer2": 2 * 128}
+
+
+def test_mean_and_std_of_one_position_are_refused() -> None:
+    message = refused(untrained("layer4", pooling=Pooling.meanstd))
+    assert "but layer4 gives (2, 512, 1, 1): choose an earlier layer" in message
+    assert "but flatten gives (2, 512): " in refused(untrained("flatten", pooling=Pooling.meanstd))
+
+
 @torch.inference_mode()
 def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     network, seen = vit(monkeypatch), []
@@ -160,6 +181,9 @@ def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.Monke
     first = load_backbone(untrained("encoder", "vit_b_16", Pooling.token), 32, 0)
     torch.testing.assert_close(only_rows(average, 32), seen[0].mean(1))
     torch.testing.assert_close(only_rows(first, 32), seen[0][:, 0])
+    both = load_backbone(untrained("encoder", "vit_b_16", Pooling.meanstd), 32, 0)
+    expected = torch.cat([unit(seen[0].mean(1)), unit(seen[0].std(1))], 1)
+    torch.testing.assert_close(only_rows(both, 32), expected)
 
 
 def test_a_network_of_one_input_size_has_maps_too(
@@ -195,7 +219,7 @@ def test_a_layer_without_a_row_an_image_is_refused(
 def test_token_pooling_needs_tokens() -> None:
     message = refused(untrained("layer1", pooling=Pooling.token))
     assert "pooling=token needs a layer of tokens" in message
-    assert "(2, 64, 8, 8): choose one of avg, max, gem" in message
+    assert "(2, 64, 8, 8): choose one of avg, max, gem, meanstd" in message
 
 
 def test_the_transform_is_what_the_weights_expect() -> None:

@@ -17,7 +17,7 @@ from torch import nn
 import src.embedding.backbone
 import src.embedding.compilation
 from src.config import Config
-from src.config.enums import Accelerator, Compile, Precision
+from src.config.enums import Accelerator, Compile, Pooling, Precision
 from src.embedding.compilation import OpenVino
 from src.embedding.extractor import Extractor
 from src.errors import UserError
@@ -30,11 +30,11 @@ LAYERS = ["layer1", "layer2", "layer3", "layer4"]
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def every_layer(cfg: Config) -> dict[str, np.ndarray]:
-    cfg = changed(cfg, "backbone", layers=LAYERS)
+def every_layer(cfg: Config, layers: list[str] = LAYERS) -> dict[str, np.ndarray]:
+    cfg = changed(cfg, "backbone", layers=layers)
     return {
         layer: np.array(embed(list_gallery(cfg), changed(cfg, "backbone", layer=layer)).features)
-        for layer in LAYERS
+        for layer in layers
     }
 
 
@@ -42,13 +42,25 @@ def assert_close(
     features: dict[str, np.ndarray], expected: dict[str, np.ndarray], to: float
 ) -> None:
     """Compare rows, with an error relative to the length of each."""
-    for layer in LAYERS:
+    for layer in features:
         error = np.linalg.norm(features[layer] - expected[layer], axis=1)
         assert (error <= to * np.linalg.norm(expected[layer], axis=1)).all(), layer
 
 
+COMPILERS = ["openvino", pytest.param("torch.compile", marks=pytest.mark.slow)]
+
+
+def compile_by(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a CPU compile as a GPU does, but for the name of the compiler in the facts."""
+    if name == "torch.compile":
+        by_torch = torch.compile(dynamic=False, options={"freezing": True})
+        monkeypatch.setattr(
+            src.embedding.backbone, "compiled", lambda extractor, *_: by_torch(extractor)
+        )
+
+
 @pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
-@pytest.mark.parametrize("by", ["openvino", pytest.param("torch.compile", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("by", COMPILERS)
 def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
     """Batches are full, lack an unreadable image, or are the last and not full."""
     caplog.set_level(logging.INFO)
@@ -56,15 +68,21 @@ def test_a_compiled_network_gives_the_same_rows(cfg, caplog, monkeypatch, by):
     plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"))
     batches = changed(cfg, "data", batch_size=5)
     compiled = changed(batches, "trainer", compile=Compile.always)
-    if by == "torch.compile":  # as on a GPU, but for the name
-        by_torch = torch.compile(dynamic=False, options={"freezing": True})
-        monkeypatch.setattr(
-            src.embedding.backbone, "compiled", lambda extractor, *_: by_torch(extractor)
-        )
+    compile_by(by, monkeypatch)
     facts = embed(list_gallery(cfg), changed(compiled, "backbone", layers=LAYERS)).facts
     assert facts["compiler"].startswith("openvino ") and facts["compile_seconds"] > 0
     assert "network compiled in " in caplog.text
     assert_close(every_layer(compiled), plain, to=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # of what torch.compile loads
+@pytest.mark.parametrize("by", COMPILERS)
+def test_a_compiled_network_gives_the_same_means_and_standard_deviations(cfg, monkeypatch, by):
+    cfg = changed(cfg, "backbone", pooling=Pooling.meanstd)
+    plain = every_layer(replace(cfg, outputs=f"{cfg.outputs}-plain"), LAYERS[:3])
+    compile_by(by, monkeypatch)
+    compiled = changed(cfg, "trainer", compile=Compile.always)
+    assert_close(every_layer(compiled, LAYERS[:3]), plain, to=1e-4)
 
 
 def break_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

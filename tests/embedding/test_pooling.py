@@ -2,12 +2,14 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
 from src.config import Backbone
 from src.config.enums import Pooling
-from src.embedding.pooling import pool, pooling_fingerprint
+from src.embedding.pooling import pool, pooling_axes, pooling_fingerprint
+from src.errors import UserError
 
 
 def pooled_by(pooling: Pooling, gem_p: float = 3.0) -> Backbone:
@@ -29,6 +31,61 @@ def test_pooling_of_tokens_by_hand() -> None:
     assert pool(output, (1,), pooled_by(Pooling.avg)).tolist() == [[3, 2]]
     assert pool(output, (1,), pooled_by(Pooling.max)).tolist() == [[5, 3]]
     assert pool(output, (1,), pooled_by(Pooling.token)).tolist() == [[5, 1]]
+
+
+def meanstd(output: torch.Tensor, axes: tuple[int, ...] = (2, 3)) -> torch.Tensor:
+    return pool(output, axes, pooled_by(Pooling.meanstd))
+
+
+def by_numpy(output: torch.Tensor, axes: tuple[int, ...]) -> np.ndarray:
+    """Unit means beside unit standard deviations, in float64."""
+    wide = output.double().numpy()
+    parts = wide.mean(axes), wide.std(axes, ddof=1)
+    return np.concatenate([p / np.linalg.norm(p, axis=1, keepdims=True) for p in parts], 1)
+
+
+def test_mean_and_std_by_hand() -> None:
+    output = torch.tensor([[[[1.0, 2], [3, 4]], [[0, 0], [0, -8]]]])  # (1, 2, 2, 2)
+    mean, std = np.array([2.5, -2]), np.sqrt([5 / 3, 16])  # of (2.25 + 0.25) * 2 = 5, and 48
+    expected = np.concatenate([mean / np.linalg.norm(mean), std / np.linalg.norm(std)])
+    np.testing.assert_allclose(meanstd(output)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((3, 7, 5, 4), (2, 3)), ((3, 5, 4, 7), (1, 2)), ((3, 20, 7), (1,)), ((3, 7, 1, 2), (2, 3))],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_mean_and_std_over_positions_or_tokens(shape, axes, dtype) -> None:
+    output = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    rows = meanstd(output, axes)
+    assert (rows.dtype, rows.shape) == (torch.float32, (3, 14))
+    np.testing.assert_allclose(rows, by_numpy(output, axes), rtol=1e-5, atol=1e-6)
+
+
+def test_small_differences_of_large_numbers_are_not_lost() -> None:
+    spread = torch.logspace(-1, 1, 6)[:, None, None]
+    output = 1000 + spread * torch.randn(2, 6, 9, 9, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(meanstd(output), by_numpy(output, (2, 3)), rtol=2e-5)
+
+
+def test_equal_numbers_have_no_standard_deviation() -> None:
+    output = torch.rand(2, 3, 7, 7, generator=torch.Generator().manual_seed(0))
+    output[:, 1] = 0.1  # whose mean over 49 is not 0.1 in float32
+    output[1] = torch.tensor([0.1, 0.7, 1e5])[:, None, None]
+    rows = meanstd(output)
+    assert rows[0, 4] == 0 and rows[0, 3] > 0
+    assert not rows[1, 3:].any()
+    torch.testing.assert_close(rows[:, :3].norm(dim=1), torch.ones(2))
+    assert not meanstd(torch.zeros(1, 3, 2, 2)).any()
+
+
+@pytest.mark.parametrize("shape", [(2, 64, 1, 1), (2, 1, 64), (2, 64)])
+def test_one_position_has_no_standard_deviation(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError) as refused:
+        pooling_axes("layer4", shape, None, Pooling.meanstd)
+    assert f"one has no standard deviation, but layer4 gives {shape}" in str(refused.value)
+    assert str(refused.value).endswith("choose an earlier layer, or backbone.pooling=avg")
 
 
 def test_every_pooling_gives_rows_of_its_own() -> None:

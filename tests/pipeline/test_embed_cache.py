@@ -43,6 +43,7 @@ def test_options_that_change_rows_have_folders_of_their_own(cfg: Config, gallery
         replace(cfg, seed=1),
         changed(cfg, "backbone", layer="layer2"),
         changed(cfg, "backbone", pooling=Pooling.max),
+        changed(cfg, "backbone", pooling=Pooling.meanstd),
         changed(cfg, "backbone", pooling=Pooling.gem),
         changed(cfg, "backbone", pooling=Pooling.gem, gem_p=4.0),
         changed(cfg, "data", resize=Resize.crop),
