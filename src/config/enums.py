@@ -68,6 +68,12 @@ class Exclude(Enum):
 Resample = Enum("Resample", {"class": "class", "query": "query"})
 
 
+class AllPairs(Enum):
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 class WandbMode(Enum):
     offline = "offline"
     online = "online"

@@ -13,6 +13,7 @@ from src.config.backbone import Backbone
 from src.config.data import Data, Download
 from src.config.enums import (
     Accelerator,
+    AllPairs,
     Compile,
     Dtype,
     Exclude,
@@ -121,6 +122,12 @@ class Evaluation:
         False,
         "a sweep's leaderboard also chooses the best run on one half of a label's classes, and"
         " shows it on the other half; does not change results",
+    )
+    all_pairs: AllPairs = option(
+        AllPairs.auto,
+        "whether to rank all images for each query, for map, r_precision and label_auc; auto = on a"
+        " GPU, or for up to 30,000 images, which takes about two matrix products of all pairs;"
+        " otherwise label_auc_sampled is estimated instead",
     )
     near_duplicate: float = option(
         0.98, "minimum cosine for a pair to be listed as near-duplicates", low=-1, high=1

@@ -44,13 +44,13 @@ def intra_inter(
     for depth in INTRA_DEPTHS:
         if depth <= scores.shape[1]:
             metrics[f"intra_at_{depth}"] = float(scores[:, :depth].mean())
-    inter, std = all_pairs(rows, watch)
+    inter, std = cosine_moments(rows, watch)
     gap = metrics["intra"] - inter
     separation = gap / std if std > 0 else float("nan")
     return metrics | {"inter": inter, "inter_std": std, "gap": gap, "separation": separation}
 
 
-def all_pairs(features: Tensor, watch: Watch = unwatched) -> tuple[float, float]:
+def cosine_moments(features: Tensor, watch: Watch = unwatched) -> tuple[float, float]:
     """Return mean and standard deviation of the cosine over all pairs i != j, in O(n d^2).
 
     Unit rows x_i = m + c_i with mean m have x_i.x_j = |m|^2 + a_i + a_j + c_i.c_j, where

@@ -71,17 +71,29 @@ METRICS = (
         "share of the label's other images that are among the first 10 neighbors",
     ),
     Metric(
+        "<label>/map",
+        SHARE,
+        "higher",
+        "mean average precision of the ranking of all images",
+    ),
+    Metric(
         "<label>/r_precision",
         SHARE,
         "higher",
-        "precision at R, the number of other images with the query's label,"
-        " over queries with at least R neighbors",
+        "precision at R, the number of other images with the query's label",
     ),
     Metric(
         "<label>/label_auc",
         SHARE,
         "higher",
-        "probability that a random pair of one label scores above a random pair of two labels",
+        "probability that an image with the query's label ranks before one without",
+    ),
+    Metric(
+        "<label>/label_auc_sampled",
+        SHARE,
+        "higher",
+        "probability that a random pair of one label scores above a random pair of two labels;"
+        " estimated if evaluation.all_pairs leaves out label_auc",
     ),
     Metric(
         "<label>/fewer_than_10",

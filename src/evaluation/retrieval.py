@@ -43,8 +43,8 @@ def retrieval(
     >>> metrics["artist/precision_at_1"], queries["artist/precision_at_1"].tolist()
     (0.75, [1.0, 1.0, 0.0, 1.0])
     """
-    groups = [_renumber(ids) for ids in excluded]
-    candidates, relevant = _counts(_renumber(labels), groups)  # N and R
+    groups = [renumber(ids) for ids in excluded]
+    candidates, relevant = _counts(renumber(labels), groups)  # N and R
     labeled = labels >= 0
     is_query = labeled & (relevant > 0)
     metrics: Metrics = {
@@ -63,7 +63,7 @@ def retrieval(
     chance = _chance(candidates[rows].astype(float), relevant[rows].astype(float))
     for metric, query_values in values.items():
         full_name = f"{name}/{metric}"
-        metrics |= _means(full_name, query_values, chance[metric], labels[rows])
+        metrics |= means(full_name, query_values, chance[metric], labels[rows])
         queries[full_name] = np.full(len(labels), np.nan)
         queries[full_name][rows] = query_values
     return metrics, queries
@@ -180,12 +180,12 @@ def _chance(candidates: Floats, relevant: Floats) -> dict[str, Floats]:
     }
 
 
-def _means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
+def means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
     """Return the mean of a metric, its _chance and its _macro over the queries.
 
     values, chance and labels are (q,).
     """
-    classes = _renumber(labels)
+    classes = renumber(labels)
     macro = (np.bincount(classes, values) / np.bincount(classes)).mean()
     return {
         name: float(values.mean()),
@@ -212,11 +212,11 @@ def _joint(columns: tuple[Ints, ...]) -> Ints:
     """Return (n,) an id for each combination of the ids in columns."""
     joint = columns[0]
     for ids in columns[1:]:
-        joint = _renumber(joint * (int(ids.max()) + 1) + ids)
+        joint = renumber(joint * (int(ids.max()) + 1) + ids)
     return joint
 
 
-def _renumber(values: Ints) -> Ints:
+def renumber(values: Ints) -> Ints:
     """Return (n,) the same groups with ids from 0 up."""
     return np.unique(values, return_inverse=True)[1].reshape(-1)
 

@@ -22,7 +22,7 @@ WITHOUT_EFFECT = {
     *("outputs", "backbone.layers", "data.batch_size", "data.workers", "data.timeout"),
     *("data.refresh", "similarity.block_size", "similarity.precision", "escape_formulas"),
     "similarity.write_csv",
-    *("evaluation.labels", "evaluation.resamples", "evaluation.halves"),
+    *("evaluation.labels", "evaluation.resamples", "evaluation.halves", "evaluation.all_pairs"),
 }
 GROUPS_WITHOUT_EFFECT = ("download.", "tracking.", "trainer.")
 BUT_WITH_EFFECT = {"trainer.precision"}

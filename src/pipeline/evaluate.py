@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import Config
-from src.config.enums import Exclude, Resample
+from src.config.enums import AllPairs, Exclude, Resample
 from src.evaluation import cosine_statistics, hubness
+from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.bootstrap import intervals
 from src.evaluation.metrics import FILTER
 from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieval
@@ -26,6 +27,7 @@ from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
+MAX_RANKED = 30_000  # images whose rankings of all are computed on a CPU without being asked for
 MAX_HUBS, MAX_NEAR_DUPLICATES = 10, 10_000  # rows of hubs.csv and near_duplicates.csv
 
 
@@ -115,11 +117,43 @@ def _label_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
         metrics |= label_metrics
         queries |= label_queries
         classes |= dict.fromkeys(label_queries, labels)
-        if task.name == task.column:
-            metrics[f"{task.column}/label_auc"] = cosine_statistics.label_auc(
-                ranking.features, labels, cfg.evaluation.pairs, cfg.seed
-            )
-    return Family(metrics, queries, classes)
+    whole = _whole_rankings(ranking, gallery, tasks, cfg)
+    return Family(metrics | whole.metrics, queries | whole.queries, classes | whole.classes)
+
+
+def _whole_rankings(
+    ranking: Ranking, gallery: Gallery, tasks: list[LabelTask], cfg: Config
+) -> Family:
+    """Return the metrics of rankings of all images, or an estimate of one if they would take long.
+
+    evaluation.all_pairs decides.
+    """
+    labels = {task.column: gallery.labels(task.column) for task in tasks}
+    if not _ranks_all(len(gallery), ranking.device, cfg.evaluation.all_pairs):
+        return Family(
+            {
+                f"{column}/label_auc_sampled": cosine_statistics.label_auc(
+                    ranking.features, ids, cfg.evaluation.pairs, cfg.seed
+                )
+                for column, ids in labels.items()
+            }
+        )
+    whole = [Task(task.name, labels[task.column], task.excluded_groups) for task in tasks]
+    found = all_pairs(ranking.features, whole, ranking.penalty, ranking.device, progress)
+    by_task = {task.name: task.labels for task in whole}
+    return Family(*found, {name: by_task[name.rpartition("/")[0]] for name in found[1]})
+
+
+def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:
+    """Return whether every image ranks all others; a log line says if that would take too long."""
+    if choice is AllPairs.auto and device == "cpu" and n > MAX_RANKED:
+        log.info(
+            "metrics: map, r_precision and label_auc are left out, since ranking %d images for each"
+            " takes long on a CPU: evaluation.all_pairs=always computes them",
+            n,
+        )
+        return False
+    return choice is not AllPairs.never
 
 
 def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:

@@ -33,6 +33,7 @@ class Ranking:
     for_metrics: Neighbors  # (n, max(top_k, evaluation.depth))
     matrix: Path | None  # the file of storage=full
     device: str  # of the comparison: cpu or cuda
+    penalty: Tensor | None = None  # (n,) subtracted from an image's scores for the order, by csls
 
 
 def rank(
@@ -61,7 +62,7 @@ def rank(
         RunFolder(folder).write_neighbors(top.index, top.score, embeddings.gallery.files)
         if penalty is not None:
             RunFolder(folder).write_penalty(penalty.numpy())
-    return Ranking(search.rows, top, deep, matrix, torch.device(device).type)
+    return Ranking(search.rows, top, deep, matrix, torch.device(device).type, penalty)
 
 
 def open_search(

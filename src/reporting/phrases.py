@@ -38,6 +38,11 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "data.decode": "{} decoding",
     "evaluation.depth": "depth {}",
     "evaluation.pairs": "{} pairs",
+    "evaluation.all_pairs": {
+        "auto": "all pairs if quick",
+        "always": "all pairs",
+        "never": "sampled pairs",
+    },
     "evaluation.resample": {"class": "intervals by class", "query": "intervals by query"},
     "evaluation.near_duplicate": "near-duplicates from {}",
     "seed": "seed {}",

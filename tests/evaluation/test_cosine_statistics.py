@@ -6,8 +6,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from src.evaluation import cosine_statistics
 from src.evaluation.cosine_statistics import (
-    all_pairs,
     auc,
+    cosine_moments,
     inter_stored_only,
     intra_inter,
     label_auc,
@@ -39,7 +39,7 @@ def test_inter_equals_the_mean_of_the_full_matrix(kind, chunk, monkeypatch):
     monkeypatch.setattr(cosine_statistics, "PRODUCT_ROWS", 3)
     monkeypatch.setattr(cosine_statistics, "STRIPE", 5)
     pairs = other_pairs(FEATURES[kind])
-    assert all_pairs(torch.tensor(FEATURES[kind])) == pytest.approx(
+    assert cosine_moments(torch.tensor(FEATURES[kind])) == pytest.approx(
         (pairs.mean(), pairs.std()), rel=1e-6, abs=1e-7
     )
 
@@ -60,7 +60,7 @@ def test_float32_products_leave_the_deviation_accurate(kind):
 
     mean = sum(deviations(start, 0).sum() for start in starts) / pairs
     variance = sum((deviations(start, mean) ** 2).sum() for start in starts) / pairs
-    inter, deviation = all_pairs(torch.tensor(features))
+    inter, deviation = cosine_moments(torch.tensor(features))
     assert inter == pytest.approx(mean, rel=1e-9, abs=1e-9)
     assert deviation == pytest.approx(variance**0.5, rel=1e-6)
 

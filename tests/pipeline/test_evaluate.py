@@ -88,7 +88,7 @@ def test_images_without_an_object_are_objects_of_their_own(cfg, tmp_path):
 def test_each_metric_is_the_mean_of_its_queries_and_within_its_interval(cfg, tmp_path):
     metrics = evaluated(gallery(object_id=OBJECT, style=STYLE), cfg, tmp_path)
     with np.load(tmp_path / "queries.npz") as queries:
-        assert len(queries.files) == 15
+        assert len(queries.files) == 21
         for name in queries.files:
             assert np.nanmean(queries[name]) == pytest.approx(metrics[name], rel=1e-5)
             assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"], name

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from src.evaluation.bootstrap import intervals
-from src.evaluation.cosine_statistics import all_pairs
+from src.evaluation.cosine_statistics import cosine_moments
 from src.similarity import refinement, search, top_k, write_matrix
 from src.similarity.postprocess import fit_center, fit_whiten
 from tests.support.brute_force import BASE, FEATURES, assert_same, brute_force
@@ -52,7 +52,7 @@ def test_post_processing_and_metrics_are_watched():
     center = Recorder()
     fit_center(rows, center)
     assert center.done == {"averaging": 4}
-    assert all_pairs(rows, watch) == all_pairs(rows)
+    assert cosine_moments(rows, watch) == cosine_moments(rows)
     queries = {"a": BASE[:, 0].astype("f8")}
     assert intervals(queries, {}, 120, 0, watch) == intervals(queries, {}, 120, 0)
     assert watch.done == watch.announced

@@ -1,0 +1,153 @@
+"""Measures of each query's ranking of the whole collection: map, r_precision and label_auc.
+
+n = images, b = rows of a band, q = queries of a block.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from src.evaluation.ranks import Flags, Measured, Rankings, chance, hit_groups, measure, rank
+from src.evaluation.retrieval import Ints, Metrics, Queries, means, renumber
+from src.runtime.progress import Watch, unwatched
+from src.similarity.all_scores import AllScores
+from src.similarity.inputs import finite_penalty
+from src.similarity.parallel import parallel_map
+
+BLOCK_SCORES = {"cpu": 2**19, "cuda": 2**24}  # ranked at once
+
+
+class Task(NamedTuple):
+    """A label to measure, with or without a filter."""
+
+    name: str  # of the metrics
+    labels: Ints  # (n,), -1 if unknown
+    excluded: Sequence[Ints]  # (n,) ids each: images of the query's group, itself too, are left out
+
+
+def all_pairs(
+    features: ArrayLike | Tensor,
+    tasks: Sequence[Task],
+    penalty: ArrayLike | Tensor | None = None,
+    device: str = "cpu",
+    watch: Watch = unwatched,
+) -> tuple[Metrics, Queries]:
+    """Return <name>/map, /r_precision and /label_auc of each task, and those of each query.
+
+    features (n, d). Each query ranks all images but the excluded ones by score, as the scores of
+    Neighbors are defined, or by float32(score - penalty of the image), penalty (n,). Images of
+    equal scores come in every order, each equally likely. An image without a label is wrong;
+    queries without a label, or whose label no candidate has, are skipped. label_auc also skips
+    those whose label all candidates have. Suffixes are those of retrieval. The result is the same
+    for any number of threads and any memory. watch goes through the bands of rows.
+
+    >>> features, labels = [[4.0, 0.0], [3.0, 1.0], [0.0, 2.0], [1.0, 2.0]], np.array([0, 0, 1, 0])
+    >>> metrics, queries = all_pairs(features, [Task("style", labels, [np.arange(4)])])
+    >>> queries["style/map"].round(3).tolist(), queries["style/label_auc"].tolist()
+    ([1.0, 1.0, nan, 0.583], [1.0, 1.0, nan, 0.0])
+    """
+    columns = _Columns()
+    measured = [_MeasuredTask(task, columns) for task in tasks]
+    scores = AllScores(features, torch.device(device))
+    penalties = finite_penalty(penalty, scores.n)
+    penalties = None if penalties is None else penalties.to(scores.device)
+    most = max(1, BLOCK_SCORES[scores.device.type] // scores.n)
+    for rows, band in scores.bands(watch):
+
+        def work(part: slice, start: int = rows.start, band: Tensor = band) -> None:
+            """Measure the rankings of these rows of the band."""
+            score = band[part]
+            if penalties is not None:
+                score = (score.double() - penalties).float()
+            block = _Block(slice(start + part.start, start + part.stop), rank(score), columns)
+            for task in measured:
+                task.add(block)
+
+        parallel_map(work, len(band), min(most, ceil(len(band) / (2 * torch.get_num_threads()))))
+    metrics: Metrics = {}
+    queries: Queries = {}
+    for task in measured:
+        task_metrics, task_queries = task.result()
+        metrics |= task_metrics
+        queries |= task_queries
+    return metrics, queries
+
+
+class _Columns(list[NDArray[np.int32]]):
+    """Distinct columns of ids, (n,) int32 each: some are shared by several tasks."""
+
+    def add(self, ids: Ints) -> int:
+        """Return the number of a column with these ids, adding it if it is new."""
+        small = ids.astype(np.int32)
+        known = (i for i, column in enumerate(self) if np.array_equal(column, small))
+        number = next(known, len(self))
+        if number == len(self):
+            self.append(small)
+        return number
+
+
+class _Block:
+    """The rankings of a block of queries, and which images share an id with the query."""
+
+    def __init__(self, rows: slice, rankings: Rankings, columns: _Columns):
+        self.rows, self.rankings, self._columns = rows, rankings, columns
+        self._shared: dict[int, Flags] = {}  # by number of a column
+        self._excluded: dict[tuple[int, ...], Flags] = {}  # by numbers of columns
+
+    def shared(self, number: int) -> Flags:
+        """Return which images of the rankings (q, n) have the query's id >= 0 in a column."""
+        if number not in self._shared:
+            ids = self._columns[number]
+            own = np.where(ids[self.rows] < 0, -2, ids[self.rows])
+            self._shared[number] = np.take(ids, self.rankings.order) == own[:, None]
+        return self._shared[number]
+
+    def excluded(self, numbers: tuple[int, ...]) -> Flags:
+        """Return which images of the rankings (q, n) have the query's id in any of the columns."""
+        if numbers not in self._excluded:
+            flags = [self.shared(number) for number in numbers]
+            self._excluded[numbers] = np.logical_or.reduce(flags)
+        return self._excluded[numbers]
+
+
+class _MeasuredTask:
+    """Collects the measures of a task's queries, block by block."""
+
+    def __init__(self, task: Task, columns: _Columns):
+        n = len(task.labels)
+        self.task = task
+        self.label = columns.add(task.labels)
+        self.groups = tuple(columns.add(renumber(ids)) for ids in task.excluded)
+        self.values = Measured(*np.full((3, n), np.nan))
+        self.candidates, self.relevant = np.zeros((2, n), dtype=np.int64)  # N and R of each query
+
+    def add(self, block: _Block) -> None:
+        """Measure a block of queries."""
+        rows, excluded = block.rows, block.excluded(self.groups)
+        groups = hit_groups(block.rankings, block.shared(self.label), excluded)
+        self.candidates[rows] = excluded.shape[1] - np.count_nonzero(excluded, axis=1)
+        self.relevant[rows] = np.bincount(groups.row, groups.hits, len(excluded))
+        values = measure(groups, self.candidates[rows], self.relevant[rows])
+        for all_values, block_values in zip(self.values, values, strict=True):
+            all_values[rows] = block_values
+
+    def result(self) -> tuple[Metrics, Queries]:
+        """Return the metrics of all queries, and those of each query."""
+        metrics: Metrics = {}
+        queries: Queries = {}
+        rows = np.flatnonzero(self.relevant)
+        expected = chance(self.candidates[rows], self.relevant[rows])
+        for measure_name, values in self.values._asdict().items():
+            defined = ~np.isnan(values[rows])
+            if defined.any():
+                name = f"{self.task.name}/{measure_name}"
+                by_chance = getattr(expected, measure_name)[defined]
+                kept = rows[defined]
+                metrics |= means(name, values[kept], by_chance, self.task.labels[kept])
+                queries[name] = values
+        return metrics, queries

@@ -1,0 +1,87 @@
+"""The scores of all pairs: those of the search, whatever the threads and the memory."""
+
+import numpy as np
+import pytest
+import torch
+
+from src.similarity import all_scores, top_k
+from src.similarity.all_scores import AllScores
+from src.similarity.parallel import thread_count
+from tests.similarity.test_watch import Recorder
+
+DRAW = torch.Generator().manual_seed(0)
+ROWS = torch.rand(700, 19, generator=DRAW)  # two whole bands and a part
+ROWS[5], ROWS[699] = 0, 3 * ROWS[3]
+
+
+def whole(features: torch.Tensor, **options: int) -> torch.Tensor:
+    """Return all scores, (n, n)."""
+    matrix = torch.full((len(features), len(features)), torch.nan)
+    for rows, scores in AllScores(features, **options).bands():
+        matrix[rows] = scores
+    return matrix
+
+
+@pytest.mark.parametrize("shift", [0.0, -0.5])
+def test_scores_are_those_of_the_search(shift):
+    rows = torch.where(ROWS == 0, 0, ROWS + shift)
+    neighbors = top_k(rows, len(rows) - 1)
+    matrix = whole(rows).numpy()
+    found = np.take_along_axis(matrix, neighbors.index.astype(int), axis=1)
+    np.testing.assert_array_equal(found, neighbors.score)
+    np.testing.assert_array_equal(np.diag(matrix), np.arange(700) != 5)
+
+
+def test_scores_are_symmetric_and_equal_for_any_threads_and_memory():
+    expected = whole(ROWS)
+    assert torch.equal(expected, expected.T)
+    for threads in (1, 2, 5):
+        with thread_count(threads):
+            for max_bytes in (0, 300_000, 10**9):
+                assert torch.equal(whole(ROWS, max_bytes=max_bytes), expected)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_other_bands_and_slices_give_the_same_scores(monkeypatch, size):
+    expected = whole(ROWS[:200])
+    monkeypatch.setitem(all_scores.BAND, "cpu", size)
+    monkeypatch.setattr(all_scores, "SLICE", 8)
+    assert torch.equal(whole(ROWS[:200]), expected)
+
+
+def test_each_pair_is_multiplied_once(monkeypatch):
+    products = []
+    mm = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda *args, **named: products.append(mm(*args, **named)))
+    monkeypatch.setitem(all_scores.BAND, "cpu", 100)
+    whole(ROWS, max_bytes=10**9)
+    assert len(products) == 7 * 8 / 2
+    products.clear()
+    whole(ROWS, max_bytes=0)
+    assert len(products) == 7 * 7
+
+
+def test_tiles_are_kept_only_until_they_are_used():
+    scores = AllScores(ROWS, max_bytes=10**9)
+    kept = [len(scores._tiles) for _ in scores.bands()]
+    assert kept == [2, 1 + 1, 0]
+    assert list(AllScores(ROWS, max_bytes=0).bands())[-1][0] == slice(512, 700)
+
+
+def test_rows_of_any_scale_and_dtype():
+    features = ROWS.double() * torch.logspace(-120, 120, 700, dtype=torch.float64)[:, None]
+    assert torch.equal(whole(features), whole(ROWS))
+    assert torch.allclose(whole(ROWS.half()), whole(ROWS), atol=1e-3)
+
+
+def test_features_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match="2 rows hold NaN or infinity.*the first is row 1"):
+        AllScores([[1.0], [np.nan], [np.inf]])
+    with pytest.raises(ValueError, match=r"features must be \(n, d\) floats"):
+        AllScores([[1, 2], [3, 4]])
+
+
+def test_bands_are_watched():
+    watch = Recorder()
+    list(AllScores(ROWS).bands(watch))
+    assert watch.done == watch.announced == {"ranking all images": 3}
