@@ -18,7 +18,8 @@ from torchvision.transforms import v2
 
 from src.config import Backbone, Config, Evaluation, Similarity
 from src.config.enums import Postprocess, Storage
-from src.evaluation.retrieval import retrieval
+from src.evaluation.relevance import Relevance
+from src.evaluation.retrieval import RankedLists, retrieval
 from src.gallery.folder import folder_gallery
 from src.leaderboard.__main__ import main
 from src.pipeline.embed import embed
@@ -193,6 +194,7 @@ def test_whitening_finds_more_of_the_same_artist(chosen: Config, tmp_path: Path)
     precision = {}
     for kind in Postprocess:
         features = postprocess(embeddings, Similarity(postprocess=kind), tmp_path)
-        metrics, _ = retrieval("artist", artists, top_k(features, 1).index, groups)
+        lists = RankedLists(top_k(features, 1).index)
+        metrics, _ = retrieval("artist", Relevance(artists, [groups]), lists)
         precision[kind] = metrics["artist/precision_at_1"]
     assert precision[Postprocess.whiten] >= precision[Postprocess.none] + 0.05

@@ -64,6 +64,11 @@ class Exclude(Enum):
     same_image = "same_image"
 
 
+class UnknownArtists(Enum):
+    strangers = "strangers"
+    left_out = "left_out"
+
+
 # class is a keyword of Python
 Resample = Enum("Resample", {"class": "class", "query": "query"})
 

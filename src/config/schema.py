@@ -24,6 +24,7 @@ from src.config.enums import (
     Resample,
     Storage,
     Strategy,
+    UnknownArtists,
     WandbMode,
 )
 from src.config.validation import check_bounds, expand_home, option
@@ -128,6 +129,11 @@ class Evaluation:
         "whether to rank all images for each query, for map, r_precision and label_auc; auto = on a"
         " GPU, or for up to 30,000 images, which takes about two matrix products of all pairs;"
         " otherwise label_auc_sampled is estimated instead",
+    )
+    unknown_artists: UnknownArtists = option(
+        UnknownArtists.strangers,
+        "images of unknown artist where neighbors by the query's artist are left out: strangers ="
+        " by nobody else's hand; left_out = neither queries nor neighbors",
     )
     near_duplicate: float = option(
         0.98, "minimum cosine for a pair to be listed as near-duplicates", low=-1, high=1

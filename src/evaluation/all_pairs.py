@@ -12,8 +12,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from src.evaluation.ranks import Flags, Measured, Rankings, chance, hit_groups, measure, rank
-from src.evaluation.retrieval import Ints, Metrics, Queries, means, renumber
+from src.evaluation.ranks import Measured, Rankings, chance, hit_groups, measure, rank
+from src.evaluation.relevance import Flags, Ints, Relevance, renumber
+from src.evaluation.retrieval import Metrics, Queries, means
 from src.runtime.progress import Watch, unwatched
 from src.similarity.all_scores import AllScores
 from src.similarity.inputs import finite_penalty
@@ -26,8 +27,7 @@ class Task(NamedTuple):
     """A label to measure, with or without a filter."""
 
     name: str  # of the metrics
-    labels: Ints  # (n,), -1 if unknown
-    excluded: Sequence[Ints]  # (n,) ids each: images of the query's group, itself too, are left out
+    relevance: Relevance
 
 
 def all_pairs(
@@ -47,7 +47,7 @@ def all_pairs(
     for any number of threads and any memory. watch goes through the bands of rows.
 
     >>> features, labels = [[4.0, 0.0], [3.0, 1.0], [0.0, 2.0], [1.0, 2.0]], np.array([0, 0, 1, 0])
-    >>> metrics, queries = all_pairs(features, [Task("style", labels, [np.arange(4)])])
+    >>> metrics, queries = all_pairs(features, [Task("style", Relevance(labels, [np.arange(4)]))])
     >>> queries["style/map"].round(3).tolist(), queries["style/label_auc"].tolist()
     ([1.0, 1.0, nan, 0.583], [1.0, 1.0, nan, 0.0])
     """
@@ -119,17 +119,21 @@ class _MeasuredTask:
     """Collects the measures of a task's queries, block by block."""
 
     def __init__(self, task: Task, columns: _Columns):
-        n = len(task.labels)
-        self.task = task
-        self.label = columns.add(task.labels)
-        self.groups = tuple(columns.add(renumber(ids)) for ids in task.excluded)
+        relevance, n = task.relevance, len(task.relevance.labels)
+        self.task, self.left_out = task, relevance.left_out
+        self.label = columns.add(relevance.labels)
+        self.groups = tuple(columns.add(renumber(ids)) for ids in relevance.excluded)
         self.values = Measured(*np.full((3, n), np.nan))
         self.candidates, self.relevant = np.zeros((2, n), dtype=np.int64)  # N and R of each query
 
     def add(self, block: _Block) -> None:
         """Measure a block of queries."""
         rows, excluded = block.rows, block.excluded(self.groups)
-        groups = hit_groups(block.rankings, block.shared(self.label), excluded)
+        hit = block.shared(self.label)
+        if self.left_out is not None:
+            excluded = excluded | np.take(self.left_out, block.rankings.order)
+            hit = hit & ~self.left_out[rows, None]
+        groups = hit_groups(block.rankings, hit, excluded)
         self.candidates[rows] = excluded.shape[1] - np.count_nonzero(excluded, axis=1)
         self.relevant[rows] = np.bincount(groups.row, groups.hits, len(excluded))
         values = measure(groups, self.candidates[rows], self.relevant[rows])
@@ -148,6 +152,6 @@ class _MeasuredTask:
                 name = f"{self.task.name}/{measure_name}"
                 by_chance = getattr(expected, measure_name)[defined]
                 kept = rows[defined]
-                metrics |= means(name, values[kept], by_chance, self.task.labels[kept])
+                metrics |= means(name, values[kept], by_chance, self.task.relevance.labels[kept])
                 queries[name] = values
         return metrics, queries

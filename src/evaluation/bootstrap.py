@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from src.evaluation.list_measures import Floats
 from src.evaluation.metrics import SHARE, find_metric
-from src.evaluation.retrieval import Floats, Ints, Metrics, Queries
+from src.evaluation.relevance import Ints
+from src.evaluation.retrieval import Metrics, Queries
 from src.runtime.progress import Watch, unwatched
 
 RESAMPLES_PER_BATCH = 50
@@ -63,6 +65,24 @@ def intervals(
     return {f"{name}_low": result[name][0] for name in known} | {
         f"{name}_high": result[name][1] for name in known
     }
+
+
+def macro_intervals(
+    queries: Queries, classes: Mapping[str, Ints], resamples: int, seed: int
+) -> Metrics:
+    """Return <metric>_macro_low and <metric>_macro_high: intervals of the means over classes.
+
+    Arguments are as in `intervals`. Each of the c classes with a query counts once; a resample
+    draws c of them with replacement.
+    """
+    result: Metrics = {}
+    for names in _resampled_together(queries, classes):
+        if names[0] in classes:
+            values = np.stack([queries[name] for name in names], axis=1)
+            sums, numbers = np.split(_terms(values, classes[names[0]])[0], 2, axis=1)
+            means = dict(zip((f"{name}_macro" for name in names), (sums / numbers).T, strict=True))
+            result |= intervals(means, {}, resamples, seed)
+    return result
 
 
 def _resampled_together(queries: Queries, classes: Mapping[str, Ints]) -> list[list[str]]:

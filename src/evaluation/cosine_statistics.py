@@ -8,7 +8,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from src.evaluation.retrieval import Metrics, label_pairs
+from src.evaluation.label_pairs import label_pairs
+from src.evaluation.retrieval import Metrics
 from src.runtime.progress import Watch, unwatched
 from src.similarity import Neighbors
 from src.similarity.inputs import as_tensor

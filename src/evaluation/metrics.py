@@ -36,6 +36,9 @@ SUFFIXES = {  # of a metric's name: further figures about the same metric
     "_high": "upper end of the 95% bootstrap interval",
     "_chance": "expected value of the metric if neighbors came in random order",
     "_macro": "mean over the label's classes instead of over the queries",
+    "_macro_low": "lower end of the 95% bootstrap interval of the mean over the classes",
+    "_macro_high": "upper end of the 95% bootstrap interval of the mean over the classes",
+    "_macro_chance": "expected value of that mean if neighbors came in random order",
 }
 
 METRICS = (
@@ -77,6 +80,19 @@ METRICS = (
         "mean average precision of the ranking of all images",
     ),
     Metric(
+        "<label>/recall_at_10_bound",
+        SHARE,
+        "",
+        "highest possible recall_at_10, because 10 places do not hold more than 10 images",
+    ),
+    Metric(
+        "<label>/hit_at_10",
+        SHARE,
+        "higher",
+        "share of queries with the query's label among the first 10 neighbors; metric learning"
+        " calls it Recall@10",
+    ),
+    Metric(
         "<label>/r_precision",
         SHARE,
         "higher",
@@ -111,6 +127,18 @@ METRICS = (
         "images whose label occurs in no possible neighbor; not used as queries",
     ),
     Metric("<label>/empty", "images", "", "images without the label; not used as queries"),
+    Metric(
+        "<label>/left_out",
+        "images",
+        "",
+        "images of unknown artist; neither queries nor possible neighbors",
+    ),
+    Metric(
+        "<label>/strangers",
+        "images",
+        "",
+        "images of unknown artist, taken for works by nobody else's hand",
+    ),
     # other views of the same object
     Metric("object/queries", "images", "", "images whose object has other images"),
     Metric(
@@ -261,7 +289,8 @@ def describe_metric(name: str) -> str:
     metric = find_metric(name)
     if metric is None:
         return ""
-    suffix = next((end for end in SUFFIXES if not metric.matches(name) and name.endswith(end)), "")
+    fitting = [end for end in SUFFIXES if not metric.matches(name) and name.endswith(end)]
+    suffix = max(fitting, key=len, default="")  # _macro_low before _low
     return f"{metric.description}: {SUFFIXES[suffix]}" if suffix else metric.description
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.evaluation.retrieval import Floats, Ints
+from src.evaluation.list_measures import Floats
+from src.evaluation.relevance import Flags, Ints
 
-Flags = NDArray[np.bool_]
 HOST = "cpu"  # the device whose scores numpy sorts, faster than PyTorch does
 
 

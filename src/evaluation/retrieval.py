@@ -1,227 +1,242 @@
 """Metrics of labels: how well neighbors share the label of the query.
 
-n = images, k = neighbors of each, q = queries, b = rows of a block. For a query, N is the number
+n = images, k = neighbors of each, q = queries, b = queries of a block. For a query, N is the number
 of images that may be its neighbors, R the number of those that have its label.
 
-precision_at_d = hits among the first d / d. recall_at_10 = hits among the first 10 / R. map_at_10 =
-mean over queries of the sum of precision_at_r over hits at ranks r <= 10, divided by min(10, R).
+precision_at_d = hits among the first d / min(d, N). recall_at_10 = hits among the first 10 / R, at
+most min(10, R) / R, whose mean is recall_at_10_bound. hit_at_10 = 1 if one of the first 10 is a
+hit, else 0. map_at_10 = mean over queries of the sum of hits among the first r / r over hits at
+ranks r <= 10, divided by min(10, R). All are expected values over the order of equal scores.
 Suffixes: _chance, the value expected of a random order; _macro, the mean over classes instead of
-queries.
+queries; _macro_chance, that of _chance.
 Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, chapter 8.
 
 Pure functions of labels and neighbors. Imports no torch.
 """
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-DEPTHS = (1, 5, 10)  # of precision
-MAX_DEPTH = 10  # of mean average precision and recall
+from src.evaluation.list_measures import (
+    MAX_DEPTH,
+    Floats,
+    Groups,
+    Ties,
+    chance,
+    groups_at,
+    measure,
+    ties,
+)
+from src.evaluation.relevance import Flags, Ints, Relevance, renumber
+
 BLOCK = 4096  # rows at a time, so that their lists stay in the cache
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+NARROW = 16  # neighbors that are looked at first: most filters leave ten of them
 Metrics = dict[str, float]
 Queries = dict[str, Floats]  # by metric: (n,) its value for each query, NaN if it has none
+TiedImages = Callable[[Ints], Iterator[tuple[Ints, Flags]]]
 
 
-def retrieval(
-    name: str, labels: Ints, index: NDArray[np.int32], *excluded: Ints
-) -> tuple[Metrics, Queries]:
+@dataclass(frozen=True)
+class RankedLists:
+    """The neighbors of each image, and which of them are in an arbitrary order."""
+
+    index: NDArray[np.int32]  # (n, k) rows, best first
+    key: NDArray[np.float32] | None = None  # (n, k) what they are ordered by; None: all differ
+    # Goes through given rows in parts, each with the images (n,) that have, as neighbors of these
+    # rows, the key of the last neighbor; None if lists hold all such images
+    tied_images: TiedImages | None = None
+
+    @cached_property
+    def is_tied(self) -> Flags:
+        """Return (n,) whether two neighbors of an image have the same key."""
+        if self.key is None:
+            return np.zeros(len(self.index), dtype=bool)
+        return np.asarray((self.key[:, 1:] == self.key[:, :-1]).any(axis=1))
+
+    @cached_property
+    def is_open(self) -> Flags:
+        """Return (n,) whether images beyond a list may have the key of its last neighbors.
+
+        A last neighbor that differs from the one before it is taken to differ from those beyond.
+        """
+        n, k = self.index.shape
+        if self.key is None or self.tied_images is None or k in (1, n - 1):
+            return np.zeros(n, dtype=bool)
+        return np.asarray(self.key[:, -1] == self.key[:, -2])
+
+
+def retrieval(name: str, relevance: Relevance, lists: RankedLists) -> tuple[Metrics, Queries]:
     """Return the metrics of a label as <name>/<metric>, and those of each query.
 
-    labels (n,), -1 if unknown; index (n, k), neighbor rows, best first; excluded, one or more group
-    ids (n,): images of the query's group, itself among them, are removed from its list and from N
-    and R. Queries without a label ("empty") or with R = 0 ("singletons") are skipped. A neighbor
-    without a label is wrong, and so is a missing one. Depths beyond k are omitted.
+    Images that are left out, without a label ("empty") or with R = 0 ("singletons") are no queries.
+    A neighbor without a label is wrong, and so is a missing one. Depths beyond k are omitted.
 
-    >>> labels = np.array([0, 0, 1, 1])
-    >>> index = np.array([[1], [0], [0], [2]], dtype=np.int32)
-    >>> metrics, queries = retrieval("artist", labels, index, np.arange(4))
+    >>> relevance = Relevance(np.array([0, 0, 1, 1]), [np.arange(4)])
+    >>> lists = RankedLists(np.array([[1], [0], [0], [2]], dtype=np.int32))
+    >>> metrics, queries = retrieval("artist", relevance, lists)
     >>> metrics["artist/precision_at_1"], queries["artist/precision_at_1"].tolist()
     (0.75, [1.0, 1.0, 0.0, 1.0])
     """
-    groups = [renumber(ids) for ids in excluded]
-    candidates, relevant = _counts(renumber(labels), groups)  # N and R
-    labeled = labels >= 0
+    labels, (candidates, relevant) = relevance.labels, relevance.counts()  # N and R
+    kept = np.ones(len(labels), bool) if relevance.left_out is None else ~relevance.left_out
+    labeled = kept & (labels >= 0)
     is_query = labeled & (relevant > 0)
     metrics: Metrics = {
         f"{name}/queries": int(is_query.sum()),
         f"{name}/classes": len(np.unique(labels[is_query])),
         f"{name}/singletons": int((labeled & ~is_query).sum()),
-        f"{name}/empty": int((~labeled).sum()),
+        f"{name}/empty": int((kept & ~labeled).sum()),
     }
+    if not kept.all():
+        metrics[f"{name}/left_out"] = int((~kept).sum())
     if not is_query.any():
         return metrics, {}
     rows = np.flatnonzero(is_query)
-    values, lengths = _query_metrics(labels, index, groups, rows, relevant[rows])
-    if index.shape[1] >= MAX_DEPTH:
-        metrics[f"{name}/fewer_than_10"] = float((lengths < MAX_DEPTH).mean())
+    n_of, r_of = candidates[rows], relevant[rows]
+    values, missing = _query_values(relevance, lists, rows, n_of, r_of)
+    if lists.index.shape[1] >= MAX_DEPTH:
+        metrics[f"{name}/fewer_than_{MAX_DEPTH}"] = float(missing.mean())
+        bound = np.minimum(MAX_DEPTH, r_of) / r_of
+        metrics[f"{name}/recall_at_{MAX_DEPTH}_bound"] = float(bound.mean())
     queries: Queries = {}
-    chance = _chance(candidates[rows].astype(float), relevant[rows].astype(float))
+    by_chance = chance(n_of, r_of)
     for metric, query_values in values.items():
         full_name = f"{name}/{metric}"
-        metrics |= means(full_name, query_values, chance[metric], labels[rows])
+        metrics |= means(full_name, query_values, by_chance[metric], labels[rows])
         queries[full_name] = np.full(len(labels), np.nan)
         queries[full_name][rows] = query_values
     return metrics, queries
 
 
-def instance_recall(objects: Ints, index: NDArray[np.int32], k: int) -> tuple[Metrics, Queries]:
-    """Return how many of the other images of a query's object are found, and that of each query.
+def _query_values(
+    relevance: Relevance, lists: RankedLists, rows: Ints, candidates: Ints, relevant: Ints
+) -> tuple[dict[str, Floats], Flags]:
+    """Return each metric of the queries rows (q,), and which lists lack one of the ranks, (q,).
 
-    objects (n,) are group ids; index (n, >= k) neighbor rows, best first. object/recall_at_1 and
-    object/recall_at_k: the share of them among the first 1 and k neighbors, as a mean over the
-    images whose object has others. _chance is the value expected of a random order.
+    candidates is N, relevant R, both (q,).
     """
-    relevant = _frequency(objects) - 1
-    is_query = relevant > 0
-    metrics: Metrics = {"object/queries": int(is_query.sum())}
-    queries: Queries = {}
-    if not is_query.any():
-        return metrics, queries
-    hits = (objects[index] == objects[:, None]).cumsum(axis=1)
-    for name, depth in (("object/recall_at_1", 1), ("object/recall_at_k", k)):
-        queries[name] = np.where(is_query, hits[:, depth - 1] / np.maximum(relevant, 1), np.nan)
-        metrics[name] = float(queries[name][is_query].mean())
-        metrics[f"{name}_chance"] = depth / (len(objects) - 1)
-    return metrics, queries
+    values: dict[str, Floats] = {}
+    missing = np.zeros(len(rows), dtype=bool)
+    for part, groups in _first_ranks(relevance, lists, rows):
+        missing[part] = ~groups.present[:, -1]
+        for metric, measured in measure(groups, candidates[part], relevant[part]).items():
+            values.setdefault(metric, np.empty(len(rows)))[part] = measured
+    return values, missing
 
 
-def label_pairs(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints] | None:
-    """Return seeded random pairs (count, 2) of images with one label, and of images with two.
+def _first_ranks(
+    relevance: Relevance, lists: RankedLists, rows: Ints
+) -> Iterator[tuple[Ints, Groups]]:
+    """Yield the groups of equal keys at the first ranks of the queries rows (q,), in blocks.
 
-    labels (n,), -1 if unknown. Every pair of a kind is equally likely, with replacement. None if
-    there are no pairs of one kind.
+    Each comes with the places in rows that it is of. Lists without ties are cut short where that
+    leaves enough neighbors, because few ranks are looked at.
     """
-    rows = np.flatnonzero(labels >= 0)
-    rows = rows[np.argsort(labels[rows], kind="stable")]
-    _, start, size = np.unique(labels[rows], return_index=True, return_counts=True)
-    if len(size) < 2 or size.max() < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    classes = rng.choice(len(size), count, p=_probabilities(size * (size - 1)))
-    first = rng.integers(size[classes])
-    second = (first + rng.integers(1, size[classes])) % size[classes]
-    same = np.stack([start[classes] + first, start[classes] + second], axis=1)
-    classes = rng.choice(len(size), count, p=_probabilities(size * (len(rows) - size)))
-    second = rng.integers(len(rows) - size[classes])
-    second += np.where(second >= start[classes], size[classes], 0)  # skip the first image's class
-    different = np.stack([start[classes] + rng.integers(size[classes]), second], axis=1)
-    return rows[same], rows[different]
+    ranks = np.arange(1, min(MAX_DEPTH, lists.index.shape[1]) + 1)
+    is_narrow = ~lists.is_tied[rows]
+    places, whole = np.flatnonzero(is_narrow), [np.flatnonzero(~is_narrow)]
+    for part in _blocks(places):
+        groups = _groups(relevance, rows[part], lists.index[rows[part], :NARROW], ranks, None)
+        enough = groups.present[:, -1]
+        whole.append(part[~enough])
+        yield part[enough], groups.part(enough)
+    for part in _blocks(np.concatenate(whole)):
+        own = rows[part]
+        if lists.is_tied[own].any():
+            yield part, _tied_groups(relevance, lists, own, ranks)
+        else:
+            yield part, _groups(relevance, own, lists.index[own], ranks, None)
 
 
-def _probabilities(weights: Ints) -> Floats:
-    return np.asarray(weights / weights.sum())
+def _blocks(places: Ints) -> Iterator[Ints]:
+    """Yield the places (q,) in parts of at most BLOCK."""
+    for start in range(0, len(places), BLOCK):
+        yield places[start : start + BLOCK]
 
 
-def _query_metrics(
-    labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints, relevant: Ints
-) -> tuple[dict[str, Floats], Ints]:
-    """Return each metric of the queries rows (q,), and the number of neighbors of each (q,).
+def _groups(
+    relevance: Relevance, rows: Ints, index: NDArray[np.int32], ranks: Ints, tied: Ties | None
+) -> Groups:
+    """Return the groups at the ranks (t,) of the queries rows (b,) with neighbors index (b, k)."""
+    allowed = relevance.allowed(rows, index)
+    return groups_at(ranks, allowed, allowed & relevance.right(rows, index), tied)
 
-    relevant (q,) is R.
+
+def _tied_groups(relevance: Relevance, lists: RankedLists, rows: Ints, ranks: Ints) -> Groups:
+    """Return the groups at the ranks (t,) of the queries rows (b,), with those of equal keys.
+
+    The group at the end of a list is extended by the images beyond it.
     """
-    depths = [depth for depth in DEPTHS if depth <= index.shape[1]]
-    names = [f"precision_at_{depth}" for depth in depths]
-    if index.shape[1] >= MAX_DEPTH:
-        names += [f"recall_at_{MAX_DEPTH}", f"map_at_{MAX_DEPTH}"]
-    values = {name: np.empty(len(rows)) for name in names}
-    lengths = np.empty(len(rows), dtype=np.int64)
-    for part, rank, hit in _ranked_hits(labels, index, excluded, rows):
-        r, lengths[part] = relevant[part], rank[:, -1]
-        for depth in depths:
-            values[f"precision_at_{depth}"][part] = (hit & (rank <= depth)).sum(axis=1) / depth
-        if index.shape[1] >= MAX_DEPTH:
-            top = hit & (rank <= MAX_DEPTH)
-            values[f"recall_at_{MAX_DEPTH}"][part] = top.sum(axis=1) / r
-            precision = top.cumsum(axis=1) / rank.clip(1)
-            summed = (top * precision).sum(axis=1)
-            values[f"map_at_{MAX_DEPTH}"][part] = summed / np.minimum(MAX_DEPTH, r)
-    return values, lengths
-
-
-def _ranked_hits(
-    labels: Ints, index: NDArray[np.int32], excluded: list[Ints], rows: Ints
-) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.bool_]]]:
-    """Yield blocks of the queries: their slice, each neighbor's rank (b, k), and hits (b, k).
-
-    An excluded neighbor has the rank of the last one before it and is no hit.
-    """
-    # int32: half the memory traffic
-    small_labels, group_ids = labels.astype(np.int32), [ids.astype(np.int32) for ids in excluded]
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
-        query, neighbor = rows[part, None], index[rows[part]]
-        allowed = np.ones(neighbor.shape, dtype=bool)
-        for ids in group_ids:
-            allowed &= ids[neighbor] != ids[query]
-        hits = allowed & (small_labels[neighbor] == small_labels[query])
-        yield part, allowed.cumsum(axis=1, dtype=np.int32), hits
-
-
-def _chance(candidates: Floats, relevant: Floats) -> dict[str, Floats]:
-    """Return each metric's value (q,) that a random order gives each query.
-
-    candidates is N, relevant R, both (q,). Rank r is a hit with p = R/N; then an earlier rank is
-    one with (R-1)/(N-1). So the sum of map_at_10 is p times the sum over r <= 10 of
-    (1 + (r-1)(R-1)/(N-1)) / r.
-    """
-    share, depth = relevant / candidates, np.minimum(MAX_DEPTH, candidates)
-    ranks = np.arange(1, MAX_DEPTH + 1)
-    harmonic = np.where(ranks <= depth[:, None], 1 / ranks, 0).sum(axis=1)
-    both = (relevant - 1) / np.maximum(candidates - 1, 1)
-    summed = share * (harmonic + (depth - harmonic) * both)
-    return dict.fromkeys([f"precision_at_{d}" for d in DEPTHS], share) | {
-        f"recall_at_{MAX_DEPTH}": depth / candidates,
-        f"map_at_{MAX_DEPTH}": summed / np.minimum(MAX_DEPTH, relevant),
-    }
+    index, tied = lists.index[rows], None if lists.key is None else ties(lists.key[rows])
+    ends = np.append(ranks, index.shape[1] + 1)  # the last group holds what is beyond the list
+    both = _groups(relevance, rows, index, ends, tied)
+    groups, last = both.part(np.s_[:, :-1]), both.part(np.s_[:, -1:])
+    reaches = lists.is_open[rows] & (last.start[:, 0] < ranks[-1])
+    if lists.tied_images is None or not reaches.any():
+        return groups
+    size, right = last.size.copy(), last.right.copy()
+    place = np.full(len(lists.index), -1)
+    place[rows] = np.arange(len(rows))
+    for some, images in lists.tied_images(rows[reaches]):
+        in_all, right_of_all = relevance.counts(images)
+        size[place[some], 0], right[place[some], 0] = in_all[some], right_of_all[some]
+    is_last = groups.start == last.start
+    return Groups(
+        np.where(is_last, ranks <= last.start + size, groups.present),
+        groups.start,
+        groups.before,
+        np.where(is_last, size, groups.size),
+        np.where(is_last, right, groups.right),
+    )
 
 
 def means(name: str, values: Floats, chance: Floats, labels: Ints) -> Metrics:
-    """Return the mean of a metric, its _chance and its _macro over the queries.
+    """Return the mean of a metric over the queries, its _chance, _macro and _macro_chance.
 
     values, chance and labels are (q,).
     """
     classes = renumber(labels)
-    macro = (np.bincount(classes, values) / np.bincount(classes)).mean()
+    sizes = np.bincount(classes)
+    macro, macro_chance = (
+        float((np.bincount(classes, x) / sizes).mean()) for x in (values, chance)
+    )
     return {
         name: float(values.mean()),
         f"{name}_chance": float(chance.mean()),
-        f"{name}_macro": float(macro),
+        f"{name}_macro": macro,
+        f"{name}_macro_chance": macro_chance,
     }
 
 
-def _counts(labels: Ints, excluded: list[Ints]) -> tuple[Ints, Ints]:
-    """Return N and R of each image (n,): images outside its groups, and those with its label.
+def instance_recall(
+    objects: Ints, lists: RankedLists, k: int, groups: Ints | None = None
+) -> tuple[Metrics, Queries]:
+    """Return how many of the other images of a query's object are found, and that of each query.
 
-    An image is in its own groups, so it does not count itself.
+    objects (n,) are ids; lists hold at least k neighbors each; images of one of the groups (n,) are
+    no neighbors. object/recall_at_1 and object/recall_at_k: the share of the object's other images
+    among the first 1 and k neighbors, as a mean over the images whose object has others, expected
+    over the order of equal scores. _chance is the value expected of a random order.
     """
-    candidates, relevant = np.full(len(labels), len(labels)), _frequency(labels)
-    for size in range(1, len(excluded) + 1):  # inclusion and exclusion over shared groups
-        for subset in combinations(excluded, size):
-            joint = _joint(subset)
-            candidates += (-1) ** size * _frequency(joint)
-            relevant += (-1) ** size * _frequency(_joint((labels, joint)))
-    return candidates, relevant
-
-
-def _joint(columns: tuple[Ints, ...]) -> Ints:
-    """Return (n,) an id for each combination of the ids in columns."""
-    joint = columns[0]
-    for ids in columns[1:]:
-        joint = renumber(joint * (int(ids.max()) + 1) + ids)
-    return joint
-
-
-def renumber(values: Ints) -> Ints:
-    """Return (n,) the same groups with ids from 0 up."""
-    return np.unique(values, return_inverse=True)[1].reshape(-1)
-
-
-def _frequency(values: Ints) -> Ints:
-    """Return (n,) how many images share each image's id."""
-    _, position, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray(counts[position.reshape(-1)])
+    n = len(objects)
+    relevance = Relevance(objects, [np.arange(n) if groups is None else groups])
+    candidates, relevant = relevance.counts()
+    rows = np.flatnonzero(relevant)
+    metrics: Metrics = {"object/queries": len(rows)}
+    queries: Queries = {}
+    if not len(rows):
+        return metrics, queries
+    ranks = np.array([1, k])
+    recall = np.full((n, 2), np.nan)
+    for part in _blocks(rows):
+        found = _tied_groups(relevance, lists, part, ranks).hits(ranks)
+        recall[part] = found / relevant[part, None]
+    for at, name in enumerate(("object/recall_at_1", "object/recall_at_k")):
+        queries[name] = recall[:, at]
+        metrics[name] = float(recall[rows, at].mean())
+        metrics[f"{name}_chance"] = float((ranks[at] / candidates[rows]).mean())
+    return metrics, queries

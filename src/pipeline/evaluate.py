@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from src.config import Config
-from src.config.enums import AllPairs, Exclude, Resample
+from src.config.enums import AllPairs, Exclude, Resample, UnknownArtists
 from src.evaluation import cosine_statistics, hubness
 from src.evaluation.all_pairs import Task, all_pairs
-from src.evaluation.bootstrap import intervals
+from src.evaluation.bootstrap import intervals, macro_intervals
 from src.evaluation.metrics import FILTER
-from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieval
+from src.evaluation.relevance import Ints, Relevance
+from src.evaluation.retrieval import (
+    Metrics,
+    Queries,
+    RankedLists,
+    instance_recall,
+    retrieval,
+)
+from src.evaluation.tied_images import TiedImages
 from src.gallery import Gallery
 from src.gallery.exclusion import count_copies
 from src.pipeline.rank import Ranking
@@ -36,7 +43,7 @@ class Family(NamedTuple):
 
     metrics: Metrics
     queries: Queries = {}  # of some of the metrics, the value of each query
-    classes: dict[str, NDArray[np.int64]] = {}  # of some of those, the class of each image, or -1
+    classes: dict[str, Ints] = {}  # of some of those, the class of each image, or -1
 
 
 class LabelTask(NamedTuple):
@@ -44,7 +51,8 @@ class LabelTask(NamedTuple):
 
     name: str  # of the metrics: the column, and the filter if there is one
     column: str  # of works.csv
-    excluded_groups: list[NDArray[np.int64]]  # (n,) each; one group's images are no neighbors
+    relevance: Relevance
+    strangers: int = 0  # images of unknown artist that a filter of artists keeps
 
 
 def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:
@@ -57,17 +65,20 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     files = RunFolder(folder)
     metrics: dict[str, Any] = {}
     queries: Queries = {}
-    classes: dict[str, NDArray[np.int64]] = {}
+    classes: dict[str, Ints] = {}
+    lists = ranked_lists(ranking)
     for family in (
         _score_metrics(ranking, cfg),
         Family(_search_metrics(ranking)),
         _auc(ranking, cfg),
-        _label_metrics(ranking, gallery, cfg),
-        _object_metrics(ranking, gallery, cfg),
+        _label_metrics(ranking, lists, gallery, cfg),
+        _object_metrics(lists, gallery, cfg),
     ):
         metrics |= family.metrics
         queries |= family.queries
         classes |= family.classes
+    with_macro = {name: ids for name, ids in classes.items() if f"{name}_macro" in metrics}
+    metrics |= macro_intervals(queries, with_macro, cfg.evaluation.resamples, cfg.seed)
     if cfg.evaluation.resample is Resample["query"]:
         classes = {}
     metrics |= intervals(queries, classes, cfg.evaluation.resamples, cfg.seed, progress)
@@ -105,16 +116,27 @@ def _auc(ranking: Ranking, cfg: Config) -> Family:
     return Family({"auc": float(values.mean())}, {"auc": values})
 
 
-def _label_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
+def ranked_lists(ranking: Ranking) -> RankedLists:
+    """Return the neighbors that metrics look at, with what they are ordered by."""
+    neighbors, penalty = ranking.for_metrics, ranking.penalty
+    key = neighbors.score
+    if penalty is not None:
+        key = (key.astype(np.float64) - penalty.numpy()[neighbors.index]).astype(np.float32)
+    return RankedLists(neighbors.index, key, TiedImages(ranking.features, key, penalty))
+
+
+def _label_metrics(ranking: Ranking, lists: RankedLists, gallery: Gallery, cfg: Config) -> Family:
     """Return how well neighbors share each label, with and without filters."""
     metrics: Metrics = {}
     queries: Queries = {}
-    classes: dict[str, NDArray[np.int64]] = {}
+    classes: dict[str, Ints] = {}
     tasks = list(label_tasks(gallery, cfg))
     for task in progress(tasks, "labels", len(tasks)):
-        labels, index = gallery.labels(task.column), ranking.for_metrics.index
-        label_metrics, label_queries = retrieval(task.name, labels, index, *task.excluded_groups)
+        labels = task.relevance.labels
+        label_metrics, label_queries = retrieval(task.name, task.relevance, lists)
         metrics |= label_metrics
+        if task.strangers:
+            metrics[f"{task.name}/strangers"] = task.strangers
         queries |= label_queries
         classes |= dict.fromkeys(label_queries, labels)
     whole = _whole_rankings(ranking, gallery, tasks, cfg)
@@ -128,19 +150,18 @@ def _whole_rankings(
 
     evaluation.all_pairs decides.
     """
-    labels = {task.column: gallery.labels(task.column) for task in tasks}
     if not _ranks_all(len(gallery), ranking.device, cfg.evaluation.all_pairs):
         return Family(
             {
                 f"{column}/label_auc_sampled": cosine_statistics.label_auc(
                     ranking.features, ids, cfg.evaluation.pairs, cfg.seed
                 )
-                for column, ids in labels.items()
+                for column, ids in {task.column: task.relevance.labels for task in tasks}.items()
             }
         )
-    whole = [Task(task.name, labels[task.column], task.excluded_groups) for task in tasks]
+    whole = [Task(task.name, task.relevance) for task in tasks]
     found = all_pairs(ranking.features, whole, ranking.penalty, ranking.device, progress)
-    by_task = {task.name: task.labels for task in whole}
+    by_task = {task.name: task.relevance.labels for task in whole}
     return Family(*found, {name: by_task[name.rpartition("/")[0]] for name in found[1]})
 
 
@@ -156,12 +177,13 @@ def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:
     return choice is not AllPairs.never
 
 
-def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
+def _object_metrics(lists: RankedLists, gallery: Gallery, cfg: Config) -> Family:
     """Return how well other views of an object are found, nothing if no object has any."""
     objects = _object_groups(gallery, cfg)
     if objects is None:
         return Family({})
-    found = instance_recall(objects, ranking.for_metrics.index, cfg.similarity.top_k)
+    groups = gallery.exclusion_groups(cfg.similarity)
+    found = instance_recall(objects, lists, cfg.similarity.top_k, groups)
     return Family(*found, dict.fromkeys(found[1], objects))
 
 
@@ -190,18 +212,31 @@ def _near_duplicate_metrics(
 def label_tasks(gallery: Gallery, cfg: Config) -> Iterator[LabelTask]:
     """Yield each label to evaluate: alone, without the same object, without the same artist.
 
+    Other views of the query's object leave with its artist.
+
     Raises UserError if evaluation.labels names a column that is not in works.csv.
     """
     columns = cfg.evaluation.labels
     columns = _distinct_label_columns(gallery) if columns is None else columns
     groups = gallery.exclusion_groups(cfg.similarity)
     objects, artists = _object_groups(gallery, cfg), _groups_if_shared(gallery, "artist")
+    others = [groups] if objects is None else _without_single(groups, objects)
     for column in columns:
-        yield LabelTask(column, column, [groups])
+        labels = gallery.labels(column)
+        yield LabelTask(column, column, Relevance(labels, [groups]))
         if objects is not None:
-            yield LabelTask(f"{column}{FILTER}object", column, [objects])
+            yield LabelTask(f"{column}{FILTER}object", column, Relevance(labels, others))
         if column != "artist" and artists is not None:
-            yield LabelTask(f"{column}{FILTER}artist", column, [groups, artists])
+            unknown = gallery.labels("artist") < 0
+            is_kept = cfg.evaluation.unknown_artists is UnknownArtists.strangers
+            relevance = Relevance(labels, [*others, artists], None if is_kept else unknown)
+            strangers = int(unknown.sum()) if is_kept else 0
+            yield LabelTask(f"{column}{FILTER}artist", column, relevance, strangers)
+
+
+def _without_single(groups: Ints, objects: Ints) -> list[Ints]:
+    """Return both groups (n,), without the first ones if each image is a group of its own."""
+    return [objects] if len(np.unique(groups)) == len(groups) else [groups, objects]
 
 
 def _distinct_label_columns(gallery: Gallery) -> list[str]:
@@ -215,14 +250,14 @@ def _distinct_label_columns(gallery: Gallery) -> list[str]:
     return list(columns.values())
 
 
-def _object_groups(gallery: Gallery, cfg: Config) -> NDArray[np.int64] | None:
+def _object_groups(gallery: Gallery, cfg: Config) -> Ints | None:
     """Return (n,) the object of each image, None if no two possible neighbors share one."""
     if cfg.similarity.exclude is Exclude.same_object:
         return None
     return _groups_if_shared(gallery, "object_id")
 
 
-def _groups_if_shared(gallery: Gallery, column: str) -> NDArray[np.int64] | None:
+def _groups_if_shared(gallery: Gallery, column: str) -> Ints | None:
     """Return (n,) group ids by the column's values, None if no two images share a value."""
     groups = gallery.label_ids(column) if column in gallery.works else np.arange(len(gallery))
     return groups if len(np.unique(groups)) < len(groups) else None

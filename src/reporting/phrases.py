@@ -44,6 +44,10 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
         "never": "sampled pairs",
     },
     "evaluation.resample": {"class": "intervals by class", "query": "intervals by query"},
+    "evaluation.unknown_artists": {
+        "strangers": "unknown artists are strangers",
+        "left_out": "unknown artists left out",
+    },
     "evaluation.near_duplicate": "near-duplicates from {}",
     "seed": "seed {}",
 }

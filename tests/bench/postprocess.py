@@ -15,7 +15,8 @@ from src.config import Backbone, Config, Similarity
 from src.config.data import Folder
 from src.config.enums import Postprocess
 from src.embedding.cache import Embeddings
-from src.evaluation.retrieval import retrieval
+from src.evaluation.relevance import Relevance
+from src.evaluation.retrieval import RankedLists, retrieval
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
 from src.pipeline.prepare import postprocess
@@ -30,9 +31,8 @@ def compared(embeddings: Embeddings, label: str) -> list[list[float]]:
         with TemporaryDirectory() as folder:
             features = postprocess(embeddings, options, Path(folder))
         index = top_k(features, 10).index
-        metrics, _ = retrieval(
-            label, gallery.labels(label), index, gallery.exclusion_groups(options)
-        )
+        relevance = Relevance(gallery.labels(label), [gallery.exclusion_groups(options)])
+        metrics, _ = retrieval(label, relevance, RankedLists(index))
         found.append([metrics[f"{label}/precision_at_{depth}"] for depth in (1, 10)])
     return found
 

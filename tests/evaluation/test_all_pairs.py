@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from src.evaluation import all_pairs as module
 from src.evaluation.all_pairs import Task, all_pairs
+from src.evaluation.relevance import Relevance
 from src.similarity import all_scores, top_k
 from src.similarity.parallel import thread_count
 
@@ -18,10 +19,10 @@ LABELS = DRAW.integers(-1, 5, N)
 ALONE, OBJECTS, ARTISTS = np.arange(N), np.arange(N) // 3 + 40, DRAW.integers(0, 20, N)
 PENALTY = DRAW.random(N)
 TASKS = [
-    Task("style", LABELS, [ALONE]),
-    Task("style-no_same_object", LABELS, [OBJECTS]),
-    Task("style-no_same_artist", LABELS, [OBJECTS, ARTISTS]),
-    Task("artist", ARTISTS, [ALONE]),
+    Task("style", Relevance(LABELS, [ALONE])),
+    Task("style-no_same_object", Relevance(LABELS, [OBJECTS])),
+    Task("style-no_same_artist", Relevance(LABELS, [OBJECTS, ARTISTS])),
+    Task("artist", Relevance(ARTISTS, [ALONE])),
 ]
 MEASURES = ("map", "r_precision", "label_auc")
 
@@ -32,8 +33,8 @@ def by_scikit_learn(task: Task, query: int, penalty: np.ndarray | None) -> tuple
     index, score = neighbors.index[query], neighbors.score[query].astype("f8")
     if penalty is not None:
         score = (score - penalty[index]).astype("f4")
-    kept = np.all([groups[index] != groups[query] for groups in task.excluded], axis=0)
-    hits = (task.labels[index] == task.labels[query])[kept]
+    kept = np.all([groups[index] != groups[query] for groups in task.relevance.excluded], axis=0)
+    hits = (task.relevance.labels[index] == task.relevance.labels[query])[kept]
     untied = len(np.unique(score[kept])) == kept.sum()
     precision = average_precision_score(hits, score[kept]) if untied else np.nan
     return precision, roc_auc_score(hits, score[kept])
@@ -70,7 +71,9 @@ def test_metrics_are_means_over_the_queries_with_a_value():
 
 def test_an_image_without_a_label_is_wrong_and_no_query():
     features = np.array([[4.0, 0.0], [4.0, 1.0], [4.0, 2.0], [4.0, 3.0]])
-    metrics, queries = all_pairs(features, [Task("x", np.array([0, -1, 0, -1]), [np.arange(4)])])
+    metrics, queries = all_pairs(
+        features, [Task("x", Relevance(np.array([0, -1, 0, -1]), [np.arange(4)]))]
+    )
     assert metrics["x/map_chance"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
     np.testing.assert_allclose(queries["x/map"], [1 / 2, np.nan, 1 / 3, np.nan])
     np.testing.assert_allclose(queries["x/r_precision"], [0, np.nan, 0, np.nan])
@@ -80,7 +83,7 @@ def test_an_image_without_a_label_is_wrong_and_no_query():
 @pytest.mark.parametrize("labels", [[-1] * 4, range(4), [0, 0, 0, 0], [0, 0, 0, 1]])
 def test_tasks_without_queries_or_without_wrong_images(labels):
     features = np.array([[4.0, 0.0], [4.0, 1.0], [4.0, 2.0], [4.0, 3.0]])
-    metrics, queries = all_pairs(features, [Task("x", np.array(labels), [np.arange(4)])])
+    metrics, queries = all_pairs(features, [Task("x", Relevance(np.array(labels), [np.arange(4)]))])
     assert np.isfinite(list(metrics.values())).all()
     repeated = len(set(labels)) < 4 and max(labels) >= 0
     assert ("x/map" in queries) == repeated
@@ -104,11 +107,11 @@ def test_features_that_cannot_tell_images_apart_get_exactly_chance(features):
 def test_copies_tie():
     features = np.repeat(DRAW.random((N // 3, 400), dtype="f4"), 3, axis=0)
     labels = np.tile([0, 1, 1], N // 3)
-    metrics, queries = all_pairs(features, [Task("x", labels, [ALONE])])
+    metrics, queries = all_pairs(features, [Task("x", Relevance(labels, [ALONE]))])
     # two copies of the query tie before all others: for label 0 both wrong, for label 1 one right
     assert metrics["x/r_precision"] < 1
     shuffled = DRAW.permutation(N)
-    again = all_pairs(features[shuffled], [Task("x", labels[shuffled], [ALONE])])[1]
+    again = all_pairs(features[shuffled], [Task("x", Relevance(labels[shuffled], [ALONE]))])[1]
     for name, values in queries.items():
         np.testing.assert_array_equal(again[name], values[shuffled])
 
@@ -127,7 +130,7 @@ def test_results_are_equal_to_the_bit_for_any_threads_blocks_and_memory(monkeypa
 
 def test_groups_and_labels_may_have_any_numbers():
     metrics, _ = all_pairs(FEATURES, TASKS[2:3])
-    moved = Task(TASKS[2].name, LABELS, [OBJECTS * 10**12 - 5, -7 - ARTISTS])
+    moved = Task(TASKS[2].name, Relevance(LABELS, [OBJECTS * 10**12 - 5, -7 - ARTISTS]))
     assert all_pairs(FEATURES, [moved])[0] == metrics
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from src.evaluation.bootstrap import intervals
+from src.evaluation.bootstrap import intervals, macro_intervals
 
 DRAW = np.random.default_rng(0)
 NO_CLASSES: dict[str, np.ndarray] = {}
@@ -119,6 +119,16 @@ def test_a_share_that_never_varies_gets_wilsons_interval(value):
         wilson = test.proportion_ci(0.95, method="wilson")
         assert ends(result, name) == pytest.approx(tuple(wilson), abs=1e-6)
     assert ends(result, "intra") == ends(result, "behind") == (value, value)  # no shares
+
+
+def test_intervals_of_the_mean_over_classes_resample_the_means_of_the_classes():
+    values, classes = clustered(DRAW.integers(1, 20, size=30), DRAW)
+    values[::7] = np.nan
+    present = [c for c in range(30) if not np.isnan(values[classes == c]).all()]
+    means = np.array([np.nanmean(values[classes == c]) for c in present])
+    expected = intervals({"m": means}, NO_CLASSES, 200, seed=4)
+    result = macro_intervals({"a": values, "b": values}, {"a": classes}, 200, seed=4)
+    assert result == {"a_macro_low": expected["m_low"], "a_macro_high": expected["m_high"]}
 
 
 def test_a_single_unit_has_no_interval():

@@ -67,6 +67,8 @@ def test_other_names_are_not_in_the_table(name: str) -> None:
 def test_a_description_names_the_suffix() -> None:
     plain, low = describe_metric("artist/map_at_10"), describe_metric("artist/map_at_10_low")
     assert low == f"{plain}: {metrics.SUFFIXES['_low']}"
+    macro = describe_metric("artist/map_at_10_macro_low")
+    assert macro == f"{plain}: {metrics.SUFFIXES['_macro_low']}"
 
 
 def test_the_metrics_that_depend_on_top_k_are_those_that_change_with_it(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from src.config import Config
-from src.config.enums import Exclude
-from src.evaluation.retrieval import retrieval
+from src.config.enums import Exclude, Resample, UnknownArtists
+from src.evaluation.bootstrap import intervals
+from src.evaluation.relevance import Relevance
+from src.evaluation.retrieval import Metrics, RankedLists, retrieval
 from src.gallery import Gallery
 from src.pipeline.evaluate import evaluate
 from src.pipeline.rank import Ranking
@@ -30,12 +32,18 @@ def gallery(**columns: np.ndarray) -> Gallery:
     )
 
 
-def evaluated(gallery: Gallery, cfg: Config, folder: Path) -> dict:
+def evaluated(
+    gallery: Gallery, cfg: Config, folder: Path, features: np.ndarray = FEATURES, depth: int = K
+) -> dict:
     cfg = changed(cfg, "evaluation", resamples=50, pairs=500)
-    deep = top_k(FEATURES, K, groups=gallery.exclusion_groups(cfg.similarity))
+    deep = top_k(features, depth, groups=gallery.exclusion_groups(cfg.similarity))
     k = cfg.similarity.top_k
     top = Neighbors(deep.index[:, :k], deep.score[:, :k], 0)
-    return evaluate(Ranking(torch.tensor(FEATURES), top, deep, None, "cpu"), gallery, cfg, folder)
+    return evaluate(Ranking(torch.tensor(features), top, deep, None, "cpu"), gallery, cfg, folder)
+
+
+def style_metrics(index: np.ndarray, *excluded: np.ndarray) -> Metrics:
+    return retrieval("style", Relevance(STYLE, excluded), RankedLists(index))[0]
 
 
 def names(metrics: dict) -> set[str]:
@@ -51,8 +59,8 @@ def test_labels_are_evaluated_with_and_without_the_same_object_and_artist(cfg, t
         *("style", "style-no_same_object", "style-no_same_artist"),
     }
     index = top_k(FEATURES, K).index
-    for filtered, excluded in (("object", OBJECT), ("artist", ARTIST)):
-        result, _ = retrieval("style", STYLE, index, excluded)
+    for filtered, excluded in (("object", [OBJECT]), ("artist", [OBJECT, ARTIST])):
+        result = style_metrics(index, *excluded)
         for name in ("map_at_10", "precision_at_1_chance", "fewer_than_10"):
             assert metrics[f"style-no_same_{filtered}/{name}"] == result[f"style/{name}"]
     assert metrics["object/queries"] == N
@@ -71,9 +79,58 @@ def test_the_artist_filter_respects_images_excluded_from_the_search(cfg, tmp_pat
     some = gallery(object_id=OBJECT, artist=artist, style=STYLE)
     metrics = evaluated(some, excluded, tmp_path)
     alone = np.where(ARTIST == 0, N + np.arange(N), ARTIST)
-    result, _ = retrieval("style", STYLE, top_k(FEATURES, K, groups=OBJECT).index, OBJECT, alone)
+    result = style_metrics(top_k(FEATURES, K, groups=OBJECT).index, OBJECT, alone)
     for name in ("queries", "map_at_10", "map_at_10_chance", "recall_at_10_chance"):
         assert metrics[f"style-no_same_artist/{name}"] == result[f"style/{name}"]
+
+
+def test_images_of_unknown_artist_are_strangers_or_left_out(cfg, tmp_path):
+    unknown = ARTIST == 0
+    some = gallery(object_id=OBJECT, artist=np.where(unknown, "", ARTIST.astype(str)), style=STYLE)
+    kept = evaluated(some, cfg, tmp_path)
+    assert (kept["style-no_same_artist/strangers"], kept["style-no_same_artist/queries"]) == (12, N)
+    assert "style-no_same_artist/left_out" not in kept and "style/strangers" not in kept
+    options = changed(cfg, "evaluation", unknown_artists=UnknownArtists.left_out)
+    left = evaluated(some, options, tmp_path, depth=N - 1)  # so that no list is short
+    known = Gallery("g", Path(), some.works[~unknown].reset_index(drop=True))
+    expected = evaluated(known, cfg, tmp_path, FEATURES[~unknown], depth=N - 13)
+    for name in (
+        "queries",
+        "singletons",
+        "empty",
+        "precision_at_1",
+        "map_at_10",
+        "map_at_10_chance",
+    ):
+        filtered = f"style-no_same_artist/{name}"
+        assert left[filtered] == pytest.approx(expected[filtered]), name
+    assert left["style-no_same_artist/left_out"] == 12
+    assert "style-no_same_artist/strangers" not in left
+
+
+def test_an_embedding_without_differences_gets_chance(cfg, tmp_path):
+    some = gallery(object_id=OBJECT, artist=ARTIST, style=STYLE)
+    metrics = evaluated(some, cfg, tmp_path, np.ones((N, 3), dtype="f4"))
+    measured = [name for name in metrics if f"{name}_chance" in metrics]
+    assert len(measured) == 5 * 18 + 2
+    for name in measured:
+        assert metrics[name] == pytest.approx(metrics[f"{name}_chance"]), name
+
+
+def test_intervals_are_by_class_of_the_label_or_by_query(cfg, tmp_path):
+    some = gallery(object_id=OBJECT, style=STYLE)
+    by_class = evaluated(some, cfg, tmp_path)
+    by_query = evaluated(some, changed(cfg, "evaluation", resample=Resample["query"]), tmp_path)
+    with np.load(tmp_path / "queries.npz") as queries:
+        for name, classes in (("style/map_at_10", STYLE), ("object/recall_at_1", OBJECT)):
+            alone = {name: queries[name]}
+            for found, given in ((by_class, {name: classes}), (by_query, {})):
+                for end, value in intervals(alone, given, 50, cfg.seed).items():
+                    assert found[end] == pytest.approx(value), end
+    assert by_class["style/map_at_10_low"] != by_query["style/map_at_10_low"]
+    for end in ("_macro_low", "_macro_high"):
+        assert by_class[f"style/map_at_10{end}"] == by_query[f"style/map_at_10{end}"]
+    assert by_class["style/classes"] == 4
 
 
 def test_images_without_an_object_are_objects_of_their_own(cfg, tmp_path):
@@ -81,14 +138,14 @@ def test_images_without_an_object_are_objects_of_their_own(cfg, tmp_path):
     some = evaluated(gallery(object_id=unknown, style=STYLE), cfg, tmp_path)
     assert some["object/queries"] == N - 30
     alone = np.where(OBJECT < 10, N + np.arange(N), OBJECT)
-    result, _ = retrieval("style", STYLE, top_k(FEATURES, K).index, alone)
+    result = style_metrics(top_k(FEATURES, K).index, alone)
     assert some["style-no_same_object/map_at_10"] == result["style/map_at_10"]
 
 
 def test_each_metric_is_the_mean_of_its_queries_and_within_its_interval(cfg, tmp_path):
     metrics = evaluated(gallery(object_id=OBJECT, style=STYLE), cfg, tmp_path)
     with np.load(tmp_path / "queries.npz") as queries:
-        assert len(queries.files) == 21
+        assert len(queries.files) == 23
         for name in queries.files:
             assert np.nanmean(queries[name]) == pytest.approx(metrics[name], rel=1e-5)
             assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"], name

@@ -11,6 +11,7 @@ import torch
 from src.config import Config
 from src.config.enums import AllPairs, Resample
 from src.evaluation.all_pairs import Task, all_pairs
+from src.evaluation.relevance import Relevance
 from src.gallery import Gallery
 from src.pipeline import evaluate as stage
 from src.pipeline.evaluate import evaluate
@@ -48,7 +49,9 @@ def test_rankings_of_all_images_are_measured_with_and_without_filters(cfg, tmp_p
         assert f"{label}/label_auc_sampled" not in metrics
         assert metrics[f"{label}/map_low"] < metrics[f"{label}/map"] < metrics[f"{label}/map_high"]
     groups = [np.arange(N), ARTIST]
-    expected, queries = all_pairs(FEATURES, [Task("style-no_same_artist", STYLE, groups)])
+    expected, queries = all_pairs(
+        FEATURES, [Task("style-no_same_artist", Relevance(STYLE, groups))]
+    )
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     with np.load(tmp_path / "queries.npz") as stored:
         for name, values in queries.items():
@@ -64,10 +67,22 @@ def test_their_intervals_resample_classes(cfg, tmp_path):
     assert by_class["style/map_low"] != by_query["style/map_low"]
 
 
+def test_images_that_are_left_out_are_not_ranked_either():
+    some = np.arange(N) % 4 == 0
+    relevance = Relevance(STYLE, [np.arange(N), ARTIST])
+    metrics, queries = all_pairs(FEATURES, [Task("x", replace(relevance, left_out=some))])
+    kept = Relevance(STYLE[~some], [group[~some] for group in relevance.excluded])
+    expected, alone = all_pairs(FEATURES[~some], [Task("x", kept)])
+    assert metrics == pytest.approx(expected)
+    for name, values in alone.items():
+        np.testing.assert_allclose(queries[name][~some], values)
+        assert np.isnan(queries[name][some]).all()
+
+
 def test_csls_orders_whole_rankings_too(cfg, tmp_path):
     penalty = torch.tensor(DRAW.random(N))
     metrics = evaluated(cfg, tmp_path, AllPairs.auto, replace(RANKING, penalty=penalty))
-    expected, _ = all_pairs(FEATURES, [Task("style", STYLE, [np.arange(N)])], penalty)
+    expected, _ = all_pairs(FEATURES, [Task("style", Relevance(STYLE, [np.arange(N)]))], penalty)
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     assert metrics["style/map"] != evaluated(cfg, tmp_path, AllPairs.auto)["style/map"]
 
