@@ -16,6 +16,7 @@ from src.config.names import CONFIGS
 from src.errors import keep_run_folder
 from src.reporting.wandb_runs import check_wandb
 from src.runtime.launch import launch
+from src.runtime.processes import ProcessGroup
 from src.runtime.progress import Clock
 from src.runtime.streams import run_command
 
@@ -35,6 +36,19 @@ def main(composed: DictConfig) -> None:
         run(cfg, Path(HydraConfig.get().runtime.output_dir), job)
 
 
+def checked(cfg: Config, processes: ProcessGroup) -> Config:
+    """Return the options with the names of layers in place of depths.
+
+    Raises UserError for what only the network's names or another run's files can tell.
+    """
+    from src.pipeline.embed import with_named_layers
+    from src.pipeline.whiten_from import check_whiten_from
+
+    cfg = with_named_layers(cfg)
+    processes.broadcast_from_rank_zero(lambda: check_whiten_from(cfg))
+    return cfg
+
+
 def run(cfg: Config, folder: Path, job: str = "") -> None:
     """Run the five stages: collect, embed, rank, evaluate, report. Each writes its files.
 
@@ -51,14 +65,14 @@ def run(cfg: Config, folder: Path, job: str = "") -> None:
 
     log.info("loading PyTorch")
     from src.pipeline import report  # these import torch, which takes seconds: only after checks
-    from src.pipeline.embed import embed, with_named_layers
+    from src.pipeline.embed import embed
     from src.pipeline.evaluate import evaluate
     from src.pipeline.rank import rank
     from src.reporting.run_folder import RunFolder
     from src.reporting.tracking import tracking
     from src.runtime.devices import peak_memory
 
-    cfg = with_named_layers(cfg)
+    cfg = checked(cfg, processes)
     if processes.is_rank_zero:
         RunFolder(folder).discard_results()
     with tracking(cfg, folder) if processes.is_rank_zero else nullcontext() as tracker:
@@ -71,8 +85,8 @@ def run(cfg: Config, folder: Path, job: str = "") -> None:
             return
         with clock("evaluate"):
             metrics = evaluate(ranking, embeddings.gallery, cfg, folder)
-        facts = {"missing": gallery.missing, "comparison_device": ranking.device}
-        metrics |= facts | embeddings.facts | clock.seconds | peak_memory()
+        metrics |= {"missing": gallery.missing} | embeddings.facts | ranking.facts
+        metrics |= clock.seconds | peak_memory()
         report.report(metrics, embeddings, ranking, cfg, folder, tracker)
     report.print_end(job, metrics, embeddings, ranking, folder, clock.elapsed())
 

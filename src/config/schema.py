@@ -6,6 +6,7 @@ standard library, so that invalid options fail fast.
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -61,6 +62,11 @@ class Similarity:
         high=2,
     )
     whiten_dim: int | None = option(None, "leading axes to keep when whitening; null = all", low=1)
+    whiten_from: str | None = option(
+        None,
+        "folder of a run, or its postprocess.npz, whose centering or whitening is used; null = fit"
+        " it on the features that are compared",
+    )
     augment: int = option(
         0,
         "database augmentation: add this number of its nearest to each image's features, weighted"
@@ -86,6 +92,7 @@ class Similarity:
 
     def __post_init__(self) -> None:
         check_bounds(self, "similarity")
+        self._check_whiten_from()
         if not re.fullmatch(r"auto|\d+", self.block_size):
             raise UserError(
                 f"similarity.block_size must be auto or at least 1, got {self.block_size}"
@@ -95,6 +102,33 @@ class Similarity:
                 f"similarity.precision={self.precision.name} is not precise enough for"
                 " similarity.storage=full: use float32 or auto, or similarity=topk"
             )
+
+    def _check_whiten_from(self) -> None:
+        """Raise UserError for a file that is not there, or options that it leaves no room for."""
+        if self.whiten_from is None:
+            return
+        self.whiten_from = expand_home(self.whiten_from)
+        given = f"similarity.whiten_from={self.whiten_from}"
+        if self.postprocess is Postprocess.none:
+            raise UserError(f"{given} needs similarity.postprocess=center or whiten")
+        if self.whiten_power != Similarity.whiten_power:
+            raise UserError(
+                f"similarity.whiten_power={self.whiten_power:g} has no effect with {given}, which"
+                " was fitted with a power of its own: leave one of them out"
+            )
+        if (path := self.postprocess_file) is not None and not path.is_file():
+            raise UserError(
+                f"{given}: there is no file {path}: give the folder of a run with"
+                " similarity.postprocess=center or whiten, or its postprocess.npz"
+            )
+
+    @property
+    def postprocess_file(self) -> Path | None:
+        """Return the file that whiten_from names, None if the run fits its own."""
+        if self.whiten_from is None:
+            return None
+        path = Path(self.whiten_from)
+        return path / "postprocess.npz" if path.is_dir() else path
 
     @property
     def block(self) -> int | None:

@@ -206,6 +206,7 @@ METRICS = (
     ),
     Metric("matrix_mb", "MB", "lower", "size of the stored similarity matrix, 0 without one"),
     Metric("weights", "text", "", "weights of the network"),
+    Metric("whiten_from", "text", "", "hash of the post-processing that another run has fitted"),
     Metric("precision", "text", "", "trainer.precision of the network"),
     Metric("comparison_device", "text", "", "device that compared the images: cpu or cuda"),
     # cost

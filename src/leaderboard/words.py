@@ -56,6 +56,8 @@ def has_effect(name: str, settings: Settings, selecting: bool = False) -> bool:
         return selecting
     if name.startswith(GROUPS_WITHOUT_EFFECT) and name not in BUT_WITH_EFFECT:
         return False
+    if name == "similarity.whiten_power" and settings.get("similarity.whiten_from"):
+        return False  # the power is in what another run has fitted
     other, value = ONLY_WITH.get(name, ("", None))
     return name not in WITHOUT_EFFECT and settings.get(other, value) == value
 

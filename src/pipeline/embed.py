@@ -10,6 +10,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from src.config import Config
 from src.embedding.cache import (
@@ -18,6 +19,7 @@ from src.embedding.cache import (
     Facts,
     embedding_request,
     read_rows,
+    row_options,
 )
 from src.embedding.joining import join_layers
 from src.embedding.layers import joined_layers, name_layers, written_layers
@@ -73,6 +75,16 @@ def with_named_layers(cfg: Config) -> Config:
     """Return the options with the names of layers in place of depths."""
     preset = cached_preset(cfg.backbone, _presets(cfg))
     return replace(cfg, backbone=name_layers(cfg.backbone, preset, _presets(cfg)))
+
+
+def feature_options(cfg: Config) -> dict[str, Any]:
+    """Return what features depend on besides the images, as in options.yaml.
+
+    The layers in cfg have names, not depths.
+    """
+    preset = cached_preset(cfg.backbone, _presets(cfg))
+    layer = "+".join(joined_layers(cfg.backbone, preset))
+    return row_options(cfg, transform(preset, cfg.data)) | {"layer": layer}
 
 
 def _presets(cfg: Config) -> Path:

@@ -14,6 +14,7 @@ from src.config.enums import Postprocess
 from src.embedding.cache import Embeddings
 from src.errors import UserError
 from src.io.arrays import read_npz, write_npz
+from src.pipeline.whiten_from import read_fitted
 from src.reporting.run_folder import RunFolder
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import progress
@@ -54,7 +55,9 @@ def postprocess(
 def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tensor:
     """Fit the transform, write it to folder, and apply it."""
     log.info("similarity: post-processing the features: %s", options.postprocess.name)
-    if options.postprocess is Postprocess.center:
+    if options.whiten_from is not None:
+        fitted = read_fitted(options, features.shape[1])
+    elif options.postprocess is Postprocess.center:
         fitted = fit_center(features, progress)
     else:
         fitted = fit_whiten(features, options.whiten_power, options.whiten_dim, progress)

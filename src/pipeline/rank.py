@@ -14,6 +14,7 @@ from src.config.enums import Accelerator, Exclude, Postprocess, RankedBy, Storag
 from src.embedding.cache import Embeddings
 from src.io.files import atomic_write
 from src.pipeline.prepare import augmented, check_finite, postprocess
+from src.pipeline.whiten_from import fitted_hash
 from src.reporting.run_folder import RunFolder
 from src.runtime.devices import device_of
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
@@ -34,6 +35,13 @@ class Ranking:
     matrix: Path | None  # the file of storage=full
     device: str  # of the comparison: cpu or cuda
     penalty: Tensor | None = None  # (n,) subtracted from an image's scores for the order, by csls
+    whiten_from: str = ""  # hash of the post-processing that another run has fitted, if one has
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return how images were compared, for metrics.json."""
+        device = {"comparison_device": self.device}
+        return device | ({"whiten_from": self.whiten_from} if self.whiten_from else {})
 
 
 def rank(
@@ -45,11 +53,12 @@ def rank(
     UserError if a feature is not finite, or the disk is too small for the matrix.
     """
     options = cfg.similarity
-    matrix = matrix_path(embeddings, options)
+    source = processes.broadcast_from_rank_zero(lambda: fitted_hash(options))
+    matrix = matrix_path(embeddings, options, source)
     if matrix and matrix.exists():
         log.info("similarity: the matrix already exists: %s", matrix)
     device = comparison_device(cfg.trainer.accelerator, processes)
-    search = open_search(embeddings, options, device, folder, processes)
+    search = open_search(embeddings, options, device, matrix, folder, processes)
     penalty = None
     if options.ranking is RankedBy.csls:
         penalty = csls_penalties(search, embeddings.folder)
@@ -62,11 +71,16 @@ def rank(
         RunFolder(folder).write_neighbors(top.index, top.score, embeddings.gallery.files)
         if penalty is not None:
             RunFolder(folder).write_penalty(penalty.numpy())
-    return Ranking(search.rows, top, deep, matrix, torch.device(device).type, penalty)
+    return Ranking(search.rows, top, deep, matrix, torch.device(device).type, penalty, source)
 
 
 def open_search(
-    embeddings: Embeddings, options: Similarity, device: str, folder: Path, processes: ProcessGroup
+    embeddings: Embeddings,
+    options: Similarity,
+    device: str,
+    matrix: Path | None,
+    folder: Path,
+    processes: ProcessGroup,
 ) -> NeighborSearch:
     """Return the search among the features as they are compared: post-processed and augmented.
 
@@ -81,7 +95,7 @@ def open_search(
         settings = search_options(options, device, None, cache, shown)
         search = NeighborSearch(features, groups, settings, processes)
         features = augmented(search, options.augment, cache, folder)
-    settings = search_options(options, device, matrix_path(embeddings, options), cache, shown)
+    settings = search_options(options, device, matrix, cache, shown)
     return NeighborSearch(features, groups, settings, processes)
 
 
@@ -131,15 +145,19 @@ def csls_penalties(search: NeighborSearch, folder: Path) -> Tensor:
     return penalty
 
 
-def matrix_path(embeddings: Embeddings, options: Similarity) -> Path | None:
-    """Return the path of the matrix of these features, beside them; None unless storage=full."""
+def matrix_path(embeddings: Embeddings, options: Similarity, source: str = "") -> Path | None:
+    """Return the path of the matrix of these features, beside them; None unless storage=full.
+
+    source is what fitted_hash returns.
+    """
     if options.storage is not Storage.full:
         return None
     name = "similarity_scores"
     if options.postprocess is Postprocess.center:
-        name += "-center"
+        name += f"-center{source and f'-from-{source}'}"
     if options.postprocess is Postprocess.whiten:
-        name += f"-whiten-{options.whiten_power:g}-{options.whiten_dim or 'all'}"
+        fitted = f"from-{source}" if source else f"{options.whiten_power:g}"
+        name += f"-whiten-{fitted}-{options.whiten_dim or 'all'}"
     if options.augment:
         name += f"-augment-{options.augment}"
         if options.exclude is not Exclude.none:  # an image's own group is not added to it

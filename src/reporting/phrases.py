@@ -12,7 +12,11 @@ from src.reporting.baselines import MARK, is_random
 
 Settings = Mapping[str, Any]  # by dotted name
 
-NULL = {"data.image_size": "original size", "similarity.whiten_dim": "all axes"}
+NULL = {
+    "data.image_size": "original size",
+    "similarity.whiten_dim": "all axes",
+    "similarity.whiten_from": "fitted on itself",
+}
 PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the value
     "backbone.weights": "{} weights",
     "backbone.pooling": "{} pooling",
@@ -26,6 +30,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     },
     "similarity.whiten_power": "power {}",
     "similarity.whiten_dim": "{} axes",
+    "similarity.whiten_from": "fitted by {}",
     "similarity.augment": {"0": "not augmented"}
     | {str(k): f"augmented by {k}" for k in range(1, 21)},
     "similarity.exclude": {
@@ -131,9 +136,10 @@ def describe_run(settings: Settings) -> str:
         network += [weights_name(str(known["backbone.weights"]))]
     names = ["backbone.layer", "backbone.pooling"]
     names += ["backbone.gem_p"] if known.get("backbone.pooling") == "gem" else []
-    names += ["similarity.postprocess"]
+    names += ["similarity.postprocess", "similarity.whiten_from"]
     if known.get("similarity.postprocess") == "whiten":
-        names += ["similarity.whiten_power", "similarity.whiten_dim"]
+        names += [] if "similarity.whiten_from" in known else ["similarity.whiten_power"]
+        names += ["similarity.whiten_dim"]
     names += ["similarity.augment"]
     network += [
         phrase(name, plain_value(name, known[name]))

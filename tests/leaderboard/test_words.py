@@ -63,6 +63,16 @@ def test_a_setting_counts_only_where_it_is_used() -> None:
     assert column_texts(power, plain + whitened) == ["", "", "0", "1"]
 
 
+def test_a_power_means_nothing_where_another_run_has_fitted() -> None:
+    source, power = "similarity.whiten_from", "similarity.whiten_power"
+    runs = [
+        {"similarity.postprocess": "whiten", source: path, power: 0.5} for path in (None, "a/run")
+    ]
+    assert column_texts(power, runs) == ["0.5", ""]
+    assert column_texts(source, runs) == ["fitted on itself", "a/run"]
+    assert differing_settings(runs) == [source]
+
+
 def test_a_setting_that_an_earlier_version_lacked_is_no_difference() -> None:
     assert differing_settings([{"seed": 0}, {"seed": 0, "similarity.ranking": "cosine"}]) == []
     assert differing_settings([{}, {"seed": 0}, {"seed": 1}]) == ["seed"]

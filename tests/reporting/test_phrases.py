@@ -30,6 +30,8 @@ FULL = {
         ({}, "ResNet50, ImageNet weights (V2), avgpool, whitened; cosine"),
         ({"similarity.postprocess": "none", "similarity.ranking": "csls"}, "avgpool; csls"),
         ({"similarity.whiten_power": 1.0}, "whitened, power 1; cosine"),
+        ({"similarity.whiten_from": None}, "avgpool, whitened; cosine"),
+        ({"similarity.whiten_from": "a/run"}, "avgpool, whitened, fitted by a/run; cosine"),
         ({"similarity.augment": 0}, "avgpool, whitened; cosine"),
         ({"similarity.augment": 5}, "avgpool, whitened, augmented by 5; cosine"),
         ({"similarity.whiten_dim": 64}, "whitened, 64 axes; cosine"),
