@@ -62,7 +62,7 @@ class Cell(NamedTuple):
     link: str = ""
     mark: str = ""
     roles: Sequence[str] = ()  # of the run among the others
-    sign: str = ""  # behind a significant difference
+    sign: str | None = None  # behind a difference: that of a significant one, "" for another
 
 
 def render_page(leaderboard: Leaderboard, folder: Path) -> str:

@@ -55,10 +55,11 @@ def escape_latex(text: object) -> str:
 def _table(board: Board, number: int) -> str:
     """Return the table of a board: settings that differ, the metric, the gap, other labels."""
     first, *others = _metrics(board)
-    several, gap = len(board.runs) > 1, board.gap[0]
-    compared = [*([gap] if several else []), *board.half_columns]
+    several = len(board.runs) > 1
+    compared = {board.gap[0]: board.gap[0]} if several else {}
+    compared |= board.half_columns
     heads = [*(HEADS.get(name) or _words(name) for name in board.settings or ["run"])]
-    heads += [_metric_head(first), *map(_words, compared), *map(_metric_head, others)]
+    heads += [_metric_head(first), *compared.values(), *map(_metric_head, others)]
     lines = []
     for at, row in enumerate(board.table.to_dict("records")):
         values = _setting_cells(board, at)

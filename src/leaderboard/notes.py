@@ -100,10 +100,11 @@ def _tests(board: Board) -> Iterator[str]:
 def _no_tests(board: Board) -> Iterator[str]:
     """Yield why differences to the best run are not tested."""
     if len(board.runs) > 2 and board.ranks_settings:
+        halves = "" if board.halves else ", --halves chooses on half of the classes"
         yield (
             f"the best of {len(board.runs)} runs is partly best by chance, so the gaps to it are"
-            " not tested: name a run to compare with, --baseline, or choose on half of the"
-            " classes, --halves"
+            " not tested: python -m src.leaderboard --baseline RUN tests the differences to a run"
+            f" named beforehand{halves}"
         )
 
 

@@ -113,7 +113,7 @@ def test_every_form_shows_both_halves_and_the_choice(folder: Path, capsys) -> No
         assert f"{choice.difference.value:+.3f} [{choice.difference.low:+.3f}" in written
     assert '<span class="mark role">chosen on half A</span>' in page
     main([str(folder), "--halves", "--latex"])
-    assert " & half a & half b" in capsys.readouterr().out
+    assert " & half A & half B" in capsys.readouterr().out
 
 
 def test_runs_that_ask_for_halves_are_compared_so_unasked(
