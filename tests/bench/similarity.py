@@ -21,9 +21,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from src.similarity import NeighborSearch, top_k, write_matrix
+from src.similarity.augment import MAX_NEIGHBORS, augment
 from src.similarity.csls import csls_penalty
 
 K = 10
+ADDED = 5  # neighbors of each row that augmentation adds
 ROWS = 4096  # made at once
 PRODUCTS = 2**27  # numbers of the product at once: what fits into memory without crowding it
 LOOPED = 50  # rows of the first version's loop that are run; the rest is extrapolated
@@ -67,6 +69,16 @@ def csls(rows: Tensor) -> None:
     search.nearest(K, csls_penalty(search.nearest(K, keep_tiles=True).score))
 
 
+def augmentation(rows: Tensor) -> None:
+    """The sums of similarity.augment=5 alone; top_k of 20 is the search that finds what is added.
+
+    What is added is anywhere in memory, as real neighbors are.
+    """
+    draw = torch.Generator().manual_seed(0)
+    index = torch.randint(len(rows), (len(rows), ADDED), generator=draw)
+    augment(rows, index, torch.rand(index.shape, generator=draw))
+
+
 def faiss_search(rows: Tensor) -> None:
     """faiss's exact search by inner product, which returns each row itself too."""
     import faiss  # type: ignore[import-not-found]
@@ -101,6 +113,8 @@ def works(rows: Tensor, folder: Path) -> dict[str, tuple[Callable[[], None], flo
         "top_k": (lambda: top_k(rows, K) and None, 1),
         "top_k of half": (lambda: top_k(rows[: n // 2], K) and None, 1),
         "top_k of 100": (lambda: top_k(rows, 100) and None, 1),
+        "top_k of 20": (lambda: top_k(rows, MAX_NEIGHBORS) and None, 1),
+        "augment": (lambda: augmentation(rows), 1),
         "csls": (lambda: csls(rows), 1),
         "faiss": (lambda: faiss_search(rows), 1),
         "first version": (lambda: first_version(rows), n / LOOPED),
@@ -164,6 +178,8 @@ def conclude(seconds: dict[str, float], n: int, d: int) -> None:
     """How the lines stand to one another."""
     if "product" in seconds:
         print(f"the product runs at {2 * n**2 * d / seconds['product'] / 1e9:.0f} GFLOP/s")
+    if {"product", "augment"} <= seconds.keys():
+        print(f"augmentation takes {seconds['augment'] / seconds['product']:.3f} of the product")
     if {"top_k", "top_k of half"} <= seconds.keys():
         growth = seconds["top_k"] / seconds["top_k of half"]
         print(f"twice the rows take {growth:.2f} times as long")
