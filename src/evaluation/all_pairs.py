@@ -12,7 +12,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from src.evaluation.ranks import Measured, Rankings, chance, hit_groups, measure, rank
+from src.evaluation.ranks import (
+    Candidates,
+    Measured,
+    Rankings,
+    candidates_of,
+    chance,
+    measure,
+    rank,
+)
 from src.evaluation.relevance import Flags, Ints, Relevance, renumber
 from src.evaluation.retrieval import Metrics, Queries, means
 from src.runtime.progress import Watch, unwatched
@@ -97,7 +105,8 @@ class _Block:
     def __init__(self, rows: slice, rankings: Rankings, columns: _Columns):
         self.rows, self.rankings, self._columns = rows, rankings, columns
         self._shared: dict[int, Flags] = {}  # by number of a column
-        self._excluded: dict[tuple[int, ...], Flags] = {}  # by numbers of columns
+        self._labeled: dict[int, Ints] = {}  # by number of a column
+        self._candidates: dict[tuple[int, ...], Candidates] = {}  # by numbers of columns
 
     def shared(self, number: int) -> Flags:
         """Return which images of the rankings (q, n) have the query's id >= 0 in a column."""
@@ -107,12 +116,18 @@ class _Block:
             self._shared[number] = np.take(ids, self.rankings.order) == own[:, None]
         return self._shared[number]
 
-    def excluded(self, numbers: tuple[int, ...]) -> Flags:
-        """Return which images of the rankings (q, n) have the query's id in any of the columns."""
-        if numbers not in self._excluded:
-            flags = [self.shared(number) for number in numbers]
-            self._excluded[numbers] = np.logical_or.reduce(flags)
-        return self._excluded[numbers]
+    def labeled(self, number: int) -> Ints:
+        """Return the places of the rankings' images that have the query's id in a column."""
+        if number not in self._labeled:
+            self._labeled[number] = np.flatnonzero(self.shared(number))
+        return self._labeled[number]
+
+    def candidates(self, excluded: tuple[int, ...]) -> Candidates:
+        """Return the images that do not share the query's id in any of the excluded columns."""
+        if excluded not in self._candidates:
+            flags = np.logical_or.reduce([self.shared(number) for number in excluded])
+            self._candidates[excluded] = candidates_of(flags)
+        return self._candidates[excluded]
 
 
 class _MeasuredTask:
@@ -128,15 +143,14 @@ class _MeasuredTask:
 
     def add(self, block: _Block) -> None:
         """Measure a block of queries."""
-        rows, excluded = block.rows, block.excluded(self.groups)
-        hit = block.shared(self.label)
+        rows, labeled = block.rows, block.labeled(self.label)
+        counted = block.candidates(self.groups)
         if self.left_out is not None:
-            excluded = excluded | np.take(self.left_out, block.rankings.order)
-            hit = hit & ~self.left_out[rows, None]
-        groups = hit_groups(block.rankings, hit, excluded)
-        self.candidates[rows] = excluded.shape[1] - np.count_nonzero(excluded, axis=1)
-        self.relevant[rows] = np.bincount(groups.row, groups.hits, len(excluded))
-        values = measure(groups, self.candidates[rows], self.relevant[rows])
+            left_out = np.take(self.left_out, block.rankings.order)
+            counted = candidates_of(~counted.allowed | left_out)
+            labeled = labeled[~self.left_out[rows][labeled // len(self.left_out)]]
+        values, *counts = measure(block.rankings, labeled, counted)
+        self.candidates[rows], self.relevant[rows] = counts
         for all_values, block_values in zip(self.values, values, strict=True):
             all_values[rows] = block_values
 

@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from src.evaluation import ranks
-from src.evaluation.ranks import Measured, Rankings, chance, hit_groups, measure, rank
+from src.evaluation.ranks import Measured, candidates_of, chance, measure, rank
 
 
 def measured(scores: np.ndarray, hit: np.ndarray, excluded: np.ndarray) -> Measured:
     """Return the measures of rankings by scores; all are (q, n), hit and excluded by image."""
     rankings = rank(torch.tensor(scores, dtype=torch.float32))
     in_order = [np.take_along_axis(x, rankings.order, axis=1) for x in (hit, excluded)]
-    candidates = (~excluded).sum(axis=1)
-    return measure(hit_groups(rankings, *in_order), candidates, (hit & ~excluded).sum(axis=1))
+    labeled, counted = np.flatnonzero(in_order[0]), candidates_of(in_order[1])
+    result, candidates, relevant = measure(rankings, labeled, counted)
+    np.testing.assert_array_equal(candidates, (~excluded).sum(axis=1))
+    np.testing.assert_array_equal(relevant, (hit & ~excluded).sum(axis=1))
+    return result
 
 
 def by_definition(hits: list[bool]) -> tuple[float, float, float]:
@@ -108,10 +111,10 @@ def test_equal_scores_give_chance_to_the_bit():
 
 def test_rankings_by_hand():
     scores = [[0.5, -0.0, 0.5, 1.0, 0.0, -0.25], [-1.0, -1.0, -1.0, 0.0, -2.0, -np.inf]]
-    order, start, tied = rank(torch.tensor(scores))
+    order, is_tied, first, last = rank(torch.tensor(scores))
     assert order.tolist() == [[3, 0, 2, 1, 4, 5], [3, 0, 1, 2, 4, 5]]
-    assert start.tolist() == [[0, 1, 1, 3, 3, 5], [6, 7, 7, 7, 10, 11]]
-    assert tied.tolist() == [[1, 2, 1, 2, 1, 1], [1, 3, 1, 1, 1, 1]]
+    assert is_tied.astype(int).tolist() == [[0, 1, 1, 1, 1, 0], [0, 1, 1, 1, 0, 0]]
+    assert (first.tolist(), last.tolist()) == ([1, 3, 7], [2, 4, 9])
 
 
 def test_another_device_ranks_alike(monkeypatch):
@@ -119,8 +122,8 @@ def test_another_device_ranks_alike(monkeypatch):
     expected = rank(scores)
     monkeypatch.setattr(ranks, "HOST", "none")
     result = rank(scores)
-    np.testing.assert_array_equal(result.start, expected.start)
-    np.testing.assert_array_equal(result.tied, expected.tied)
+    for result_part, expected_part in zip(result[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(result_part, expected_part)
     for found in (result, expected):
         ordered = np.take_along_axis(scores.numpy(), found.order, axis=1)
         np.testing.assert_array_equal(ordered, -np.sort(-scores.numpy(), axis=1))
@@ -128,7 +131,6 @@ def test_another_device_ranks_alike(monkeypatch):
 
 
 def test_nothing_is_measured_of_no_queries():
-    empty = np.zeros((0, 4), dtype=bool)
-    nothing = Rankings(np.zeros((0, 4), int), np.zeros((0, 4), int), np.zeros((0, 4), np.int32))
-    none = np.zeros(0, dtype=int)
-    assert [len(x) for x in measure(hit_groups(nothing, empty, empty), none, none)] == [0, 0, 0]
+    nothing = np.zeros((0, 4))
+    assert [len(x) for x in measured(nothing, nothing > 0, nothing > 0)] == [0, 0, 0]
+    assert [len(x) for x in chance(np.zeros(0, int), np.zeros(0, int))] == [0, 0, 0]
