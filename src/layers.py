@@ -15,6 +15,7 @@ from src.cli.messages import user_message
 from src.config import Backbone
 from src.config.backbone import COLOR
 from src.config.enums import DEPTHS
+from src.config.layer_terms import parse_terms
 from src.config.names import CONFIGS
 from src.runtime.streams import print_error, run_command
 
@@ -71,7 +72,7 @@ def layer_table(backbone: Backbone) -> list[str]:
     nodes = trunk(empty_network(backbone, preset.size), preset.size)
     ends = choose_stages(nodes, preset.size)
     depths = dict(zip(ends, DEPTHS, strict=False))
-    chosen = set(backbone.layer.split("+"))
+    chosen = {term.layer for term in parse_terms(backbone.layer)}
     rows = [HEADS]
     for node in nodes:
         if node.is_move and not chosen & {*node.names}:
@@ -94,8 +95,9 @@ def examples(words: list[str]) -> list[str]:
     run = shlex.join(["python", "-m", "src.run", *words])
     return [
         "depth: matrices and kernels up to the end of the layer. output: channels x rows x",
-        "columns, or channels x tokens, of which backbone.pooling makes one row. 25% to",
-        "100% end the last four stages of resolution, or the quarters of a network with fewer.",
+        "columns, or channels x tokens, of which backbone.pooling makes a row of a number per",
+        "channel, meanstd of two. 25% to 100% end the last four stages of resolution, or the",
+        "quarters of a network with fewer.",
         "",
         f"{run} backbone.layer=75%",
         f"{run} experiment=layers",

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from src.config.layer_terms import parse_terms
 from src.config.stored import stored_config
 from src.config.validation import expand_home
 from src.embedding.cache import row_options
+from src.embedding.joining import LayerJoin
 from src.embedding.presets import cached_preset
 from src.embedding.queries import QueryEmbedder
 from src.embedding.row_files import read_options
@@ -45,8 +47,8 @@ def open_network(run: RunFolder, outputs: Outputs) -> QueryEmbedder:
                 + f": put that file back as {cfg.backbone.weights}"
                 * (name == "weights")
             )
-    layers = str(record.get("layer", "")).split("+")
-    return QueryEmbedder(cfg, layers, fitted)
+    terms = parse_terms(str(record.get("layer", "")))
+    return QueryEmbedder(cfg, LayerJoin(tuple(terms), "join" in record), fitted, folder)
 
 
 def _find_weights(run: RunFolder, stored: dict[str, Any], recorded: str) -> None:

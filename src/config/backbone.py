@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from src.config.enums import DEPTHS, Pooling
+from src.config.enums import DEPTHS, Join, Pooling
+from src.config.layer_terms import parse_terms
 from src.config.validation import check_bounds, expand_home, model_names, option
 from src.errors import UserError, did_you_mean
 
@@ -30,7 +31,8 @@ class Backbone:
         "avgpool",
         "layer whose output becomes the features: 25%, 50%, 75% or 100% of the depth of any model"
         " (a ResNet's layer1 to layer4), avgpool (the last before the classifier) or any node,"
-        " which python -m src.layers lists; + concatenates layers: 75%+100%",
+        " which python -m src.layers lists; + joins layers, 75%+100%, and * gives a layer's cosine"
+        " another weight than 1: layer2*0.5+layer4",
     )
     layers: list[str] | None = option(
         None,
@@ -42,6 +44,12 @@ class Backbone:
         "reduces a layer's output to one vector per image: average, maximum or generalized mean"
         " over its spatial axes or tokens; token = the first (class) token; meanstd = means and"
         " standard deviations of the channels, twice as many numbers, which tell a style better",
+    )
+    join: Join = option(
+        Join.rows,
+        "how the rows of joined layers become one: rows = each of unit length, side by side;"
+        " whitened = each layer is whitened before (power 0.5, fitted on the gallery), also one"
+        " alone, so that no layer's common direction hides the others",
     )
     gem_p: float = option(3.0, "exponent of gem pooling", low=1, high=100)
 
@@ -60,7 +68,8 @@ class Backbone:
                 f"{did_you_mean(self.name, names)}"
             )
         self._check_weights()
-        for part in [*self.layer.split("+"), *(self.layers or [])]:
+        asked = [term.layer for term in parse_terms(self.layer)]
+        for part in [*asked, *(self.layers or [])]:
             if part.endswith("%") and part not in DEPTHS:
                 raise UserError(
                     f"backbone.layer or layers: {part} is not one of the depths {', '.join(DEPTHS)}"

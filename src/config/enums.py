@@ -30,6 +30,11 @@ class Pooling(Enum):
     meanstd = "meanstd"
 
 
+class Join(Enum):
+    rows = "rows"
+    whitened = "whitened"
+
+
 class Storage(Enum):
     topk = "topk"
     full = "full"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import Config
+from src.embedding.joining import LayerJoin
 from src.embedding.outdated import DECODER, EARLIER, is_outdated, rows_decoded_anew
 from src.embedding.pooling import pooling_fingerprint
 from src.embedding.presets import weights_id
@@ -111,18 +112,19 @@ def row_options(cfg: Config, transform: Transform) -> dict[str, Any]:
     }
 
 
-def read_rows(request: EmbeddingRequest, layer: str) -> tuple[NDArray[np.float32], Gallery]:
-    """Open the cached rows of a layer: (n, d) float32, a memory map, and the n images.
+def read_rows(request: EmbeddingRequest, join: LayerJoin) -> tuple[NDArray[np.float32], Gallery]:
+    """Open the cached rows of a layer or a join: (n, d) float32, a memory map, and the n images.
 
     Raises UserError if the folder was made with other options, or is damaged.
     """
-    folder, gallery = request.folder / layer, request.gallery
+    folder, gallery = request.folder / join.folder, request.gallery
     if not (folder / OPTIONS).is_file():
         raise UserError(
-            f"{folder} has no {OPTIONS}: check backbone.layer={layer}, or delete that folder"
+            f"{folder} has no {OPTIONS}: check backbone.layer={join.record['layer']}, or delete"
+            " that folder"
         )
     saved = read_options(folder)
-    options = request.options | {"layer": layer}
+    options = request.options | join.record
     for name in saved.keys() | options.keys():
         if saved.get(name) != options.get(name):
             raise UserError(

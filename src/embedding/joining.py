@@ -1,16 +1,20 @@
-"""Layers joined: the rows of several layers side by side. Imports no torch."""
+"""Layers joined: the rows of several layers side by side. Imports torch only to whiten them.
+
+n = images, b = rows of a block, d = width of a row.
+"""
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from src.config.layer_terms import Term, format_terms
 from src.embedding.row_files import (
     CHECKSUMS,
-    CHUNK,
     FEATURES,
     NAMES,
     SKIPPED,
@@ -21,44 +25,122 @@ from src.errors import UserError
 from src.io.files import create_npy, temporary_name
 from src.runtime.progress import progress
 
+if TYPE_CHECKING:
+    from src.similarity.postprocess import FittedPostprocess
 
-def join_layers(layers: list[Path], folder: Path, options: dict[str, Any]) -> None:
-    """Write to folder, unless it exists, the joined_rows of several layers.
+WHITENED = "-whitened"  # end of the name of a folder whose layers were whitened
+BLOCK = 1024  # rows joined at once; a multiple of the rows that are whitened at once
 
-    Raises UserError if the layers do not hold the same images.
+
+@dataclass(frozen=True)
+class LayerJoin:
+    """The layers whose rows, side by side, are the embedding; usually one, as it is."""
+
+    terms: tuple[Term, ...]
+    is_whitened: bool = False  # whether each layer's rows are whitened before
+
+    @property
+    def layers(self) -> list[str]:
+        """Return the names of the layers, in order."""
+        return [term.layer for term in self.terms]
+
+    @property
+    def shares(self) -> list[float] | None:
+        """Return the share of each layer in the cosine, None if all are equal."""
+        weights = [term.weight for term in self.terms]
+        return [w / sum(weights) for w in weights] if len(set(weights)) > 1 else None
+
+    @property
+    def folder(self) -> str:
+        """Return the name of the folder of the rows: the value of backbone.layer, and the join."""
+        return format_terms(self.terms) + WHITENED * self.is_whitened
+
+    @property
+    def record(self) -> dict[str, str]:
+        """Return what identifies the join in options.yaml; without whitening, the layer alone."""
+        join = {"join": "whitened"} if self.is_whitened else {}
+        return {"layer": format_terms(self.terms)} | join
+
+
+def is_joined(folder: str) -> bool:
+    """Return whether a folder of this name holds rows that are computed from other folders."""
+    return "+" in folder or folder.endswith(WHITENED)
+
+
+def layer_of(folder: str) -> str:
+    """Return the value of backbone.layer for a folder of this name."""
+    return folder.removesuffix(WHITENED)
+
+
+def join_layers(join: LayerJoin, parent: Path, options: dict[str, Any]) -> None:
+    """Write the joined rows of the layers in parent to parent/<join.folder>, unless it exists.
+
+    options are those of all layers. Raises UserError if the layers do not hold the same images, or
+    if a layer cannot be whitened.
     """
+    folder, layers = parent / join.folder, [parent / layer for layer in join.layers]
     if folder.is_dir():
         return
-    parts = [np.load(layer / FEATURES, mmap_mode="r") for layer in layers]
     for other in layers[1:]:
         if (other / NAMES).read_bytes() != (layers[0] / NAMES).read_bytes():
             raise UserError(f"{other} and {layers[0]} hold different images: delete both folders")
+    # copy on write: torch warns of arrays that cannot be written
+    parts = {layer.name: np.load(layer / FEATURES, mmap_mode="c") for layer in layers}
     temporary = temporary_name(folder)
     temporary.mkdir(parents=True)
     try:
-        with (temporary / FEATURES).open("x+b") as file:
-            shape = (len(parts[0]), sum(part.shape[1] for part in parts))
-            file.seek(create_npy(file, shape, np.float32))
-            starts = range(0, len(parts[0]), CHUNK)
-            for start in progress(starts, "joining layers", len(starts)):
-                rows = joined_rows([part[start : start + CHUNK] for part in parts])
-                file.write(rows.tobytes())
+        _write_joined(join, parts, temporary)
         for name in (NAMES, SKIPPED):
             shutil.copy(layers[0] / name, temporary / name)
-        describe(temporary, options, read_texts(layers[0] / CHECKSUMS))
+        describe(temporary, options | join.record, read_texts(layers[0] / CHECKSUMS))
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def joined_rows(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _write_joined(join: LayerJoin, parts: dict[str, NDArray[np.float32]], folder: Path) -> None:
+    """Write features.npy of the joined rows, and the whitening of each layer if there is any."""
+    whitenings = None
+    if join.is_whitened:
+        from src.embedding.whitening import fit_whitening, write_whitening
+
+        whitenings = fit_whitening(parts)
+        write_whitening(folder, join.layers, whitenings)
+
+    def rows(start: int, end: int) -> NDArray[np.float32]:
+        """Return the joined rows from start to end."""
+        return joined_rows([part[start:end] for part in parts.values()], join.shares, whitenings)
+
+    n = len(parts[join.layers[0]])
+    with (folder / FEATURES).open("x+b") as file:
+        file.seek(create_npy(file, (n, rows(0, 1).shape[1]), np.float32))
+        starts = range(0, n, BLOCK)
+        for start in progress(starts, "joining layers", len(starts)):
+            file.write(rows(start, start + BLOCK).tobytes())
+
+
+def joined_rows(
+    parts: Sequence[NDArray[np.float32]],
+    shares: Sequence[float] | None = None,
+    whitenings: "Sequence[FittedPostprocess] | None" = None,
+) -> NDArray[np.float32]:
     """Return the rows of several layers, (b, d) each, side by side: (b, sum of all d).
 
-    Each layer's row is normalized and divided by the root of the number of layers, so that a joined
-    row has unit length; a row of zeros stays zero.
+    Each layer's row is whitened if whitenings are given, normalized, and multiplied by the root of
+    its share, so that a joined row has unit length, and the cosine of two is the weighted mean of
+    the cosines in each layer; a row of zeros stays zero. shares add up to 1; None: all are equal.
     """
+    if whitenings is not None:
+        import torch
+
+        whitened = zip(parts, whitenings, strict=True)
+        parts = [fitted(torch.from_numpy(part)).numpy() for part, fitted in whitened]
     units = [_normalized(part) for part in parts]
-    rows: NDArray[np.float64] = np.concatenate(units, 1) / np.sqrt(len(parts))
+    if shares is None:  # as one division, which earlier versions did: the same last bits
+        rows: NDArray[np.float64] = np.concatenate(units, 1) / np.sqrt(len(parts))
+    else:
+        roots = np.sqrt(shares)
+        rows = np.concatenate([u * root for u, root in zip(units, roots, strict=True)], 1)
     return rows.astype(np.float32)
 
 

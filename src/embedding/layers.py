@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.config import Backbone
-from src.config.enums import DEPTHS
+from src.config.enums import DEPTHS, Join
+from src.config.layer_terms import Term, format_terms, parse_terms
+from src.embedding.joining import LayerJoin
 from src.embedding.stages import cached_stages
 from src.embedding.transforms import Preset
 from src.errors import UserError, did_you_mean
@@ -24,7 +26,8 @@ def name_layers(backbone: Backbone, preset: Preset, folder: Path) -> Backbone:
     a ResNet it stays. Where a depth is named, one pass writes all four, unless layers say other.
     folder is where the names are cached. Raises UserError for a network without four stages.
     """
-    asked = {*backbone.layer.split("+"), *(backbone.layers or [])}
+    terms = parse_terms(backbone.layer)
+    asked = {*(term.layer for term in terms), *(backbone.layers or [])}
     if not asked & {*DEPTHS} and (preset.stages or POOLED not in asked):
         return backbone
     if preset.stages:
@@ -40,7 +43,7 @@ def name_layers(backbone: Backbone, preset: Preset, folder: Path) -> Backbone:
     layers = backbone.layers
     if layers is None and asked & {*DEPTHS}:
         layers = [names[depth] for depth in DEPTHS]
-    layer = "+".join(names.get(part, part) for part in backbone.layer.split("+"))
+    layer = format_terms([Term(names.get(part, part), weight) for part, weight in terms])
     named = None if layers is None else [names.get(part, part) for part in layers]
     return replace(backbone, layer=layer, layers=named)
 
@@ -50,26 +53,29 @@ def list_hint(name: str) -> str:
     return f"python -m src.layers backbone.name={name} lists its layers"
 
 
-def joined_layers(backbone: Backbone, preset: Preset) -> list[str]:
-    """Return the layers of backbone.layer, whose joined rows are the embedding; usually one.
+def layer_join(backbone: Backbone, preset: Preset) -> LayerJoin:
+    """Return the layers of backbone.layer, and how their rows become the embedding.
 
     Raises UserError if a name is empty or occurs twice.
     """
-    layers = [_resolve_alias(layer, preset) for layer in backbone.layer.split("+")]
+    terms = [
+        Term(_resolve_alias(layer, preset), weight) for layer, weight in parse_terms(backbone.layer)
+    ]
+    layers = [term.layer for term in terms]
     if len(set(layers)) < len(layers):
         raise UserError(f"backbone.layer={backbone.layer} names a layer twice")
     if "" in layers:
         raise UserError(
             f"backbone.layer={backbone.layer!r} has an empty name: join layers as layer3+layer4"
         )
-    return layers
+    return LayerJoin(tuple(terms), backbone.join is Join.whitened)
 
 
 def written_layers(backbone: Backbone, preset: Preset) -> list[str]:
     """Return the layers that one pass writes, those of backbone.layer included."""
     names = preset.stages if backbone.layers is None else backbone.layers
     layers = [_resolve_alias(layer, preset) for layer in names]
-    return list(dict.fromkeys([*layers, *joined_layers(backbone, preset)]))
+    return list(dict.fromkeys([*layers, *layer_join(backbone, preset).layers]))
 
 
 def _resolve_alias(layer: str, preset: Preset) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from src.embedding.joining import is_joined
 from src.embedding.row_files import DONE, OPTIONS, SKIPPED, DoneRows, read_options
 from src.gallery import Gallery
 from src.io.files import atomic_write
@@ -86,7 +87,7 @@ def _set_aside(layer: Path) -> None:
     """Move the folder of a layer away, to be copied from; delete one that joins other layers."""
     target = layer.parent / EARLIER / layer.name
     shutil.rmtree(target, ignore_errors=True)
-    if "+" in layer.name:
+    if is_joined(layer.name):
         shutil.rmtree(layer)
     else:
         target.parent.mkdir(exist_ok=True)

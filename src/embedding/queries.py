@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from src.config import Config
 from src.config.enums import Compile
 from src.embedding.crop import WHOLE, Crop
-from src.embedding.joining import joined_rows
+from src.embedding.joining import LayerJoin, is_joined, joined_rows
 from src.embedding.transforms import Pixels, Transform
 from src.errors import UserError
 from src.io.images import load_with_remark
@@ -31,15 +31,20 @@ if TYPE_CHECKING:
 
     from src.embedding.compilation import Compiled
     from src.embedding.extractor import Extractor
+    from src.similarity.postprocess import FittedPostprocess
 
 log = logging.getLogger(__name__)
 
 
 class QueryEmbedder:
-    """Embeds images by the options of a run, on its device, else on the CPU."""
+    """Embeds images by the options of a run, on its device, else on the CPU.
 
-    def __init__(self, cfg: Config, layers: Sequence[str], transform: Transform) -> None:
-        self.cfg, self.layers, self.transform = cfg, list(layers), transform
+    folder holds the run's rows, and how their layers were whitened if they were.
+    """
+
+    def __init__(self, cfg: Config, join: LayerJoin, transform: Transform, folder: Path) -> None:
+        self.cfg, self.join, self.transform, self.folder = cfg, join, transform, folder
+        self._whitenings: list[FittedPostprocess] | None = None
         self._lock = Lock()
         self._loaded: tuple[Extractor, torch.device] | None = None
         self._compiled: Compiled | None = None
@@ -59,7 +64,8 @@ class QueryEmbedder:
     def rows(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Return the features of decoded images, (q, d), before any post-processing.
 
-        Raises UserError if the network cannot be loaded, or if a feature is not finite.
+        Raises UserError if the network or the whitening of layers cannot be loaded, or if a feature
+        is not finite.
         """
         extractor, device = self._network()
         import torch
@@ -67,7 +73,9 @@ class QueryEmbedder:
         with torch.inference_mode(), self._precision(device):
             batch = torch.from_numpy(np.stack(images)).to(device)
             parts = [rows.cpu().numpy() for rows in (self._compiled or extractor)(batch)]
-        rows = parts[0] if len(parts) == 1 else joined_rows(parts)
+        rows = parts[0]
+        if is_joined(self.join.folder):
+            rows = joined_rows(parts, self.join.shares, self._whitenings)
         if not np.isfinite(rows).all():
             raise UserError(
                 "the embedding of an image holds NaN or infinity: try a run with"
@@ -90,7 +98,12 @@ class QueryEmbedder:
 
         log.info("query: loading %s", self.cfg.backbone.name)
         network = load_network(self.cfg.backbone, self.cfg.seed)
-        extractor = build_extractor(network, self.layers, self.cfg.backbone, self.transform)
+        layers = self.join.layers
+        extractor = build_extractor(network, layers, self.cfg.backbone, self.transform)
+        if self.join.is_whitened:
+            from src.embedding.whitening import read_whitening
+
+            self._whitenings = read_whitening(self.folder, layers)
         device = device_of(self.cfg.trainer.accelerator)
         return extractor.to(device), device
 

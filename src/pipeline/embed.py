@@ -21,8 +21,8 @@ from src.embedding.cache import (
     read_rows,
     row_options,
 )
-from src.embedding.joining import join_layers
-from src.embedding.layers import joined_layers, name_layers, written_layers
+from src.embedding.joining import LayerJoin, join_layers
+from src.embedding.layers import layer_join, name_layers, written_layers
 from src.embedding.outdated import is_outdated, update
 from src.embedding.presets import cached_preset
 from src.embedding.row_files import SKIPPED
@@ -41,16 +41,15 @@ def embed(gallery: Gallery, cfg: Config, processes: ProcessGroup = SINGLE_PROCES
 
     A file lock makes concurrent runs wait and reuse the result. Several processes share the images;
     each returns all rows. Raises UserError if the device, the weights or a layer does not exist, if
-    no image can be read, or if cached files are damaged.
+    no image can be read, if layers cannot be whitened, or if cached files are damaged.
     """
     check_accelerator(cfg.trainer)
     cfg, preset = with_named_layers(cfg), cached_preset(cfg.backbone, _presets(cfg))
-    joined, written = joined_layers(cfg.backbone, preset), written_layers(cfg.backbone, preset)
+    join, written = layer_join(cfg.backbone, preset), written_layers(cfg.backbone, preset)
     request = embedding_request(gallery, cfg, transform(preset, cfg.data))
-    pass_facts = _compute_missing(request, joined, written, cfg, processes)
-    layer = "+".join(joined)
-    folder = request.folder / layer
-    features, readable = read_rows(request, layer)
+    pass_facts = _compute_missing(request, join, written, cfg, processes)
+    folder = request.folder / join.folder
+    features, readable = read_rows(request, join)
     skipped = len(gallery) - len(readable)
     if not pass_facts:
         log.info("embedding: using cached features in %s", folder)
@@ -93,17 +92,17 @@ def _presets(cfg: Config) -> Path:
 
 def _compute_missing(
     request: EmbeddingRequest,
-    joined: list[str],
+    join: LayerJoin,
     written: list[str],
     cfg: Config,
     processes: ProcessGroup,
 ) -> Facts:
-    """Compute the layers of `written` that are missing in one pass, and join those of `joined`.
+    """Compute the layers of `written` that are missing in one pass, and join those of `join`.
 
-    Return the facts of the pass, none if another run was faster. Do nothing if the rows of the
-    joined layers are cached.
+    Return the facts of the pass, none if another run was faster. Do nothing if the joined rows are
+    cached.
     """
-    folder, facts = request.folder / "+".join(joined), Facts()
+    folder, facts = request.folder / join.folder, Facts()
     with ExitStack() as stack:
 
         def lock_if_missing() -> list[str] | None:
@@ -117,11 +116,11 @@ def _compute_missing(
         missing = processes.broadcast_from_rank_zero(lock_if_missing)
         if missing is None:
             return facts
-        if set(missing) & set(joined):
+        if set(missing) & set(join.layers):
             from src.embedding.extraction import extract  # imports Lightning, which takes seconds
 
             facts = extract(request, missing, cfg, processes)
-        options = request.options | {"layer": folder.name}
-        layers = [request.folder / layer for layer in joined]
-        processes.broadcast_from_rank_zero(lambda: join_layers(layers, folder, options))
+        processes.broadcast_from_rank_zero(
+            lambda: join_layers(join, request.folder, request.options)
+        )
     return facts

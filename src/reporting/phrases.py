@@ -21,6 +21,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "backbone.weights": "{} weights",
     "backbone.pooling": "{} pooling",
     "backbone.gem_p": "exponent {}",
+    "backbone.join": {"rows": "layers as they are", "whitened": "each layer whitened"},
     "similarity.storage": {"topk": "neighbors only", "full": "full matrix"},
     "similarity.top_k": "{} neighbors",
     "similarity.postprocess": {
@@ -64,6 +65,7 @@ FAMILIES = (  # of networks, as their authors write them
 )
 DEFAULTS = {  # of settings that are not worth a word
     "backbone.pooling": "avg",
+    "backbone.join": "rows",
     "similarity.postprocess": "none",
     "similarity.whiten_power": 0.5,
     "similarity.augment": 0,
@@ -136,7 +138,7 @@ def describe_run(settings: Settings) -> str:
         network += [weights_name(str(known["backbone.weights"]))]
     names = ["backbone.layer", "backbone.pooling"]
     names += ["backbone.gem_p"] if known.get("backbone.pooling") == "gem" else []
-    names += ["similarity.postprocess", "similarity.whiten_from"]
+    names += ["backbone.join", "similarity.postprocess", "similarity.whiten_from"]
     if known.get("similarity.postprocess") == "whiten":
         names += [] if "similarity.whiten_from" in known else ["similarity.whiten_power"]
         names += ["similarity.whiten_dim"]

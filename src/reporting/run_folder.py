@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
+from src.embedding.joining import layer_of
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
 from src.io.arrays import read_npy, read_npz, view_npy, write_npy, write_npz
@@ -179,7 +180,7 @@ class RunFolder(ComparisonFiles):
         settings = dict(flatten(run_checks.read_mapping(self.path / CONFIG)))
         if "%" in str(settings.get("backbone.layer")) and (self.path / "paths.yaml").is_file():
             named = settings["backbone.layer"]
-            settings["backbone.layer"] = Path(self.paths().get("embeddings", named)).name
+            settings["backbone.layer"] = layer_of(Path(self.paths().get("embeddings", named)).name)
         return settings
 
     def overrides(self) -> list[str]:

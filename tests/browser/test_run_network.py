@@ -9,8 +9,11 @@ import torch
 import yaml
 from torchvision import models
 
+from src.browser.opened import open_runs
 from src.browser.run_network import open_network
+from src.browser.run_search import run_search
 from src.config import Config
+from src.config.enums import Join, Pooling, Postprocess, RankedBy
 from src.embedding.queries import embed_files
 from src.errors import UserError
 from src.io.outputs import Outputs
@@ -53,6 +56,52 @@ def test_a_joined_layer_named_by_depth(cfg: Config) -> None:
     joined = rows(found)
     np.testing.assert_allclose(joined, found.features(), rtol=1e-4, atol=1e-7)
     assert joined.shape[1] == 64 + 128
+
+
+MEAN_AND_STD = {"layer": "layer1*0.5+layer3", "pooling": Pooling.meanstd, "join": Join.whitened}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "similarity"),
+    [
+        (MEAN_AND_STD, {}),
+        (MEAN_AND_STD, {"postprocess": Postprocess.whiten}),
+        ({"layer": "layer2", "join": Join.whitened}, {"postprocess": Postprocess.center}),
+        ({"layer": "layer1*3+layer4", "pooling": Pooling.max}, {"ranking": RankedBy.csls}),
+    ],
+    ids=str,
+)
+def test_an_image_of_the_gallery_finds_itself_first(
+    cfg: Config, backbone: dict, similarity: dict
+) -> None:
+    cfg = changed(changed(cfg, "backbone", layers=[], **backbone), "similarity", **similarity)
+    found = finish(cfg)
+    (opened,) = open_runs([found.path])
+    index, score = run_search(opened).nearest(torch.from_numpy(rows(found)), 2)
+    assert index[:, 0].tolist() == list(range(12))
+    assert {f"{one:.4f}" for one in score[:, 0].tolist()} == {"1.0000"}
+    assert (score[:, 1] < 0.99995).all()
+
+
+def test_a_whitening_that_is_gone_or_damaged_is_named(cfg: Config) -> None:
+    found = finish(changed(cfg, "backbone", layer="layer1+layer2", join=Join.whitened, layers=[]))
+    (path,) = Path(cfg.outputs).glob("embeddings/*/*/*/whitening.npz")
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    assert {name: array.shape for name, array in kept.items()} == {
+        "layer1/mean": (64,),
+        "layer1/axes": (64, 11),
+        "layer2/mean": (128,),
+        "layer2/axes": (128, 11),
+    }
+    for odd in (kept["layer2/axes"][:5], kept["layer2/axes"] * np.nan, np.float32([1]), None):
+        arrays = {name: array for name, array in kept.items() if name != "layer2/axes"}
+        np.savez(path, **arrays, **({} if odd is None else {"layer2/axes": odd}))
+        with pytest.raises(UserError, match=r"whitening.npz is damaged.*no mean .* of layer2"):
+            rows(found)
+    path.unlink()
+    with pytest.raises(UserError, match=r"whitening.npz is gone, by which new images would be"):
+        rows(found)
 
 
 def test_weights_in_a_file_are_found_from_elsewhere(cfg: Config, tmp_path: Path) -> None:
@@ -110,4 +159,4 @@ def test_a_run_of_an_earlier_version(tmp_path: Path) -> None:
     earlier = Path(__file__).parents[1] / "support" / "earlier"
     found = RunFolder(next(earlier.glob("runs/*/*")))
     network = open_network(found, Outputs(tmp_path))
-    assert (network.layers, network.transform.size) == (["layer1"], 224)
+    assert (network.join.layers, network.transform.size) == (["layer1"], 224)

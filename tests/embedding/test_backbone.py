@@ -12,7 +12,7 @@ from src.config.validation import model_names
 from src.embedding.backbone import BackboneModule
 from src.embedding.backbone import load_backbone as load
 from src.embedding.dataset import Batch
-from src.embedding.layers import joined_layers
+from src.embedding.layers import layer_join
 from src.embedding.models import preset_of
 from src.embedding.transforms import Transform, transform
 from src.errors import UserError
@@ -59,7 +59,7 @@ def images(side: int) -> Tensor:
 
 def load_backbone(options: Options, side: int, seed: int) -> BackboneModule:
     prepare = Transform(Resize.squash, side, side, None, MEAN, STD)
-    return load(options, joined_layers(options, preset_of(options)), prepare, seed)
+    return load(options, layer_join(options, preset_of(options)).layers, prepare, seed)
 
 
 def only_rows(backbone: BackboneModule, side: int) -> Tensor:

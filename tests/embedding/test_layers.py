@@ -8,8 +8,9 @@ import pytest
 
 from src.config import Backbone
 from src.config.enums import Compile, Pooling
-from src.embedding.joining import join_layers
-from src.embedding.layers import joined_layers, written_layers
+from src.config.layer_terms import Term
+from src.embedding.joining import LayerJoin, join_layers
+from src.embedding.layers import layer_join, written_layers
 from src.embedding.models import preset_of
 from src.errors import UserError
 from src.pipeline.embed import embed
@@ -66,7 +67,7 @@ def test_only_missing_layers_are_computed(cfg, gallery):
 def test_which_layers_are_written(options, joined, written):
     backbone = Backbone(weights="random", **options)
     preset = preset_of(backbone)
-    layers = joined_layers(backbone, preset), written_layers(backbone, preset)
+    layers = layer_join(backbone, preset).layers, written_layers(backbone, preset)
     assert layers == (joined, written)
 
 
@@ -88,7 +89,7 @@ def test_a_row_of_zeros_stays_zero(tmp_path):
         np.save(tmp_path / name / "sha256.npy", np.array(["1", "2"]))
         for other in ("image_names.npy", "skipped.csv"):
             (tmp_path / name / other).touch()
-    join_layers([tmp_path / "a", tmp_path / "b"], tmp_path / "a+b", {})
+    join_layers(LayerJoin((Term("a"), Term("b"))), tmp_path, {})
     half = 0.5**0.5
     expected = [[0, 0, half], [0.6 * half, 0.8 * half, 0]]
     np.testing.assert_allclose(np.load(tmp_path / "a+b" / "features.npy"), expected, rtol=1e-6)

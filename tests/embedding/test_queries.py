@@ -3,6 +3,7 @@
 import errno
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from PIL import Image
 from torchvision import models
 
 from src.config import Config
-from src.config.enums import Accelerator, Compile, Pooling, Precision, Resize
+from src.config.enums import Accelerator, Compile, Join, Pooling, Precision, Resize
 from src.embedding import compilation
 from src.embedding import models as networks
 from src.embedding.crop import WHOLE, Crop
-from src.embedding.layers import joined_layers
+from src.embedding.layers import layer_join
 from src.embedding.models import preset_of
 from src.embedding.queries import QueryEmbedder, embed_files
 from src.embedding.transforms import transform
@@ -31,6 +32,9 @@ CASES = {
     "a depth": ({"layer": "50%"}, {"resize": Resize.crop}),
     "joined": ({"layer": "layer1+layer2", "pooling": Pooling.max}, {"resize": Resize.pad}),
     "gem": ({"layer": "layer2", "pooling": Pooling.gem, "gem_p": 4.0}, {"image_size": "24"}),
+    "weighted": ({"layer": "layer1*0.25+layer3"}, {}),
+    "whitened": ({"layer": "layer1*3+layer2", "join": Join.whitened}, {}),
+    "whitened alone": ({"layer": "layer2", "join": Join.whitened}, {}),
     "squeezenet": ({"name": "squeezenet1_1", "layer": "features.4"}, {"resize": Resize.crop}),
 }
 
@@ -39,7 +43,9 @@ def embedder(cfg: Config) -> QueryEmbedder:
     named = with_named_layers(cfg)
     preset = preset_of(cfg.backbone)
     small = replace(transform(preset, cfg.data), size=32, resize_before_crop=36)
-    return QueryEmbedder(named, joined_layers(named.backbone, preset), small)
+    join = layer_join(named.backbone, preset)
+    folders = Path(cfg.outputs).glob(f"embeddings/*/*/{escape(join.folder)}")
+    return QueryEmbedder(named, join, small, next(folders, Path()))
 
 
 def rows_of(made: QueryEmbedder, paths: list[Path]) -> np.ndarray:

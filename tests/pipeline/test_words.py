@@ -10,7 +10,8 @@ import pytest
 
 from src.config import Config, Tracking
 from src.config.enums import Postprocess, RankedBy, Storage, WandbMode
-from src.embedding.joining import join_layers
+from src.config.layer_terms import Term
+from src.embedding.joining import LayerJoin, join_layers
 from src.embedding.row_files import CHECKSUMS, FEATURES, NAMES, SKIPPED
 from src.embedding.unfinished import _finish_layer
 from src.gallery import Gallery
@@ -70,7 +71,7 @@ def test_joining_layers_and_comparing_runs_show_bars(
         for file in (NAMES, CHECKSUMS):
             np.save(tmp_path / name / file, np.array(["x"] * 9))
         (tmp_path / name / SKIPPED).touch()
-    join_layers([tmp_path / "a", tmp_path / "b"], tmp_path / "a+b", {})
+    join_layers(LayerJoin((Term("a"), Term("b"))), tmp_path, {})
     assert "joining layers: 100%" in capsys.readouterr().err
     draw = np.random.default_rng(0)
     for number in range(3):

@@ -37,6 +37,8 @@ FULL = {
         ({"similarity.whiten_dim": 64}, "whitened, 64 axes; cosine"),
         ({"similarity.whiten_dim": "None"}, "avgpool, whitened; cosine"),
         ({"backbone.pooling": "gem"}, "avgpool, gem pooling, exponent 3, whitened; cosine"),
+        ({"backbone.join": "whitened"}, "avgpool, each layer whitened, whitened; cosine"),
+        ({"backbone.join": "rows"}, "(V2), avgpool, whitened; cosine"),
         ({"backbone.weights": "/home/ada/style.pth"}, "ResNet50, weights style.pth, avgpool"),
         ({"backbone.weights": "random"}, "ResNet50, random weights, avgpool, whitened; cosine"),
     ],
