@@ -82,8 +82,8 @@ def feature_options(cfg: Config) -> dict[str, Any]:
     The layers in cfg have names, not depths.
     """
     preset = cached_preset(cfg.backbone, _presets(cfg))
-    layer = "+".join(joined_layers(cfg.backbone, preset))
-    return row_options(cfg, transform(preset, cfg.data)) | {"layer": layer}
+    join = layer_join(cfg.backbone, preset)
+    return row_options(cfg, transform(preset, cfg.data)) | join.record
 
 
 def _presets(cfg: Config) -> Path:

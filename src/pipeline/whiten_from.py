@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from src.config import Config, Similarity
-from src.config.enums import Postprocess
+from src.config.enums import Join, Postprocess
 from src.embedding.row_files import read_options
 from src.errors import UserError
 from src.pipeline.embed import feature_options
@@ -37,6 +37,11 @@ def check_whiten_from(cfg: Config) -> None:
     path = cfg.similarity.postprocess_file
     if path is None:
         return
+    if cfg.backbone.join is Join.whitened:
+        raise UserError(
+            "similarity.whiten_from needs backbone.join=rows: layers that are whitened have axes of"
+            " their own in each collection"
+        )
     read_fitted(cfg.similarity)
     theirs = _recorded(path.parent)
     if theirs is None:

@@ -14,7 +14,7 @@ import torch
 from src.browser.opened import open_runs
 from src.browser.run_search import others, run_search
 from src.config import Config, Similarity
-from src.config.enums import Pooling, Postprocess, Storage
+from src.config.enums import Join, Pooling, Postprocess, Storage
 from src.embedding.cache import Embeddings
 from src.errors import UserError
 from src.gallery.folder import folder_gallery
@@ -62,6 +62,12 @@ def test_features_are_changed_as_those_of_the_other_run(embedded, source, few, t
     assert torch.equal(found.features, fitted(features))
     assert found.features.shape != fit_whiten(features)(features).shape  # fewer rows, fewer axes
     assert_same(found.saved, brute_force(found.features, 3))
+
+
+def test_layers_that_are_whitened_have_axes_of_their_own(embedded, source):
+    cfg = changed(using(embedded, source), "backbone", join=Join.whitened)
+    with pytest.raises(UserError, match="similarity.whiten_from needs backbone.join=rows: layers"):
+        check_whiten_from(cfg)
 
 
 def test_center_takes_the_mean_alone(embedded, source, few, tmp_path):
