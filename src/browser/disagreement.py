@@ -59,7 +59,7 @@ def why_left_out(run: OpenRun, runs: Sequence[OpenRun]) -> list[tuple[str, str]]
 @lru_cache(maxsize=64)
 def precision_of(run: OpenRun) -> Precision:
     """Return the average precision of a run's main label."""
-    label = main_hits(run.gallery, run.metrics).label
+    label = main_hits(run.gallery, run.metrics, run.settings).label
     values = run.files.query_values(f"{label}/map_at_10", len(run)) if label else None
     return Precision(label, np.full(len(run), np.nan) if values is None else values)
 

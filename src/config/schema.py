@@ -169,12 +169,23 @@ class Evaluation:
         "images of unknown artist where neighbors by the query's artist are left out: strangers ="
         " by nobody else's hand; left_out = neither queries nor neighbors",
     )
+    multilabel: str | None = option(
+        None,
+        "separator of several values of a label, such as ';': an image has all of them, and a hit"
+        " shares one; the museum's lists of artists, styles, ... are then used; null = the whole"
+        " text is one value",
+    )
     near_duplicate: float = option(
         0.98, "minimum cosine for a pair to be listed as near-duplicates", low=-1, high=1
     )
 
     def __post_init__(self) -> None:
         check_bounds(self, "evaluation")
+        if self.multilabel is not None and not self.multilabel.strip():
+            raise UserError(
+                "evaluation.multilabel must be a separator such as ';', or null for none, got"
+                f" {self.multilabel!r}"
+            )
 
 
 @dataclass

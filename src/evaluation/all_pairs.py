@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from src.evaluation.ranks import (
@@ -21,7 +21,7 @@ from src.evaluation.ranks import (
     measure,
     rank,
 )
-from src.evaluation.relevance import Flags, Ints, Relevance, renumber
+from src.evaluation.relevance import Columns, Flags, Ints, Relevance, shared_values
 from src.evaluation.retrieval import Metrics, Queries, means
 from src.runtime.progress import Watch, unwatched
 from src.similarity.all_scores import AllScores
@@ -86,16 +86,15 @@ def all_pairs(
     return metrics, queries
 
 
-class _Columns(list[NDArray[np.int32]]):
-    """Distinct columns of ids, (n,) int32 each: some are shared by several tasks."""
+class _Columns(list[Columns]):
+    """Distinct columns of ids: some are shared by several tasks."""
 
-    def add(self, ids: Ints) -> int:
-        """Return the number of a column with these ids, adding it if it is new."""
-        small = ids.astype(np.int32)
-        known = (i for i, column in enumerate(self) if np.array_equal(column, small))
+    def add(self, ids: Columns) -> int:
+        """Return the number of the columns with these ids, adding them if they are new."""
+        known = (i for i, columns in enumerate(self) if np.array_equal(columns, ids))
         number = next(known, len(self))
         if number == len(self):
-            self.append(small)
+            self.append(ids)
         return number
 
 
@@ -109,11 +108,11 @@ class _Block:
         self._candidates: dict[tuple[int, ...], Candidates] = {}  # by numbers of columns
 
     def shared(self, number: int) -> Flags:
-        """Return which images of the rankings (q, n) have the query's id >= 0 in a column."""
+        """Return which images of the rankings (q, n) share an id >= 0 of columns with the query."""
         if number not in self._shared:
+            query = np.arange(self.rows.start, self.rows.stop)
             ids = self._columns[number]
-            own = np.where(ids[self.rows] < 0, -2, ids[self.rows])
-            self._shared[number] = np.take(ids, self.rankings.order) == own[:, None]
+            self._shared[number] = shared_values(ids, query, self.rankings.order)
         return self._shared[number]
 
     def labeled(self, number: int) -> Ints:
@@ -136,8 +135,8 @@ class _MeasuredTask:
     def __init__(self, task: Task, columns: _Columns):
         relevance, n = task.relevance, len(task.relevance.labels)
         self.task, self.left_out = task, relevance.left_out
-        self.label = columns.add(relevance.labels)
-        self.groups = tuple(columns.add(renumber(ids)) for ids in relevance.excluded)
+        self.label = columns.add(relevance.label_columns)
+        self.groups = tuple(columns.add(ids) for ids in relevance.group_columns)
         self.values = Measured(*np.full((3, n), np.nan))
         self.candidates, self.relevant = np.zeros((2, n), dtype=np.int64)  # N and R of each query
 
@@ -166,6 +165,6 @@ class _MeasuredTask:
                 name = f"{self.task.name}/{measure_name}"
                 by_chance = getattr(expected, measure_name)[defined]
                 kept = rows[defined]
-                metrics |= means(name, values[kept], by_chance, self.task.relevance.labels[kept])
+                metrics |= means(name, values[kept], by_chance, self.task.relevance.classes[kept])
                 queries[name] = values
         return metrics, queries

@@ -73,7 +73,8 @@ def retrieval(name: str, relevance: Relevance, lists: RankedLists) -> tuple[Metr
     """Return the metrics of a label as <name>/<metric>, and those of each query.
 
     Images that are left out, without a label ("empty") or with R = 0 ("singletons") are no queries.
-    A neighbor without a label is wrong, and so is a missing one. Depths beyond k are omitted.
+    A neighbor without a label is wrong, and so is a missing one. Depths beyond k are omitted. Of an
+    image with several labels, the first is its class, for classes and _macro.
 
     >>> relevance = Relevance(np.array([0, 0, 1, 1]), [np.arange(4)])
     >>> lists = RankedLists(np.array([[1], [0], [0], [2]], dtype=np.int32))
@@ -81,7 +82,7 @@ def retrieval(name: str, relevance: Relevance, lists: RankedLists) -> tuple[Metr
     >>> metrics["artist/precision_at_1"], queries["artist/precision_at_1"].tolist()
     (0.75, [1.0, 1.0, 0.0, 1.0])
     """
-    labels, (candidates, relevant) = relevance.labels, relevance.counts()  # N and R
+    labels, (candidates, relevant) = relevance.classes, relevance.counts()  # N and R
     kept = np.ones(len(labels), bool) if relevance.left_out is None else ~relevance.left_out
     labeled = kept & (labels >= 0)
     is_query = labeled & (relevant > 0)

@@ -39,12 +39,20 @@ COLUMNS = [
     *("assistive_text", "width", "height", "page", "iiif", "wikidata", "url", "sha256"),
 ]
 MAX_WORKS_BYTES = 2**30  # of works.csv: a million paintings
+# The museum's lists of all values, by the label that is their first
+LISTS = {
+    "artist": "all_artists",
+    "school": "schools",
+    "style": "styles",
+    "theme": "themes",
+    "technique": "techniques",
+}
 # Facts of the files, never taken from a user's CSV
 FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
     *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view"),
     *("assistive_text", "page", "iiif", "wikidata", "url"),
-    *("schools", "styles", "themes", "techniques"),  # the museum's lists; their first is a label
+    *LISTS.values(),
 }
 
 

@@ -129,7 +129,8 @@ def _decades(objects: pd.DataFrame) -> pd.Series:
 def read_artists(tables: Path, object_ids: pd.Series) -> tuple[pd.DataFrame, Counts]:
     """Return artist and nationality of each object's first artist by display order, by object_id.
 
-    Objects without a known artist have no row.
+    Also all_artists, the names of all in that order, joined by semicolons. Objects without a known
+    first artist have no row.
     """
     roles, role_counts = _read(tables, "objects_constituents.csv")
     people, people_counts = _read(tables, "constituents.csv")
@@ -141,6 +142,10 @@ def read_artists(tables: Path, object_ids: pd.Series) -> tuple[pd.DataFrame, Cou
     first = roles.drop_duplicates("objectid").merge(people, on="constituentid")
     names = {"forwarddisplayname": "artist", "objectid": "object_id"}
     artists = first.rename(columns=names).set_index("object_id")[["artist", "nationality"]]
+    known = roles.merge(people, on="constituentid")  # in the order of roles
+    listed = known.assign(name=known["forwarddisplayname"].str.replace(";", ","))
+    together = listed[listed["name"] != ""].drop_duplicates(["objectid", "name"])
+    artists["all_artists"] = together.groupby("objectid", sort=False)["name"].agg("; ".join)
     return normalize_spaces(artists), role_counts | people_counts
 
 

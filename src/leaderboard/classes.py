@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.evaluation.metrics import FILTER, find_metric
+from src.gallery.label_sets import first_values
 from src.leaderboard.runs import Run
 
 
@@ -53,6 +55,7 @@ def read_classes(runs: Sequence[Run], metric: str) -> Classes:
         if recorded not in (None, gallery.label_fingerprints().get(column)):
             why = f"the labels in {gallery.name} were changed after the run"
             continue
-        values = gallery.works[column]
-        return Classes(column, gallery.labels(column), values[values != ""].unique().tolist())
+        values = first_values(gallery, column, run.settings.get("evaluation.multilabel"))
+        ids, names = pd.factorize(values.where(values != ""))
+        return Classes(column, ids.astype(np.int64), names.tolist())
     return Classes(column, why_unknown=why)

@@ -14,6 +14,7 @@ from src.evaluation.metrics import FILTER
 from src.gallery import Gallery
 from src.leaderboard.board import Board
 from src.reporting.contact_sheets import card, thumbnail
+from src.reporting.hits import Hits
 from src.reporting.text import format_number
 from src.runtime.progress import progress
 
@@ -61,11 +62,15 @@ def example_neighbors(board: Board, thumbnails: Thumbnails) -> dict[str, Any]:
     except (UserError, OSError) as error:  # the images were deleted, or the runs were copied
         return {"queries": [], "shared": "", "missing": f" The images are missing: {error}"}
     label = board.metric.rpartition("/")[0].partition(FILTER)[0]
-    labels = gallery.labels(label) if label in gallery.works else np.full(len(gallery), -1)
+    is_hit = Hits(
+        gallery,
+        label if label in gallery.works else "",
+        best.settings.get("evaluation.multilabel"),
+    )
     values = best.query_values(board.metric)
     rows = np.arange(len(gallery)) if values is None else np.flatnonzero(~np.isnan(values))
     drawn = np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False)
-    queries = [_query(gallery, row, lists, labels, thumbnails) for row in sorted(drawn.tolist())]
+    queries = [_query(gallery, row, lists, is_hit, thumbnails) for row in sorted(drawn.tolist())]
     return {
         "queries": queries,
         "shared": label if label in gallery.works else "",
@@ -77,7 +82,7 @@ def _query(
     gallery: Gallery,
     row: int,
     lists: list[NeighborList],
-    labels: NDArray[np.int64],
+    is_hit: Hits,
     thumbnails: Thumbnails,
 ) -> dict[str, Any]:
     """Return an image and its neighbors in each list, for the template."""
@@ -94,7 +99,7 @@ def _query(
                 "row": neighbor,
                 "image": number(neighbor, SMALL),
                 "title": f"{format_number(value)}  {gallery.caption(neighbor)}",
-                "same": labels[row] >= 0 and labels[row] == labels[neighbor],
+                "same": is_hit(row, neighbor),
             }
             for neighbor, value in nearest
         ]

@@ -5,19 +5,17 @@ n = images, k = neighbors of each.
 
 import logging
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from src.config import Config
-from src.config.enums import AllPairs, Exclude, Resample, UnknownArtists
+from src.config.enums import AllPairs, Resample
 from src.evaluation import cosine_statistics, hubness
 from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.bootstrap import intervals, macro_intervals
-from src.evaluation.metrics import FILTER
-from src.evaluation.relevance import Ints, Relevance
+from src.evaluation.relevance import Ints
 from src.evaluation.retrieval import (
     Metrics,
     Queries,
@@ -28,6 +26,7 @@ from src.evaluation.retrieval import (
 from src.evaluation.tied_images import TiedImages
 from src.gallery import Gallery
 from src.gallery.exclusion import count_copies
+from src.pipeline.label_tasks import LabelTask, label_tasks, object_groups
 from src.pipeline.rank import Ranking
 from src.reporting.run_folder import RunFolder
 from src.runtime.progress import progress
@@ -44,15 +43,6 @@ class Family(NamedTuple):
     metrics: Metrics
     queries: Queries = {}  # of some of the metrics, the value of each query
     classes: dict[str, Ints] = {}  # of some of those, the class of each image, or -1
-
-
-class LabelTask(NamedTuple):
-    """A label to evaluate, with or without a filter."""
-
-    name: str  # of the metrics: the column, and the filter if there is one
-    column: str  # of works.csv
-    relevance: Relevance
-    strangers: int = 0  # images of unknown artist that a filter of artists keeps
 
 
 def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:
@@ -132,13 +122,12 @@ def _label_metrics(ranking: Ranking, lists: RankedLists, gallery: Gallery, cfg: 
     classes: dict[str, Ints] = {}
     tasks = list(label_tasks(gallery, cfg))
     for task in progress(tasks, "labels", len(tasks)):
-        labels = task.relevance.labels
         label_metrics, label_queries = retrieval(task.name, task.relevance, lists)
         metrics |= label_metrics
         if task.strangers:
             metrics[f"{task.name}/strangers"] = task.strangers
         queries |= label_queries
-        classes |= dict.fromkeys(label_queries, labels)
+        classes |= dict.fromkeys(label_queries, task.relevance.classes)
     whole = _whole_rankings(ranking, gallery, tasks, cfg)
     return Family(metrics | whole.metrics, queries | whole.queries, classes | whole.classes)
 
@@ -156,12 +145,12 @@ def _whole_rankings(
                 f"{column}/label_auc_sampled": cosine_statistics.label_auc(
                     ranking.features, ids, cfg.evaluation.pairs, cfg.seed
                 )
-                for column, ids in {task.column: task.relevance.labels for task in tasks}.items()
+                for column, ids in {task.column: task.relevance.classes for task in tasks}.items()
             }
         )
     whole = [Task(task.name, task.relevance) for task in tasks]
     found = all_pairs(ranking.features, whole, ranking.penalty, ranking.device, progress)
-    by_task = {task.name: task.relevance.labels for task in whole}
+    by_task = {task.name: task.relevance.classes for task in whole}
     return Family(*found, {name: by_task[name.rpartition("/")[0]] for name in found[1]})
 
 
@@ -179,7 +168,7 @@ def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:
 
 def _object_metrics(lists: RankedLists, gallery: Gallery, cfg: Config) -> Family:
     """Return how well other views of an object are found, nothing if no object has any."""
-    objects = _object_groups(gallery, cfg)
+    objects = object_groups(gallery, cfg.similarity)
     if objects is None:
         return Family({})
     groups = gallery.exclusion_groups(cfg.similarity)
@@ -207,57 +196,3 @@ def _near_duplicate_metrics(
     files.write_near_duplicates(lines, cfg.escape_formulas)
     copies = count_copies(gallery.works.get("sha256", []))  # one made by hand may lack checksums
     return {"near_duplicates": len(pairs), "copies": copies}
-
-
-def label_tasks(gallery: Gallery, cfg: Config) -> Iterator[LabelTask]:
-    """Yield each label to evaluate: alone, without the same object, without the same artist.
-
-    Other views of the query's object leave with its artist.
-
-    Raises UserError if evaluation.labels names a column that is not in works.csv.
-    """
-    columns = cfg.evaluation.labels
-    columns = _distinct_label_columns(gallery) if columns is None else columns
-    groups = gallery.exclusion_groups(cfg.similarity)
-    objects, artists = _object_groups(gallery, cfg), _groups_if_shared(gallery, "artist")
-    others = [groups] if objects is None else _without_single(groups, objects)
-    for column in columns:
-        labels = gallery.labels(column)
-        yield LabelTask(column, column, Relevance(labels, [groups]))
-        if objects is not None:
-            yield LabelTask(f"{column}{FILTER}object", column, Relevance(labels, others))
-        if column != "artist" and artists is not None:
-            unknown = gallery.labels("artist") < 0
-            is_kept = cfg.evaluation.unknown_artists is UnknownArtists.strangers
-            relevance = Relevance(labels, [*others, artists], None if is_kept else unknown)
-            strangers = int(unknown.sum()) if is_kept else 0
-            yield LabelTask(f"{column}{FILTER}artist", column, relevance, strangers)
-
-
-def _without_single(groups: Ints, objects: Ints) -> list[Ints]:
-    """Return both groups (n,), without the first ones if each image is a group of its own."""
-    return [objects] if len(np.unique(groups)) == len(groups) else [groups, objects]
-
-
-def _distinct_label_columns(gallery: Gallery) -> list[str]:
-    """Return the label columns but for those that divide the images as an earlier one does."""
-    columns = dict[bytes, str]()  # by the number of each image's label
-    for column in gallery.label_columns():
-        first = columns.setdefault(gallery.labels(column).tobytes(), column)
-        if first != column:
-            text = "labels: %s divides the images as %s does, and is not evaluated again"
-            log.info(text, column, first)
-    return list(columns.values())
-
-
-def _object_groups(gallery: Gallery, cfg: Config) -> Ints | None:
-    """Return (n,) the object of each image, None if no two possible neighbors share one."""
-    if cfg.similarity.exclude is Exclude.same_object:
-        return None
-    return _groups_if_shared(gallery, "object_id")
-
-
-def _groups_if_shared(gallery: Gallery, column: str) -> Ints | None:
-    """Return (n,) group ids by the column's values, None if no two images share a value."""
-    groups = gallery.label_ids(column) if column in gallery.works else np.arange(len(gallery))
-    return groups if len(np.unique(groups)) < len(groups) else None

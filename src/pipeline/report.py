@@ -66,7 +66,7 @@ def illustrate(
     log.info("report: drawing the pictures")
     files, rng, settings = RunFolder(folder), np.random.default_rng(cfg.seed), flat_options(cfg)
     rows = rng.choice(len(gallery), min(OVERVIEW_QUERIES, len(gallery)), replace=False)
-    hits = main_hits(gallery, metrics)
+    hits = main_hits(gallery, metrics, settings)
     about = contact_sheets.About(
         f"{len(rows)} of {len(gallery)} paintings and their neighbors, best first",
         list(filter(None, [describe_run(settings), describe_order(settings)])),

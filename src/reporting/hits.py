@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from src.gallery import Gallery
+from src.gallery.label_sets import label_sets
 from src.reporting.labels import main_labels, measured_columns
 
 
@@ -18,15 +16,19 @@ class Hits:
 
     gallery: Gallery
     label: str
+    separator: str | None = None  # evaluation.multilabel
 
     def __call__(self, row: int, neighbor: int) -> bool:
         """Return whether two images are known to share the label."""
-        return bool(self._codes[row] >= 0 and self._codes[row] == self._codes[neighbor])
+        return not self._values[row].isdisjoint(self._values[neighbor])
 
     @cached_property
-    def _codes(self) -> NDArray[np.int64]:
-        """Return the label of each image as a number (n,), -1 if it is unknown."""
-        return self.gallery.labels(self.label) if self.label else np.full(len(self.gallery), -1)
+    def _values(self) -> list[set[int]]:
+        """Return the labels of each image as numbers, none if they are unknown."""
+        if not self.label:
+            return [set() for _ in range(len(self.gallery))]
+        sets = label_sets(self.gallery, self.label, self.separator)
+        return [{value for value in values if value >= 0} for values in sets.tolist()]
 
     @property
     def meaning(self) -> str:
@@ -37,14 +39,18 @@ class Hits:
         """Return the meaning with the number of a query's hits, "" without a label."""
         if not self.label:
             return ""
-        if self._codes[row] < 0:
+        if not self._values[row]:
             return f"no image is underlined: the {self.label} of the query is unknown"
         found = sum(self(row, neighbor) for neighbor in neighbors)
         return f"{self.meaning} ({found} of {len(neighbors)})"
 
 
-def main_hits(gallery: Gallery, metrics: Mapping[str, Any]) -> Hits:
-    """Return the hits of the main label that was measured, else of the gallery's main label."""
+def main_hits(gallery: Gallery, metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> Hits:
+    """Return the hits of the main label that was measured, else of the gallery's main label.
+
+    settings are those of the run, by dotted name.
+    """
     columns = [name for name in measured_columns(metrics) if name in gallery.works]
     columns = columns or gallery.label_columns()
-    return Hits(gallery, main_labels(columns, gallery)[0] if columns else "")
+    label = main_labels(columns, gallery)[0] if columns else ""
+    return Hits(gallery, label, settings.get("evaluation.multilabel"))

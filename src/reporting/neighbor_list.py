@@ -44,7 +44,8 @@ class NeighborList:
 def neighbor_list(run: RunFolder, gallery: Gallery, row: int) -> NeighborList:
     """Return the neighbors of a row of a run's gallery."""
     index, score = run.neighbors()
-    settings, hits = run.settings(), main_hits(gallery, run.metrics() or {})
+    settings = run.settings()
+    hits = main_hits(gallery, run.metrics() or {}, settings)
     neighbors = list(zip(index[row].tolist(), score[row].tolist(), strict=True))
     source = cite(gallery, settings.get("data.open_access") is True, run.path)
     page = gallery.works["page"][row] if "page" in gallery.works else ""

@@ -16,6 +16,7 @@ NULL = {
     "data.image_size": "original size",
     "similarity.whiten_dim": "all axes",
     "similarity.whiten_from": "fitted on itself",
+    "evaluation.multilabel": "one label each",
 }
 PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the value
     "backbone.weights": "{} weights",
@@ -54,6 +55,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
         "strangers": "unknown artists are strangers",
         "left_out": "unknown artists left out",
     },
+    "evaluation.multilabel": "labels split at {}",
     "evaluation.near_duplicate": "near-duplicates from {}",
     "seed": "seed {}",
 }

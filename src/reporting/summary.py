@@ -85,10 +85,12 @@ def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Tabl
         return
     main = main_labels(columns, gallery)
     measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
-    yield _label_table(metrics, [name for name in measured if column_of(name) in main])
+    shown = [name for name in measured if column_of(name) in main]
+    yield _label_table(metrics, shown)
     yield f"* compare settings by mAP@10, in metrics.json {main[0]}/map_at_10"
     yield from _class_counts(metrics, main)
     yield from (text for label in main if (text := _left_out(metrics, label)))
+    yield from (text for name in shown if (text := _unknown_artists(metrics, name)))
     if others := [column for column in columns if column not in main]:
         yield f"in metrics.json also: {', '.join(map(printable, others))}"
 
@@ -107,6 +109,14 @@ def _left_out(metrics: Mapping[str, Any], label: str) -> str:
     reasons = [f"{empty} without {label}"] if empty else []
     reasons += [f"{single} that share theirs with no other image"] if single else []
     return printable(f"{label}: left out {' and '.join(reasons)}") if reasons else ""
+
+
+def _unknown_artists(metrics: Mapping[str, Any], name: str) -> str:
+    """Return what a filter of artists does with unknown ones, "" if there are none."""
+    for end, done in (("strangers", "count as other artists"), ("left_out", "left out")):
+        if count := metrics.get(f"{name}/{end}"):
+            return printable(f"{_label_name(name)}: {count} images of unknown artist {done}")
+    return ""
 
 
 def _label_name(name: str) -> str:

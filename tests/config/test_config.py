@@ -43,6 +43,7 @@ from src.errors import UserError, did_you_mean
         (lambda: Folder(), "needs data.images="),
         (lambda: Backbone(name="resnet5"), "did you mean resnet50"),
         (lambda: Backbone(weights="x.pth"), "backbone.weights=x.pth is neither"),
+        (lambda: Evaluation(multilabel=" "), "a separator such as ';', or null for none, got ' '"),
         (lambda: Backbone(gem_p=0.5), "backbone.gem_p must be between 1 and 100, got 0.5"),
         (lambda: Trainer(devices=0), "trainer.devices must be at least 1, got 0"),
         (lambda: Download(requests_per_second=1e-6), "must be 0 (no limit) or at least 0.001"),

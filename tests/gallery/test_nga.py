@@ -41,6 +41,7 @@ def test_a_catalog_has_one_row_per_image_with_string_columns(tmp_path: Path) -> 
     size, no_terms = "full/!256,256/0/default.jpg", ("style", "theme", "technique")
     kept = {"image_id": uuid(1), "object_id": "1", "view": "primary", "title": "Title 1"}
     kept |= {"date": "1635", "medium": "", "classification": "Painting", "artist": "Judith Ley"}
+    kept |= {"all_artists": "Judith Ley"}
     made = {"nationality": "Dutch", "school": "Dutch", "schools": "Dutch", "decade": "1630s"}
     made |= {"url": f"https://museum/iiif/{uuid(1)}/{size}", "file": f"00/{uuid(1)}.jpg"}
     made |= {"iiif": f"https://museum/iiif/{uuid(1)}", "wikidata": "Q1", "assistive_text": ""}

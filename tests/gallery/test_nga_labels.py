@@ -49,6 +49,19 @@ def test_the_artist_is_the_first_by_display_order_among_artists(tmp_path: Path) 
     assert result == ("Judith Nine", "of Nine")
 
 
+def test_all_artists_are_listed_in_display_order(tmp_path: Path) -> None:
+    roles = [role(1, "Ten", "10"), role(1, "Nine", "9"), role(1, "Don", "1", "donor")]
+    roles += [role(1, "Ten", "11"), role(1, "Nobody", "12"), role(1, "A; B", "13")]
+    roles += [role(2, "Nobody", "1"), role(2, "Ten", "2"), role(3, "Ten")]
+    people = [person("Don"), person("Ten"), person("Nine"), person("A; B")]
+    made = catalog(museum(tmp_path, roles=roles, people=people), **EVERYTHING)
+    assert columns(made, "artist", "all_artists") == [
+        ("Judith Nine", "Judith Nine; Judith Ten; Judith A, B"),
+        ("", ""),  # the first artist is unknown
+        ("Judith Ten", "Judith Ten"),
+    ]
+
+
 @pytest.mark.parametrize("order", ["", "x"])
 def test_an_empty_display_order_comes_last(tmp_path: Path, order: str) -> None:
     roles, people = [role(1, "A", order), role(1, "B", "7")], [person("A"), person("B")]

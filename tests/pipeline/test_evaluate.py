@@ -108,6 +108,24 @@ def test_images_of_unknown_artist_are_strangers_or_left_out(cfg, tmp_path):
     assert "style-no_same_artist/strangers" not in left
 
 
+def test_a_hit_shares_one_of_several_labels_if_asked_for(cfg, tmp_path):
+    first, second = STYLE, (STYLE + DRAW.integers(0, 3, size=N)) % 4
+    styles = np.array([f"s{one};s{other}" for one, other in zip(first, second, strict=True)])
+    artists = np.array([f"a{one}; a{one % 3}" if one % 2 else f"a{one}" for one in ARTIST])
+    some = gallery(artist=artists, style=styles)
+    metrics = evaluated(some, changed(cfg, "evaluation", multilabel=";"), tmp_path)
+    style, artist = np.stack([first, second], axis=1), np.stack([ARTIST, ARTIST % 3], axis=1)
+    artist[ARTIST % 2 == 0, 1] = -1
+    found = top_k(FEATURES, K)
+    for name, excluded in (("style", []), ("style-no_same_artist", [artist])):
+        relevance = Relevance(style, [np.arange(N), *excluded])
+        result, _ = retrieval("style", relevance, RankedLists(found.index, found.score))
+        for end in ("queries", "classes", "map_at_10", "map_at_10_chance", "hit_at_10_macro"):
+            assert metrics[f"{name}/{end}"] == pytest.approx(result[f"style/{end}"]), end
+    assert metrics["style/classes"] == 4
+    assert evaluated(some, cfg, tmp_path)["style/classes"] > 4  # a text is one value
+
+
 def test_an_embedding_without_differences_gets_chance(cfg, tmp_path):
     some = gallery(object_id=OBJECT, artist=ARTIST, style=STYLE)
     metrics = evaluated(some, cfg, tmp_path, np.ones((N, 3), dtype="f4"))

@@ -93,11 +93,23 @@ def test_hits_share_the_main_label_that_was_measured() -> None:
         {"file": list("abcd"), "style": list("xxyy"), "artist": ["p", "p", "q", ""]}
     )
     gallery = Gallery("g", Path("."), works)
-    hits = main_hits(gallery, {"style/precision_at_1": 0.5, "artist/precision_at_1": 0.5})
+    hits = main_hits(gallery, {"style/precision_at_1": 0.5, "artist/precision_at_1": 0.5}, {})
     assert (hits.label, hits(0, 1), hits(0, 2), hits(2, 3)) == ("artist", True, False, False)
     assert hits.count(0, [1, 2, 3]) == "underlined: the same artist as the query (1 of 3)"
     assert hits.count(3, [2]) == "no image is underlined: the artist of the query is unknown"
-    assert main_hits(gallery, {"style/precision_at_1": 0.5}).label == "style"
-    assert main_hits(gallery, {}).label == "artist"
+    assert main_hits(gallery, {"style/precision_at_1": 0.5}, {}).label == "style"
+    assert main_hits(gallery, {}, {}).label == "artist"
+    lists = gallery.works.assign(style=["x; y", "x", "y", ""])
+    several = main_hits(
+        Gallery("g", Path("."), lists),
+        {"style/precision_at_1": 0.5},
+        {"evaluation.multilabel": ";"},
+    )
+    assert (several(0, 1), several(0, 2), several(1, 2), several(3, 3)) == (
+        True,
+        True,
+        False,
+        False,
+    )
     bare = Hits(gallery, "")
     assert (bare(0, 1), bare.meaning, bare.count(0, [1])) == (False, "", "")

@@ -37,6 +37,7 @@ METRICS: dict[str, Any] = {
     "style/map_at_10_high": 0.4375,
     "style-no_same_artist/queries": 4,
     "style-no_same_artist/precision_at_1": 0.25,
+    "style-no_same_artist/strangers": 3,
 }
 RANDOM = METRICS | {"weights": "random (seed 0)"}
 
@@ -70,6 +71,7 @@ def test_labels_come_first_and_each_table_says_what_it_is_good_for(
         "* compare settings by mAP@10, in metrics.json artist/map_at_10",
         "classes: 3 of artist, 2 of style; few make an interval uncertain",
         "artist: left out 5 without artist",
+        "style, other artists: 3 images of unknown artist count as other artists",
         "in metrics.json also: source",
         "images skipped intra inter gap seconds",
         "12 1 0.9000 0.5000 0.4000 12.3",  # of the whole run, not the sum of its stages
@@ -77,6 +79,15 @@ def test_labels_come_first_and_each_table_says_what_it_is_good_for(
     ]
     assert [row for row in rows if row in expected] == expected
     assert "0.987" not in " ".join(rows)
+
+
+def test_unknown_artists_that_are_left_out_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = {name: value for name, value in METRICS.items() if not name.endswith("/strangers")}
+    text = printed(capsys, left | {"style-no_same_artist/left_out": 4}, tmp_path)
+    assert "style, other artists: 4 images of unknown artist left out" in text
+    assert "unknown artist" not in printed(capsys, left, tmp_path)
 
 
 def test_without_labels_it_says_that_quality_is_not_measured(
