@@ -64,8 +64,10 @@ class Halves:
         classes, metric = self.paired.classes, self.paired.metric
         if not classes.column:
             return f"{metric} has no label whose classes could be halved"
-        if classes.ids is None or self.paired.reference_queries is None:
-            return f"the classes of {metric} are not known: {classes.why_unknown or 'old run'}"
+        if self.paired.reference_queries is None:
+            return f"{metric} has no value for each query"
+        if classes.ids is None:
+            return f"the classes of {metric} are not known: {classes.why_unknown}"
         if self.paired.unequal_settings:
             return f"{metric} is not comparable between these runs"
         if not all(queries for _, queries in self.sizes):
@@ -126,12 +128,11 @@ class Halves:
     def _gap(self, at: int, among: NDArray[np.bool_]) -> Difference:
         """Return a run minus the reference among some of the queries (q,)."""
         run = self.paired.runs[at]
-        pairs = None if run is self.paired.reference else self.paired.pairs(run)
-        if pairs is None:
+        if run is self.paired.reference:
             return Difference()
-        return Difference(
-            float(pairs[among].mean()), *self.paired.interval("difference", pairs, among)
-        )
+        pairs = self.paired.pairs(run)
+        ends = self.paired.interval("difference", pairs, among)
+        return Difference(float(pairs[among].mean()), *ends)
 
     @cached_property
     def choices(self) -> list[Choice]:

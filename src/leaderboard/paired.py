@@ -15,10 +15,13 @@ from src.evaluation.metrics import depends_on
 from src.evaluation.significance import holm, sign_flip_p_values
 from src.leaderboard.classes import Classes
 from src.leaderboard.runs import Run
-from src.runtime.progress import progress
+from src.runtime.progress import Watch, progress, unwatched
 
 RESAMPLES = 1000  # of an interval
 LEVEL = 0.05  # of the tests together
+NUMBERS_AT_ONCE = 2**24  # that are resampled together, of several runs
+ALL = slice(None)
+Interval = tuple[float | None, float | None]  # its ends, None where it is not known
 
 
 @dataclass(frozen=True)
@@ -98,44 +101,57 @@ class Paired:
 
         So are those of runs with other queries, and all if the metric depends on unequal settings.
         """
-        shown = progress(range(len(self.runs)), "resampling", len(self.runs), " runs")
-        return [self._difference(at) for at in shown]
+        found = [self._difference(at) for at in range(len(self.runs))]
+        known = [at for at, difference in enumerate(found) if difference.value is not None]
+        places = known if self.reference_queries is not None else []
+        step = max(1, NUMBERS_AT_ONCE // max(1, self.reference.rows))
+        for start in range(0, len(places), step):
+            part = places[start : start + step]
+            pairs = {str(at): self.pairs(self.runs[at]) for at in part}
+            for at, ends in zip(part, self._intervals(pairs, progress), strict=True):
+                found[at] = replace(found[at], low=ends[0], high=ends[1])
+        return found
 
     def _difference(self, at: int) -> Difference:
         run = self.runs[at]
         if run is self.reference or self.unequal_settings or not self.has_same_queries(at):
             return Difference()
-        value = float(run.metrics[self.metric]) - float(self.reference.metrics[self.metric])
-        pairs = self.pairs(run)
-        if pairs is None:
-            return Difference(value)
-        return Difference(value, *self.interval("difference", pairs))
+        value, reference = (float(of.metrics[self.metric]) for of in (run, self.reference))
+        return Difference(value - reference)
 
     @cached_property
     def reference_values(self) -> NDArray[np.float64] | None:
         """Return the metric of the reference for each image (n,), NaN without one."""
         return self.reference.query_values(self.metric)
 
-    def pairs(self, run: Run) -> NDArray[np.float64] | None:
-        """Return run minus reference for each query of both (q,), None if they have none."""
+    def pairs(self, run: Run) -> NDArray[np.float64]:
+        """Return run minus reference for each query of both (q,), which must have the same."""
         values, reference = run.query_values(self.metric), self.reference_values
-        if values is None or reference is None:
-            return None
+        assert values is not None and reference is not None
         return (values - reference)[self.reference_queries]
 
     def interval(
-        self, name: str, values: NDArray[np.float64], among: NDArray[np.bool_] | None = None
-    ) -> tuple[float | None, float | None]:
-        """Return the 95% interval of the mean of values of the queries (q,), or of some of them.
+        self, name: str, values: NDArray[np.float64], among: NDArray[np.bool_]
+    ) -> Interval:
+        """Return the 95% interval of the mean of values (q,) of some of the queries.
 
-        name is that of the metric, if values are shares and not differences. A single class has no
-        interval.
+        name is that of the metric, unless values are differences. A single class has no interval.
         """
+        (ends,) = self._intervals({name: values}, among=among)
+        return ends
+
+    def _intervals(
+        self,
+        values: dict[str, NDArray[np.float64]],
+        watch: Watch = unwatched,
+        among: NDArray[np.bool_] | slice = ALL,
+    ) -> list[Interval]:
+        """Return the 95% intervals of the means of values (q,), all by the same resamples."""
         assert self.units is not None
-        chosen = np.ones(len(values), dtype=bool) if among is None else among
-        classes = {name: self.units[chosen]} if self.is_by_class else {}
-        ends = intervals({name: values[chosen]}, classes, RESAMPLES, seed=0)
-        return ends.get(f"{name}_low"), ends.get(f"{name}_high")
+        chosen = {name: of_queries[among] for name, of_queries in values.items()}
+        classes = dict.fromkeys(values, self.units[among]) if self.is_by_class else {}
+        ends = intervals(chosen, classes, RESAMPLES, 0, watch)
+        return [(ends.get(f"{name}_low"), ends.get(f"{name}_high")) for name in values]
 
     @cached_property
     def tested(self) -> list[Difference]:
@@ -152,9 +168,8 @@ class Paired:
 
     def _sums(self, run: Run) -> NDArray[np.float64]:
         """Return the summed differences of each unit (c,)."""
-        pairs = self.pairs(run)
-        assert pairs is not None and self.units is not None
-        return np.asarray(np.bincount(self.units, pairs, minlength=self.unit_count))
+        assert self.units is not None
+        return np.asarray(np.bincount(self.units, self.pairs(run), minlength=self.unit_count))
 
 
 def unequal_settings(metric: str, runs: Sequence[Run]) -> list[str]:
