@@ -8,7 +8,8 @@ from src.browser.addresses import page_address
 from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site
 from src.config.overrides import shell_quote
-from src.evaluation.metrics import SUFFIXES, describe_metric, find_metric
+from src.evaluation.metric_table import SUFFIXES
+from src.evaluation.metrics import describe_metric, find_metric
 from src.leaderboard.comparison import compare
 from src.leaderboard.html import Cell, Head, heads, table_rows
 from src.leaderboard.notes import SEVERAL, notes
@@ -37,6 +38,7 @@ class Line(NamedTuple):
     value: str
     interval: str
     chance: str
+    over_classes: str  # the mean over classes, with its interval and chance
     about: str
 
 
@@ -83,10 +85,21 @@ def tables(metrics: dict[str, Any]) -> list[tuple[str, list[Line]]]:
             _text(value),
             format_interval(low, high),
             format_number(chance),
+            _over_classes(name, metrics),
             describe_metric(name),
         )
         found.setdefault(heading, []).append(line)
     return sorted(found.items(), key=lambda table: table[0] == OTHERS)
+
+
+def _over_classes(name: str, metrics: dict[str, Any]) -> str:
+    """Return the mean of a metric over classes: "0.260 [0.200, 0.320], by chance 0.125"."""
+    value, low, high, chance = (
+        metrics.get(f"{name}_macro{x}") for x in ("", "_low", "_high", "_chance")
+    )
+    mean = " ".join(filter(None, [format_number(value), format_interval(low, high)]))
+    by_chance = f"by chance {format_number(chance)}" if format_number(chance) else ""
+    return ", ".join(filter(None, [mean, by_chance]))
 
 
 def _is_of_label(name: str) -> bool:

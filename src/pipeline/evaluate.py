@@ -46,7 +46,7 @@ class Family(NamedTuple):
 
 
 def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> dict[str, Any]:
-    """Return all metrics, which src/evaluation/metrics.py lists.
+    """Return all metrics, which src/evaluation/metric_table.py lists.
 
     Write queries.npz, hubs.csv and near_duplicates.csv into folder. A metric without a value, such
     as the hubness of images that all are in equally many lists, is omitted.

@@ -27,6 +27,10 @@ METRICS: dict[str, Any] = {
     "artist/map_at_10_high": 0.3,
     "artist/map_at_10_chance": 0.125,
     "artist/map_at_10_macro": 0.26,
+    "artist/map_at_10_macro_low": 0.22,
+    "artist/map_at_10_macro_high": 0.31,
+    "artist/map_at_10_macro_chance": 0.0625,
+    "style-no_same_artist/precision_at_1_macro": 0.5,
     "style-no_same_artist/precision_at_1": 0.75,
     "object/recall_at_1": 0.5,
     "seconds/embed": 3.0,
@@ -76,8 +80,10 @@ def test_metrics_are_by_label_with_interval_chance_and_meaning() -> None:
     found = dict(tables(METRICS))
     assert list(found) == ["artist", "style-no_same_artist", OTHERS]
     queries, precision = found["artist"]
-    assert queries[:4] == ("queries", "12", "", "")
+    assert queries[:5] == ("queries", "12", "", "", "")
     assert precision[:4] == ("map_at_10", "0.250", "[0.200, 0.300]", "0.125")
+    assert precision.over_classes == "0.260 [0.220, 0.310], by chance 0.062"
+    assert found["style-no_same_artist"][0].over_classes == "0.500"  # of an earlier version
     assert precision.about.startswith("mean average precision")
     names = {line.name: line.value for line in found[OTHERS]}
     numbers = {"intra": "0.500", "images": "12", "object/recall_at_1": "0.500"}

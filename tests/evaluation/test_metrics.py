@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from src.evaluation import metrics
+from src.evaluation.metric_table import METRICS, SUFFIXES
 from src.evaluation.metrics import (
     HEADLINE_METRICS,
-    METRICS,
     depends_on,
     describe_metric,
     find_metric,
@@ -36,7 +36,7 @@ def test_the_readme_has_a_row_for_every_metric() -> None:
     rows = re.findall(r"^\| `(.+?)` \| (.*) \| (.*) \| (.*) \|$", README.read_text(), re.MULTILINE)
     listed = {pattern: row for pattern, *row in rows}
     table = {m.pattern: [m.unit, m.better, m.description] for m in METRICS}
-    suffixes = {f"<metric>{end}": text for end, text in metrics.SUFFIXES.items()}
+    suffixes = {f"<metric>{end}": text for end, text in SUFFIXES.items()}
     assert {name: row for name, row in listed.items() if name not in suffixes} == table
     assert {name: listed.get(name, [""])[-1] for name in suffixes} == suffixes
 
@@ -66,9 +66,9 @@ def test_other_names_are_not_in_the_table(name: str) -> None:
 
 def test_a_description_names_the_suffix() -> None:
     plain, low = describe_metric("artist/map_at_10"), describe_metric("artist/map_at_10_low")
-    assert low == f"{plain}: {metrics.SUFFIXES['_low']}"
+    assert low == f"{plain}: {SUFFIXES['_low']}"
     macro = describe_metric("artist/map_at_10_macro_low")
-    assert macro == f"{plain}: {metrics.SUFFIXES['_macro_low']}"
+    assert macro == f"{plain}: {SUFFIXES['_macro_low']}"
 
 
 def test_the_metrics_that_depend_on_top_k_are_those_that_change_with_it(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.evaluation.metrics import METRICS, is_filtered, reserved_group
+from src.evaluation.metric_table import METRICS
+from src.evaluation.metrics import is_filtered, reserved_group
 from src.gallery.names import FileNames, normal_text
 from tests.support.galleries import column, labeled, listed, make_images
 
