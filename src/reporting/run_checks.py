@@ -50,7 +50,25 @@ def read_metrics(path: Path) -> dict[str, Any]:
             raise damaged(path, f"{name} is no plain value")
         if isinstance(value, str | bool) and "/" in name:  # a metric of a label, or a duration
             raise damaged(path, f"{name} is not a number")
-    return {n: v for n, v in metrics.items() if not isinstance(v, float) or math.isfinite(v)}
+    finite = {n: v for n, v in metrics.items() if not isinstance(v, float) or math.isfinite(v)}
+    return _with_names_of_today(finite)
+
+
+def _with_names_of_today(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics without those of an earlier version that had another meaning.
+
+    Before there was <label>/map, label_auc was what label_auc_sampled is, and r_precision that of
+    the queries whose lists of neighbors were long enough.
+    """
+    renamed = {}
+    for name, value in metrics.items():
+        label, _, metric = name.rpartition("/")
+        is_earlier = f"{label}/map" not in metrics
+        if is_earlier and metric == "label_auc":
+            renamed[f"{name}_sampled"] = value
+        elif not (label and is_earlier and metric.startswith("r_precision")):
+            renamed[name] = value
+    return renamed
 
 
 def _is_encodable(text: str) -> bool:
