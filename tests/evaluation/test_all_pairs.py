@@ -137,3 +137,35 @@ def test_groups_and_labels_may_have_any_numbers():
 def test_a_wrong_penalty_is_refused():
     with pytest.raises(ValueError, match=r"penalty must be \(150,\) finite numbers, got \(2,\)"):
         all_pairs(FEATURES, TASKS, [0.0, 1.0])
+
+
+def test_images_that_are_left_out_might_as_well_not_be_there():
+    left_out = DRAW.random(N) < 0.3
+    relevance = Relevance(LABELS, [OBJECTS, ARTISTS], left_out)
+    metrics, queries = all_pairs(FEATURES, [Task("style", relevance)], PENALTY)
+    kept = ~left_out
+    without = Relevance(LABELS[kept], [OBJECTS[kept], ARTISTS[kept]])
+    expected = all_pairs(FEATURES[kept], [Task("style", without)], PENALTY[kept])
+    assert metrics == expected[0]
+    for name, values in queries.items():
+        np.testing.assert_array_equal(values[kept], expected[1][name])
+        assert np.isnan(values[left_out]).all()
+
+
+def test_two_images_of_one_label_find_each_other_by_chance():
+    metrics, queries = all_pairs(
+        [[1.0], [2.0]], [Task("x", Relevance(np.zeros(2, int), [ALONE[:2]]))]
+    )
+    assert (metrics["x/map"], metrics["x/map_chance"]) == (1, 1)
+    assert list(queries) == ["x/map", "x/r_precision"]
+
+
+def test_few_queries():
+    labels = np.where(np.arange(N) < 2, 0, -1)
+    left_out = np.arange(N) == 0
+    assert all_pairs(FEATURES, [Task("x", Relevance(labels, [ALONE], left_out))]) == ({}, {})
+    groups = np.where(np.arange(N) < 2, 5, 10 + ALONE)  # both of the label in one group
+    assert all_pairs(FEATURES, [Task("x", Relevance(labels, [groups]))]) == ({}, {})
+    metrics, queries = all_pairs(FEATURES, [Task("x", Relevance(labels, [ALONE]))])
+    assert np.isfinite(queries["x/map"]).sum() == 2
+    assert metrics["x/map"] == metrics["x/map_macro"]
