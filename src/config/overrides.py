@@ -76,4 +76,15 @@ def varied_overrides(sweep: Path, overrides: Sequence[str]) -> list[str]:
     params = hydra.get("sweeper", {}).get("params") or {}
     shared = {*hydra.get("overrides", {}).get("task", [])}
     shared |= {f"{name}={value}" for name, value in params.items()}
-    return [word for word in overrides if word not in shared]
+    known = {*map(_as_yaml, shared)}
+    return [word for word in overrides if _as_yaml(word) not in known]
+
+
+def _as_yaml(word: object) -> str:
+    """Return an override with true, false and null in small letters: Hydra's sweeper writes True.
+
+    >>> _as_yaml("evaluation.halves=True"), _as_yaml("data.artists=[True]")
+    ('evaluation.halves=true', 'data.artists=[True]')
+    """
+    name, sign, value = str(word).partition("=")
+    return f"{name}{sign}{value.lower() if value.lower() in ('true', 'false', 'null') else value}"

@@ -14,6 +14,7 @@ from src.errors import UserError, did_you_mean
 from src.leaderboard.board import Board
 from src.leaderboard.runs import Run
 from src.reporting.phrases import plain_value
+from src.reporting.run_folder import CONFIG
 
 MAX_LISTED = 8  # runs or values in a message
 
@@ -118,6 +119,8 @@ def _why_none(
             left_out += [(run, f"has no {board.metric}") for run in board.missing_metric]
         for at in _named(text, [run for run, _ in left_out], []):
             return f"that run {left_out[at][1]}"
+        if Path(expand_home(text), CONFIG).is_file():
+            return "that run is not one of those compared: give its folder, too"
         names = [name for board in boards for name in board.names]
         return f"no run is called that; there are {_listed(names)}{did_you_mean(text, names)}"
     runs = [run for board in boards for run in board.runs]

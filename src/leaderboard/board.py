@@ -186,15 +186,16 @@ class Board:
         ]
         return pd.DataFrame(rows)
 
-    def _gap(self, at: int) -> dict[str, float | None]:
+    def _gap(self, at: int) -> dict[str, float]:
         """Return how far a run is from the baseline, or behind the best, with its interval."""
         found = self.paired.tested[at] if self.baseline else self.paired.differences[at]
-        value, low, high = found.value, found.low, found.high
+        numbers = (found.value, found.low, found.high, found.p, found.p_holm)
+        value, low, high, p, p_holm = (np.nan if x is None else x for x in numbers)
         if self.baseline:
             ends = {"difference_low": low, "difference_high": high}
-            return {"difference": value, **ends, "p": found.p, "p_holm": found.p_holm}
+            return {"difference": value, **ends, "p": p, "p_holm": p_holm}
         if direction(self.metric) > 0:  # the other way round
-            value, low, high = (None if x is None else 0.0 - x for x in (value, high, low))
+            value, low, high = 0.0 - value, 0.0 - high, 0.0 - low
         return {"behind": value, "behind_low": low, "behind_high": high}
 
     def _halves(self, at: int) -> dict[str, float]:

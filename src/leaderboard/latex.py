@@ -65,7 +65,7 @@ def _table(board: Board, number: int) -> str:
         values = _setting_cells(board, at)
         best = rf"\textbf{{{format_number(row[first])}}}" if several and at == 0 else None
         numbers = [_cell(row, first, best), *(_cell(row, name) for name in [*compared, *others])]
-        if board.runs[at] is board.baseline:
+        if several and board.runs[at] is board.baseline:
             numbers[1] = "baseline"
         lines.append(f"    {' & '.join([*values, *numbers])} \\\\")
     columns = "l" * len(board.settings or ["run"]) + "r" * len(numbers)

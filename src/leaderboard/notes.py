@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from src.evaluation.significance import smallest_p_value
 from src.leaderboard.board import Board
-from src.leaderboard.halves import Choice, Halves
+from src.leaderboard.halves import NAMES, Choice, Halves
 from src.leaderboard.paired import LEVEL, Difference
 from src.reporting.baselines import MARK
-from src.reporting.text import format_interval, format_number, format_signed
+from src.reporting.text import counted, format_interval, format_number, format_signed
 
 SIGN = "†"  # behind a difference that survives Holm's correction
 SEVERAL = "Boards have different images or labels: compare numbers within a board, never across."
@@ -112,8 +112,8 @@ def _units(board: Board) -> str:
     """Return how many of what is resampled: classes, or queries where they are not known."""
     paired = board.paired
     if not paired.is_by_class:
-        return f"{paired.unit_count:,} single queries"
-    return f"{paired.unit_count:,} classes of {paired.classes.column}"
+        return counted(paired.unit_count, "single query", "single queries")
+    return f"{counted(paired.unit_count, 'class', 'classes')} of {paired.classes.column}"
 
 
 def _resampled(board: Board) -> str:
@@ -150,8 +150,9 @@ def _halves(board: Board) -> Iterator[str]:
         yield f"no halves: {Halves(board.paired).why_not}"
         return
     sizes = [
-        f"half {name} has {classes:,} classes and {queries:,} queries"
-        for name, (classes, queries) in zip("AB", board.halves.sizes, strict=True)
+        f"half {name} has {counted(classes, 'class', 'classes')} and"
+        f" {counted(queries, 'query', 'queries')}"
+        for name, (classes, queries) in zip(NAMES, board.halves.sizes, strict=True)
     ]
     yield f"classes of {board.paired.classes.column} by a hash of their names: {', '.join(sizes)}"
     for choice in board.halves.choices:

@@ -24,13 +24,13 @@ def format_signed(value: float | None) -> str:
     return text.lstrip("-") if text.strip("-0.") == "" else f"{value:+.3f}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number of things, in English.
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number of things, in English; the plural is that of an s, unless it is given.
 
-    >>> counted(1, "image"), counted(1200, "image")
-    ('1 image', '1,200 images')
+    >>> counted(1, "image"), counted(1200, "image"), counted(2, "class", "classes")
+    ('1 image', '1,200 images', '2 classes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def format_interval(low: float | None, high: float | None, signed: bool = False) -> str:

@@ -114,6 +114,20 @@ def test_a_run_that_cannot_be_the_baseline_is_refused_with_the_reason(sweep: Pat
     assert "that run is incomplete: interrupted" in capsys.readouterr().err
 
 
+def test_a_run_that_is_not_compared_is_no_baseline(sweep: Path, capsys) -> None:
+    others = [str(sweep / name) for name in ("0", "1")]
+    assert main([*others, "--baseline", str(sweep / "2")]) == 2
+    assert "that run is not one of those compared: give its folder, too" in capsys.readouterr().err
+
+
+def test_a_baseline_alone_has_no_difference(sweep: Path, capsys) -> None:
+    for words in ([], ["--latex"]):
+        assert main([str(sweep / "2"), "--baseline", "2", *words]) == 0
+        assert "significant" not in capsys.readouterr().out
+    table = pd.read_csv(sweep / "2" / "leaderboard.csv")
+    assert table["difference"].isna().all() and table["p_holm"].isna().all()
+
+
 def test_each_board_has_its_own_baseline_or_the_gap_to_its_best(tmp_path: Path, capsys) -> None:
     draw = np.random.default_rng(0)
     for number, (images, layer) in enumerate(

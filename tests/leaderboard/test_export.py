@@ -197,7 +197,8 @@ def words(paintings: Path, outputs: Path) -> list[str]:
     words = ["-m", "backbone.layer=layer1,layr9,layer2", "backbone.layers=[layer1,layer2]"]
     words += ["data=folder", f"data.images={paintings}", f"outputs={outputs}"]
     words += ["backbone.name=resnet18", "backbone.weights=random", "tracking=off"]
-    return [*words, "similarity.top_k=3", "evaluation.resamples=20", "trainer.accelerator=cpu"]
+    words += ["evaluation.halves=true", "trainer.accelerator=cpu"]
+    return [*words, "similarity.top_k=3", "evaluation.resamples=20"]
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +219,10 @@ def test_a_sweep_ends_with_its_leaderboard_though_a_job_has_failed(swept):
     jobs = {words[0]: words[1:] for words in lines if words[0] in ("0:", "2:")}
     assert [words[0] for words in jobs.values()] == [f"backbone.layer=layer{n}" for n in (1, 2)]
     assert all("folder/map_at_10" in words for words in jobs.values())
+    assert "0: backbone.layer=layer1  folder" in ended.stdout  # what all jobs share is left out
+    printed = " ".join(ended.stdout.split())
+    assert "half A has 2 classes and 8 queries, half B has 1 class and 4 queries" in printed
+    assert "chosen on half A: " in printed and "chosen on half B: " in printed
     assert sum(words != [""] for words in lines) < 25  # a line a job, a table, one failure
     assert "loading PyTorch" not in ended.stderr  # messages of the jobs are in their logs
     assert "loading PyTorch" in next(outputs.glob("sweeps/*/*/0/run.log")).read_text()

@@ -167,6 +167,10 @@ def test_a_metric_that_depends_on_top_k_is_not_compared_between_several(
     assert [found.value for found in board.paired.differences] == [None] * 5
     text = "hubness depends on similarity.top_k, in which these runs differ: its values are not"
     assert text in " ".join(notes(board))
+    for words in (["--latex"], []):
+        assert main([str(folder), "--sort", "hubness", "--baseline", "plain", *words]) == 0
+        assert text in read_notes(capsys.readouterr().out.replace(r"\_", "_"))
+    assert pd.read_csv(folder / "leaderboard.csv")["difference"].isna().all()
     main([str(folder)])
     heading = "hubness (depends on top_k)"
     assert heading in (folder / "leaderboard.md").read_text()
