@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.cli import app
-from src.cli.sweep_jobs import is_sweep_job, job_name, quiet_console
+from src.cli.sweep_jobs import is_sweep_job, job_name, quiet_console, swept_outputs
 from src.config import Config
 from src.config.names import CONFIGS
 from src.errors import keep_run_folder
@@ -29,11 +30,11 @@ app.register()
 def main(composed: DictConfig) -> None:
     """Validate the options and run."""
     with app.report_user_errors():
-        cfg, job = app.to_config(composed), ""
+        cfg, job, swept = app.to_config(composed), "", dict[str, list[str]]()
         if is_sweep_job():
             quiet_console()
-            job = job_name()
-        run(cfg, Path(HydraConfig.get().runtime.output_dir), job)
+            job, swept = job_name(), swept_outputs()
+        run(cfg, Path(HydraConfig.get().runtime.output_dir), job, swept)
 
 
 def checked(cfg: Config, processes: ProcessGroup) -> Config:
@@ -49,11 +50,14 @@ def checked(cfg: Config, processes: ProcessGroup) -> Config:
     return cfg
 
 
-def run(cfg: Config, folder: Path, job: str = "") -> None:
+def run(
+    cfg: Config, folder: Path, job: str = "", swept: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """Run the five stages: collect, embed, rank, evaluate, report. Each writes its files.
 
     All ranks embed and rank; rank 0 does the rest and fills `folder`. `job` is the name of a job
-    of a sweep, which prints one line at its end instead of a summary. Raises UserError if the
+    of a sweep, which prints one line at its end instead of a summary; `swept` has by name the
+    values of options whose rows all jobs of the sweep share. Raises UserError if the
     options do not suit the images, the machine or the disk.
     """
     from src.pipeline.collect import collect  # imports pandas: only after the checks
@@ -77,7 +81,7 @@ def run(cfg: Config, folder: Path, job: str = "") -> None:
         RunFolder(folder).discard_results()
     with tracking(cfg, folder) if processes.is_rank_zero else nullcontext() as tracker:
         with clock("embed"):
-            embeddings = embed(gallery, cfg, processes)
+            embeddings = embed(gallery, cfg, processes, swept or {})
         with keep_run_folder(), clock("rank"):
             ranking = rank(embeddings, cfg, folder, processes)
         processes.close()

@@ -55,13 +55,15 @@ def test_any_network_is_listed(words: list[str], layer: str, cells: str) -> None
 def test_every_listed_name_can_be_cut_at() -> None:
     from src.embedding.extractor import build_extractor
     from src.embedding.models import load_network
+    from src.embedding.pooling import Output
     from src.embedding.transforms import Transform
 
     backbone = Backbone(name="squeezenet1_1", weights="random")
     preset = preset_of(backbone)
     prepare = Transform("crop", 64, 64, None, preset.mean, preset.std)
     names = [*rows("backbone.name=squeezenet1_1")]
-    extractor = build_extractor(load_network(backbone, 0), names, backbone, prepare)
+    outputs = [Output(name, backbone.pooling) for name in names]
+    extractor = build_extractor(load_network(backbone, 0), outputs, backbone, prepare)
     widths = [int(cells[1]) for cells in rows("backbone.name=squeezenet1_1").values()]
     assert [*extractor.dims.values()] == widths
 

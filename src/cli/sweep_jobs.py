@@ -6,7 +6,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from src.config.overrides import shell_quote, varied_overrides
+from src.config.overrides import shell_quote, swept_values, varied_overrides
 
 
 def is_sweep_job() -> bool:
@@ -19,6 +19,15 @@ def quiet_console() -> None:
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.WARNING)
+
+
+def swept_outputs() -> dict[str, list[str]]:
+    """Return the values that the jobs of this sweep give to layer and pooling, by name.
+
+    One pass over the images writes the rows of all of them.
+    """
+    folder = Path(HydraConfig.get().sweep.dir)
+    return {name: swept_values(folder, name) for name in ("backbone.layer", "backbone.pooling")}
 
 
 def job_name() -> str:

@@ -36,14 +36,20 @@ class Backbone:
     )
     layers: list[str] | None = option(
         None,
-        "layers to store in the same forward pass, for later runs; null = layer1 to layer4 of a"
-        " ResNet; the four depths if backbone.layer is one; else only backbone.layer",
+        "layers to store in the same forward pass, for later runs, besides those that the jobs of a"
+        " sweep name; null = layer1 to layer4 of a ResNet; the four depths if backbone.layer is"
+        " one; else only backbone.layer",
     )
     pooling: Pooling = option(
         Pooling.avg,
         "reduces a layer's output to one vector per image: average, maximum or generalized mean"
         " over its spatial axes or tokens; token = the first (class) token; meanstd = means and"
         " standard deviations of the channels, twice as many numbers, which tell a style better",
+    )
+    poolings: list[str] | None = option(
+        None,
+        "poolings to store in the same forward pass, for later runs, besides those that the jobs of"
+        " a sweep name; null = only backbone.pooling",
     )
     join: Join = option(
         Join.rows,
@@ -68,6 +74,11 @@ class Backbone:
                 f"{did_you_mean(self.name, names)}"
             )
         self._check_weights()
+        for name in self.poolings or []:
+            if name not in Pooling.__members__:
+                raise UserError(
+                    f"backbone.poolings: {name} is not one of {', '.join(Pooling.__members__)}"
+                )
         asked = [term.layer for term in parse_terms(self.layer)]
         for part in [*asked, *(self.layers or [])]:
             if part.endswith("%") and part not in DEPTHS:

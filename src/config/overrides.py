@@ -67,6 +67,25 @@ def _shell_letter(letter: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in code)
 
 
+def swept_values(sweep: Path, name: str) -> list[str]:
+    """Return the values that the jobs of a sweep give to an option, [] if they do not vary it.
+
+    sweep is the folder that holds MULTIRUN. Raises UserError if that file is damaged.
+    """
+    hydra = (read_yaml(sweep / MULTIRUN) or {}).get("hydra", {})
+    params = hydra.get("sweeper", {}).get("params") or {}
+    given = [f"{key}={value}" for key, value in params.items()]
+    given += hydra.get("overrides", {}).get("task", [])  # which come before the params
+    last = next((word for word in reversed(given) if word.startswith(f"{name}=")), None)
+    if last is None:
+        return []
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # imports a grammar
+
+    override = OverridesParser.create().parse_override(last)
+    values = override.sweep_iterator() if override.is_discrete_sweep() else ()
+    return [value.text if isinstance(value, QuotedString) else str(value) for value in values]
+
+
 def varied_overrides(sweep: Path, overrides: Sequence[str]) -> list[str]:
     """Return those of a job's overrides, name=value, that its sweep does not share among all jobs.
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection, Sequence
 
 import lightning as L
 import torch
@@ -12,6 +13,7 @@ from src.embedding.compilation import Compiled, compiled
 from src.embedding.dataset import Batch
 from src.embedding.extractor import Extractor, build_extractor
 from src.embedding.models import load_network
+from src.embedding.pooling import Output
 from src.embedding.transforms import Transform
 from src.errors import UserError
 
@@ -62,7 +64,7 @@ class BackboneModule(L.LightningModule):
             log.info("embedding: network compiled in %.1f s", self.compile_seconds)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return for each layer the rows (b, d) float32 of images (b, size, size, 3) uint8.
+        """Return for each output the rows (b, d) float32 of images (b, size, size, 3) uint8.
 
         Raises UserError if the device has too little memory for a single image.
         """
@@ -105,18 +107,25 @@ class BackboneModule(L.LightningModule):
         return [rows[: len(images)] for rows in self.compiled(padded)]
 
     def predict_step(self, batch: Batch) -> list[Tensor]:
-        """Return for each layer the rows of a batch, (0, d) if none of its images was readable."""
+        """Return for each output the rows of a batch, (0, d) if none of its images was readable."""
         if not batch.rows:
             return [torch.empty(0, dim) for dim in self.extractor.dims.values()]
         return self(batch.images)  # type: ignore[no-any-return]
 
 
 def load_backbone(
-    backbone: config.Backbone, layers: list[str], transform: Transform, seed: int
+    backbone: config.Backbone,
+    outputs: Sequence[Output],
+    transform: Transform,
+    seed: int,
+    optional: Collection[Output] = (),
 ) -> BackboneModule:
-    """Load the network and cut it at layers, ready for images resized by transform.
+    """Load the network and cut it at the layers of outputs, ready for images as by transform.
 
-    Raises UserError if the weights cannot be loaded or a layer does not exist.
+    Optional outputs that the network cannot give are left out. Raises UserError if the weights
+    cannot be loaded, or if another output is impossible.
     """
-    network = load_network(backbone, seed)
-    return BackboneModule(build_extractor(network, layers, backbone, transform), transform.size)
+    extractor = build_extractor(
+        load_network(backbone, seed), outputs, backbone, transform, optional
+    )
+    return BackboneModule(extractor, transform.size)

@@ -4,6 +4,7 @@ Imports no torch, so that a run whose rows are cached does not load the network'
 """
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import Config
+from src.config.enums import Pooling
 from src.embedding.joining import LayerJoin
 from src.embedding.outdated import DECODER, EARLIER, is_outdated, rows_decoded_anew
-from src.embedding.pooling import pooling_fingerprint
+from src.embedding.pooling import Output, pooling_fingerprint
 from src.embedding.presets import weights_id
 from src.embedding.row_files import (
     CHECKSUMS,
@@ -73,8 +75,13 @@ class EmbeddingRequest:
 
     gallery: Gallery
     transform: Transform
+    pooling: Pooling
     options: dict[str, Any]  # all that the rows depend on except the layer, as in options.yaml
     folder: Path  # outputs/embeddings/<gallery>/<backbone>-<hash of options>, of all layers
+
+    def outputs(self, layers: Iterable[str]) -> list[Output]:
+        """Return these layers, pooled in the way of this request."""
+        return [Output(layer, self.pooling) for layer in layers]
 
     @cached_property
     def decoded_anew(self) -> frozenset[int]:
@@ -89,7 +96,8 @@ def embedding_request(gallery: Gallery, cfg: Config, transform: Transform) -> Em
     digest = hashlib.sha256(repr(options).encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{cfg.backbone.name.replace('/', '-')}-{digest}"
     folder = Outputs(Path(cfg.outputs)).embeddings / gallery.name / name
-    return EmbeddingRequest(gallery, transform, options | {"decoder": DECODER}, folder)
+    options |= {"decoder": DECODER}
+    return EmbeddingRequest(gallery, transform, cfg.backbone.pooling, options, folder)
 
 
 def fingerprint_options(gallery: Gallery, cfg: Config, transform: Transform) -> dict[str, Any]:

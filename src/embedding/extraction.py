@@ -1,11 +1,14 @@
-"""Feature extraction: one forward pass over the images writes the rows of several layers.
+"""Feature extraction: one forward pass over the images writes several layers and poolings.
 
-Rank 0 plans the pass and finishes its folder; all ranks share the images.
+Rank 0 plans the pass and finishes its folders; all ranks share the images.
 """
 
 import logging
 import time
 import warnings
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
@@ -21,12 +24,14 @@ from src.embedding.callbacks import ExitOnSigterm, Heartbeat, Throughput
 from src.embedding.compilation import chosen_compiler
 from src.embedding.dataset import GalleryDataModule, PaintingsDataset
 from src.embedding.loader_guard import LoaderGuard
+from src.embedding.pooling import Output
 from src.embedding.unfinished import (
     ExtractionPlan,
     PassRecord,
+    begin_rows,
     finish,
     open_or_resume,
-    plan_rows,
+    plan_pass,
 )
 from src.embedding.writer import open_writer
 from src.errors import keep_run_folder
@@ -39,29 +44,39 @@ log = logging.getLogger(__name__)
 
 
 def extract(
-    request: EmbeddingRequest, layers: list[str], cfg: Config, processes: ProcessGroup
+    requests: list[EmbeddingRequest],
+    outputs: list[Output],
+    optional: set[Output],
+    cfg: Config,
+    processes: ProcessGroup,
 ) -> Facts:
-    """Write request.folder/<layer>/ for each of layers in one pass; return the facts of the pass.
+    """Write <folder of a request>/<layer>/ for each of outputs; return the facts of the pass.
 
+    There is a request for each pooling. Optional outputs that the network cannot give are left out.
     An interrupted pass is resumed. Raises UserError if the weights cannot be loaded, a layer does
     not exist, the disk has too little space, or no image can be read.
     """
-    plan, backbone = _make_plan(request, layers, cfg, processes)
+    plan, backbone = _make_plan(requests, outputs, optional, cfg, processes)
     if cfg.backbone.weights == "random":
         log.warning("the network has random weights: it has learned nothing")
     facts: Facts = {"resumed_rows": plan.resumed_rows, "copied_rows": plan.copied_rows}
     if plan.rows:
-        images = _datamodule(request, plan, cfg, processes)
+        images = _datamodule(requests[0], plan, cfg, processes)
         facts |= _predict(backbone, images, plan, cfg, processes)
         _log_throughput(facts, cfg)
     processes.barrier()
     with keep_run_folder():
-        processes.broadcast_from_rank_zero(lambda: finish(plan, request, cfg.escape_formulas))
+        escape = cfg.escape_formulas
+        processes.broadcast_from_rank_zero(lambda: finish(plan.parts, requests, escape))
     return facts
 
 
 def _make_plan(
-    request: EmbeddingRequest, layers: list[str], cfg: Config, processes: ProcessGroup
+    requests: list[EmbeddingRequest],
+    outputs: list[Output],
+    optional: set[Output],
+    cfg: Config,
+    processes: ProcessGroup,
 ) -> tuple[ExtractionPlan, BackboneModule]:
     """Return the plan, which rank 0 makes, and the network.
 
@@ -69,33 +84,54 @@ def _make_plan(
     """
     loaded: list[BackboneModule] = []
 
-    def load(layers: list[str]) -> BackboneModule:
-        """Load the network cut at layers."""
-        loaded.append(load_backbone(cfg.backbone, layers, request.transform, cfg.seed))
-        return loaded[0]
+    def load(outputs: list[Output], optional: Collection[Output] = ()) -> dict[Output, int]:
+        """Load the network cut at the layers of outputs; return the width of each one's rows."""
+        transform = requests[0].transform
+        loaded[:] = [load_backbone(cfg.backbone, outputs, transform, cfg.seed, optional)]
+        return loaded[0].extractor.dims
 
     def make() -> ExtractionPlan:
         """Plan on rank 0."""
-        record = _new_record(request.gallery, layers, cfg, processes)
-        # unless the user has chosen a batch size, the interrupted pass may have another one
-        free = ["layers"] if cfg.data.batch_size else ["layers", "batch"]
-        folder, record = open_or_resume(request.folder, record, free)
-        return plan_rows(request, folder, record, load(record.layers).extractor.dims)
+        dims = load(outputs, optional)
+        opened = _open_folders(requests, dims, cfg, processes)
+        resumed = [o for request, _, record in opened for o in request.outputs(record.layers)]
+        if resumed != list(dims):  # an interrupted pass has more layers
+            dims = load(resumed)
+        parts = [begin_rows(request, folder, record, dims) for request, folder, record in opened]
+        return plan_pass(parts, len(requests[0].gallery))
 
     plan = processes.broadcast_from_rank_zero(make)
-    return plan, loaded[0] if loaded else load(plan.record.layers)
+    if not loaded:
+        load(plan.outputs)
+    return plan, loaded[0]
 
 
-def _new_record(
-    gallery: Gallery, layers: list[str], cfg: Config, processes: ProcessGroup
-) -> PassRecord:
-    """Return the settings of a new pass."""
+def _open_folders(
+    requests: list[EmbeddingRequest],
+    outputs: Collection[Output],
+    cfg: Config,
+    processes: ProcessGroup,
+) -> list[tuple[EmbeddingRequest, Path, PassRecord]]:
+    """Return the unfinished folder of each request that has any of outputs, and its record."""
+    record, opened = _new_record(requests[0].gallery, cfg, processes), []
+    # unless the user has chosen a batch size, the interrupted pass may have another one
+    free = ["layers"] if cfg.data.batch_size else ["layers", "batch"]
+    for request in requests:
+        layers = [layer for layer, pooling in outputs if pooling is request.pooling]
+        if layers:
+            folder, record = open_or_resume(request.folder, replace(record, layers=layers), free)
+            opened.append((request, folder, record))
+            free = ["layers"]  # all share the batches of the first
+    return opened
+
+
+def _new_record(gallery: Gallery, cfg: Config, processes: ProcessGroup) -> PassRecord:
+    """Return the settings of a new pass, as yet without layers."""
     device = devices.device_of(cfg.trainer.accelerator, processes.device)
-    n = len(gallery)
     return PassRecord(
-        layers=layers,
-        batch=min(cfg.data.batch_size or devices.batch_size(device), n),
-        compiler=chosen_compiler(cfg.trainer, n, device),
+        layers=[],
+        batch=min(cfg.data.batch_size or devices.batch_size(device), len(gallery)),
+        compiler=chosen_compiler(cfg.trainer, len(gallery), device),
         device=devices.processor_name(device, architecture=True),
         torch=torch.__version__,
     )
@@ -132,9 +168,9 @@ def _predict(
     processes: ProcessGroup,
 ) -> Facts:
     """Write the rows of images to the files in plan.folder; return timings and device."""
-    layers, n = backbone.extractor.layers, len(images.rows)
+    n, folders = len(images.rows), [(part.folder, part.record.layers) for part in plan.parts]
     with (
-        open_writer(plan.folder, layers, images.dataset.files, processes) as writer,
+        open_writer(folders, images.dataset.files, processes) as writer,
         Throughput(n, shown=processes.is_rank_zero) as throughput,
         ExitOnSigterm() as exit_on_sigterm,
         without_srun_hint(),
@@ -143,7 +179,8 @@ def _predict(
         callbacks = [writer, throughput, Heartbeat(processes), exit_on_sigterm, guard]
         trainer = _trainer(callbacks, cfg, processes)
         device = trainer.strategy.root_device
-        log.info("embedding: %d images on %s, layers %s", n, device, ", ".join(layers))
+        names = dict.fromkeys(output.layer for output in plan.outputs)
+        log.info("embedding: %d images on %s, layers %s", n, device, ", ".join(names))
         if advice := devices.idle_gpu(device):
             log.warning("this machine has a GPU that is not used: %s", advice)
         start = time.perf_counter()

@@ -1,6 +1,9 @@
 """The part of a network that computes several layers in one forward pass and pools each."""
 
+import logging
+from collections.abc import Collection, Sequence
 from contextlib import redirect_stderr
+from dataclasses import replace
 from io import StringIO
 from math import prod
 from typing import Any
@@ -10,9 +13,11 @@ from torch import Tensor, nn
 
 from src.config import Backbone
 from src.embedding.layers import cut
-from src.embedding.pooling import pool, pooling_axes, row_width
+from src.embedding.pooling import Output, pool, pooling_axes, row_width
 from src.embedding.transforms import Transform
 from src.errors import UserError
+
+log = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
 
@@ -24,18 +29,19 @@ class Extractor(nn.Module):
         self,
         trunk: nn.Module,
         nodes: dict[str, str],
-        axes: dict[str, Shape],
-        dims: dict[str, int],
+        axes: dict[Output, Shape],
+        dims: dict[Output, int],
         options: Backbone,
         transform: Transform,
     ) -> None:
         super().__init__()
         self.trunk = trunk  # returns the output of each node by name
-        self.layers = list(nodes)
-        self.nodes = nodes  # by layer
-        self.axes = axes  # by layer, to pool over
-        self.dims = dims  # by layer, the width d of a row
-        self.options = options
+        self.axes = axes  # to pool over
+        self.dims = dims  # the width d of a row
+        self._steps = [  # of each output: its node, axes and pooling
+            (nodes[output.layer], axes[output], replace(options, pooling=output.pooling))
+            for output in dims
+        ]
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(transform.mean)[:, None, None])
@@ -43,40 +49,63 @@ class Extractor(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return for each layer the rows (b, d) float32 of images (b, size, size, 3) uint8."""
+        """Return for each output the rows (b, d) float32 of images (b, size, size, 3) uint8."""
         pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last: no copy
-        outputs = self.trunk((pixels - self.mean) / self.std)
-        return [
-            pool(outputs[self.nodes[layer]], self.axes[layer], self.options)
-            for layer in self.layers
-        ]
+        computed = self.trunk((pixels - self.mean) / self.std)
+        return [pool(computed[node], axes, options) for node, axes, options in self._steps]
 
 
 def build_extractor(
-    network: nn.Module, layers: list[str], options: Backbone, transform: Transform
+    network: nn.Module,
+    outputs: Sequence[Output],
+    options: Backbone,
+    transform: Transform,
+    optional: Collection[Output] = (),
 ) -> Extractor:
-    """Cut network at layers; run it on blank images to find how each is pooled.
+    """Cut network at the layers of outputs; run it on blank images to find how each is pooled.
 
-    Raises UserError if a layer does not exist or its output has no row per image.
+    Optional outputs that the network cannot give are left out. Raises UserError if another one's
+    layer does not exist, has no row per image or does not suit its pooling.
     """
-    trunk, nodes = cut(network, layers, options.name, transform.size)
+    required = {output.layer for output in outputs if output not in optional}
+    layers = list(dict.fromkeys(output.layer for output in outputs))
+    trunk, nodes = cut(network, layers, required, options.name, transform.size)
     trunk = trunk.requires_grad_(False).to(memory_format=torch.channels_last).eval()
-    outputs = _blank_outputs(trunk, transform.size)
-    shapes = _shapes(outputs)
+    computed = _blank_outputs(trunk, transform.size)
+    shapes = _shapes(computed)
     larger = _larger_shapes(trunk, transform.size) if 4 in map(len, shapes.values()) else {}
-    axes, dims = {}, {}
-    for layer, node in nodes.items():
-        shape = shapes.get(node, ())
-        if len(shape) not in (2, 3, 4) or shape[0] != 2:
-            raise UserError(
-                f"backbone.layer={layer} gives"
-                f" {shape or type(outputs[node]).__name__} for two images instead of a row each:"
-                " choose another layer"
-            )
-        axes[layer] = pooling_axes(layer, shape, larger.get(node), options.pooling)
-        channels = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[layer])
-        dims[layer] = row_width(channels, options.pooling)
+    axes: dict[Output, Shape] = {}
+    dims: dict[Output, int] = {}
+    for output in outputs:
+        try:
+            if (node := nodes.get(output.layer)) is None:
+                raise UserError(f"{output.layer} is not a node of {type(network).__name__}")
+            shape = _row_shape(output.layer, computed[node])
+            axes[output] = pooling_axes(output.layer, shape, larger.get(node), output.pooling)
+        except UserError as reason:
+            if output not in optional:
+                raise
+            log.info("embedding: %s, %s is left out: %s", *output, reason)
+            continue
+        channels = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[output])
+        dims[output] = row_width(channels, output.pooling)
+    if len({output.layer for output in dims}) < len(nodes):  # compute nothing in vain
+        return build_extractor(network, list(dims), options, transform)
     return Extractor(trunk, nodes, axes, dims, options, transform)
+
+
+def _row_shape(layer: str, computed: Any) -> Shape:
+    """Return the shape of what a layer computed for two images.
+
+    Raises UserError unless that is a row per image, or positions or tokens to pool.
+    """
+    shape = tuple(computed.shape) if isinstance(computed, Tensor) else ()
+    if len(shape) not in (2, 3, 4) or shape[0] != 2:
+        raise UserError(
+            f"backbone.layer={layer} gives {shape or type(computed).__name__} for two images"
+            " instead of a row each: choose another layer"
+        )
+    return shape
 
 
 @torch.inference_mode()

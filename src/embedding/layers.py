@@ -1,5 +1,7 @@
 """Names of layers: which ones the options ask for, and where to cut a network for them."""
 
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -78,30 +80,52 @@ def written_layers(backbone: Backbone, preset: Preset) -> list[str]:
     return list(dict.fromkeys([*layers, *layer_join(backbone, preset).layers]))
 
 
+def required_layers(backbone: Backbone, preset: Preset) -> set[str]:
+    """Return those of written_layers that the options name, without which a pass fails."""
+    named = {_resolve_alias(layer, preset) for layer in backbone.layers or []}
+    return named | {*layer_join(backbone, preset).layers}
+
+
+def other_layers(
+    backbone: Backbone, preset: Preset, values: Iterable[str], folder: Path
+) -> list[str]:
+    """Return the layers of other values of backbone.layer, which other jobs of a sweep have.
+
+    folder is where names are cached. What is wrong with a value is told by its own job.
+    """
+    found: list[str] = []
+    for value in values:
+        with suppress(UserError):
+            other = name_layers(replace(backbone, layer=value), preset, folder)
+            found += layer_join(other, preset).layers
+    return found
+
+
 def _resolve_alias(layer: str, preset: Preset) -> str:
     return preset.stages[-1] if layer == POOLED and preset.stages else layer
 
 
 def cut(
-    network: "nn.Module", layers: list[str], name: str, size: int
+    network: "nn.Module", layers: list[str], required: Container[str], name: str, size: int
 ) -> "tuple[nn.Module, dict[str, str]]":
-    """Cut a network, called name in the options, after layers.
+    """Cut a network, called name in the options, after those of layers that it has.
 
     Return a module that returns outputs by node, and the last node of each layer. Raises UserError
-    if the network has no such layer; size is that of its images.
+    if the network lacks one that is required; size is that of its images.
     """
     from torchvision.models import feature_extraction  # takes seconds to import
 
     train_names, eval_names = feature_extraction.get_graph_node_names(
         network, suppress_diff_warning=True
     )
+    found = [layer for layer in layers if layer and _nodes_in(layer, eval_names)]
     for layer in layers:
-        if not (layer and _nodes_in(layer, eval_names)):
+        if layer in required and layer not in found:
             raise UserError(
                 f"backbone.layer or layers: {layer} is not a node of {type(network).__name__}"
                 f"{_usable(layer, eval_names, network, size)}; {list_hint(name)}"
             )
-    nodes = {layer: _nodes_in(layer, eval_names)[-1] for layer in layers}
+    nodes = {layer: _nodes_in(layer, eval_names)[-1] for layer in found}
     # torchvision returns a node only under the first name that maps to it
     first = {node: layer for layer, node in reversed(nodes.items())}
     trunk = feature_extraction.create_feature_extractor(

@@ -6,7 +6,7 @@ in config/backbone.py and a case in pooling_fingerprint.
 """
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from src.config import Backbone
 from src.config.enums import Pooling
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 IN_CACHE = 2**18  # numbers, 1 MB
+
+
+class Output(NamedTuple):
+    """Rows that a pass writes: those of a layer, pooled in one way."""
+
+    layer: str
+    pooling: Pooling
 
 
 def pooling_axes(

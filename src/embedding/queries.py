@@ -20,6 +20,7 @@ from src.config import Config
 from src.config.enums import Compile
 from src.embedding.crop import WHOLE, Crop
 from src.embedding.joining import LayerJoin, is_joined, joined_rows
+from src.embedding.pooling import Output
 from src.embedding.transforms import Pixels, Transform
 from src.errors import UserError
 from src.io.images import load_with_remark
@@ -98,8 +99,9 @@ class QueryEmbedder:
 
         log.info("query: loading %s", self.cfg.backbone.name)
         network = load_network(self.cfg.backbone, self.cfg.seed)
-        layers = self.join.layers
-        extractor = build_extractor(network, layers, self.cfg.backbone, self.transform)
+        layers, options = self.join.layers, self.cfg.backbone
+        outputs = [Output(layer, options.pooling) for layer in layers]
+        extractor = build_extractor(network, outputs, options, self.transform)
         if self.join.is_whitened:
             from src.embedding.whitening import read_whitening
 

@@ -1,6 +1,7 @@
-"""The folder of an unfinished pass, parent/<hash>.part/, from which the next process resumes.
+"""The folders of an unfinished pass, parent/<hash>.part/, from which the next process resumes.
 
-Rank 0 opens it, plans which rows are still to embed, and turns it into finished folders at the end.
+A pass has one for each pooling that it writes, and each can be resumed without the others. Rank 0
+opens them, plans which rows are still to embed, and turns them into finished folders at the end.
 Imports neither Lightning nor torch.
 """
 
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from src.config.enums import Pooling
 from src.embedding.cache import EmbeddingRequest, copy_rows
 from src.embedding.outdated import EARLIER
+from src.embedding.pooling import Output
 from src.embedding.row_files import (
     DONE,
     FEATURES,
@@ -52,14 +55,42 @@ class PassRecord:
 
 
 @dataclass(frozen=True)
+class UnfinishedRows:
+    """What a pass has to do for the layers of one pooling."""
+
+    pooling: Pooling
+    folder: Path  # <hash>.part
+    record: PassRecord
+    resumed: frozenset[int]  # rows that an interrupted pass has done
+    copied: frozenset[int]  # rows that were copied from other galleries
+
+
+@dataclass(frozen=True)
 class ExtractionPlan:
     """The work of a pass, planned by rank 0 and broadcast to all ranks."""
 
-    folder: Path  # of the unfinished pass
-    record: PassRecord
-    rows: list[int]  # of the gallery, still to embed, ascending
-    resumed_rows: int  # done before by an interrupted pass
-    copied_rows: int  # copied from other galleries
+    parts: list[UnfinishedRows]  # one for each pooling
+    rows: list[int]  # of the gallery, still to embed for one of them or more, ascending
+    resumed_rows: int  # done before for all of them, by an interrupted pass
+    copied_rows: int  # of the others that need not be embedded; some were copied
+
+    @property
+    def record(self) -> PassRecord:
+        """Return the settings of the pass; the layers are those of the first part."""
+        return self.parts[0].record
+
+    @property
+    def outputs(self) -> list[Output]:
+        """Return what the pass writes, in order."""
+        return [Output(layer, each.pooling) for each in self.parts for layer in each.record.layers]
+
+
+def plan_pass(parts: list[UnfinishedRows], n: int) -> ExtractionPlan:
+    """Return the plan of a pass over n images."""
+    resumed = frozenset.intersection(*(part.resumed for part in parts))
+    done = frozenset.intersection(*(part.resumed | part.copied for part in parts))
+    rows = [row for row in range(n) if row not in done]
+    return ExtractionPlan(parts, rows, len(resumed), len(done - resumed))
 
 
 def open_or_resume(
@@ -84,68 +115,89 @@ def open_or_resume(
     return folder, record
 
 
-def plan_rows(
-    request: EmbeddingRequest, folder: Path, record: PassRecord, dims: dict[str, int]
-) -> ExtractionPlan:
-    """Create missing features.npy files, copy reusable rows; return the plan for the others.
+def begin_rows(
+    request: EmbeddingRequest, folder: Path, record: PassRecord, dims: dict[Output, int]
+) -> UnfinishedRows:
+    """Create missing features.npy files, copy reusable rows; return what is done.
 
-    dims has the width of a row by layer. Raises UserError if the disk has no space for the rows.
+    dims has the widths of rows, those of other poolings too. Raises UserError if the disk has no
+    space for the rows.
     """
     n, checksums = len(request.gallery), list(request.gallery.works["sha256"])
-    missing = {layer: dim for layer, dim in dims.items() if not (request.folder / layer).exists()}
+    layers = [layer for layer in record.layers if not (request.folder / layer).exists()]
+    missing = {layer: dims[Output(layer, request.pooling)] for layer in layers}
     if create_rows(folder, n, missing):
         for path in folder.glob(DONE):  # it lists rows of deleted files
             path.unlink()
     for layer in missing:  # so that other passes can copy its rows
         describe(folder / layer, request.options | {"layer": layer}, checksums)
-    done, copied = DoneRows(folder), []
-    resumed = len(done.rows)
+    done, copied = DoneRows(folder), list[int]()
+    resumed = frozenset(done.rows)
     if resumed:
-        log.info("embedding: resuming: %d of %d rows done", resumed, n)
+        log.info("embedding: resuming: %d of %d rows done", len(resumed), n)
     elif copied := copy_rows(request, folder, list(missing)):
         log.info("embedding: reusing %d rows of earlier runs", len(copied))
         done.append(copied, [])
-    rows = [row for row in range(n) if row not in done.rows]
-    return ExtractionPlan(folder, record, rows, resumed, len(copied))
+    return UnfinishedRows(request.pooling, folder, record, resumed, frozenset(copied))
 
 
-def finish(plan: ExtractionPlan, request: EmbeddingRequest, escape_formulas: bool = True) -> None:
-    """Turn the folder of a complete pass into request.folder/<layer>/ for each layer.
+def finish(
+    parts: list[UnfinishedRows], requests: list[EmbeddingRequest], escape_formulas: bool = True
+) -> None:
+    """Turn the folders of a complete pass into <folder of the request>/<layer>/ for each layer.
 
     Rows of unreadable images are removed and listed in skipped.csv. If interrupted, it can be
     called again. Raises UserError if rows are missing, or if no image was readable.
     """
-    done, files = DoneRows(plan.folder), request.gallery.files
-    if len(done.rows) != len(files):
-        raise UserError(
-            f"{plan.folder} lacks rows written by other processes: run the same command again"
-        )
+    logs, files = [DoneRows(part.folder) for part in parts], requests[0].gallery.files
+    for part, done in zip(parts, logs, strict=True):
+        if len(done.rows) != len(files):
+            raise UserError(
+                f"{part.folder} lacks rows written by other processes: run the same command again"
+            )
+        if len(done.unreadable) == len(files):
+            for each in parts:
+                shutil.rmtree(each.folder)
+            raise UserError(
+                f"none of the {len(files)} images can be read; the first: {files[0]}:"
+                f" {done.unreadable[0]}"
+            )
+    _log_reasons(files, logs[0])
+    request_of = {request.pooling: request for request in requests}
+    for part, done in zip(parts, logs, strict=True):
+        _finish_part(part, done, request_of[part.pooling], escape_formulas)
+
+
+def _finish_part(
+    part: UnfinishedRows, done: DoneRows, request: EmbeddingRequest, escape_formulas: bool
+) -> None:
+    """Turn the folder of one pooling into finished ones."""
+    files = request.gallery.files
     rows = [row for row in range(len(files)) if row not in done.unreadable]
     skipped = [(files[row], reason) for row, reason in sorted(done.unreadable.items())]
-    if not rows:
-        shutil.rmtree(plan.folder)
-        raise UserError(
-            f"none of the {len(skipped)} images can be read; the first: {skipped[0][0]}:"
-            f" {skipped[0][1]}"
-        )
-    if skipped:
-        log.warning("%d images cannot be read and are skipped: see %s", len(skipped), SKIPPED)
-        _log_counts(skipped)
-    if done.damaged:
-        log.warning("%d images are damaged, but were embedded", len(done.damaged))
-        _log_counts([(files[row], damage) for row, damage in sorted(done.damaged.items())])
-    missing = [layer for layer in plan.record.layers if not (request.folder / layer).exists()]
+    missing = [layer for layer in part.record.layers if not (request.folder / layer).exists()]
     for layer in missing:
-        folder = plan.folder / layer
+        folder = part.folder / layer
         _finish_layer(folder, request.gallery, rows, skipped, escape_formulas)
         checksums = list(request.gallery.works["sha256"].iloc[rows])
         describe(folder, request.options | {"layer": layer}, checksums)
-        for part in folder.glob("*.part"):  # of a process that was killed on another machine
-            remove_own(part)
+        for left in folder.glob("*.part"):  # of a process that was killed on another machine
+            remove_own(left)
     for layer in missing:
-        (plan.folder / layer).rename(request.folder / layer)
-    shutil.rmtree(plan.folder)
+        (part.folder / layer).rename(request.folder / layer)
+    shutil.rmtree(part.folder)
     _remove_superseded(request.folder)
+
+
+def _log_reasons(files: list[str], done: DoneRows) -> None:
+    """Log how many images are skipped or damaged, and why."""
+    if done.unreadable:
+        count = len(done.unreadable)
+        log.warning("%d images cannot be read and are skipped: see %s", count, SKIPPED)
+        _log_counts([(files[row], reason) for row, reason in sorted(done.unreadable.items())])
+    if done.damaged:
+        log.warning("%d images are damaged, but were embedded", len(done.damaged))
+        _log_counts([(files[row], damage) for row, damage in sorted(done.damaged.items())])
 
 
 def _log_counts(reasons: list[tuple[str, str]]) -> None:

@@ -3,11 +3,11 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import lightning as L
 import numpy as np
@@ -24,13 +24,20 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 FLUSH_SECONDS = 5.0  # between two flushes: at most as much work is lost in a crash
 
 
+class OpenRows(NamedTuple):
+    """The open files of a folder of unfinished rows."""
+
+    targets: list[tuple[BinaryIO, int]]  # of each layer, its features.npy and the offset of row 0
+    log: DoneRows
+    before: frozenset[int]  # rows that were done before, and are not written again
+
+
 class RowWriter(BasePredictionWriter):
     """Writes each prediction to its image's row, in whatever order batches arrive."""
 
-    def __init__(self, targets: list[tuple[BinaryIO, int]], done: DoneRows, names: list[str]):
+    def __init__(self, folders: list[OpenRows], names: list[str]):
         super().__init__("batch")
-        self._targets = targets  # of each layer, an open features.npy and the offset of its row 0
-        self._done = done
+        self._folders = folders
         self._names = names  # of the gallery's images, for errors
         self._pending = Notes([], [], [])  # since the last flush
         self._flushed = time.monotonic()
@@ -45,11 +52,13 @@ class RowWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Write each layer's (b, d) to batch.rows. Raises UserError for NaN or infinity."""
-        for (file, offset), values in zip(self._targets, prediction, strict=True):
+        """Write each output's (b, d) to batch.rows. Raises UserError for NaN or infinity."""
+        targets = [(each, target) for each in self._folders for target in each.targets]
+        for (each, (file, offset)), values in zip(targets, prediction, strict=True):
             rows = values.cpu().numpy()
             self._check_finite(rows, batch.rows)
-            _write_rows(file, offset, batch.rows, rows)
+            new = [at for at, row in enumerate(batch.rows) if row not in each.before]
+            _write_rows(file, offset, [batch.rows[at] for at in new], rows[new])
         # one assignment, so that a signal cannot interrupt between the lists
         self._pending = Notes(
             self._pending.rows + batch.rows,
@@ -68,9 +77,10 @@ class RowWriter(BasePredictionWriter):
         pending, self._pending = self._pending, Notes([], [], [])
         if pending.rows or pending.unreadable:
             # if this fails, the rows do not count: a second sync may succeed without the data
-            for file, _ in self._targets:
-                os.fdatasync(file.fileno())
-            self._done.append(*pending)
+            for each in self._folders:
+                for file, _ in each.targets:
+                    os.fdatasync(file.fileno())
+                each.log.append(*_without(pending, each.before))
         self._flushed = time.monotonic()
 
     def _check_finite(self, values: NDArray[np.float32], rows: list[int]) -> None:
@@ -80,6 +90,15 @@ class RowWriter(BasePredictionWriter):
                 f"the embedding of {self._names[rows[bad[0]]]} holds NaN or infinity: try"
                 " trainer.precision=32-true, or another backbone.layer"
             )
+
+
+def _without(notes: Notes, rows: frozenset[int]) -> Notes:
+    """Return notes on other rows than these."""
+    return Notes(
+        [row for row in notes.rows if row not in rows],
+        [(row, reason) for row, reason in notes.unreadable if row not in rows],
+        [(row, damage) for row, damage in notes.damaged if row not in rows],
+    )
 
 
 def _write_rows(file: BinaryIO, offset: int, rows: list[int], values: NDArray[np.float32]) -> None:
@@ -92,21 +111,31 @@ def _write_rows(file: BinaryIO, offset: int, rows: list[int], values: NDArray[np
 
 @contextmanager
 def open_writer(
-    folder: Path, layers: list[str], names: list[str], processes: ProcessGroup = SINGLE_PROCESS
+    folders: Iterable[tuple[Path, list[str]]],
+    names: list[str],
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Iterator[RowWriter]:
-    """Open folder/<layer>/features.npy of each layer; flush and close them at the end.
+    """Open folder/<layer>/features.npy of the layers of each folder; flush and close them at last.
 
-    names are those of the gallery's images, by row. Several processes write into the same files.
+    Predictions have the outputs in that order. names are those of the gallery's images, by row.
+    Several processes write into the same files.
     """
     with ExitStack() as stack:
-        targets: list[tuple[BinaryIO, int]] = []
-        for path in [folder / layer / FEATURES for layer in layers]:
-            file = stack.enter_context(os.fdopen(open_to_write(path), "r+b"))
-            if processes.world_size > 1:
-                # a shared lock disables an NFS client's page cache, which would overwrite other
-                # ranks' rows with stale data
-                fcntl.flock(file, fcntl.LOCK_SH)
-            targets.append((file, np.load(path, mmap_mode="r").offset))
-        writer = RowWriter(targets, DoneRows(folder, processes.rank), names)
+        opened = []
+        for folder, layers in folders:
+            targets = [_open_rows(folder / layer / FEATURES, stack, processes) for layer in layers]
+            log = DoneRows(folder, processes.rank)
+            opened.append(OpenRows(targets, log, frozenset(log.rows)))
+        writer = RowWriter(opened, names)
         stack.callback(writer.flush)
         yield writer
+
+
+def _open_rows(path: Path, stack: ExitStack, processes: ProcessGroup) -> tuple[BinaryIO, int]:
+    """Return a features.npy that stack closes, and the offset of its row 0."""
+    file = stack.enter_context(os.fdopen(open_to_write(path), "r+b"))
+    if processes.world_size > 1:
+        # a shared lock disables an NFS client's page cache, which would overwrite other ranks' rows
+        # with stale data
+        fcntl.flock(file, fcntl.LOCK_SH)
+    return file, np.load(path, mmap_mode="r").offset

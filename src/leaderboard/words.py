@@ -19,7 +19,14 @@ SELECTING = {
 }
 # They decide about speed, files and devices, or how finely an interval is computed
 WITHOUT_EFFECT = {
-    *("outputs", "backbone.layers", "data.batch_size", "data.workers", "data.timeout"),
+    *(
+        "outputs",
+        "backbone.layers",
+        "backbone.poolings",
+        "data.batch_size",
+        "data.workers",
+        "data.timeout",
+    ),
     *("data.refresh", "similarity.block_size", "similarity.precision", "escape_formulas"),
     "similarity.write_csv",
     *("evaluation.labels", "evaluation.resamples", "evaluation.halves", "evaluation.all_pairs"),

@@ -1,18 +1,20 @@
 """Embed a gallery: one feature row per image, cached in folders that record their options.
 
 outputs/embeddings/<gallery>/<backbone>-<hash>/<layer>/ holds features.npy (n, d) float32,
-image_names.npy and sha256.npy (n,), skipped.csv and options.yaml. One pass writes all layers.
-Their folders appear when complete; until then the rows are in a .part folder, from which a pass
-resumes.
+image_names.npy and sha256.npy (n,), skipped.csv and options.yaml. One pass writes all layers, and
+all poolings, each of which has a hash of its own. Their folders appear when complete; until then
+the rows are in .part folders, from which a pass resumes.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from src.config import Config
+from src.config.enums import Pooling
 from src.embedding.cache import (
     EmbeddingRequest,
     Embeddings,
@@ -22,11 +24,18 @@ from src.embedding.cache import (
     row_options,
 )
 from src.embedding.joining import LayerJoin, join_layers
-from src.embedding.layers import layer_join, name_layers, written_layers
+from src.embedding.layers import (
+    layer_join,
+    name_layers,
+    other_layers,
+    required_layers,
+    written_layers,
+)
 from src.embedding.outdated import is_outdated, update
+from src.embedding.pooling import Output
 from src.embedding.presets import cached_preset
 from src.embedding.row_files import SKIPPED
-from src.embedding.transforms import transform
+from src.embedding.transforms import Preset, transform
 from src.gallery import Gallery
 from src.io.files import folder_lock
 from src.io.outputs import Outputs
@@ -36,18 +45,29 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 log = logging.getLogger(__name__)
 
 
-def embed(gallery: Gallery, cfg: Config, processes: ProcessGroup = SINGLE_PROCESS) -> Embeddings:
+def embed(
+    gallery: Gallery,
+    cfg: Config,
+    processes: ProcessGroup = SINGLE_PROCESS,
+    swept: Mapping[str, Sequence[str]] | None = None,
+) -> Embeddings:
     """Return the embeddings of gallery: the cached ones of these images and options, or new ones.
 
-    A file lock makes concurrent runs wait and reuse the result. Several processes share the images;
-    each returns all rows. Raises UserError if the device, the weights or a layer does not exist, if
-    no image can be read, if layers cannot be whitened, or if cached files are damaged.
+    A pass over the images also writes what the other jobs of a sweep ask for: swept has the values
+    that they give to options, by name. A file lock makes concurrent runs wait and reuse the result.
+    Several processes share the images; each returns all rows. Raises UserError if the device, the
+    weights or a layer does not exist, if no image can be read, if layers cannot be whitened, or if
+    cached files are damaged.
     """
     check_accelerator(cfg.trainer)
     cfg, preset = with_named_layers(cfg), cached_preset(cfg.backbone, _presets(cfg))
-    join, written = layer_join(cfg.backbone, preset), written_layers(cfg.backbone, preset)
-    request = embedding_request(gallery, cfg, transform(preset, cfg.data))
-    pass_facts = _compute_missing(request, join, written, cfg, processes)
+    join, (layers, poolings) = layer_join(cfg.backbone, preset), _written(cfg, preset, swept or {})
+    fitted = transform(preset, cfg.data)
+    requests = [embedding_request(gallery, pooled_by(cfg, each), fitted) for each in poolings]
+    request = requests[0]
+    outputs = [output for each in requests for output in each.outputs(layers)]
+    optional = {*outputs} - _required(cfg, preset)
+    pass_facts = _compute_missing(requests, join, outputs, optional, cfg, processes)
     folder = request.folder / join.folder
     features, readable = read_rows(request, join)
     skipped = len(gallery) - len(readable)
@@ -90,36 +110,66 @@ def _presets(cfg: Config) -> Path:
     return Outputs(Path(cfg.outputs)).presets
 
 
+def pooled_by(cfg: Config, pooling: Pooling) -> Config:
+    """Return the options with another pooling."""
+    return replace(cfg, backbone=replace(cfg.backbone, pooling=pooling))
+
+
+def _written(
+    cfg: Config, preset: Preset, swept: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[Pooling]]:
+    """Return the layers and the poolings that a pass writes; that of this run is the first."""
+    backbone = cfg.backbone
+    others = other_layers(backbone, preset, swept.get("backbone.layer", ()), _presets(cfg))
+    named = [*(backbone.poolings or []), *swept.get("backbone.pooling", ())]
+    poolings = [Pooling[name] for name in named if name in Pooling.__members__]
+    layers = dict.fromkeys([*written_layers(backbone, preset), *others])
+    return list(layers), list(dict.fromkeys([backbone.pooling, *poolings]))
+
+
+def _required(cfg: Config, preset: Preset) -> set[Output]:
+    """Return the outputs that the options name, without which a pass fails."""
+    poolings = [cfg.backbone.pooling, *(Pooling[name] for name in cfg.backbone.poolings or [])]
+    return {
+        Output(layer, pooling)
+        for layer in required_layers(cfg.backbone, preset)
+        for pooling in poolings
+    }
+
+
 def _compute_missing(
-    request: EmbeddingRequest,
+    requests: list[EmbeddingRequest],
     join: LayerJoin,
-    written: list[str],
+    outputs: list[Output],
+    optional: set[Output],
     cfg: Config,
     processes: ProcessGroup,
 ) -> Facts:
-    """Compute the layers of `written` that are missing in one pass, and join those of `join`.
+    """Compute those of `outputs` that are missing in one pass, and join the layers of `join`.
 
-    Return the facts of the pass, none if another run was faster. Do nothing if the joined rows are
-    cached.
+    There is a request for each pooling, the first of which is joined. Return the facts of the pass,
+    none if another run was faster. Do nothing if the joined rows are cached.
     """
-    folder, facts = request.folder / join.folder, Facts()
+    request, folder, facts = requests[0], requests[0].folder / join.folder, Facts()
+    folder_of = {each.pooling: each.folder for each in requests}
     with ExitStack() as stack:
 
-        def lock_if_missing() -> list[str] | None:
-            """Lock the folder and return the layers to compute, None if the rows are cached."""
+        def lock_if_missing() -> list[Output] | None:
+            """Lock the folders and return what to compute, None if the rows are cached."""
             if folder.is_dir() and not is_outdated(folder):
                 return None
-            stack.enter_context(folder_lock(request.folder))
-            update(request.folder, lambda: request.decoded_anew)
-            return [layer for layer in written if not (request.folder / layer).is_dir()]
+            for each in sorted(requests, key=lambda each: each.folder):  # as other processes do
+                stack.enter_context(folder_lock(each.folder))
+                update(each.folder, lambda: request.decoded_anew)
+            return [o for o in outputs if not (folder_of[o.pooling] / o.layer).is_dir()]
 
         missing = processes.broadcast_from_rank_zero(lock_if_missing)
         if missing is None:
             return facts
-        if set(missing) & set(join.layers):
+        if {*missing} & {*request.outputs(join.layers)}:
             from src.embedding.extraction import extract  # imports Lightning, which takes seconds
 
-            facts = extract(request, missing, cfg, processes)
+            facts = extract(requests, missing, optional, cfg, processes)
         processes.broadcast_from_rank_zero(
             lambda: join_layers(join, request.folder, request.options)
         )

@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from src.config import Backbone, Config, Trainer
 from src.config.data import Folder
-from src.config.enums import Accelerator, Compile, Decode, Precision
+from src.config.enums import Accelerator, Compile, Decode, Pooling, Precision
 from src.embedding.backbone import load_backbone
 from src.embedding.compilation import compiled
 from src.embedding.dataset import PaintingsDataset
 from src.embedding.models import preset_of
+from src.embedding.pooling import Output
 from src.embedding.transforms import transform
 from src.gallery import Gallery
 from src.gallery.folder import folder_gallery
@@ -75,7 +76,7 @@ def this_version(gallery: Gallery, cfg: Config) -> tuple[float, dict[str, float]
 def network_alone(cfg: Config, n: int, device: torch.device) -> float:
     """Images a second of the compiled network, on random pixels that are there."""
     prepare = transform(preset_of(cfg.backbone), cfg.data)
-    backbone = load_backbone(cfg.backbone, ["layer4"], prepare, 0).to(device)
+    backbone = load_backbone(cfg.backbone, [Output("layer4", Pooling.avg)], prepare, 0).to(device)
     size = cfg.data.batch_size or devices.batch_size(device)
     pixels = torch.randint(0, 256, (size, 224, 224, 3), dtype=torch.uint8, device=device)
     if cfg.trainer.compile is not Compile.never:

@@ -19,6 +19,7 @@ from src.embedding.compilation import available_compiler, compiled
 from src.embedding.extractor import build_extractor
 from src.embedding.layers import written_layers
 from src.embedding.models import load_network, preset_of
+from src.embedding.pooling import Output
 from src.embedding.transforms import transform
 from src.runtime.devices import device_of
 
@@ -32,8 +33,8 @@ def passes(name: str, pooling: Pooling, device: torch.device) -> dict[str, Way]:
     options = Backbone(name, "random", LAYERS[name], pooling=pooling)
     preset = preset_of(options)
     prepare = transform(preset, Demo())
-    layers = written_layers(options, preset)
-    extractor = build_extractor(load_network(options, 0), layers, options, prepare).to(device)
+    outputs = [Output(layer, pooling) for layer in written_layers(options, preset)]
+    extractor = build_extractor(load_network(options, 0), outputs, options, prepare).to(device)
     ways: dict[str, Way] = {"eager": extractor}
     if available_compiler(device):
         ways["compiled"] = compiled(extractor, prepare.size, device)

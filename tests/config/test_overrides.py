@@ -3,14 +3,16 @@
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from src.config.overrides import quote_value, shell_join, shell_word
+from src.config.overrides import quote_value, shell_join, shell_word, swept_values
 from tests.support.commands import command
 
 ODD = "a b|it's|~/my 'works'|a\"b|C:\\dir\\|\\\\\"|$HOME `x` $(y)|${x}|\\${x}|[a,b]|{a:1}|é=#!*|"
@@ -81,3 +83,24 @@ def test_the_error_advises_words_that_the_shell_and_hydra_read(word: str, advice
 def test_no_advice_is_given_where_none_fits(word: str, message: str) -> None:
     printed = command("src.run", word).stderr
     assert message in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "task", "values"),
+    [
+        ({}, ["backbone.layer=layer1,layer2*0.5+layer3"], ["layer1", "layer2*0.5+layer3"]),
+        ({"backbone.layer": "25%,75%+100%"}, ["seed=1"], ["25%", "75%+100%"]),
+        ({"backbone.layer": "a,b"}, ["backbone.layer=c,'d'"], ["c", "d"]),  # as Hydra prefers
+        ({"backbone.layer": "a,b"}, ["backbone.layer=c"], []),
+        ({}, ["backbone.layer=range(1,3)"], ["1", "2"]),
+        ({}, ["backbone.layer=interval(1,3)", "backbone.layers=[a,b]"], []),
+        ({}, ["backbone=a,b", "backbone.pooling=avg,max"], []),
+        (None, [], []),
+    ],
+)
+def test_the_values_that_a_sweep_gives_to_an_option(
+    tmp_path: Path, params: dict[str, str] | None, task: list[str], values: list[str]
+) -> None:
+    hydra = {"sweeper": {"params": params}, "overrides": {"task": task}}
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    assert swept_values(tmp_path, "backbone.layer") == values

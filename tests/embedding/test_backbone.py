@@ -14,6 +14,7 @@ from src.embedding.backbone import load_backbone as load
 from src.embedding.dataset import Batch
 from src.embedding.layers import layer_join
 from src.embedding.models import preset_of
+from src.embedding.pooling import Output
 from src.embedding.transforms import Transform, transform
 from src.errors import UserError
 from tests.support.embedding import MEAN, STD
@@ -59,7 +60,8 @@ def images(side: int) -> Tensor:
 
 def load_backbone(options: Options, side: int, seed: int) -> BackboneModule:
     prepare = Transform(Resize.squash, side, side, None, MEAN, STD)
-    return load(options, layer_join(options, preset_of(options)).layers, prepare, seed)
+    layers = layer_join(options, preset_of(options)).layers
+    return load(options, [Output(layer, options.pooling) for layer in layers], prepare, seed)
 
 
 def only_rows(backbone: BackboneModule, side: int) -> Tensor:
@@ -121,7 +123,7 @@ def test_avgpool_of_a_resnet_is_its_last_features() -> None:
     network.layer4.register_forward_hook(lambda *args: layer4.append(args[2]))
     network.fc = nn.Identity()
     rows, expected = only_rows(backbone, 64), network(images(64))
-    assert rows.shape == (3, 512) and backbone.extractor.dims == {"layer4": 512}
+    assert rows.shape == (3, 512) and backbone.extractor.dims == {("layer4", Pooling.avg): 512}
     torch.testing.assert_close(rows, expected)
     torch.testing.assert_close(rows, layer4[0].mean((2, 3)))
 
@@ -132,7 +134,7 @@ def test_a_node_in_the_middle() -> None:
     network.layer2[1].conv1.register_forward_hook(lambda *args: seen.append(args[2]))
     network(images(64))
     torch.testing.assert_close(only_rows(backbone, 64), seen[0].mean((2, 3)))
-    assert backbone.extractor.dims == {"layer2.1.conv1": 128}
+    assert backbone.extractor.dims == {("layer2.1.conv1", Pooling.avg): 128}
 
 
 def test_a_batch_without_rows_has_no_embeddings() -> None:
@@ -146,7 +148,7 @@ def test_a_batch_without_rows_has_no_embeddings() -> None:
 def test_swin_maps_are_pooled_over_their_spatial_axes(monkeypatch: pytest.MonkeyPatch) -> None:
     network = swin(monkeypatch)
     backbone = load_backbone(untrained("features", "swin_t"), 32, 0)
-    assert backbone.extractor.axes == {"features": (1, 2)}
+    assert backbone.extractor.axes == {("features", Pooling.avg): (1, 2)}
     torch.testing.assert_close(only_rows(backbone, 32), network.features(images(32)).mean((1, 2)))
 
 
@@ -162,13 +164,12 @@ def test_mean_and_std_are_those_of_the_networks_maps() -> None:
     backbone = load_backbone(untrained("layer2", pooling=Pooling.meanstd), 64, 0)
     expected = [unit(seen[0].mean((2, 3))), unit(seen[0].std((2, 3)))]
     torch.testing.assert_close(only_rows(backbone, 64), torch.cat(expected, 1))
-    assert backbone.extractor.dims == {"layer2": 2 * 128}
+    assert backbone.extractor.dims == {("layer2", Pooling.meanstd): 2 * 128}
 
 
-def test_mean_and_std_of_one_position_are_refused() -> None:
-    message = refused(untrained("layer4", pooling=Pooling.meanstd))
-    assert "but layer4 gives (2, 512, 1, 1): choose an earlier layer" in message
-    assert "but flatten gives (2, 512): " in refused(untrained("flatten", pooling=Pooling.meanstd))
+@pytest.mark.parametrize(("layer", "given"), [("layer4", "(2, 512, 1, 1)"), ("fc", "(2, 1000)")])
+def test_mean_and_std_of_one_position_are_refused(layer: str, given: str) -> None:
+    assert f"but {layer} gives {given}: " in refused(untrained(layer, pooling=Pooling.meanstd))
 
 
 @torch.inference_mode()
@@ -191,8 +192,8 @@ def test_a_network_of_one_input_size_has_maps_too(
 ) -> None:
     build_instead(monkeypatch, Fixed())
     backbone = load_backbone(untrained("reshape"), 32, 0)
-    assert backbone.extractor.axes == {"reshape": (2, 3)}
-    assert backbone.extractor.dims == {"reshape": 4}
+    assert backbone.extractor.axes == {("reshape", Pooling.avg): (2, 3)}
+    assert backbone.extractor.dims == {("reshape", Pooling.avg): 4}
     assert capsys.readouterr() == ("", "")
 
 

@@ -60,7 +60,7 @@ def test_batches_may_arrive_in_any_order(
 def test_the_writer_writes_the_rows_that_the_batch_names(tmp_path: Path) -> None:
     rows = torch.arange(12.0).reshape(4, 3)
     create_rows(tmp_path, 4, {"a": 3, "b": 1})
-    with open_writer(tmp_path, ["a", "b"], list("abcd")) as writer:
+    with open_writer([(tmp_path, ["a", "b"])], list("abcd")) as writer:
         for batch in (Batch(rows, [3, 0, 1], []), Batch(rows, [], [(2, "why")])):
             values = rows[batch.rows]
             both = [values, values[:, :1]]

@@ -143,8 +143,19 @@ def draw_images(folder: Path) -> None:
     (folder / "13.png").write_text("no image")
 
 
+def features(embeddings: Embeddings) -> list[Path]:
+    """Return the rows of all layers and poolings of a gallery."""
+    return [*embeddings.folder.parents[1].rglob(FEATURES)]
+
+
 @pytest.mark.parametrize(
-    ("seed", "every"), [(0, 3), pytest.param(1, 1, marks=pytest.mark.slow)], ids=["4", "10"]
+    ("seed", "every", "poolings"),
+    [
+        (0, 3, ["avg"]),
+        pytest.param(1, 1, ["avg"], marks=pytest.mark.slow),
+        pytest.param(2, 1, ["avg", "max"], marks=pytest.mark.slow),
+    ],
+    ids=["4", "10", "10, two poolings"],
 )
 def test_kills_at_announced_points_change_no_bit(
     cfg: Config,
@@ -152,15 +163,17 @@ def test_kills_at_announced_points_change_no_bit(
     fork: Fork,
     seed: int,
     every: int,
+    poolings: list[str],
 ) -> None:
     draw_images(tmp_path / "many")
     options = {"images": str(tmp_path / "many"), "batch_size": BATCH, "workers": 0}
-    many = changed(changed(cfg, "data", **options), "backbone", layer=LAYERS[1], layers=LAYERS)
+    backbone = {"layer": LAYERS[1], "layers": LAYERS, "poolings": poolings}
+    many = changed(changed(cfg, "data", **options), "backbone", **backbone)
     embedded_log, done_counts, kills = tmp_path / "embedded", [0], points(seed)[::every]
     for point in kills:
         fork(embed_to_be_killed, many, embedded_log, point).kill_at_announcement()
         parts = list(Path(many.outputs).glob("embeddings/*/*/*.part"))
-        done_counts.append(len(DoneRows(parts[0]).rows) if parts else 0)
+        done_counts.append(min((len(DoneRows(part).rows) for part in parts), default=0))
     assert done_counts == sorted(done_counts)  # nothing is ever lost
     assert done_counts[-1] == IMAGES
     last = embed_small(many)
@@ -173,8 +186,10 @@ def test_kills_at_announced_points_change_no_bit(
     fork(embed_small, uncut).wait_for_success()
     whole = embed_small(uncut)
     assert whole.facts["reused_embeddings"]
-    for layer in LAYERS:
-        one, other = (each.folder.parent / layer / FEATURES for each in (last, whole))
-        assert one.read_bytes() == other.read_bytes()
+    one, other = (
+        {path.relative_to(each.folder.parents[1]): path.read_bytes() for path in features(each)}
+        for each in (last, whole)
+    )
+    assert one == other and len(one) == len(LAYERS) * len(poolings)
     assert last.gallery.files == whole.gallery.files == sorted(set(whole.gallery.files))
     assert len(last.features) == IMAGES - 1
