@@ -111,7 +111,7 @@ def test_every_form_shows_both_halves_and_the_choice(folder: Path, capsys) -> No
             assert f"half {name} has {classes[half]} classes and {sizes[half]} queries" in written
         assert f"chosen on half A: lucky (lucky), with {choice.value:.3f}; on half B" in written
         assert f"{choice.difference.value:+.3f} [{choice.difference.low:+.3f}" in written
-    assert '<span class="mark role">chosen on half A</span>' in page
+    assert '<span class="role">chosen on half A</span>' in page
     main([str(folder), "--halves", "--latex"])
     assert " & half A & half B" in capsys.readouterr().out
 

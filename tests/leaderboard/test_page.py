@@ -21,10 +21,13 @@ LONG = "unbroken" * 30
 
 @pytest.fixture(scope="module")
 def page_path(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page of two boards with many columns, long names and a run that failed."""
+    """Return the page of two boards with many columns, long names and a run that failed.
+
+    Each board has a baseline, and is chosen from on halves of two artists.
+    """
     folder = tmp_path_factory.mktemp("page")
     table = folder / "labels.csv"
-    rows = [f"{artist}/{n}.png,{artist},{LONG}" for artist in ("ada", "bea") for n in range(4)]
+    rows = [f"{name.lower()}/{n}.png,{name},{LONG}" for name in ("Ada", "Bea") for n in range(4)]
     table.write_text("\n".join(["file,artist,title", *rows]))
     gallery = folder_gallery(shared_paintings, table, None, 0, folder)
     np.save(folder / "image_names.npy", np.array(gallery.files))
@@ -50,7 +53,7 @@ def page_path(shared_paintings: Path, tmp_path_factory: pytest.TempPathFactory) 
     failed = folder / "sweep" / "9"
     shutil.copytree(run, failed)
     (failed / "metrics.json").unlink()
-    main([str(folder / "sweep")])
+    main([str(folder / "sweep"), "--baseline", "backbone.name=network1", "--halves"])
     return folder / "sweep" / "leaderboard.html"
 
 
@@ -149,6 +152,23 @@ def test_headings_explain_themselves_by_pointer_focus_and_touch(
     phone.locator(".strip .t").first.tap()
     assert LONG in phone.locator("#tip").inner_text()  # the title
     context.close()
+
+
+def test_roles_and_differences_stand_in_their_rows(page_path: Path, browser: "Page") -> None:
+    page = opened(browser, page_path, 1400)
+    for board in ("#board", "#board-2"):
+        rows = page.locator(f"{board} tbody tr")
+        baseline = rows.filter(has_text="baseline")
+        assert baseline.count() == 1 and "network1" in baseline.inner_text()
+        assert rows.filter(has_text="chosen on half A").count() == 1
+        heads = page.locator(f"{board} th .sort").all_inner_texts()
+        at = [" ".join(head.split()) for head in heads].index("difference to the baseline")
+        texts = [row.locator("td").nth(at).inner_text().strip() for row in rows.all()]
+        assert texts.count("") == 1 and all(text[0] in "+-" for text in texts if text)
+        page.locator(f"{board} th .sort").nth(at).click()
+        texts = page.locator(f"{board} tbody td:nth-child({at + 1})").all_inner_texts()
+        values = [float(text.split()[0]) for text in texts if text.strip()]
+        assert values == sorted(values, reverse=True)
 
 
 def test_images_are_reached_by_keys(page_path: Path, browser: "Page") -> None:

@@ -124,7 +124,7 @@ def test_every_form_shows_differences_and_marks_those_that_survive(folder: Path,
         assert f"{SIGN} significant, 2 of 4: p at most 0.05 after Holm's correction" in written
         assert "for 4 comparisons; two-sided, by random signs of 14 classes of artist" in written
     row = page.partition(">all</a>")[2].partition("</tr>")[0]
-    assert 'class="sign"' in row and '<span class="mark role">baseline</span>' in page
+    assert 'class="sign"' in row and '<span class="role">baseline</span>' in page
     main([str(folder), "--baseline", "plain", "--latex"])
     latex = capsys.readouterr().out
     assert r"\textdagger{} {\footnotesize {[}+0.0" in latex and "& baseline" in latex
