@@ -73,4 +73,5 @@ class ComparisonFiles:
 
     def augmentation(self) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float64]]:
         """Return index, score and length as write_augmentation takes them. Raises UserError."""
-        return run_checks.read_augmentation(self.path / AUGMENT, len(self.neighbors()[0]))
+        with run_checks.told_if_deleted("augmented rows"):
+            return run_checks.read_augmentation(self.path / AUGMENT, len(self.neighbors()[0]))

@@ -96,6 +96,13 @@ def test_a_run_by_csls_of_an_earlier_version_says_how_to_mend_it(tmp_path):
         run_search(run)
 
 
+def test_a_run_that_has_lost_what_it_added_says_how_to_mend_it(tmp_path):
+    run = opened(tmp_path, augment=3)
+    (run.files.path / "augment.npz").unlink()
+    with pytest.raises(UserError, match=r"augmented rows are gone, .*augment\.npz: the command of"):
+        run_search(run)
+
+
 @pytest.mark.parametrize("penalty", [np.zeros(3), np.zeros(60, "f4"), np.full(60, np.nan)])
 def test_a_damaged_penalty_is_refused(penalty, tmp_path):
     run = opened(tmp_path, ranking="csls")

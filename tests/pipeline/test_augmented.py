@@ -7,16 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from src.config import Config
 from src.config.enums import Exclude, Postprocess, RankedBy, Storage
 from src.embedding.cache import Embeddings
 from src.errors import UserError
 from src.gallery.folder import folder_gallery
+from src.io.arrays import write_npz
 from src.pipeline.embed import embed
-from src.pipeline.prepare import postprocess
+from src.pipeline.prepare import augmented, postprocess
 from src.pipeline.rank import Ranking, matrix_path, rank
 from src.reporting.run_folder import RunFolder
+from src.runtime.processes import ProcessGroup
+from src.similarity import NeighborSearch, SearchOptions
 from src.similarity.augment import augment
 from src.similarity.csls import csls_penalty
 from tests.support.brute_force import assert_same, brute_force
@@ -105,6 +109,33 @@ def test_a_number_beyond_the_possible_neighbors_is_refused(embeddings, embedded,
     options = changed(embedded, "similarity", augment=5).similarity
     with pytest.raises(UserError, match=r"augment must be between 0 and 4 for 5 images, got 5"):
         few.exclusion_groups(options)
+
+
+def augment_together(folder: Path, rank: int) -> None:
+    """Augment the rows in folder as one of two processes."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    options = SearchOptions(block_size=16)
+    search = NeighborSearch(np.load(folder / "rows.npy"), None, options, ProcessGroup(rank, 2))
+    for k in (4, 7):  # the second finds the lists of the first
+        rows = augmented(search, k, folder / "cache", folder)
+        np.save(folder / f"rows-{k}-{rank}.npy", rows.numpy())
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_two_processes_have_the_rows_of_one(fork, tmp_path):
+    rows = np.random.default_rng(0).random((200, 30), dtype="f4")
+    np.save(tmp_path / "rows.npy", rows)
+    (tmp_path / "cache").mkdir()
+    write_npz(tmp_path / "neighbors.npz", {"index": np.zeros((200, 1), "i4"), "score": rows[:, :1]})
+    for process in [fork(augment_together, tmp_path, number) for number in (0, 1)]:
+        process.wait_for_success()
+    for k in (4, 7):
+        alone = expected(torch.from_numpy(rows), k).numpy()
+        for number in (0, 1):
+            np.testing.assert_array_equal(np.load(tmp_path / f"rows-{k}-{number}.npy"), alone)
+    assert RunFolder(tmp_path).augmentation()[0].shape == (200, 7)
 
 
 @pytest.mark.parametrize(
