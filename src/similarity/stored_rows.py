@@ -79,19 +79,19 @@ class StoredRows:
     def compared(self, numbers: NDArray[np.int64]) -> Tensor:
         """Return rows (c, m) as NeighborSearch compares them.
 
-        They are whitened together with the others of their chunk, because the last bits of a
-        product may depend on its shape.
+        The last bits of a product may depend on its shape and on a row's place in it, but not on
+        the other rows. So each is whitened at its place in a chunk of the same size, beside as many
+        of the others as have places of their own.
         """
         if self.postprocess is None:
             return self._read(numbers)
         if self.postprocess.axes is None:
             return self.postprocess(self._read(numbers))
         compared = torch.empty(len(numbers), self.postprocess.axes.shape[1])
-        for chunk in np.unique(numbers // CHUNK).tolist():
-            inside = numbers // CHUNK == chunk
-            start = chunk * CHUNK
-            rows = self.postprocess(self._read(slice(start, start + CHUNK)))
-            compared[torch.from_numpy(inside)] = rows[torch.from_numpy(numbers[inside] - start)]
+        for size, which in _chunks(numbers, self.count):
+            chunk, places = torch.zeros(size, self.rows.shape[1]), numbers[which] % CHUNK
+            chunk[places] = self._read(numbers[which])
+            compared[which] = self.postprocess(chunk)[places]
         return compared
 
     def products(self, queries: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -153,6 +153,21 @@ class StoredRows:
         """Return the products of rows choice (c,) with the vector in float64, (c,)."""
         pieces = choice.split(ROWS_PER_STEP)
         return torch.cat([self._read(piece.numpy()).double() @ vector for piece in pieces])
+
+
+def _chunks(numbers: NDArray[np.int64], n: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield sizes of chunks, and which of numbers (c,) fit in each at places of their own.
+
+    Rows of the last of n rows' chunks, which may be shorter, are yielded apart.
+    """
+    last = n - n % CHUNK
+    for size, candidates in ((CHUNK, numbers < last), (n - last, numbers >= last)):
+        which = np.flatnonzero(candidates)
+        which = which[np.argsort(numbers[which] % CHUNK, kind="stable")]
+        places = numbers[which] % CHUNK
+        turn = np.arange(len(which)) - np.searchsorted(places, places)  # 0 for the first of a place
+        for number in range(turn.max(initial=-1) + 1):
+            yield size, which[turn == number]
 
 
 class AugmentedRows:
