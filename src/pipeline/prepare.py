@@ -84,7 +84,7 @@ def augmented(search: NeighborSearch, k: int, cache: Path, folder: Path) -> Tens
         RunFolder(folder).write_augmentation(index, score, length.numpy())
         return rows
 
-    log.info("similarity: adding its %d nearest to each image's features", k)
+    log.info("similarity: augmenting the features of each image by its %d nearest", k)
     return search.processes.broadcast_tensor(make)
 
 
@@ -97,7 +97,7 @@ def nearest_for_augmentation(search: NeighborSearch, cache: Path) -> Path:
     path = cache / f"nearest-{MAX_NEIGHBORS}-{search.features_hash}-{search.groups_hash}.npz"
     if not search.processes.broadcast_from_rank_zero(path.exists):
         k = min(MAX_NEIGHBORS, search.max_k)
-        log.info("similarity: searching the %d nearest of each image, to be added to it", k)
+        log.info("similarity: searching the %d nearest of each image, for augmentation", k)
         found = search.nearest(k)
         if search.processes.is_rank_zero:
             write_npz(path, {"index": found.index, "score": found.score})

@@ -21,6 +21,7 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import progress
 from src.similarity import Neighbors, NeighborSearch, SearchOptions
 from src.similarity.csls import NEAREST, csls_penalty
+from src.similarity.record import hash_of
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +90,12 @@ def open_search(
     groups = embeddings.gallery.exclusion_groups(options)
     features = postprocess(embeddings, options, folder, processes)
     processes.broadcast_from_rank_zero(lambda: check_finite(features, embeddings.gallery.files))
-    log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
     cache, shown = embeddings.folder, processes.is_rank_zero
     if options.augment:
         settings = search_options(options, device, None, cache, shown)
         search = NeighborSearch(features, groups, settings, processes)
         features = augmented(search, options.augment, cache, folder)
+    log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
     settings = search_options(options, device, matrix, cache, shown)
     return NeighborSearch(features, groups, settings, processes)
 
@@ -161,7 +162,8 @@ def matrix_path(embeddings: Embeddings, options: Similarity, source: str = "") -
     if options.augment:
         name += f"-augment-{options.augment}"
         if options.exclude is not Exclude.none:  # an image's own group is not added to it
-            name += f"-{options.exclude.name}"
+            groups = torch.from_numpy(embeddings.gallery.exclusion_groups(options))
+            name += f"-{options.exclude.name}-{hash_of(groups)}"
     if options.dtype.value != "float32":
         name += f"-{options.dtype.value}"
     return embeddings.folder / f"{name}.npy"

@@ -1,6 +1,7 @@
 """Runs with similarity.augment: what is compared, written and kept for later runs."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,16 @@ def test_the_matrix_is_of_augmented_rows_and_its_name_says_so(embeddings, embedd
 
 def test_the_name_of_the_matrix_tells_which_groups_were_left_out(embeddings, embedded):
     options = {"augment": 5, "storage": Storage.full, "postprocess": Postprocess.center}
-    for exclude, end in ((Exclude.none, "5"), (Exclude.same_object, "5-same_object")):
+    names = list[str]()
+    for exclude in (Exclude.none, Exclude.same_object, Exclude.same_object):
         cfg = changed(embedded, "similarity", exclude=exclude, **options)
-        path = matrix_path(embeddings, cfg.similarity)
-        assert path.name == f"similarity_scores-center-augment-{end}.npy"
+        names.append(matrix_path(embeddings, cfg.similarity).name)
+        embeddings.gallery.works["object_id"] = "" if len(names) == 2 else ["1", "2", "3", "4"] * 3
+    start = "similarity_scores-center-augment-5"
+    assert names[0] == f"{start}.npy"
+    for name in names[1:]:
+        assert re.fullmatch(rf"{start}-same_object-[0-9a-f]{{16}}\.npy", name)
+    assert names[1] != names[2]  # other objects, other rows
 
 
 def test_the_lists_serve_later_runs_with_any_number_of_neighbors(
@@ -88,7 +95,7 @@ def test_the_lists_serve_later_runs_with_any_number_of_neighbors(
             found = ranked(embeddings, embedded, tmp_path, augment=k)
             features = torch.from_numpy(embeddings.features)
             assert torch.equal(found.features, expected(features, k))
-    assert caplog.text.count("searching the 11 nearest of each image, to be added") == 1
+    assert caplog.text.count("searching the 11 nearest of each image, for aug") == 1
 
 
 def test_what_queries_need_is_in_the_run(embeddings, embedded, tmp_path):
