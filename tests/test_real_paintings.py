@@ -24,6 +24,7 @@ from src.gallery.folder import folder_gallery
 from src.leaderboard.__main__ import main
 from src.pipeline.embed import embed
 from src.pipeline.prepare import postprocess
+from src.reporting.run_folder import RunFolder
 from src.similarity import top_k
 from tests.support.commands import command
 from tests.support.options import changed, small
@@ -198,3 +199,27 @@ def test_whitening_finds_more_of_the_same_artist(chosen: Config, tmp_path: Path)
         metrics, _ = retrieval("artist", Relevance(artists, [groups]), lists)
         precision[kind] = metrics["artist/precision_at_1"]
     assert precision[Postprocess.whiten] >= precision[Postprocess.none] + 0.05
+
+
+@pytest.mark.slow
+def test_augmentation_is_that_of_numpy_and_finds_more_of_the_same_artist(
+    chosen: Config, tmp_path: Path
+) -> None:
+    plain = outcome(chosen, tmp_path / "plain")
+    metrics = outcome(changed(chosen, "similarity", augment=5), tmp_path / "augmented")
+    run = RunFolder(tmp_path / "augmented")
+    unit = np.array(run.features(), np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -1)
+    order = np.argsort(-cosine, axis=1)[:, :5]
+    weights = np.take_along_axis(cosine, order, 1)[..., None] ** 3
+    unit = unit + (weights * unit[order]).sum(axis=1)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -1)
+    index, score = run.neighbors()
+    np.testing.assert_allclose(np.take_along_axis(cosine, index, 1), score, atol=1e-6)
+    np.testing.assert_allclose(-np.sort(-cosine, axis=1)[:, :10], score, atol=1e-6)
+    assert (index == np.argsort(-cosine, axis=1)[:, :10]).mean() > 0.999
+    assert metrics["artist/map_at_10"] >= plain["artist/map_at_10"] + 0.018

@@ -79,7 +79,7 @@ def test_joining_layers_and_comparing_runs_show_bars(
     comparison = compare(read_runs([tmp_path / "runs"]), None)
     assert [len(comparison.table), *map(len, [b.overlap for b in comparison.boards])] == [3, 3]
     printed = capsys.readouterr().err
-    assert "resampling: 100%, 3 of 3 runs" in printed
+    assert "resampling: 100%, 20 of 20 steps" in printed
     assert "shared neighbors: 100%, 3 of 3 pairs" in printed
 
 

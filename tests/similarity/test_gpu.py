@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from src.similarity import top_k
+from src.similarity.augment import augment
 from tests.support.brute_force import FEATURES, assert_same, brute_force, nearest
 
 kinds = pytest.mark.parametrize("kind", FEATURES)
@@ -45,3 +46,12 @@ def test_a_gpu_that_writes_a_matrix_finds_the_same(kind, tmp_path):
         FEATURES[kind], k, block_size=23, device="cuda", matrix=tmp_path / "matrix.npy"
     )
     assert_same(neighbors, brute_force(FEATURES[kind], k))
+
+
+@on_gpu
+def test_rows_augmented_by_the_lists_of_a_gpu_have_the_bits_of_the_cpu():
+    rows = np.random.default_rng(0).random((3000, 256), dtype="f4")
+    lists = [nearest(rows, 5, device=device) for device in ("cuda", "cpu")]
+    first, second = (augment(torch.from_numpy(rows), x.index, x.score) for x in lists)
+    assert torch.equal(first.rows, second.rows)
+    assert torch.equal(first.length, second.length)
