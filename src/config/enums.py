@@ -27,6 +27,7 @@ class Pooling(Enum):
     max = "max"
     gem = "gem"
     token = "token"
+    patches = "patches"
     meanstd = "meanstd"
 
 

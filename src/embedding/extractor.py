@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from src.config import Backbone
 from src.embedding.layers import cut
@@ -33,11 +34,13 @@ class Extractor(nn.Module):
         dims: dict[Output, int],
         options: Backbone,
         transform: Transform,
+        prefix: int = 0,
     ) -> None:
         super().__init__()
         self.trunk = trunk  # returns the output of each node by name
         self.axes = axes  # to pool over
         self.dims = dims  # the width d of a row
+        self.prefix = prefix  # tokens before those of patches
         self._steps = [  # of each output: its node, axes and pooling
             (nodes[output.layer], axes[output], replace(options, pooling=output.pooling))
             for output in dims
@@ -52,7 +55,9 @@ class Extractor(nn.Module):
         """Return for each output the rows (b, d) float32 of images (b, size, size, 3) uint8."""
         pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last: no copy
         computed = self.trunk((pixels - self.mean) / self.std)
-        return [pool(computed[node], axes, options) for node, axes, options in self._steps]
+        return [
+            pool(computed[node], axes, options, self.prefix) for node, axes, options in self._steps
+        ]
 
 
 def build_extractor(
@@ -91,7 +96,14 @@ def build_extractor(
         dims[output] = row_width(channels, output.pooling)
     if len({output.layer for output in dims}) < len(nodes):  # compute nothing in vain
         return build_extractor(network, list(dims), options, transform)
-    return Extractor(trunk, nodes, axes, dims, options, transform)
+    return Extractor(trunk, nodes, axes, dims, options, transform, _prefix(network))
+
+
+def _prefix(network: nn.Module) -> int:
+    """Return the number of class tokens and registers before the tokens of patches."""
+    if isinstance(network, VisionTransformer):  # torchvision's
+        return 1
+    return int(getattr(network, "num_prefix_tokens", 0))  # timm's
 
 
 def _row_shape(layer: str, computed: Any) -> Shape:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+OF_TOKENS = (Pooling.token, Pooling.patches)
 IN_CACHE = 2**18  # numbers, 1 MB
 
 
@@ -36,11 +37,11 @@ def pooling_axes(
     shape for a larger image, None for a network of one input size. Raises UserError if token
     pooling meets an output without tokens, or meanstd one of a single position.
     """
-    if pooling is Pooling.token and len(shape) != 3:
-        others = ", ".join(name for name in Pooling.__members__ if name != "token")
+    if pooling in OF_TOKENS and len(shape) != 3:
+        others = ", ".join(each.name for each in Pooling if each not in OF_TOKENS)
         raise UserError(
-            f"backbone.pooling=token needs a layer of tokens (b, tokens, d), but {layer} gives"
-            f" {shape}: choose one of {others}"
+            f"backbone.pooling={pooling.name} needs a layer of tokens (b, tokens, d), but {layer}"
+            f" gives {shape}: choose one of {others}"
         )
     axes = _position_axes(shape, larger)
     if pooling is Pooling.meanstd and prod(shape[axis] for axis in axes) < 2:
@@ -68,8 +69,11 @@ def row_width(channels: int, pooling: Pooling) -> int:
     return 2 * channels if pooling is Pooling.meanstd else channels
 
 
-def pool(output: "Tensor", axes: tuple[int, ...], options: Backbone) -> "Tensor":
+def pool(output: "Tensor", axes: tuple[int, ...], options: Backbone, prefix: int = 0) -> "Tensor":
     """Pool output (b, ...) over axes: (b, d), in float32 whatever the network's precision.
+
+    prefix is the number of tokens before those of patches: the class token and registers. They
+    take no part in patches and meanstd.
 
     gem is the generalized mean of Radenovic et al., 2018: (mean x^p)^(1/p) of x clamped to 1e-6.
     meanstd joins the means and the standard deviations (n - 1) of the channels, which are the
@@ -78,8 +82,10 @@ def pool(output: "Tensor", axes: tuple[int, ...], options: Backbone) -> "Tensor"
     output = output.float()
     if not axes:
         return output
+    if output.ndim == 3 and options.pooling in (Pooling.patches, Pooling.meanstd):
+        output = output[:, prefix:]
     match options.pooling:
-        case Pooling.avg:
+        case Pooling.avg | Pooling.patches:
             return output.mean(axes).flatten(1)
         case Pooling.token:
             return output[:, 0]

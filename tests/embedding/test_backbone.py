@@ -183,8 +183,11 @@ def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.Monke
     torch.testing.assert_close(only_rows(average, 32), seen[0].mean(1))
     torch.testing.assert_close(only_rows(first, 32), seen[0][:, 0])
     both = load_backbone(untrained("encoder", "vit_b_16", Pooling.meanstd), 32, 0)
-    expected = torch.cat([unit(seen[0].mean(1)), unit(seen[0].std(1))], 1)
+    patches = seen[0][:, 1:]
+    expected = torch.cat([unit(patches.mean(1)), unit(patches.std(1))], 1)
     torch.testing.assert_close(only_rows(both, 32), expected)
+    rest = load_backbone(untrained("encoder", "vit_b_16", Pooling.patches), 32, 0)
+    torch.testing.assert_close(only_rows(rest, 32), patches.mean(1))
 
 
 def test_a_network_of_one_input_size_has_maps_too(
@@ -217,9 +220,10 @@ def test_a_layer_without_a_row_an_image_is_refused(
     assert f"gives {given} for two images instead of a row each" in refused(untrained(layer))
 
 
-def test_token_pooling_needs_tokens() -> None:
-    message = refused(untrained("layer1", pooling=Pooling.token))
-    assert "pooling=token needs a layer of tokens" in message
+@pytest.mark.parametrize("pooling", [Pooling.token, Pooling.patches])
+def test_token_pooling_needs_tokens(pooling: Pooling) -> None:
+    message = refused(untrained("layer1", pooling=pooling))
+    assert f"pooling={pooling.name} needs a layer of tokens" in message
     assert "(2, 64, 8, 8): choose one of avg, max, gem, meanstd" in message
 
 

@@ -14,6 +14,7 @@ from src.embedding.color import BINS, HIGHEST, LOWEST, ColorNetwork, Histogram, 
 from src.embedding.compilation import OpenVino
 from src.embedding.extractor import Extractor, build_extractor
 from src.embedding.models import load_network, preset_of
+from src.embedding.pooling import Output
 from src.embedding.transforms import transform
 from src.errors import UserError
 
@@ -37,7 +38,9 @@ def drawn(count: int, size: int = 12) -> Tensor:
 
 def extractor() -> Extractor:
     prepare = transform(preset_of(COLOR), Data())
-    return build_extractor(load_network(COLOR, 0), ["histogram"], COLOR, prepare)
+    return build_extractor(
+        load_network(COLOR, 0), [Output("histogram", Pooling.avg)], COLOR, prepare
+    )
 
 
 @pytest.mark.parametrize("rgb", PUBLISHED)
@@ -98,7 +101,9 @@ def test_the_compiled_histogram_is_the_same() -> None:
 def test_color_moments_are_a_layer_too() -> None:
     options = Backbone(name="color", weights="none", layer="lab", pooling=Pooling.avg)
     prepare = transform(preset_of(options), Data())
-    network = build_extractor(load_network(options, 0), ["lab"], options, prepare)
+    network = build_extractor(
+        load_network(options, 0), [Output("lab", Pooling.avg)], options, prepare
+    )
     (rows,) = network(torch.full((1, 128, 128, 3), 255, dtype=torch.uint8))
     torch.testing.assert_close(rows, torch.tensor([[100.0, 0, 0]]), rtol=0, atol=0.02)
 

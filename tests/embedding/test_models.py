@@ -1,5 +1,6 @@
 """The backbones of configs/, each as it is but with random weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ from omegaconf import OmegaConf
 
 from src.cli import app
 from src.config import Backbone, Config
+from src.config.enums import Pooling
 from src.config.names import CONFIGS
+from src.embedding.extractor import build_extractor
 from src.embedding.models import load_network, preset_of, pretrained
+from src.embedding.pooling import Output
+from src.embedding.transforms import transform
 from src.errors import UserError
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
@@ -72,6 +77,29 @@ def test_a_backbone_runs_as_its_weights_expect(name, paintings, tmp_path):
     written = {path.name for path in embeddings.folder.parent.iterdir() if path.is_dir()}
     layers = set(cfg.backbone.layers or [embeddings.folder.name])
     assert written == layers or name.startswith("resnet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "registers"), [("dinov2", 0), ("dinov3", 4)])
+def test_class_token_and_patch_tokens_of_dino(name, registers, tmp_path):
+    torch.manual_seed(0)
+    network = timm.create_model(composed(f"backbone={name}").backbone.name[5:]).eval()
+    torch.save(network.state_dict(), tmp_path / "own.pth")
+    cfg = composed(f"backbone={name}", f"backbone.weights={tmp_path / 'own.pth'}")
+    prepare = transform(preset_of(cfg.backbone), cfg.data)
+    pixels = torch.rand(2, prepare.size, prepare.size, 3).mul(255).to(torch.uint8)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (prepare.mean, prepare.std))
+    with torch.inference_mode():
+        tokens = network.forward_features((pixels.permute(0, 3, 1, 2) / 255 - mean) / std)
+        for pooling, expected in (
+            (Pooling.token, tokens[:, 0]),
+            (Pooling.patches, tokens[:, 1 + registers :].mean(1)),
+        ):
+            options = replace(cfg.backbone, pooling=pooling)
+            extractor = build_extractor(
+                load_network(options, 0), [Output("norm", pooling)], options, prepare
+            )
+            torch.testing.assert_close(extractor(pixels)[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_timm_weights_from_a_file(tmp_path):

@@ -31,6 +31,9 @@ def test_pooling_of_tokens_by_hand() -> None:
     assert pool(output, (1,), pooled_by(Pooling.avg)).tolist() == [[3, 2]]
     assert pool(output, (1,), pooled_by(Pooling.max)).tolist() == [[5, 3]]
     assert pool(output, (1,), pooled_by(Pooling.token)).tolist() == [[5, 1]]
+    assert pool(output, (1,), pooled_by(Pooling.patches)).tolist() == [[3, 2]]
+    assert pool(output, (1,), pooled_by(Pooling.patches), prefix=1).tolist() == [[1, 3]]
+    assert pool(output, (1,), pooled_by(Pooling.avg), prefix=1).tolist() == [[3, 2]]
 
 
 def meanstd(output: torch.Tensor, axes: tuple[int, ...] = (2, 3)) -> torch.Tensor:
@@ -90,7 +93,7 @@ def test_one_position_has_no_standard_deviation(shape: tuple[int, ...]) -> None:
 
 def test_every_pooling_gives_rows_of_its_own() -> None:
     output = torch.rand(1, 5, 8, generator=torch.Generator().manual_seed(0))  # (1, tokens, d)
-    rows = [pool(output, (1,), pooled_by(pooling)) for pooling in Pooling]
+    rows = [pool(output, (1,), pooled_by(pooling), prefix=1) for pooling in Pooling]
     assert not any(torch.equal(a, b) for a, b in itertools.combinations(rows, 2))
 
 
@@ -110,7 +113,7 @@ def test_pooling_is_in_float32_whatever_comes() -> None:
 
 def test_a_fingerprint_has_the_parameter_of_gem_only() -> None:
     fingerprints = {kind.name: pooling_fingerprint(pooled_by(kind)) for kind in Pooling}
-    stored = {"avg": "avg", "max": "max", "gem": "gem 3.0", "token": "token"}
+    stored = {"avg": "avg", "max": "max", "gem": "gem 3.0", "token": "token", "patches": "patches"}
     assert fingerprints.items() >= stored.items()
     assert len({*fingerprints.values()}) == len(Pooling)
     assert pooling_fingerprint(pooled_by(Pooling.gem, gem_p=4.5)) == "gem 4.5"
