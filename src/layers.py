@@ -17,6 +17,7 @@ from src.config.backbone import COLOR
 from src.config.enums import DEPTHS
 from src.config.layer_terms import parse_terms
 from src.config.names import CONFIGS
+from src.embedding.layer_patterns import is_pattern, matches
 from src.runtime.streams import print_error, run_command
 
 USAGE = """\
@@ -66,20 +67,22 @@ def compose_backbone(words: list[str]) -> Backbone:
 def layer_table(backbone: Backbone) -> list[str]:
     """Return the lines of the table: the layers in order, each with its output for an image."""
     from src.embedding.models import empty_network, preset_of  # import torch, which takes seconds
-    from src.embedding.nodes import choose_stages, distinct_name, trunk
+    from src.embedding.nodes import choose_stages, listed_name, trunk
 
     preset = preset_of(backbone)
     nodes = trunk(empty_network(backbone, preset.size), preset.size)
     ends = choose_stages(nodes, preset.size)
     depths = dict(zip(ends, DEPTHS, strict=False))
     chosen = {term.layer for term in parse_terms(backbone.layer)}
+    patterns = sorted(filter(is_pattern, chosen))
     rows = [HEADS]
     for node in nodes:
         if node.is_move and not chosen & {*node.names}:
             continue
         uses = [depths[node]] if node in depths else []
         uses += sorted(chosen & {*node.names} - {*uses})
-        name = distinct_name(node, ends) if node in ends else node.name
+        uses += [pattern for pattern in patterns if any(matches(pattern, n) for n in node.names)]
+        name = listed_name(node, ends)
         rows.append((name, f"{node.weights}/{nodes[-1].weights}", node.output, ", ".join(uses)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

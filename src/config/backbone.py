@@ -31,8 +31,9 @@ class Backbone:
         "avgpool",
         "layer whose output becomes the features: 25%, 50%, 75% or 100% of the depth of any model"
         " (a ResNet's layer1 to layer4), avgpool (the last before the classifier) or any node,"
-        " which python -m src.layers lists; + joins layers, 75%+100%, and * gives a layer's cosine"
-        " another weight than 1: layer2*0.5+layer4",
+        " which python -m src.layers lists; + joins layers, 75%+100%, and so do patterns of their"
+        " names, layer* or features.1?; *number is a layer's weight among the cosines of all, which"
+        " else is 1: layer2*0.5+layer4",
     )
     layers: list[str] | None = option(
         None,

@@ -11,6 +11,7 @@ from src.config import Backbone
 from src.config.enums import DEPTHS, Join
 from src.config.layer_terms import Term, format_terms, parse_terms
 from src.embedding.joining import LayerJoin
+from src.embedding.layer_patterns import is_pattern, matching_layers
 from src.embedding.stages import cached_stages
 from src.embedding.transforms import Preset
 from src.errors import UserError, did_you_mean
@@ -22,21 +23,20 @@ POOLED = "avgpool"  # a ResNet's last layer before its classifier; pooled here, 
 
 
 def name_layers(backbone: Backbone, preset: Preset, folder: Path) -> Backbone:
-    """Return the options with the names of layers in place of depths: layer2 for 50%.
+    """Return the options with the names of layers in place of depths and patterns: layer2 for 50%.
 
+    A pattern becomes the layers that match it, in the network's order, each with its weight.
     avgpool becomes the last layer before the classifier in a network without one of that name; in
     a ResNet it stays. Where a depth is named, one pass writes all four, unless layers say other.
-    folder is where the names are cached. Raises UserError for a network without four stages.
+    folder is where the names are cached. Raises UserError for a network without four stages, and
+    for a pattern that no layer matches.
     """
     terms = parse_terms(backbone.layer)
     asked = {*(term.layer for term in terms), *(backbone.layers or [])}
-    if not asked & {*DEPTHS} and (preset.stages or POOLED not in asked):
+    patterns = [*filter(is_pattern, asked)]
+    if not (patterns or asked & {*DEPTHS}) and (preset.stages or POOLED not in asked):
         return backbone
-    if preset.stages:
-        names = dict(zip(DEPTHS, preset.stages, strict=True))
-    else:
-        stages = cached_stages(backbone, preset.size, folder)
-        names = dict(zip(DEPTHS, stages.ends, strict=False)) | {POOLED: stages.pooled}
+    names = _names(backbone, preset, patterns, folder)
     if unknown := asked & {*DEPTHS} - names.keys():
         raise UserError(
             f"backbone.layer={min(unknown)}: {backbone.name} has no four stages: name a layer;"
@@ -44,10 +44,28 @@ def name_layers(backbone: Backbone, preset: Preset, folder: Path) -> Backbone:
         )
     layers = backbone.layers
     if layers is None and asked & {*DEPTHS}:
-        layers = [names[depth] for depth in DEPTHS]
-    layer = format_terms([Term(names.get(part, part), weight) for part, weight in terms])
-    named = None if layers is None else [names.get(part, part) for part in layers]
+        layers = list(DEPTHS)
+    layer = format_terms(
+        [Term(n, weight) for part, weight in terms for n in names.get(part, [part])]
+    )
+    named = None if layers is None else [n for part in layers for n in names.get(part, [part])]
     return replace(backbone, layer=layer, layers=named)
+
+
+def _names(
+    backbone: Backbone, preset: Preset, patterns: list[str], folder: Path
+) -> dict[str, list[str]]:
+    """Return by depth and pattern the layers that it stands for, and by avgpool that in its place.
+
+    A network that has no four stages has no depths. A ResNet is traced for patterns alone.
+    """
+    if preset.stages and not patterns:
+        return {depth: [end] for depth, end in zip(DEPTHS, preset.stages, strict=True)}
+    found = cached_stages(backbone, preset.size, folder)
+    names = {p: matching_layers(p, found.layers, backbone.name) for p in patterns}
+    ends = preset.stages or found.ends
+    names |= {depth: [end] for depth, end in zip(DEPTHS, ends, strict=False)}
+    return names if preset.stages else names | {POOLED: [found.pooled]}
 
 
 def list_hint(name: str) -> str:

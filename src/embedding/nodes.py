@@ -155,3 +155,8 @@ def distinct_name(node: Node, nodes: list[Node]) -> str:
     others = [other.names[-1] for other in nodes if other is not node]
     outer = (n for n in node.names if not any(other.startswith(f"{n}.") for other in others))
     return next(outer, node.names[-1])
+
+
+def listed_name(node: Node, ends: list[Node]) -> str:
+    """Return the name under which a node is listed; ends are those of the network's stages."""
+    return distinct_name(node, ends) if node in ends else node.name

@@ -176,9 +176,10 @@ class RunFolder(ComparisonFiles):
     # settings and logs, which Hydra writes
 
     def settings(self) -> dict[str, Any]:
-        """Return the run's options by dotted name; of a depth, the layer that is there."""
+        """Return the run's options by dotted name; of a depth or pattern, the layers that it is."""
         settings = dict(flatten(run_checks.read_mapping(self.path / CONFIG)))
-        if "%" in str(settings.get("backbone.layer")) and (self.path / "paths.yaml").is_file():
+        is_short = not set("%*?[").isdisjoint(str(settings.get("backbone.layer")))
+        if is_short and (self.path / "paths.yaml").is_file():
             named = settings["backbone.layer"]
             settings["backbone.layer"] = layer_of(Path(self.paths().get("embeddings", named)).name)
         return settings

@@ -15,6 +15,9 @@ from tests.support.made_runs import N, random_neighbors, write_run
         ("75%", "features.7", "features.7"),
         ("75%+100%", "features.7+features.12", "features.7+features.12"),
         ("avgpool", "layer4", "avgpool"),
+        ("features.[79]", "features.7+features.9", "features.7+features.9"),
+        ("layer*", "layer1+layer2-whitened", "layer1+layer2"),
+        ("75%*.50+avgpool", "layer3*0.5+layer4-whitened", "layer3*0.5+layer4"),
     ],
 )
 def test_a_depth_is_shown_as_its_layer(asked: str, folder: str, shown: str, tmp_path: Path) -> None:
