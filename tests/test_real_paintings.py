@@ -18,8 +18,9 @@ from torchvision.transforms import v2
 
 from src.config import Backbone, Config, Evaluation, Similarity
 from src.config.enums import Postprocess, Storage
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import RankedLists, retrieval
+from src.evaluation.retrieval import retrieval
 from src.gallery.folder import folder_gallery
 from src.leaderboard.__main__ import main
 from src.pipeline.embed import embed

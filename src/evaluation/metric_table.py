@@ -139,6 +139,7 @@ METRICS = (
     ),
     # other views of the same object
     Metric("object/queries", "images", "", "images whose object has other images"),
+    Metric("object/classes", "objects", "", "different objects among the queries"),
     Metric(
         "object/recall_at_1",
         SHARE,

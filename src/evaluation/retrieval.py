@@ -14,9 +14,7 @@ Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, c
 Pure functions of labels and neighbors. Imports no torch.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,42 +29,12 @@ from src.evaluation.list_measures import (
     measure,
     ties,
 )
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Flags, Ints, Relevance, renumber
 
 BLOCK = 4096  # rows at a time, so that their lists stay in the cache
-NARROW = 16  # neighbors that are looked at first: most filters leave ten of them
 Metrics = dict[str, float]
 Queries = dict[str, Floats]  # by metric: (n,) its value for each query, NaN if it has none
-TiedImages = Callable[[Ints], Iterator[tuple[Ints, Flags]]]
-
-
-@dataclass(frozen=True)
-class RankedLists:
-    """The neighbors of each image, and which of them are in an arbitrary order."""
-
-    index: NDArray[np.int32]  # (n, k) rows, best first
-    key: NDArray[np.float32] | None = None  # (n, k) what they are ordered by; None: all differ
-    # Goes through given rows in parts, each with the images (n,) that have, as neighbors of these
-    # rows, the key of the last neighbor; None if lists hold all such images
-    tied_images: TiedImages | None = None
-
-    @cached_property
-    def is_tied(self) -> Flags:
-        """Return (n,) whether two neighbors of an image have the same key."""
-        if self.key is None:
-            return np.zeros(len(self.index), dtype=bool)
-        return np.asarray((self.key[:, 1:] == self.key[:, :-1]).any(axis=1))
-
-    @cached_property
-    def is_open(self) -> Flags:
-        """Return (n,) whether images beyond a list may have the key of its last neighbors.
-
-        A last neighbor that differs from the one before it is taken to differ from those beyond.
-        """
-        n, k = self.index.shape
-        if self.key is None or self.tied_images is None or k in (1, n - 1):
-            return np.zeros(n, dtype=bool)
-        return np.asarray(self.key[:, -1] == self.key[:, -2])
 
 
 def retrieval(name: str, relevance: Relevance, lists: RankedLists) -> tuple[Metrics, Queries]:
@@ -134,14 +102,14 @@ def _first_ranks(
 ) -> Iterator[tuple[Ints, Groups]]:
     """Yield the groups of equal keys at the first ranks of the queries rows (q,), in blocks.
 
-    Each comes with the places in rows that it is of. Lists without ties are cut short where that
-    leaves enough neighbors, because few ranks are looked at.
+    Each comes with the places in rows that it is of. Lists are cut short where that leaves enough
+    neighbors and cuts no tie, because few ranks are looked at.
     """
     ranks = np.arange(1, min(MAX_DEPTH, lists.index.shape[1]) + 1)
-    is_narrow = ~lists.is_tied[rows]
+    is_narrow = ~lists.is_tied_early[rows]
     places, whole = np.flatnonzero(is_narrow), [np.flatnonzero(~is_narrow)]
     for part in _blocks(places):
-        groups = _groups(relevance, rows[part], lists.index[rows[part], :NARROW], ranks, None)
+        groups = _groups(relevance, rows[part], lists.early(rows[part]), ranks, None)
         enough = groups.present[:, -1]
         whole.append(part[~enough])
         yield part[enough], groups.part(enough)
@@ -227,7 +195,8 @@ def instance_recall(
     relevance = Relevance(objects, [np.arange(n) if groups is None else groups])
     candidates, relevant = relevance.counts()
     rows = np.flatnonzero(relevant)
-    metrics: Metrics = {"object/queries": len(rows)}
+    classes = len(np.unique(objects[rows]))
+    metrics: Metrics = {"object/queries": len(rows), "object/classes": classes}
     queries: Queries = {}
     if not len(rows):
         return metrics, queries

@@ -15,14 +15,9 @@ from src.config.enums import AllPairs, Resample
 from src.evaluation import cosine_statistics, hubness
 from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.bootstrap import intervals, macro_intervals
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Ints
-from src.evaluation.retrieval import (
-    Metrics,
-    Queries,
-    RankedLists,
-    instance_recall,
-    retrieval,
-)
+from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieval
 from src.evaluation.tied_images import TiedImages
 from src.gallery import Gallery
 from src.gallery.exclusion import count_copies

@@ -15,8 +15,9 @@ from src.config import Backbone, Config, Similarity
 from src.config.data import Folder
 from src.config.enums import Postprocess
 from src.embedding.cache import Embeddings
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import RankedLists, retrieval
+from src.evaluation.retrieval import retrieval
 from src.gallery.folder import folder_gallery
 from src.pipeline.embed import embed
 from src.pipeline.prepare import postprocess

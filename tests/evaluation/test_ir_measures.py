@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
 
 from src.evaluation.all_pairs import Task, all_pairs
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import RankedLists, retrieval
+from src.evaluation.retrieval import retrieval
 from src.similarity import top_k
 
 N = 120

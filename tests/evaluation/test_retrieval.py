@@ -3,8 +3,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from src.evaluation.label_pairs import label_pairs
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import RankedLists, instance_recall, retrieval
+from src.evaluation.retrieval import instance_recall, retrieval
 
 NO_GROUPS = np.arange(6)  # each image is a group of its own
 NAMES = [*(f"precision_at_{d}" for d in (1, 5, 10)), "recall_at_10", "hit_at_10", "map_at_10"]
@@ -147,13 +148,14 @@ def test_instance_recall_by_hand():
     np.testing.assert_array_equal(queries["object/recall_at_k"], at_k + [np.nan] * 2)
     assert metrics == {
         "object/queries": 5,
+        "object/classes": 2,
         "object/recall_at_1": pytest.approx(np.mean(at_1)),
         "object/recall_at_1_chance": 1 / 6,
         "object/recall_at_k": pytest.approx(np.mean(at_k)),
         "object/recall_at_k_chance": 3 / 6,
     }
     assert instance_recall(np.arange(7), RankedLists(index.astype(np.int32)), 3) == (
-        {"object/queries": 0},
+        {"object/queries": 0, "object/classes": 0},
         {},
     )
 

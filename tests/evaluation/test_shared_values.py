@@ -8,8 +8,9 @@ from sklearn.metrics import average_precision_score
 
 from src.evaluation import shared_values
 from src.evaluation.all_pairs import Task, all_pairs
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import RankedLists, retrieval
+from src.evaluation.retrieval import retrieval
 from src.evaluation.shared_values import sharing_pairs
 from src.similarity import top_k
 

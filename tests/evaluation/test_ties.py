@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import Metrics, RankedLists, instance_recall, retrieval
+from src.evaluation.retrieval import Metrics, instance_recall, retrieval
 from src.evaluation.tied_images import TiedImages
 from src.similarity import NeighborSearch, top_k
 from src.similarity.csls import csls_penalty
@@ -132,6 +133,27 @@ def test_queries_with_equal_rows_are_searched_once(monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         retrieval("style", Relevance(np.arange(30) % 3, [np.arange(30)]), lists)
     assert searched == [1]
+
+
+@pytest.mark.parametrize("is_filtered", [False, True])
+def test_it_does_not_matter_how_many_neighbors_are_looked_at_first(
+    is_filtered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(5)
+    rows = draw.random((90, 4), dtype="f4")
+    rows[::9] = rows[0]  # copies tie at any place of a list
+    groups = [np.arange(90), np.arange(90) // (6 if is_filtered else 1)]
+    relevance = Relevance(draw.integers(-1, 7, size=90), groups)
+    results = []
+    for narrow in (1, 9, 10, 11, 16, 40, 200):
+        monkeypatch.setattr("src.evaluation.ranked_lists.NARROW", narrow)
+        lists = lists_of(rows, 30)
+        assert lists.is_tied.any()
+        results.append(retrieval("style", relevance, lists))
+    for metrics, queries in results[1:]:
+        assert metrics == pytest.approx(results[0][0], rel=1e-12)
+        for name, values in queries.items():
+            np.testing.assert_allclose(values, results[0][1][name], rtol=1e-12)
 
 
 def test_lists_without_ties_need_no_search() -> None:

@@ -9,8 +9,9 @@ import torch
 from src.config import Config
 from src.config.enums import Exclude, Resample, UnknownArtists
 from src.evaluation.bootstrap import intervals
+from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
-from src.evaluation.retrieval import Metrics, RankedLists, retrieval
+from src.evaluation.retrieval import Metrics, retrieval
 from src.gallery import Gallery
 from src.pipeline.evaluate import evaluate
 from src.pipeline.rank import Ranking
