@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from src.evaluation.metrics import FILTER
 from src.leaderboard.runs import Run
 
 FACTS = ("empty", "queries", "precision_at_1_chance")  # of a label; they depend on no embedding
@@ -40,18 +41,20 @@ def label_evidence(run: Run) -> dict[str, Any]:
     """Return what tells the run's labels from others: by label and fact, its value.
 
     Runs of earlier versions have no hash of the labels, so the number of queries and the value
-    expected by chance, which follow from the sizes of the classes, have to do.
+    expected by chance, which follow from the sizes of the classes, have to do. With a hash, what is
+    known with a filter is no evidence: options decide what a filter leaves.
     """
     metrics = [name.rpartition("/") for name in run.metrics]
     ends = ("map_at_10", "precision_at_1")
     labels = dict.fromkeys(label for label, _, end in metrics if end in ends)
     evidence: dict[str, Any] = {label: True for label in labels}
+    hashes = run.files.label_hashes()
     for label in labels:
-        for fact in FACTS:
+        column, is_filtered, _ = label.partition(FILTER)
+        for fact in () if is_filtered and column in hashes else FACTS:
             value = run.metrics.get(f"{label}/{fact}")
             if isinstance(value, int | float) and not isinstance(value, bool):
                 evidence[f"{label}/{fact}"] = round(value, 6)
-    hashes = run.files.label_hashes()
     return evidence | {f"{label}/hash": hashes[label] for label in labels if label in hashes}
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from src.evaluation.significance import smallest_p_value
 from src.leaderboard.board import Board
 from src.leaderboard.halves import NAMES, Choice, Halves
-from src.leaderboard.paired import LEVEL, Difference
+from src.leaderboard.paired import LEVEL, Difference, Paired
 from src.reporting.baselines import MARK
 from src.reporting.text import counted, format_interval, format_number, format_signed
 
@@ -61,15 +58,19 @@ def _why_no_differences(board: Board) -> Iterator[str]:
     others = [at for at in range(len(board.runs)) if not paired.has_same_queries(at)]
     if others:
         whose = "the baseline" if board.baseline else "the best run"
-        counts = [f"{_queries(paired.queries[at])} in {board.names[at]}" for at in others]
+        counts = [f"{_queries(paired, at)} in {board.names[at]}" for at in others]
+        own = _queries(paired, board.runs.index(paired.reference))
         yield (
-            f"no difference to {whose} for runs with other queries:"
-            f" {_queries(paired.reference_queries)} in {whose}, {_listed(counts)}"
+            f"no difference to {whose} for runs with other queries: {own} in {whose},"
+            f" {_listed(counts)}"
         )
 
 
-def _queries(queries: NDArray[np.bool_] | None) -> str:
-    return "none" if queries is None else f"{int(queries.sum()):,}"
+def _queries(paired: Paired, at: int) -> str:
+    """Return how many queries a run has, and whether their possible neighbors are others."""
+    queries = paired.queries[at]
+    others = "" if paired.has_same_chance(at) else " with other possible neighbors"
+    return "none" if queries is None else f"{int(queries.sum()):,}{others}"
 
 
 def _listed(texts: list[str]) -> str:

@@ -20,6 +20,7 @@ from src.runtime.progress import Watch, progress, unwatched
 RESAMPLES = 1000  # of an interval
 LEVEL = 0.05  # of the tests together
 NUMBERS_AT_ONCE = 2**24  # that are resampled together, of several runs
+CHANCE_TOLERANCE = 1e-6  # it follows from the sizes of classes, not from the embedding
 ALL = slice(None)
 Interval = tuple[float | None, float | None]  # its ends, None where it is not known
 
@@ -72,11 +73,20 @@ class Paired:
         return self.queries[self.runs.index(self.reference)]
 
     def has_same_queries(self, at: int) -> bool:
-        """Return whether the queries of a run are those of the reference; also if both lack any."""
+        """Return whether the queries of a run are those of the reference; also if both lack any.
+
+        They also have to have as many possible neighbors of their class, as chance tells.
+        """
         queries, reference = self.queries[at], self.reference_queries
         if queries is None or reference is None:
             return queries is reference
-        return np.array_equal(queries, reference)
+        return np.array_equal(queries, reference) and self.has_same_chance(at)
+
+    def has_same_chance(self, at: int) -> bool:
+        """Return whether random order would give a run what it would give the reference."""
+        name = f"{self.metric}_chance"
+        own, reference = (run.metrics.get(name) for run in (self.runs[at], self.reference))
+        return own is None or reference is None or abs(own - reference) < CHANCE_TOLERANCE
 
     @cached_property
     def units(self) -> NDArray[np.int64] | None:

@@ -208,3 +208,24 @@ def test_intervals_of_earlier_runs_are_called_too_narrow(
     assert "intervals of artist/map_at_10 of run two are those of an earlier version" in " ".join(
         notes(board_of(folder))
     )
+
+
+def test_what_a_filter_leaves_makes_no_board_of_its_own_but_other_queries(
+    tmp_path: Path, values: dict[str, np.ndarray]
+) -> None:
+    folder = write_compared(tmp_path, ARTISTS, values)
+    metric = "artist-no_same_object/map_at_10"
+    for name, array in values.items():
+        array = np.where(np.arange(140) < 100 + 20 * (name == "two"), array, np.nan)
+        update = {metric: float(np.nanmean(array)), f"{metric}_chance": 0.1 + (name == "loss")}
+        queries = int(np.isfinite(array).sum())
+        update_metrics(folder / name, **update, **{"artist-no_same_object/queries": queries})
+        np.savez(folder / name / "queries.npz", **{metric: array, "artist/map_at_10": values[name]})
+    board = board_of(folder, sort=metric)
+    found = differences(board)
+    assert {name for name in values if found[name].value is not None} == {"all", "none"}
+    text = " ".join(notes(board))
+    assert "no difference to the baseline for runs with other queries: 100 in the baseline" in text
+    assert "120 in two" in text and "100 with other possible neighbors in loss" in text
+    plain = differences(board_of(folder))
+    assert all(plain[name].value is not None for name in ("all", "two", "none", "loss"))
