@@ -33,8 +33,8 @@ def with_baseline(boards: Sequence[Board], text: str, incomplete: Sequence[Run])
         if len(runs) > 1:
             which = _listed([f"{board.names[at]} ({board.labels[at]})" for at in runs])
             raise UserError(
-                f"--baseline {text}: {len(runs)} runs of a board are that, {which}: give the name"
-                " of one, or more settings"
+                f"--baseline {text} fits {len(runs)} runs of a board: {which}; give the name of"
+                " one, or more settings"
             )
         found.append(replace(board, baseline=board.runs[runs[0]]) if runs else board)
     if not any(board.baseline for board in found):
@@ -72,16 +72,19 @@ def _named(text: str, runs: Sequence[Run], names: Sequence[str]) -> list[int]:
 
 
 def _matching(board: Board, wanted: dict[str, str]) -> list[int]:
-    """Return the places of the runs with these settings."""
+    """Return the places of the runs with these settings, also as the table shortens them."""
     return [
         at
         for at, run in enumerate(board.runs)
-        if all(_has(run, name, text) for name, text in wanted.items())
+        if all(
+            _has(run, name, text) or (name in board.texts and board.texts[name][at] == text)
+            for name, text in wanted.items()
+        )
     ]
 
 
 def _has(run: Run, name: str, text: str) -> bool:
-    """Return whether the setting of a run is meant by a text: as given to it, stored or shown."""
+    """Return whether the setting of a run is meant by a text: as given to it, stored or written."""
     if f"{name}={text}" in run.overrides:
         return True
     value = _value(run, name)
@@ -127,7 +130,7 @@ def _why_none(
     for name, value in wanted.items():
         if not any(_has(run, name, value) for run in runs):
             found = dict.fromkeys(plain_value(name, _value(run, name)) for run in runs)
-            return f"no run has {name}={value}; there are {_listed([*found])}"
+            return f"no run has {name}={value}; the runs have {_listed([*found])}"
     return "no run has all of these settings"
 
 

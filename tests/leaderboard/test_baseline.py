@@ -68,6 +68,14 @@ def test_a_run_is_meant_by_its_folder(sweep: Path, monkeypatch: pytest.MonkeyPat
     assert baseline_of(sweep, "a=b/3") == "3"
 
 
+def test_a_file_is_meant_by_its_name_as_in_the_table(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("x", "y"):
+        options = {"backbone": {"layer": "layer4", "weights": f"/weights/{name}.pth"}}
+        write_run(tmp_path / name, draw.random(N), random_neighbors(draw), **options)
+    assert baseline_of(tmp_path, "backbone.weights=y.pth") == "y"
+
+
 def test_a_run_is_meant_by_the_words_of_its_command(sweep: Path) -> None:
     (sweep / "0" / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(["backbone.layer=50%"]))
     assert baseline_of(sweep, "backbone.layer=50%") == "0"
@@ -77,24 +85,25 @@ def test_a_run_is_meant_by_the_words_of_its_command(sweep: Path) -> None:
     ("text", "message"),
     [
         ("7", "no run is called that; there are "),
-        ("backbone.layer=layer4", "3 runs of a board are that, "),
+        ("backbone.layer=layer4", "fits 3 runs of a board: "),
         ("backbone.layr=layer4", "no run has a setting backbone.layr; did you mean backbone.layer"),
-        ("backbone.layer=layer3", "no run has backbone.layer=layer3; there are layer"),
+        ("backbone.layer=layer3", "no run has backbone.layer=layer3; the runs have layer"),
         ("backbone.layer=layer2,similarity.postprocess=whiten", "no run has all of these settings"),
         ("backbone.layer=", "give a run, or settings as name=value,name=value, such as"),
         ("=1", "give a run, or settings as name=value"),
         (
             "similarity.write_csv=1",
-            "no run has similarity.write_csv=1; there are ",
+            "no run has similarity.write_csv=1; the runs have ",
         ),  # true is not 1
-        ("backbone.layer=[", "no run has backbone.layer=[; there are"),
+        ("backbone.layer=[", "no run has backbone.layer=[; the runs have"),
         ("", "no run is called that; there are"),
     ],
 )
 def test_what_is_unclear_is_refused(text: str, message: str, sweep: Path, capsys) -> None:
     assert main([str(sweep), "--baseline", text]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: --baseline {text}: {message}") and error.count("\n") == 1
+    assert error.startswith(f"error: --baseline {text}") and error.count("\n") == 1
+    assert message in error.removeprefix(f"error: --baseline {text}").lstrip(": ")
     assert not (sweep / "leaderboard.csv").exists()
 
 
