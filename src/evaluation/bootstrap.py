@@ -1,5 +1,9 @@
 """Confidence intervals of means over queries. Imports no torch, so that comparing is quick.
 
+Sources: Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13; Field and Welsh,
+Bootstrapping clustered data, 2007; Wilson, Probable inference, the law of succession, and
+statistical inference, 1927.
+
 n = images, m = metrics resampled together, u = units that are drawn (queries or classes), b =
 resamples of a batch.
 """
@@ -41,9 +45,7 @@ def intervals(
 
     A share that is 0 for all queries, or 1, gets Wilson's interval for as many trials as there are
     units, since resampling cannot tell what was never seen. A metric of a single unit gets none.
-    watch goes through the batches of resamples. Sources: Efron and Tibshirani, An Introduction to
-    the Bootstrap, chapter 13; Field and Welsh, Bootstrapping clustered data, 2007; Wilson,
-    Probable inference, the law of succession, and statistical inference, 1927.
+    watch goes through the batches of resamples.
 
     >>> shares = {"artist/map_at_10": np.array([0.0, 0.0, 1.0, 0.5])}
     >>> intervals(shares, {"artist/map_at_10": np.array([7, 7, 5, 5])}, 100, seed=0)
@@ -62,10 +64,9 @@ def intervals(
         for name, (low, high), trials in zip(names, ends, units, strict=True):
             if trials > 1:
                 result[name] = _wilson(name, queries[name], trials) or (float(low), float(high))
-    known = [name for name in queries if name in result]
-    return {f"{name}_low": result[name][0] for name in known} | {
-        f"{name}_high": result[name][1] for name in known
-    }
+    found = [(name, *result[name]) for name in queries if name in result]
+    lows = {f"{name}_low": low for name, low, _ in found}
+    return lows | {f"{name}_high": high for name, _, high in found}
 
 
 def macro_intervals(

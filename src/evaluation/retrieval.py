@@ -51,20 +51,9 @@ def retrieval(name: str, relevance: Relevance, lists: RankedLists) -> tuple[Metr
     (0.75, [1.0, 1.0, 0.0, 1.0])
     """
     labels, (candidates, relevant) = relevance.classes, relevance.counts()  # N and R
-    kept = np.ones(len(labels), bool) if relevance.left_out is None else ~relevance.left_out
-    labeled = kept & (labels >= 0)
-    is_query = labeled & (relevant > 0)
-    metrics: Metrics = {
-        f"{name}/queries": int(is_query.sum()),
-        f"{name}/classes": len(np.unique(labels[is_query])),
-        f"{name}/singletons": int((labeled & ~is_query).sum()),
-        f"{name}/empty": int((kept & ~labeled).sum()),
-    }
-    if not kept.all():
-        metrics[f"{name}/left_out"] = int((~kept).sum())
-    if not is_query.any():
+    metrics, rows = _count_queries(name, relevance, relevant)
+    if not len(rows):
         return metrics, {}
-    rows = np.flatnonzero(is_query)
     n_of, r_of = candidates[rows], relevant[rows]
     values, missing = _query_values(relevance, lists, rows, n_of, r_of)
     if lists.index.shape[1] >= MAX_DEPTH:
@@ -79,6 +68,26 @@ def retrieval(name: str, relevance: Relevance, lists: RankedLists) -> tuple[Metr
         queries[full_name] = np.full(len(labels), np.nan)
         queries[full_name][rows] = query_values
     return metrics, queries
+
+
+def _count_queries(name: str, relevance: Relevance, relevant: Ints) -> tuple[Metrics, Ints]:
+    """Return how many images are queries, and why others are not, and the queries (q,).
+
+    relevant (n,) is R.
+    """
+    labels = relevance.classes
+    kept = np.ones(len(labels), bool) if relevance.left_out is None else ~relevance.left_out
+    labeled = kept & (labels >= 0)
+    is_query = labeled & (relevant > 0)
+    metrics: Metrics = {
+        f"{name}/queries": int(is_query.sum()),
+        f"{name}/classes": len(np.unique(labels[is_query])),
+        f"{name}/singletons": int((labeled & ~is_query).sum()),
+        f"{name}/empty": int((kept & ~labeled).sum()),
+    }
+    if not kept.all():
+        metrics[f"{name}/left_out"] = int((~kept).sum())
+    return metrics, np.flatnonzero(is_query)
 
 
 def _query_values(
