@@ -43,16 +43,24 @@ def reserved_group(label: str) -> str:
 def depends_on(name: str) -> tuple[str, ...]:
     """Return the settings in which runs must agree for the metric to be compared between them.
 
-    What a filter leaves of a list of neighbors depends on how long the list was.
+    What a filter leaves of a list of neighbors depends on how long the list was, and what counts
+    as a hit on the settings of labels.
 
     >>> depends_on("hubness"), depends_on("style/map_at_10")
-    (('similarity.top_k',), ())
-    >>> depends_on("style-no_same_artist/map_at_10")
-    ('evaluation.depth',)
+    (('similarity.top_k',), ('evaluation.multilabel',))
+    >>> depends_on("style-no_same_object/map_at_10")
+    ('evaluation.depth', 'evaluation.multilabel')
     """
     metric = find_metric(name)
-    settings = metric.depends_on if metric else ()
-    return settings or (DEPTH if is_filtered(name) and "_at_" in name else ())
+    if metric is None:
+        return ()
+    settings = metric.depends_on
+    if is_filtered(name) and "_at_" in name:
+        settings = DEPTH
+    if metric.pattern.startswith("<label>/"):
+        settings += ("evaluation.multilabel",)
+    by_artist = name.rpartition("/")[0].endswith(f"{FILTER}artist")
+    return (*settings, "evaluation.unknown_artists") if by_artist else settings
 
 
 def is_filtered(name: str) -> bool:
