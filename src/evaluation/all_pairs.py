@@ -28,7 +28,7 @@ from src.similarity.all_scores import AllScores
 from src.similarity.inputs import finite_penalty
 from src.similarity.parallel import parallel_map
 
-BLOCK_SCORES = {"cpu": 2**19, "cuda": 2**24}  # ranked at once
+BLOCK_SCORES = {"cpu": 2**19, "cuda": 2**21}  # ranked at once: few, near the cache of the host
 
 
 class Task(NamedTuple):
@@ -59,31 +59,54 @@ def all_pairs(
     >>> queries["style/map"].round(3).tolist(), queries["style/label_auc"].tolist()
     ([1.0, 1.0, nan, 0.583], [1.0, 1.0, nan, 0.0])
     """
-    columns = _Columns()
-    measured = [_MeasuredTask(task, columns) for task in tasks]
     scores = AllScores(features, torch.device(device))
-    penalties = finite_penalty(penalty, scores.n)
-    penalties = None if penalties is None else penalties.to(scores.device)
-    most = max(1, BLOCK_SCORES[scores.device.type] // scores.n)
+    rankings = WholeRankings(tasks, finite_penalty(penalty, scores.n))
     for rows, band in scores.bands(watch):
+        rankings.add(rows, band)
+    return rankings.result()
 
-        def work(part: slice, start: int = rows.start, band: Tensor = band) -> None:
-            """Measure the rankings of these rows of the band."""
-            score = band[part]
-            if penalties is not None:
-                score = (score.double() - penalties).float()
-            block = _Block(slice(start + part.start, start + part.stop), rank(score), columns)
-            for task in measured:
+
+class WholeRankings:
+    """Measures the rankings of all images, band by band.
+
+    Args:
+        tasks: what is measured.
+        penalty: (n,) float64, subtracted from an image's scores for the order.
+    """
+
+    def __init__(self, tasks: Sequence[Task], penalty: Tensor | None = None):
+        self._columns = _Columns()
+        self._tasks = [_MeasuredTask(task, self._columns) for task in tasks]
+        self._penalty = penalty
+
+    def add(self, rows: slice, scores: Tensor) -> None:
+        """Measure the rankings of these queries by their scores (b, n) with all images."""
+        device = scores.device
+        penalty = None if self._penalty is None else self._penalty.to(device)
+
+        def measure_part(part: slice) -> None:
+            """Measure the rankings of a part of the band."""
+            part_scores = scores[part]
+            if penalty is not None:
+                part_scores = (part_scores.double() - penalty).float()
+            queries = slice(rows.start + part.start, rows.start + part.stop)
+            block = _Block(queries, rank(part_scores), self._columns)
+            for task in self._tasks:
                 task.add(block)
 
-        parallel_map(work, len(band), min(most, ceil(len(band) / (2 * torch.get_num_threads()))))
-    metrics: Metrics = {}
-    queries: Queries = {}
-    for task in measured:
-        task_metrics, task_queries = task.result()
-        metrics |= task_metrics
-        queries |= task_queries
-    return metrics, queries
+        largest = max(1, BLOCK_SCORES[device.type] // scores.shape[1])
+        equal = ceil(len(scores) / (2 * torch.get_num_threads()))
+        parallel_map(measure_part, len(scores), min(largest, equal))
+
+    def result(self) -> tuple[Metrics, Queries]:
+        """Return the metrics over all queries, and those of each query."""
+        metrics: Metrics = {}
+        queries: Queries = {}
+        for task in self._tasks:
+            task_metrics, task_queries = task.result()
+            metrics |= task_metrics
+            queries |= task_queries
+        return metrics, queries
 
 
 class _Columns(list[Columns]):

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from src.evaluation.all_pairs import Task, all_pairs
+from src.evaluation.relevance import Relevance
 from src.similarity import top_k
+from src.similarity.all_scores import AllScores
 from src.similarity.augment import augment
 from tests.support.brute_force import FEATURES, assert_same, brute_force, nearest
 
@@ -55,3 +58,19 @@ def test_rows_augmented_by_the_lists_of_a_gpu_have_the_bits_of_the_cpu():
     first, second = (augment(torch.from_numpy(rows), x.index, x.score) for x in lists)
     assert torch.equal(first.rows, second.rows)
     assert torch.equal(first.length, second.length)
+
+
+@on_gpu
+@pytest.mark.parametrize("stays", [True, False], ids=["resident", "streamed"])
+@pytest.mark.parametrize("max_bytes", [0, 10**9])
+def test_a_gpu_scores_and_ranks_all_pairs_as_the_cpu_does(stays, max_bytes, monkeypatch):
+    monkeypatch.setattr("src.similarity.all_scores.fits_on_device", lambda *_: stays)
+    monkeypatch.setattr("src.similarity.all_scores.BAND", {"cpu": 256, "cuda": 200})
+    draw = np.random.default_rng(0)
+    rows = torch.tensor(draw.random((900, 70), dtype="f4"))
+    gpu = AllScores(rows, torch.device("cuda"), max_bytes)
+    found = torch.cat([scores.cpu() for _, scores in gpu.bands()])
+    assert torch.equal(found, torch.cat([scores.clone() for _, scores in AllScores(rows).bands()]))
+    task = Task("x", Relevance(draw.integers(9, size=900), [np.arange(900)]))
+    penalty = draw.random(900)
+    assert all_pairs(rows, [task], penalty, "cuda")[0] == all_pairs(rows, [task], penalty)[0]
