@@ -11,7 +11,7 @@ import torch
 import torchvision
 import yaml
 from PIL import Image
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 from torchvision.transforms import v2
@@ -118,6 +118,23 @@ def test_scikit_learn_agrees_about_the_best(found: pd.DataFrame, shared_data: Pa
     ]
     assert np.mean(each) == pytest.approx(best["artist/map_at_10"], abs=1e-6)
 
+    metrics = RunFolder(Path(best["run"])).metrics() or {}
+    whole = whole_rankings(cosine_similarity(unit - unit.mean(0)), artist, others > 0)
+    for name, value in whole.items():
+        assert metrics[f"artist/{name}"] == pytest.approx(value, abs=1e-6)
+
+
+def whole_rankings(cosine: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> dict[str, float]:
+    """Return map, r_precision and label_auc of the asked queries by scikit-learn."""
+    values: dict[str, list[float]] = {"map": [], "r_precision": [], "label_auc": []}
+    for query in np.flatnonzero(asked):
+        others = np.arange(len(labels)) != query
+        right, score = labels[others] == labels[query], cosine[query, others]
+        values["map"].append(average_precision_score(right, score))
+        values["label_auc"].append(roc_auc_score(right, score))
+        values["r_precision"].append(right[np.argsort(-score)[: right.sum()]].mean())
+    return {name: float(np.mean(found)) for name, found in values.items()}
+
 
 LIMITS = pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.slow)])
 
@@ -163,6 +180,10 @@ def test_neighbors_and_metrics_are_those_computed_without_this_project(
         assert metrics[f"{label}/queries"] == asked.sum()
         assert metrics[f"{label}/precision_at_1"] == pytest.approx(right[asked, 0].mean())
         assert metrics[f"{label}/precision_at_10"] == pytest.approx(right[asked].mean())
+        whole = whole_rankings(cosine, values, asked)
+        assert {name: metrics[f"{label}/{name}"] for name in whole} == pytest.approx(
+            whole, abs=1e-3
+        )
 
 
 def plain_features(images: Path, files: pd.Series, weights: str) -> np.ndarray:

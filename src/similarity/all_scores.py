@@ -53,7 +53,7 @@ class AllScores:
         self._norms = torch.where(norms == 0, torch.inf, norms).to(device)  # (n,): 0 / inf = 0
         self._blocks = [slice(at, min(at + size, self.n)) for at in range(0, self.n, size)]
         free = free_memory(device) // 4 if max_bytes is None else max_bytes
-        self._max_tiles = free // (4 * size * size)
+        self._reach = reach(len(self._blocks), free // (4 * size * size))
         self._tiles: dict[tuple[int, int], Tensor] = {}  # by numbers of blocks, rows < columns
 
     def bands(self, watch: Watch = unwatched) -> Iterator[tuple[slice, Tensor]]:
@@ -85,7 +85,7 @@ class AllScores:
                     tile.copy_(kept.T)
                     continue
                 tile.copy_(self._cosines(number, other, own, memory))
-                if number < other and len(self._tiles) < self._max_tiles:
+                if number < other <= number + self._reach:
                     self._tiles[number, other] = tile.clone()
 
         if self.device.type == "cpu":
@@ -114,6 +114,24 @@ class AllScores:
         torch.mul(self._norms[first, None], self._norms[second], out=scale)
         dots.div_(scale)
         return dots if number <= other else dots.T
+
+
+def reach(blocks: int, tiles: int) -> int:
+    """Return how far apart two blocks of rows may be for their tile to be kept.
+
+    Blocks are computed one after the other, and a tile is needed again at the later of its two. So
+    near blocks' tiles are kept for a short time, and many can be used again with few in memory: at
+    most `tiles` at once, which is when the middle block is computed.
+    """
+
+    def kept(distance: int) -> int:
+        """Return how many tiles of blocks up to this distance lie across the middle."""
+        if 2 * distance <= blocks:
+            return distance * (distance + 1) // 2
+        farther = blocks - 1 - distance
+        return blocks**2 // 4 - farther * (farther + 1) // 2
+
+    return next(d for d in range(max(blocks - 1, 0), -1, -1) if kept(d) <= max(tiles, 0))
 
 
 class _Buffers:

@@ -1,5 +1,7 @@
 """The scores of all pairs: those of the search, whatever the threads and the memory."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -49,23 +51,28 @@ def test_other_bands_and_slices_give_the_same_scores(monkeypatch, size):
     assert torch.equal(whole(ROWS[:200]), expected)
 
 
-def test_each_pair_is_multiplied_once(monkeypatch):
-    products = []
+@pytest.mark.parametrize("blocks", [1, 2, 5, 8, 9, 14])
+def test_as_many_tiles_are_kept_as_memory_allows(blocks):
+    def most(distance: int) -> int:
+        """Return the most tiles in memory after any block, counted one by one."""
+        pairs = list(combinations(range(blocks), 2))
+        kept = [(i, j) for i, j in pairs if j - i <= distance]
+        return max(sum(i <= now < j for i, j in kept) for now in range(blocks))
+
+    for tiles in range(-1, blocks**2):
+        distance = all_scores.reach(blocks, tiles)
+        assert most(distance) <= max(tiles, 0)
+        assert distance == blocks - 1 or most(distance + 1) > tiles
+
+
+@pytest.mark.parametrize("max_bytes, products", [(10**9, 28), (0, 49), (3 * 40_000, 28 + 10)])
+def test_each_pair_is_multiplied_once_if_memory_allows(monkeypatch, max_bytes, products):
+    done = []
     mm = torch.mm
-    monkeypatch.setattr(torch, "mm", lambda *args, **named: products.append(mm(*args, **named)))
+    monkeypatch.setattr(torch, "mm", lambda *args, **named: done.append(mm(*args, **named)))
     monkeypatch.setitem(all_scores.BAND, "cpu", 100)
-    whole(ROWS, max_bytes=10**9)
-    assert len(products) == 7 * 8 / 2
-    products.clear()
-    whole(ROWS, max_bytes=0)
-    assert len(products) == 7 * 7
-
-
-def test_tiles_are_kept_only_until_they_are_used():
-    scores = AllScores(ROWS, max_bytes=10**9)
-    kept = [len(scores._tiles) for _ in scores.bands()]
-    assert kept == [2, 1 + 1, 0]
-    assert list(AllScores(ROWS, max_bytes=0).bands())[-1][0] == slice(512, 700)
+    whole(ROWS, max_bytes=max_bytes)
+    assert len(done) == products  # of 7 * 7 tiles of 40,000 bytes
 
 
 def test_rows_of_any_scale_and_dtype():
