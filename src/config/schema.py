@@ -166,8 +166,8 @@ class Evaluation:
     )
     unknown_artists: UnknownArtists = option(
         UnknownArtists.strangers,
-        "images of unknown artist where neighbors by the query's artist are left out: strangers ="
-        " by nobody else's hand; left_out = neither queries nor neighbors",
+        "images of unknown artist, in the metrics without the query's artist: strangers = each"
+        " counts as by an artist of its own; left_out = neither queries nor neighbors",
     )
     multilabel: str | None = option(
         None,

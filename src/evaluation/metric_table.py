@@ -135,7 +135,7 @@ METRICS = (
         "<label>/strangers",
         "images",
         "",
-        "images of unknown artist, taken for works by nobody else's hand",
+        "images of unknown artist; each counts as by an artist of its own",
     ),
     # other views of the same object
     Metric("object/queries", "images", "", "images whose object has other images"),

@@ -5,6 +5,7 @@ n = images, d = width of a row, k = neighbors of each, u = distinct queries sear
 
 import hashlib
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from src.evaluation.relevance import Flags, Ints
 from src.similarity.numerics import PAIRS_PER_STEP, doubles, exact_scores, row_norms
 
 TOGETHER = 32  # distinct queries
-MARGIN = 1e-6  # cosine; above the rounding of a key to float32 and that of float64 products
+MARGIN = 1e-6  # times 1 + |key|; above the rounding of keys to float32 and of float64 products
 
 
 class TiedImages:
@@ -31,10 +32,13 @@ class TiedImages:
     """
 
     def __init__(self, features: Tensor, key: NDArray[np.float32], penalty: Tensor | None = None):
-        self._features, self._norms = features, row_norms(features)
-        self._last, self._penalty = key[:, -1], penalty
+        self._features, self._last, self._penalty = features, key[:, -1], penalty
         self._digests: dict[int, bytes] = {}  # of row and key, by query
         self._found: dict[bytes, NDArray[np.uint8]] = {}  # packed flags, by digest
+
+    @cached_property
+    def _norms(self) -> Tensor:
+        return row_norms(self._features)
 
     def __call__(self, rows: Ints) -> Iterator[tuple[Ints, Flags]]:
         """Yield the queries rows (q,) in parts, each with the images (n,) that tie with its last.
@@ -71,7 +75,8 @@ class TiedImages:
         scale = self._norms[:, None] * self._norms[queries]
         scores = torch.where(scale == 0, 0, products / scale)
         penalty = torch.zeros(()) if self._penalty is None else self._penalty[:, None]
-        near = ((scores - penalty - wanted.double()).abs() <= MARGIN).T
+        error = (scores - penalty - wanted.double()).abs()
+        near = (error <= MARGIN * (1 + wanted.double().abs())).T
         for query, key, flags in zip(queries, wanted, near, strict=True):
             yield self._confirmed(query, key, flags.nonzero().flatten())
 

@@ -108,6 +108,15 @@ def test_what_ties_beyond_a_list_counts_as_in_a_whole_list(seed: int, by_csls: b
         assert metrics == pytest.approx(whole)
 
 
+def test_large_penalties_tie_where_float32_rounds_them_to_the_same() -> None:
+    rows = np.random.default_rng(2).random((40, 3), dtype="f4")
+    penalty = torch.full((40,), 2.0**20, dtype=torch.float64)  # keys differ by steps of 1/16
+    relevance = Relevance(np.arange(40) % 4, [np.arange(40)])
+    whole, _ = retrieval("style", relevance, lists_of(rows, 39, penalty))
+    metrics, _ = retrieval("style", relevance, lists_of(rows, 12, penalty))
+    assert metrics == pytest.approx(whole)
+
+
 @pytest.mark.parametrize("by_csls", [False, True])
 def test_images_that_tie_with_the_last_neighbor_are_those_with_its_score(by_csls: bool) -> None:
     rows = few_scores(50, 1)
