@@ -6,10 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.similarity import stored_rows
+from src.similarity import stored_rows, top_k
+from src.similarity.augment import augment
+from src.similarity.numerics import exact_scores, row_norms
 from src.similarity.parallel import thread_count
 from src.similarity.postprocess import fit_center, fit_whiten
-from src.similarity.stored_rows import StoredRows
+from src.similarity.stored_rows import Augmentation, AugmentedRows, StoredRows
 
 ROWS = np.random.default_rng(2).random((700, 300), dtype="f4") ** 4
 ROWS[[3, 259, 690]] = 0
@@ -48,3 +50,38 @@ def test_each_row_has_its_own_place_in_one_chunk(numbers):
         places = chosen[which] % 256
         assert len(set(places)) == len(places) > 0
         assert (size == 188) == (chosen[which] >= 512).all() == (chosen[which] >= 512).any()
+
+
+ALL = {"none": lambda x: None} | FITS
+
+
+@pytest.mark.parametrize("fit", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("is_augmented", [False, True], ids=["plain", "augmented"])
+def test_no_score_is_further_from_its_key_than_the_error(fit, is_augmented):
+    features = torch.from_numpy(ROWS)
+    fitted = fit(features)
+    compared = features if fitted is None else fitted(features)
+    rows = StoredRows(ROWS, fitted)
+    if is_augmented:
+        found = top_k(compared, 7)
+        compared, length = augment(compared, found.index, found.score)
+        rows = AugmentedRows(rows, Augmentation(found.index, found.score, length.numpy()))
+    queries, everything = compared[[3, 8, 333]], torch.arange(700)
+    for query, (vector, products) in zip(queries, rows.products(queries), strict=True):
+        both = torch.cat([query[None], compared])
+        score = exact_scores(both, row_norms(both), torch.tensor([0]), everything[None] + 1)[0]
+        for by, most in ((products, 2e-3), (None, 2e-6)):
+            key, error = rows.keys(everything, vector, by)
+            assert ((key - score).abs() <= error).all()
+            assert error.max() < most
+            part_key, part_error = rows.keys(torch.tensor([9, 3, 690]), vector, by)
+            torch.testing.assert_close(part_key, key[[9, 3, 690]], rtol=0, atol=1e-12)
+            torch.testing.assert_close(part_error, error[[9, 3, 690]], rtol=1e-9, atol=0)
+
+
+def test_rows_of_zeros_have_no_error():
+    rows = StoredRows(ROWS, fit_whiten(torch.from_numpy(ROWS)))
+    ((vector, products),) = rows.products(torch.ones(1, rows.postprocess.axes.shape[1]))
+    key, error = rows.keys(torch.tensor([3, 259, 690, 4]), vector, products)
+    assert key[:3].tolist() == error[:3].tolist() == [0, 0, 0]
+    assert key[3] != 0 < error[3]
