@@ -4,6 +4,8 @@ n = images, v = values of the image that has most.
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,15 @@ from numpy.typing import NDArray
 from src.gallery.gallery import LISTS, NON_LABEL_COLUMNS, Gallery
 
 LIST_SEPARATOR = ";"  # of the museum's lists
+
+
+def stored_separator(settings: Mapping[str, Any]) -> str | None:
+    """Return evaluation.multilabel of a run's settings by dotted name, None for what is none.
+
+    Anybody may have written them.
+    """
+    separator = settings.get("evaluation.multilabel")
+    return separator if isinstance(separator, str) and separator.strip() else None
 
 
 def label_sets(gallery: Gallery, column: str, separator: str | None) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.evaluation.metrics import FILTER, find_metric
-from src.gallery.label_sets import first_values
+from src.gallery.label_sets import first_values, stored_separator
 from src.leaderboard.runs import Run
 
 
@@ -55,7 +55,7 @@ def read_classes(runs: Sequence[Run], metric: str) -> Classes:
         if recorded not in (None, gallery.label_fingerprints().get(column)):
             why = f"the labels in {gallery.name} were changed after the run"
             continue
-        values = first_values(gallery, column, run.settings.get("evaluation.multilabel"))
+        values = first_values(gallery, column, stored_separator(run.settings))
         ids, names = pd.factorize(values.where(values != ""))
         return Classes(column, ids.astype(np.int64), names.tolist())
     return Classes(column, why_unknown=why)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from src.errors import UserError
 from src.evaluation.metrics import FILTER
 from src.gallery import Gallery
+from src.gallery.label_sets import stored_separator
 from src.leaderboard.board import Board
 from src.reporting.contact_sheets import card, thumbnail
 from src.reporting.hits import Hits
@@ -62,18 +63,15 @@ def example_neighbors(board: Board, thumbnails: Thumbnails) -> dict[str, Any]:
     except (UserError, OSError) as error:  # the images were deleted, or the runs were copied
         return {"queries": [], "shared": "", "missing": f" The images are missing: {error}"}
     label = board.metric.rpartition("/")[0].partition(FILTER)[0]
-    is_hit = Hits(
-        gallery,
-        label if label in gallery.works else "",
-        best.settings.get("evaluation.multilabel"),
-    )
+    shared = label if label in gallery.works else ""
+    is_hit = Hits(gallery, shared, stored_separator(best.settings))
     values = best.query_values(board.metric)
     rows = np.arange(len(gallery)) if values is None else np.flatnonzero(~np.isnan(values))
     drawn = np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False)
     queries = [_query(gallery, row, lists, is_hit, thumbnails) for row in sorted(drawn.tolist())]
     return {
         "queries": queries,
-        "shared": label if label in gallery.works else "",
+        "shared": shared,
         "missing": "",
     }
 

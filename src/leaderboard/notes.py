@@ -103,7 +103,7 @@ def _no_tests(board: Board) -> Iterator[str]:
     if len(board.runs) > 2 and board.ranks_settings:
         halves = "" if board.halves else ", --halves chooses on half of the classes"
         yield (
-            f"the best of {len(board.runs)} runs is partly best by chance, so the gaps to it are"
+            f"the best of {len(board.runs)} runs may lead by chance, so the gaps to it are"
             " not tested: python -m src.leaderboard --baseline RUN tests the differences to a run"
             f" named beforehand{halves}"
         )

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from src.gallery import Gallery
-from src.gallery.label_sets import label_sets
+from src.gallery.label_sets import label_sets, stored_separator
 from src.reporting.labels import main_labels, measured_columns
 
 
@@ -53,4 +53,4 @@ def main_hits(gallery: Gallery, metrics: Mapping[str, Any], settings: Mapping[st
     columns = [name for name in measured_columns(metrics) if name in gallery.works]
     columns = columns or gallery.label_columns()
     label = main_labels(columns, gallery)[0] if columns else ""
-    return Hits(gallery, label, settings.get("evaluation.multilabel"))
+    return Hits(gallery, label, stored_separator(settings))
