@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from src.evaluation import all_pairs as module
@@ -10,6 +12,7 @@ from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.relevance import Relevance
 from src.similarity import all_scores, top_k
 from src.similarity.parallel import thread_count
+from tests.evaluation.test_ranks import over_all_orders
 
 DRAW = np.random.default_rng(0)
 N = 150
@@ -24,13 +27,13 @@ TASKS = [
     Task("style-no_same_artist", Relevance(LABELS, [OBJECTS, ARTISTS])),
     Task("artist", Relevance(ARTISTS, [ALONE])),
 ]
+NEIGHBORS = top_k(FEATURES, N - 1)
 MEASURES = ("map", "r_precision", "label_auc")
 
 
 def by_scikit_learn(task: Task, query: int, penalty: np.ndarray | None) -> tuple[float, float]:
     """Return average precision and AUC of a query from the complete list of its neighbors."""
-    neighbors = top_k(FEATURES, N - 1)
-    index, score = neighbors.index[query], neighbors.score[query].astype("f8")
+    index, score = NEIGHBORS.index[query], NEIGHBORS.score[query].astype("f8")
     if penalty is not None:
         score = (score - penalty[index]).astype("f4")
     kept = np.all([groups[index] != groups[query] for groups in task.relevance.excluded], axis=0)
@@ -169,3 +172,31 @@ def test_few_queries():
     metrics, queries = all_pairs(FEATURES, [Task("x", Relevance(labels, [ALONE]))])
     assert np.isfinite(queries["x/map"]).sum() == 2
     assert metrics["x/map"] == metrics["x/map_macro"]
+
+
+# small integers have many equal cosines; x, y, label, group
+collections = st.lists(
+    st.tuples(*[st.integers(-1, 2)] * 2, st.integers(-1, 1), st.integers(0, 3)),
+    min_size=2,
+    max_size=6,
+)
+
+
+@given(collections)
+def test_small_collections_are_measured_by_definition(images):
+    x, y, labels, groups = np.array(images).T
+    features = np.stack([x, y], axis=1).astype(np.float64)
+    lengths = np.sqrt((features**2).sum(axis=1))
+    scale = lengths[:, None] * lengths
+    scores = np.where(scale == 0, 0, features @ features.T / np.where(scale == 0, 1, scale))
+    scores = scores.astype(np.float32)
+    for excluded in ([np.arange(len(x))], [np.arange(len(x)), groups]):
+        _, queries = all_pairs(features, [Task("x", Relevance(labels, excluded))])
+        for query, label in enumerate(labels):
+            others = np.all([ids != ids[query] for ids in excluded], axis=0)
+            hits = ((labels == label) & (label >= 0))[others].tolist()
+            found = [queries.get(f"x/{name}", np.full(len(x), np.nan))[query] for name in MEASURES]
+            expected = [np.nan] * 3
+            if any(hits):
+                expected = over_all_orders(scores[query, others].tolist(), hits)
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
