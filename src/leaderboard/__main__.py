@@ -35,19 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sort", help="metric to sort by, as in metrics.json (default: map_at_10 of a label)"
     )
-    parser.add_argument(
-        "--baseline",
-        metavar="RUN",
-        help="show differences to this run instead of the gap to the best, and which of them are"
-        " significant: a folder, the name in the table, or settings that only this run has, such as"
-        " backbone.layer=layer4,similarity.postprocess=none",
-    )
-    parser.add_argument(
-        "--halves",
-        action="store_true",
-        help="also choose the best run on one half of the label's classes (such as artists) and"
-        " show it on the other half, as evaluation.halves=true does for a sweep",
-    )
+    _add_comparisons(parser)
     parser.add_argument(
         "--latex",
         action="store_true",
@@ -66,6 +54,23 @@ def _parser() -> argparse.ArgumentParser:
         help="in the CSV, put an apostrophe before text that a spreadsheet would compute",
     )
     return parser
+
+
+def _add_comparisons(parser: argparse.ArgumentParser) -> None:
+    """Add the options that tell differences between runs from chance."""
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="show differences to this run instead of the gap to the best, and which of them are"
+        " significant: a folder, the name in the table, or settings that only this run has, such as"
+        " backbone.layer=layer4,similarity.postprocess=none",
+    )
+    parser.add_argument(
+        "--halves",
+        action="store_true",
+        help="also choose the best run on one half of the label's classes (such as artists) and"
+        " show it on the other half, as evaluation.halves=true does for a sweep",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +69,11 @@ def test_the_main_metrics_are_those_of_labels_and_those_that_differ(tmp_path: Pa
     assert board.metrics() == ["artist/map_at_10", "hubness"]  # inter is the same in both
     (alone,) = compare(read_runs([tmp_path / "1"]), None).boards
     assert alone.metrics() == ["artist/map_at_10", "inter"]
+
+
+@pytest.mark.parametrize(
+    "module", ["src.leaderboard.__main__", "src.reporting.run_folder", "src.evaluation.metrics"]
+)
+def test_it_starts_without_torch(module: str) -> None:
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -166,14 +166,6 @@ def test_jobs_are_read_in_the_order_of_their_numbers(sweep):
     assert [run.folder.name for run in read_runs([sweep])] == ["0", "1", "2", "10"]
 
 
-@pytest.mark.parametrize(
-    "module", ["src.leaderboard.__main__", "src.reporting.run_folder", "src.evaluation.metrics"]
-)
-def test_it_starts_without_torch(module):
-    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
-
-
 JOBLIB = ["hydra.launcher.n_jobs=1", "tracking=local"]  # one worker for all jobs
 
 
