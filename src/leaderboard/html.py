@@ -106,6 +106,7 @@ def _section(heading: str, board: Board, folder: Path, thumbnails: Thumbnails) -
             (name, _svg(partial(setting_plot, board, name), board))
             for name in (board.settings if several else [])
         ],
+        "has_baseline": board.baseline is not None,
         "labels": board.labels,
         "heat": _svg(partial(overlap_heat_map, board), board) if several else "",
         "missing_metric": [run.folder.name for run in board.missing_metric],

@@ -18,11 +18,15 @@ MAX_NUMBERED_RUNS = 24  # with more, the heat map shows colors only
 def setting_plot(board: Board, name: str) -> Figure:
     """Plot the metric against one setting; a line joins runs that differ only in that setting.
 
-    The plots of a board's settings have one scale.
+    The plots of a board's settings have one scale. A dashed line is at the baseline, if there is
+    one.
     """
     figure = Figure(figsize=(3.8, 3.4), dpi=110, layout="constrained")
     axes = figure.subplots()
     _draw_panel(axes, board, name)
+    if board.baseline:
+        value = board.baseline.metrics[board.metric]
+        axes.axhline(value, color=FAINT, lw=0.8, ls="--", zorder=0)
     axes.set_xlabel(escape_dollars(name))
     axes.set_ylabel(escape_dollars(board.metric))
     axes.set_ylim(*_limits(board))

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_a_line_joins_runs_that_differ_in_one_setting_alone(board: Board) -> Non
         [value[n] for n in line] for line in (["0", "1"], ["2", "3"], ["4", "5"], ["6"])
     ]
     assert [text.get_text() for text in layers.get_legend().get_texts()] == ["4", "5"]
+
+
+def test_a_dashed_line_is_at_the_baseline(board: Board) -> None:
+    (plain,) = setting_plot(board, "backbone.layer").axes
+    named = replace(board, baseline=board.runs[3])
+    (axes,) = setting_plot(named, "backbone.layer").axes
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in dashed] == [board.runs[3].metrics["artist/map_at_10"]]
+    assert not any(line.get_linestyle() == "--" for line in plain.lines)
+    assert axes.get_ylim() == plain.get_ylim()
 
 
 def test_the_overlap_heat_map_is_the_overlap_best_first(board: Board) -> None:
