@@ -108,7 +108,7 @@ def read_fitted(options: Similarity, width: int | None = None) -> FittedPostproc
 
 
 def fitted_hash(options: Similarity) -> str:
-    """Return a hash of the whole file that similarity.whiten_from names, "" without one."""
+    """Return a hash of what similarity.whiten_from names, all its axes included, "" without one."""
     if options.whiten_from is None:
         return ""
     fitted = read_fitted(replace(options, whiten_dim=None))
