@@ -1,17 +1,18 @@
 """Images that share a value where each may have several, such as two styles or artists.
 
-n = images, v = values of the image that has most, t = types: images with the same values, p = pairs
-of a block. Imports no torch.
+n = images, v = values of the image that has most, t = subsets of the values of all images. Imports
+no torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-PAIRS = 2**22  # of a block
+MANY = 8  # values of an image in all relations together, beyond which it is compared with each
 
 
 def counts_of_sets(
@@ -23,68 +24,86 @@ def counts_of_sets(
     weights (n,) say how often an image counts. An image does not count itself.
     """
     forbidden = np.concatenate([_without_single(values) for values in _disjoint(excluded)], axis=1)
-    kinds, kind = np.unique(
-        np.sort(np.concatenate([labels, forbidden + (forbidden >= 0) * (labels.max() + 1)], 1), 1),
-        axis=0,
-        return_inverse=True,
-    )
-    kind = kind.reshape(-1)
-    first = np.zeros(len(kinds), dtype=np.int64)
-    first[kind[::-1]] = np.arange(len(kind))[::-1]  # an image of each type
-    size = np.bincount(kind, weights)
-    lost, lost_right = np.zeros((2, len(kinds)))
-    for one, other in sharing_pairs(forbidden[first]):
-        right = share(labels[first[one]], labels[first[other]])
-        lost += np.bincount(one, size[other], len(kinds))
-        lost_right += np.bincount(one, size[other] * right, len(kinds))
+    lost = sharing([forbidden], weights)
+    right = sharing([labels], weights) - sharing([labels, forbidden], weights)
     itself = np.where((forbidden >= 0).any(axis=1), 0, weights)  # else it is among those lost
-    labeled = (labels >= 0).any(axis=1)
-    right = right_of_all(labels, weights) - lost_right[kind] - itself * labeled
-    return weights.sum() - lost[kind] - itself, right
+    right -= itself * (labels >= 0).any(axis=1)
+    return weights.sum() - lost - itself, right
 
 
-def right_of_all(labels: Ints, weights: Floats) -> Floats:
-    """Return (n,) the sum of the weights of all images that share a label (n, v) with each."""
-    sets, number = np.unique(labels, axis=0, return_inverse=True)
-    number = number.reshape(-1)
-    size, found = np.bincount(number, weights), np.zeros(len(sets))
-    for one, other in sharing_pairs(sets):
-        found += np.bincount(one, size[other], len(sets))
-    return np.asarray(found[number])
+def sharing(relations: Sequence[Ints], weights: Floats) -> Floats:
+    """Return (n,) the sum of the weights of all images that share a value with each.
 
-
-def share(first: Ints, second: Ints) -> NDArray[np.bool_]:
-    """Return (p,) whether rows of two arrays of values (p, v), -1 for none, share a value."""
-    shared = np.zeros(len(first), dtype=bool)
-    for one in first.T:
-        for other in second.T:
-            shared |= (one == other) & (one >= 0)
+    relations are (n, v) each, -1 for no value; an image has to share a value in all of them. An
+    image with values in all shares them with itself. By inclusion and exclusion over the subsets of
+    its values; images with many values, which have too many subsets, are compared with each.
+    """
+    total = sum((values >= 0).sum(axis=1) for values in relations)
+    few = np.flatnonzero(total <= MANY)
+    subset = _subsets(relations[0][few])
+    for values in relations[1:]:
+        subset = _pairs(subset, _subsets(values[few]))
+    row, number, sign = subset
+    count = np.bincount(number, weights[few][row])
+    shared = np.zeros(len(weights))
+    shared[few] = np.bincount(row, sign * count[number], len(few))
+    for image in np.flatnonzero(total > MANY).tolist():
+        flags = np.logical_and.reduce([_share_with(values, image) for values in relations])
+        shared[few] += weights[image] * flags[few]
+        shared[image] = weights[flags].sum()
     return shared
 
 
-def sharing_pairs(values: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Yield in blocks all pairs of rows of values (t, v) that share a value, each once.
+def _subsets(values: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the non-empty subsets of the values (n, v) of each row, (t,) each.
 
-    -1 is no value. A row with a value is paired with itself, too.
+    They are the row, a number that equal subsets share, and the sign of inclusion and exclusion.
     """
-    row = np.repeat(np.arange(len(values)), values.shape[1])
-    value = values.reshape(-1)
-    row, value = row[value >= 0], value[value >= 0]
-    members = row[np.argsort(value, kind="stable")]  # by value
-    number = np.bincount(value)
-    start = np.cumsum(number) - number
-    ends = np.cumsum(number[value])  # of the pairs of each entry
-    while len(row):
-        # all entries of a row stay in one block, so that a pair is found once
-        stop = max(int(np.searchsorted(ends, ends[0] - number[value[0]] + PAIRS)), 1)
-        stop = int(np.searchsorted(row, row[stop - 1], side="right"))
-        lengths = number[value[:stop]]
-        one = np.repeat(row[:stop], lengths)
-        offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        other = members[np.repeat(start[value[:stop]], lengths) + offset]
-        pairs = np.unique(one * len(values) + other)
-        yield pairs // len(values), pairs % len(values)
-        row, value, ends = row[stop:], value[stop:], ends[stop:]
+    ordered = np.sort(values, axis=1)[:, ::-1]  # the values before -1
+    most = int((ordered >= 0).sum(axis=1).max(initial=0))
+    found, numbers, sign_of_size = [np.zeros((3, 0), dtype=np.int64)], 0, 1
+    for size in range(1, most + 1):
+        parts = []
+        for columns in combinations(range(most), size):
+            row = np.flatnonzero(ordered[:, columns[-1]] >= 0)
+            parts.append(np.column_stack([row, ordered[row][:, columns]]))
+        part = np.concatenate(parts)
+        number = _number(part[:, 1:])
+        signs = np.full(len(part), sign_of_size)
+        found.append(np.stack([part[:, 0], number + numbers, signs]))
+        numbers, sign_of_size = numbers + int(number.max(initial=-1)) + 1, -sign_of_size
+    row, number, sign = np.concatenate(found, axis=1)
+    return row, number, sign
+
+
+def _pairs(
+    first: tuple[Ints, Ints, Ints], second: tuple[Ints, Ints, Ints]
+) -> tuple[Ints, Ints, Ints]:
+    """Return each subset of the first relation with each of the second, of the same row."""
+    order = np.argsort(second[0], kind="stable")
+    row, number, sign = (column[order] for column in second)
+    start = np.searchsorted(row, first[0])
+    lengths = np.searchsorted(row, first[0], side="right") - start
+    one = np.repeat(np.arange(len(lengths)), lengths)
+    offset = np.arange(len(one)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    other = start[one] + offset
+    both = np.column_stack([first[1][one], number[other]])
+    return first[0][one], _number(both), first[2][one] * sign[other]
+
+
+def _number(rows: Ints) -> Ints:
+    """Return (t,) a number from 0 up for each row (t, s), the same for equal rows."""
+    number = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:
+        joint = number * (int(column.max(initial=0)) + 1) + column
+        number = np.unique(joint, return_inverse=True)[1].reshape(-1)
+    return number
+
+
+def _share_with(values: Ints, image: int) -> NDArray[np.bool_]:
+    """Return (n,) which images share a value (n, v) with this one."""
+    own = values[image][values[image] >= 0]
+    return np.asarray(np.isin(values, own).any(axis=1))
 
 
 def _disjoint(columns: Sequence[Ints]) -> list[Ints]:

@@ -11,7 +11,7 @@ from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
 from src.evaluation.retrieval import retrieval
-from src.evaluation.shared_values import sharing_pairs
+from src.evaluation.shared_values import sharing
 from src.similarity import top_k
 
 N = 60
@@ -51,12 +51,12 @@ def example(seed: int) -> Relevance:
     return Relevance(labels, [[np.arange(N)], [objects, artists], [objects]][seed % 3], left_out)
 
 
-@pytest.mark.parametrize("pairs", [1, 50, 2**22])
+@pytest.mark.parametrize("many", [0, 2, 4, 8])
 @pytest.mark.parametrize("seed", range(6))
 def test_candidates_and_right_ones_are_counted(
-    seed: int, pairs: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_values, "PAIRS", pairs)
+    monkeypatch.setattr(shared_values, "MANY", many)
     relevance = example(seed)
     allowed, right = allowed_and_right(relevance)
     some = np.random.default_rng(seed).random(N) < 0.5
@@ -123,14 +123,19 @@ def test_the_class_of_an_image_is_its_first_label() -> None:
     assert metrics["style/precision_at_1_chance"] == pytest.approx((3 + 1 + 2 + 2) / 4 / 4)
 
 
-@pytest.mark.parametrize("block", [1, 3, 1000])
-def test_each_pair_that_shares_a_value_is_found_once(
-    block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared_values, "PAIRS", block)
-    values = sets_of(np.random.default_rng(0), 12, 4)
-    found = [pair for part in sharing_pairs(values) for pair in zip(*part, strict=True)]
-    sets = as_sets(values)
-    expected = {(i, j) for i, j in product(range(N), repeat=2) if not sets[i].isdisjoint(sets[j])}
-    assert len(found) == len(expected) and set(found) == expected
-    assert list(sharing_pairs(np.full((3, 2), -1))) == []
+def test_images_share_a_value_in_all_relations() -> None:
+    draw = np.random.default_rng(0)
+    relations, weights = [sets_of(draw, 12, 4), sets_of(draw, 8, 2)], draw.random(N)
+    first, second = map(as_sets, relations)
+    for given in (relations[:1], relations):
+        expected = [
+            sum(
+                weights[j]
+                for j in range(N)
+                if not first[i].isdisjoint(first[j])
+                and (len(given) == 1 or not second[i].isdisjoint(second[j]))
+            )
+            for i in range(N)
+        ]
+        np.testing.assert_allclose(sharing(given, weights), expected)
+    assert sharing([np.full((3, 2), -1)], np.ones(3)).tolist() == [0, 0, 0]
