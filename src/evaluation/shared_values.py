@@ -59,7 +59,9 @@ def _subsets(values: Ints) -> tuple[Ints, Ints, Ints]:
 
     They are the row, a number that equal subsets share, and the sign of inclusion and exclusion.
     """
-    ordered = np.sort(values, axis=1)[:, ::-1]  # the values before -1
+    ordered = np.sort(values, axis=1)
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1  # each value once
+    ordered = np.sort(ordered, axis=1)[:, ::-1]  # the values before -1
     most = int((ordered >= 0).sum(axis=1).max(initial=0))
     found, numbers, sign_of_size = [np.zeros((3, 0), dtype=np.int64)], 0, 1
     for size in range(1, most + 1):
