@@ -4,6 +4,7 @@ Imports only errors, OmegaConf and the standard library. Imported by everything 
 """
 
 from src.config.backbone import Backbone
-from src.config.schema import Config, Evaluation, Similarity, Tracking, Trainer
+from src.config.evaluation import Evaluation
+from src.config.schema import Config, Similarity, Tracking, Trainer
 
 __all__ = ["Backbone", "Config", "Evaluation", "Similarity", "Tracking", "Trainer"]
