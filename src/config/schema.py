@@ -1,4 +1,4 @@
-"""The options of the groups that have no file of their own, and of all together: type, default, bounds and help text.
+"""The options of similarity, tracking and trainer, and of all groups together.
 
 The files in configs/ and the command line override the defaults. Imports only OmegaConf and the
 standard library, so that invalid options fail fast.
