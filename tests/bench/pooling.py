@@ -1,6 +1,6 @@
 """What backbone.pooling=meanstd costs beside avg, in shares of the whole pass through a network:
 
-    python -m tests.bench.pooling [--images 64] [--rounds 5] [--names resnet50,squeezenet1_1]
+    python -m tests.bench.pooling [--images 64] [--rounds 5]
 
 Random weights, whose speed is the same, and random pixels; the layers are those that a run stores.
 """
@@ -23,14 +23,19 @@ from src.embedding.pooling import Output
 from src.embedding.transforms import transform
 from src.runtime.devices import device_of
 
-LAYERS = {"resnet50": "layer4", "squeezenet1_1": "features.5+features.7+features.9+features.11"}
+CASES = {  # by name: a network and the layers that are stored
+    "resnet50, 4 layers": ("resnet50", "layer4"),
+    "squeezenet1_1": ("squeezenet1_1", "features.10"),
+    "squeezenet1_1, 4 layers": ("squeezenet1_1", "features.5+features.7+features.9+features.11"),
+}
 BATCH = 16
 Way = Callable[[Tensor], object]  # of pixels through a network
 
 
-def passes(name: str, pooling: Pooling, device: torch.device) -> dict[str, Way]:
+def passes(case: str, pooling: Pooling, device: torch.device) -> dict[str, Way]:
     """The ways in which pixels go through a network, uncompiled first."""
-    options = Backbone(name, "random", LAYERS[name], pooling=pooling)
+    name, layer = CASES[case]
+    options = Backbone(name, "random", layer, pooling=pooling)
     preset = preset_of(options)
     prepare = transform(preset, Demo())
     outputs = [Output(layer, pooling) for layer in written_layers(options, preset)]
@@ -56,15 +61,14 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m tests.bench.pooling")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5, help="of avg and meanstd in turn")
-    parser.add_argument("--names", default=",".join(LAYERS), help="of networks, by commas")
     options = parser.parse_args()
     device = device_of(Accelerator.auto)
     pixels = torch.randint(0, 256, (options.images, 224, 224, 3), dtype=torch.uint8, device=device)
     batches = pixels.split(BATCH)
     print(f"{options.images} images, {torch.get_num_threads()} threads, {device}; images a second")
     print("of the best batch, and what meanstd costs: of its time, of all processor time")
-    for name in options.names.split(","):
-        pair = [passes(name, pooling, device) for pooling in (Pooling.avg, Pooling.meanstd)]
+    for case in CASES:
+        pair = [passes(case, pooling, device) for pooling in (Pooling.avg, Pooling.meanstd)]
         for way in pair[0]:
             took = torch.tensor(
                 [
@@ -76,7 +80,7 @@ def main() -> None:
             plain, used = took[..., 1].sum((0, 1)).tolist()
             rates = f"avg {BATCH / avg:6.1f}, meanstd {BATCH / meanstd:6.1f}"
             shares = f"{100 * (meanstd / avg - 1):+.1f}%, {100 * (used / plain - 1):+.1f}%"
-            print(f"{name:14} {way:9} {rates}: {shares}", flush=True)
+            print(f"{case:24} {way:9} {rates}: {shares}", flush=True)
 
 
 if __name__ == "__main__":
