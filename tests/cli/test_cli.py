@@ -61,7 +61,10 @@ def compose_config(*overrides: str) -> Config:
         ),
         (["similarity.top_k=0"], "similarity.top_k must be at least 1, got 0"),
         (["data=museum"], "data=museum: choose one of demo, folder, nga"),
-        (["experiment=demmo"], "experiment=demmo: choose one of demo, layers, postprocess, seed"),
+        (
+            ["experiment=demmo"],
+            "experiment=demmo: choose one of demo, layers, postprocess, quality",
+        ),
         (["data=folder"], "data.images is required"),
         (["data=folder", "data.images=no/such"], "data.images=no/such does not exist"),
         (["data.images=x"], "data.images is an option of data=folder: add data=folder"),
