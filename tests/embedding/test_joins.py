@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
+from torchvision import models, transforms
 
 from src.config import Config
 from src.config.enums import Join, Pooling
@@ -16,9 +19,10 @@ from src.config.layer_terms import parse_terms
 from src.embedding.cache import Embeddings
 from src.embedding.joining import LayerJoin, is_joined, join_layers, joined_rows, layer_of
 from src.errors import UserError
+from src.gallery import Gallery
 from src.pipeline.embed import embed
 from src.similarity.parallel import thread_count
-from tests.support.embedding import forbid_embedding, layer
+from tests.support.embedding import MEAN, STD, forbid_embedding, layer
 from tests.support.options import changed
 
 pytestmark = pytest.mark.usefixtures("small_squares")
@@ -81,6 +85,34 @@ def test_each_layer_is_whitened_alone_then_joined(cfg, gallery, pooling, name, w
     assert found.shape == expected.shape == (12, 11 + 11)
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-6)
     np.testing.assert_allclose(aligned(found, expected), expected, atol=1e-6)
+
+
+@torch.inference_mode()
+def by_hooks(gallery: Gallery, layers: list[str]) -> list[Rows]:
+    """Return by torchvision and numpy what meanstd is of each layer: (n, 2c)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = models.resnet18().eval()
+    seen: list[Rows] = []
+    for name in layers:
+        network.get_submodule(name).register_forward_hook(
+            lambda *args: seen.append(args[2].double().numpy())
+        )
+    steps = [transforms.Resize((32, 32)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    pictures = [Image.open(gallery.root / file).convert("RGB") for file in gallery.files]
+    network(torch.stack([transforms.Compose(steps)(picture) for picture in pictures]))
+    return [
+        np.hstack([normalize(maps.mean((2, 3))), normalize(maps.std((2, 3), ddof=1))])
+        for maps in seen
+    ]
+
+
+def test_the_whole_chain_is_that_of_torchvision_numpy_and_scikit_learn(cfg, gallery):
+    options = {"pooling": Pooling.meanstd, "join": Join.whitened, "layers": []}
+    found = embed(gallery, layer(cfg, "layer1*0.5+layer3", **options)).features
+    parts = [by_sklearn(rows) for rows in by_hooks(gallery, ["layer1", "layer3"])]
+    expected = cosine_similarity(joined(parts, [0.5, 1]))
+    np.testing.assert_allclose(cosine_similarity(found.astype("f8")), expected, atol=1e-6)
 
 
 def aligned(rows: NDArray[np.float32], expected: Rows) -> Rows:
