@@ -12,6 +12,7 @@ from src.config.layer_terms import Term
 from src.embedding.joining import LayerJoin, join_layers
 from src.embedding.layers import layer_join, written_layers
 from src.embedding.models import preset_of
+from src.embedding.pooling import OF_TOKENS
 from src.errors import UserError
 from src.pipeline.embed import embed
 from tests.support.embedding import RESNET_LAYERS, forbid_embedding, layer
@@ -144,7 +145,7 @@ def test_the_error_names_the_unknown_layer_of_several(cfg, gallery):
 @pytest.mark.parametrize("pooling", Pooling)
 def test_pooling_applies_to_every_layer(cfg, gallery, pooling):
     options = layer(changed(cfg, "backbone", pooling=pooling), "layer1")
-    if pooling is Pooling.token:
+    if pooling in OF_TOKENS:
         with pytest.raises(UserError, match="needs a layer of tokens .*, but layer1 gives"):
             embed(gallery, options)
         return
