@@ -41,7 +41,7 @@ class Compared:
         own = np.arange(len(self))[chosen]
         needed = np.union1d(own, index)
         rows = self._postprocessed(needed)
-        sums = rows[np.searchsorted(needed, own)]
+        sums = rows[np.searchsorted(needed, own)]  # as similarity.augment does, without torch
         for neighbors, cosines in zip(np.searchsorted(needed, index).T, score.T, strict=True):
             sums += np.maximum(cosines, 0).astype(np.float64)[:, None] ** 3 * rows[neighbors]
         return _normalize(sums)

@@ -44,9 +44,9 @@ class Backbone:
     pooling: Pooling = option(
         Pooling.avg,
         "reduces a layer's output to one vector per image: average, maximum or generalized mean"
-        " over its spatial axes or tokens; token = the first (class) token, patches = the mean"
-        " of the tokens without it and other registers (vision transformers); meanstd = means and"
-        " standard deviations of the channels, twice as many numbers, which tell a style better",
+        " over its spatial axes or tokens; token = the first (class) token; patches = the mean"
+        " of the others, without registers; meanstd = means and standard deviations of the channels"
+        " (of patches, where there are tokens), twice as many numbers, which tell a style better",
     )
     poolings: list[str] | None = option(
         None,

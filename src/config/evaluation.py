@@ -31,8 +31,8 @@ class Evaluation:
     )
     all_pairs: AllPairs = option(
         AllPairs.auto,
-        "whether to rank all images for each query, for map, r_precision and label_auc; auto = on a"
-        " GPU, or for up to 30,000 images, which takes one to two matrix products of all pairs;"
+        "whether to rank all images for each query, for map, r_precision and label_auc; auto = for"
+        " up to 30,000 images (200,000 on a GPU): one to two matrix products of all pairs;"
         " otherwise label_auc_sampled is estimated instead",
     )
     unknown_artists: UnknownArtists = option(

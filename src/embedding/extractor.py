@@ -34,15 +34,19 @@ class Extractor(nn.Module):
         dims: dict[Output, int],
         options: Backbone,
         transform: Transform,
-        prefix: int = 0,
+        prefixes: dict[Output, int],
     ) -> None:
         super().__init__()
         self.trunk = trunk  # returns the output of each node by name
         self.axes = axes  # to pool over
         self.dims = dims  # the width d of a row
-        self.prefix = prefix  # tokens before those of patches
-        self._steps = [  # of each output: its node, axes and pooling
-            (nodes[output.layer], axes[output], replace(options, pooling=output.pooling))
+        self._steps = [  # of each output: its node, and how it is pooled
+            (
+                nodes[output.layer],
+                axes[output],
+                replace(options, pooling=output.pooling),
+                prefixes[output],
+            )
             for output in dims
         ]
         self.mean: Tensor
@@ -56,7 +60,8 @@ class Extractor(nn.Module):
         pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last: no copy
         computed = self.trunk((pixels - self.mean) / self.std)
         return [
-            pool(computed[node], axes, options, self.prefix) for node, axes, options in self._steps
+            pool(computed[node], axes, options, prefix)
+            for node, axes, options, prefix in self._steps
         ]
 
 
@@ -81,12 +86,16 @@ def build_extractor(
     larger = _larger_shapes(trunk, transform.size) if 4 in map(len, shapes.values()) else {}
     axes: dict[Output, Shape] = {}
     dims: dict[Output, int] = {}
+    prefixes: dict[Output, int] = {}
     for output in outputs:
         try:
             if (node := nodes.get(output.layer)) is None:
                 raise UserError(f"{output.layer} is not a node of {type(network).__name__}")
             shape = _row_shape(output.layer, computed[node])
-            axes[output] = pooling_axes(output.layer, shape, larger.get(node), output.pooling)
+            prefixes[output] = prefix = _prefix(network, shape)
+            axes[output] = pooling_axes(
+                output.layer, shape, larger.get(node), output.pooling, prefix
+            )
         except UserError as reason:
             if output not in optional:
                 raise
@@ -96,14 +105,21 @@ def build_extractor(
         dims[output] = row_width(channels, output.pooling)
     if len({output.layer for output in dims}) < len(nodes):  # compute nothing in vain
         return build_extractor(network, list(dims), options, transform)
-    return Extractor(trunk, nodes, axes, dims, options, transform, _prefix(network))
+    return Extractor(trunk, nodes, axes, dims, options, transform, prefixes)
 
 
-def _prefix(network: nn.Module) -> int:
-    """Return the number of class tokens and registers before the tokens of patches."""
+def _prefix(network: nn.Module, shape: Shape) -> int:
+    """Return how many class tokens and registers come before the tokens of patches in an output.
+
+    0 for one without tokens, and for one of patches that no such token has joined yet.
+    """
+    if len(shape) != 3:
+        return 0
     if isinstance(network, VisionTransformer):  # torchvision's
-        return 1
-    return int(getattr(network, "num_prefix_tokens", 0))  # timm's
+        return int(shape[1] == network.seq_length)
+    patches = getattr(getattr(network, "patch_embed", None), "num_patches", None)
+    prefix = int(getattr(network, "num_prefix_tokens", 0))  # timm's
+    return 0 if shape[1] == patches else prefix
 
 
 def _row_shape(layer: str, computed: Any) -> Shape:

@@ -29,13 +29,17 @@ class Output(NamedTuple):
 
 
 def pooling_axes(
-    layer: str, shape: tuple[int, ...], larger: tuple[int, ...] | None, pooling: Pooling
+    layer: str,
+    shape: tuple[int, ...],
+    larger: tuple[int, ...] | None,
+    pooling: Pooling,
+    prefix: int = 0,
 ) -> tuple[int, ...]:
     """Return the axes to pool a layer's output over, () for an output that is one row per image.
 
     shape is that of the output, (b, d), (b, tokens, d), (b, c, h, w) or (b, h, w, c); larger is its
-    shape for a larger image, None for a network of one input size. Raises UserError if token
-    pooling meets an output without tokens, or meanstd one of a single position.
+    shape for a larger image, None for a network of one input size; prefix is that of pool. Raises
+    UserError if token pooling meets an output without tokens, or meanstd one of a single position.
     """
     if pooling in OF_TOKENS and len(shape) != 3:
         others = ", ".join(each.name for each in Pooling if each not in OF_TOKENS)
@@ -44,7 +48,7 @@ def pooling_axes(
             f" gives {shape}: choose one of {others}"
         )
     axes = _position_axes(shape, larger)
-    if pooling is Pooling.meanstd and prod(shape[axis] for axis in axes) < 2:
+    if pooling is Pooling.meanstd and prod(shape[axis] for axis in axes) - prefix < 2:
         raise UserError(
             f"backbone.pooling=meanstd needs a layer with several positions or tokens, because one"
             f" has no standard deviation, but {layer} gives {shape}: choose an earlier layer, or"

@@ -53,6 +53,8 @@ def _read(path: Path) -> Preset | None:
 
 def weights_id(backbone: Backbone, seed: int) -> str:
     """Return what identifies the weights: their name, a seed or a checksum."""
+    if backbone.is_color:
+        return "none (8 x 8 x 8 bins)"
     if backbone.weights == "random":
         return f"random (seed {seed})"
     if backbone.path:

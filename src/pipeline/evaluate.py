@@ -28,7 +28,8 @@ from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
-MAX_RANKED = 30_000  # images whose rankings of all are computed on a CPU without being asked for
+# Images whose rankings of all are computed without being asked for, by device
+MAX_RANKED = {"cpu": 30_000, "cuda": 200_000}
 MAX_HUBS, MAX_NEAR_DUPLICATES = 10, 10_000  # rows of hubs.csv and near_duplicates.csv
 
 
@@ -151,10 +152,10 @@ def _whole_rankings(
 
 def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:
     """Return whether every image ranks all others; a log line says if that would take too long."""
-    if choice is AllPairs.auto and device == "cpu" and n > MAX_RANKED:
+    if choice is AllPairs.auto and n > MAX_RANKED[device]:
         log.info(
             "metrics: map, r_precision and label_auc are left out, since ranking %d images for each"
-            " takes long on a CPU: evaluation.all_pairs=always computes them",
+            " takes long: evaluation.all_pairs=always computes them",
             n,
         )
         return False

@@ -93,8 +93,10 @@ def open_search(
     cache, shown = embeddings.folder, processes.is_rank_zero
     if options.augment:
         settings = search_options(options, device, None, cache, shown)
-        search = NeighborSearch(features, groups, settings, processes)
-        features = augmented(search, options.augment, cache, folder)
+        # not kept in a variable: its copy of the features would stay in memory
+        features = augmented(
+            NeighborSearch(features, groups, settings, processes), options.augment, cache, folder
+        )
     log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
     settings = search_options(options, device, matrix, cache, shown)
     return NeighborSearch(features, groups, settings, processes)

@@ -188,6 +188,9 @@ def test_vit_tokens_are_averaged_or_the_first_is_taken(monkeypatch: pytest.Monke
     torch.testing.assert_close(only_rows(both, 32), expected)
     rest = load_backbone(untrained("encoder", "vit_b_16", Pooling.patches), 32, 0)
     torch.testing.assert_close(only_rows(rest, 32), patches.mean(1))
+    grid, before = network.conv_proj(images(32)), "permute"  # the class token joins
+    early = load_backbone(untrained(before, "vit_b_16", Pooling.patches), 32, 0)
+    torch.testing.assert_close(only_rows(early, 32), grid.mean((2, 3)))
 
 
 def test_a_network_of_one_input_size_has_maps_too(

@@ -142,6 +142,12 @@ def test_the_error_names_the_unknown_layer_of_several(cfg, gallery):
         embed(gallery, layer(cfg, "layer1+layr2"))
 
 
+def test_layers_whose_names_are_too_long_together_are_refused_at_once(cfg, gallery):
+    names = "+".join(f"layer1.0.{'very_' * 6}long{number}" for number in range(4))
+    with pytest.raises(UserError, match=r"joins 4 layers, .* \(more than 150 bytes\): join fewer"):
+        embed(gallery, layer(cfg, names))
+
+
 @pytest.mark.parametrize("pooling", Pooling)
 def test_pooling_applies_to_every_layer(cfg, gallery, pooling):
     options = layer(changed(cfg, "backbone", pooling=pooling), "layer1")

@@ -90,17 +90,17 @@ def test_csls_orders_whole_rankings_too(cfg, tmp_path):
 @pytest.mark.parametrize("choice", [AllPairs.never, AllPairs.auto])
 def test_without_them_an_estimate_has_another_name(cfg, tmp_path, monkeypatch, caplog, choice):
     caplog.set_level("INFO")
-    monkeypatch.setattr(stage, "MAX_RANKED", N - 1)
+    monkeypatch.setattr(stage, "MAX_RANKED", {"cpu": N - 1})
     metrics = evaluated(cfg, tmp_path, choice)
     assert whole_names(metrics, "style") == whole_names(metrics, "artist") == set()
     assert 0.3 < metrics["style/label_auc_sampled"] < 0.7
     assert "style-no_same_artist/label_auc_sampled" not in metrics
-    said = "ranking 40 images for each takes long on a CPU: evaluation.all_pairs=always"
+    said = "ranking 40 images for each takes long: evaluation.all_pairs=always"
     assert (said in caplog.text) == (choice is AllPairs.auto)
 
 
 def test_more_images_are_ranked_if_asked_for(cfg, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "MAX_RANKED", N - 1)
+    monkeypatch.setattr(stage, "MAX_RANKED", {"cpu": N - 1})
     assert whole_names(evaluated(cfg, tmp_path, AllPairs.always), "style") == WHOLE
-    monkeypatch.setattr(stage, "MAX_RANKED", N)
+    monkeypatch.setattr(stage, "MAX_RANKED", {"cpu": N})
     assert whole_names(evaluated(cfg, tmp_path, AllPairs.auto), "style") == WHOLE
