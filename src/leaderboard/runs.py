@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from src.config.names import option_defaults
 from src.config.overrides import MULTIRUN, quote_value, shell_join
 from src.errors import UserError
 from src.io.outputs import Outputs
@@ -22,6 +23,11 @@ from src.io.printable import printable
 from src.leaderboard.sweeps import sweep_jobs, why_not_repeated, why_not_written
 from src.reporting.run_folder import CONFIG, RunFolder
 
+# Options that earlier versions lack; their runs are those of the defaults
+ADDED = (
+    *("backbone.join", "similarity.augment", "similarity.whiten_from"),
+    *("evaluation.multilabel", "evaluation.unknown_artists"),
+)
 MAX_DEPTH = 20  # of the folders of runs below the one that is named
 
 
@@ -100,13 +106,22 @@ def read_run(folder: Path) -> Run:
     """Read one run. If a file is damaged, the run is incomplete, and its error names the file."""
     files = RunFolder(folder)
     try:
-        settings, overrides, metrics = files.settings(), files.overrides(), files.metrics()
+        settings = _with_added(files.settings())
+        overrides, metrics = files.overrides(), files.metrics()
         if metrics is not None:
             return Run(folder, settings, overrides, metrics, "", rows=files.check(metrics))
     except (UserError, OSError) as error:
         return _damaged(folder, error)
     reason = ["interrupted or still running", *files.errors()][-1]
     return Run(folder, settings, overrides, {}, reason)
+
+
+def _with_added(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run, with the defaults of options that were added after it."""
+    if not settings:
+        return settings
+    defaults = option_defaults()
+    return {name: defaults[name] for name in ADDED} | settings
 
 
 def find_files(folder: Path, pattern: str) -> Iterator[Path]:

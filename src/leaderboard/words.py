@@ -46,7 +46,7 @@ ORDER = ("backbone", "similarity", "data", "trainer", "evaluation")  # of groups
 def differing_settings(runs: Iterable[Settings], selecting: bool = False) -> list[str]:
     """Return the names of the settings that can change a result and differ between the runs.
 
-    A run that lacks a setting, as one of an earlier version may, does not differ in it. With
+    A run that lacks a setting, as one that never started does, does not differ in it. With
     `selecting`, the settings that choose the images and labels count, too.
     """
     values = dict[str, set[str]]()

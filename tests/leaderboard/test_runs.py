@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from src.gallery.folder import folder_gallery
 from src.leaderboard.runs import read_runs
+from src.leaderboard.words import differing_settings
 from tests.support.made_runs import N, random_neighbors, write_multirun, write_run
 
 
@@ -72,3 +73,12 @@ def test_a_changed_image_changes_the_fingerprint(paintings: Path, tmp_path: Path
     again = folder_gallery(paintings, None, None, 0, tmp_path)
     assert before.name == after.name
     assert before.fingerprint() != after.fingerprint() == again.fingerprint()
+
+
+def test_a_run_of_an_earlier_version_has_the_defaults_of_later_options(tmp_path: Path) -> None:
+    found = np.ones(N), random_neighbors(np.random.default_rng(0))
+    write_run(tmp_path / "earlier", *found)
+    write_run(tmp_path / "later", *found, similarity={"top_k": 4, "augment": 5})
+    settings = [run.settings for run in read_runs([tmp_path])]
+    assert [run["similarity.augment"] for run in settings] == [0, 5]
+    assert differing_settings(settings) == ["similarity.augment"]

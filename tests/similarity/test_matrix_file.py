@@ -109,13 +109,27 @@ def test_another_file_in_place_of_the_matrix_is_refused(tmp_path):
         write_matrix(BASE, tmp_path / "matrix.npy")
 
 
+def unplug_at_the_sixth_sync(patch: pytest.MonkeyPatch) -> None:
+    """Sync each tile before the next is computed; from the sixth on, the disk fails."""
+    add, sync = Matrix.add, chain([None] * 5, repeat(OSError("unplugged")))
+
+    def add_and_wait(self, *tile):
+        """Add a tile while nothing else is synced, and wait until it is."""
+        self._syncing.result()
+        add(self, *tile)
+        self._queue[-1].result()
+        self._syncing.result()
+
+    patch.setattr(Matrix, "add", add_and_wait)
+    patch.setattr("src.similarity.matrix.SYNC_SECONDS", -1)
+    patch.setattr("os.fdatasync", mock.Mock(side_effect=sync))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_matrix_resumes_after_a_disk_error(dtype, tmp_path, monkeypatch):
     write_matrix(BASE, tmp_path / "whole.npy", dtype, block_size=7)
-    sync = mock.Mock(side_effect=chain([None] * 5, repeat(OSError("unplugged"))))
     with monkeypatch.context() as patch:
-        patch.setattr("src.similarity.matrix.SYNC_SECONDS", -1)
-        patch.setattr("os.fdatasync", sync)
+        unplug_at_the_sixth_sync(patch)
         with pytest.raises(OSError, match="unplugged"):
             nearest(BASE, 5, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
     assert not (tmp_path / "matrix.npy").exists()
@@ -139,10 +153,8 @@ def test_tiles_of_a_failed_sync_are_not_logged_as_finished(tmp_path, monkeypatch
 
 def test_a_matrix_whose_partial_file_was_deleted_is_written_again(tmp_path, monkeypatch):
     write_matrix(BASE, tmp_path / "whole.npy", block_size=7)
-    sync = mock.Mock(side_effect=chain([None] * 5, repeat(OSError("unplugged"))))
     with monkeypatch.context() as patch:
-        patch.setattr("src.similarity.matrix.SYNC_SECONDS", -1)
-        patch.setattr("os.fdatasync", sync)
+        unplug_at_the_sixth_sync(patch)
         with pytest.raises(OSError, match="unplugged"):
             write_matrix(BASE, tmp_path / "matrix.npy", block_size=7)
     assert list((tmp_path / "matrix.npy.part").glob("done-*.txt"))
