@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from omegaconf import DictConfig
 from src.cli import app
 from src.cli.sweep_jobs import is_sweep_job, job_name, quiet_console, swept_outputs
 from src.config import Config
-from src.config.names import CONFIGS
+from src.config.names import CONFIGS, Swept
 from src.errors import keep_run_folder
 from src.reporting.wandb_runs import check_wandb
 from src.runtime.launch import launch
@@ -50,15 +49,12 @@ def checked(cfg: Config, processes: ProcessGroup) -> Config:
     return cfg
 
 
-def run(
-    cfg: Config, folder: Path, job: str = "", swept: Mapping[str, Sequence[str]] | None = None
-) -> None:
+def run(cfg: Config, folder: Path, job: str = "", swept: Swept | None = None) -> None:
     """Run the five stages: collect, embed, rank, evaluate, report. Each writes its files.
 
-    All ranks embed and rank; rank 0 does the rest and fills `folder`. `job` is the name of a job
-    of a sweep, which prints one line at its end instead of a summary; `swept` has by name the
-    values of options whose rows all jobs of the sweep share. Raises UserError if the
-    options do not suit the images, the machine or the disk.
+    All ranks embed and rank; rank 0 does the rest and fills folder. job is the name of a sweep's
+    job, which prints one line instead of a summary; swept are the values of all its jobs. Raises
+    UserError if the options do not suit the images, the machine or the disk.
     """
     from src.pipeline.collect import collect  # imports pandas: only after the checks
 

@@ -1,6 +1,6 @@
 """The names that may stand before = on the command line, and the defaults of options."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from src.config import Config
 from src.config.data import SOURCES
 
+Swept = Mapping[str, Sequence[str]]  # by option, the values that the jobs of a sweep give to it
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 

@@ -6,7 +6,7 @@ from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,31 +23,31 @@ log = logging.getLogger(__name__)
 Shape = tuple[int, ...]
 
 
+class Step(NamedTuple):
+    """How the rows of an output are made of what the trunk computes."""
+
+    node: str
+    axes: Shape  # to pool over
+    prefix: int  # tokens before those of patches
+    dim: int  # the width d of a row
+
+
 class Extractor(nn.Module):
     """Maps pixels to the pooled outputs of several layers."""
 
     def __init__(
         self,
         trunk: nn.Module,
-        nodes: dict[str, str],
-        axes: dict[Output, Shape],
-        dims: dict[Output, int],
+        steps: dict[Output, Step],
         options: Backbone,
         transform: Transform,
-        prefixes: dict[Output, int],
     ) -> None:
         super().__init__()
         self.trunk = trunk  # returns the output of each node by name
-        self.axes = axes  # to pool over
-        self.dims = dims  # the width d of a row
-        self._steps = [  # of each output: its node, and how it is pooled
-            (
-                nodes[output.layer],
-                axes[output],
-                replace(options, pooling=output.pooling),
-                prefixes[output],
-            )
-            for output in dims
+        self.axes = {output: step.axes for output, step in steps.items()}
+        self.dims = {output: step.dim for output, step in steps.items()}
+        self._steps = [
+            (step, replace(options, pooling=output.pooling)) for output, step in steps.items()
         ]
         self.mean: Tensor
         self.std: Tensor
@@ -60,8 +60,8 @@ class Extractor(nn.Module):
         pixels = images.permute(0, 3, 1, 2).float().div(255)  # channels_last: no copy
         computed = self.trunk((pixels - self.mean) / self.std)
         return [
-            pool(computed[node], axes, options, prefix)
-            for node, axes, options, prefix in self._steps
+            pool(computed[step.node], step.axes, options, step.prefix)
+            for step, options in self._steps
         ]
 
 
@@ -84,28 +84,32 @@ def build_extractor(
     computed = _blank_outputs(trunk, transform.size)
     shapes = _shapes(computed)
     larger = _larger_shapes(trunk, transform.size) if 4 in map(len, shapes.values()) else {}
-    axes: dict[Output, Shape] = {}
-    dims: dict[Output, int] = {}
-    prefixes: dict[Output, int] = {}
+    steps: dict[Output, Step] = {}
     for output in outputs:
         try:
             if (node := nodes.get(output.layer)) is None:
                 raise UserError(f"{output.layer} is not a node of {type(network).__name__}")
             shape = _row_shape(output.layer, computed[node])
-            prefixes[output] = prefix = _prefix(network, shape)
-            axes[output] = pooling_axes(
-                output.layer, shape, larger.get(node), output.pooling, prefix
-            )
+            steps[output] = _step(output, node, shape, larger.get(node), network)
         except UserError as reason:
             if output not in optional:
                 raise
             log.info("embedding: %s, %s is left out: %s", *output, reason)
-            continue
-        channels = prod(n for axis, n in enumerate(shape) if axis and axis not in axes[output])
-        dims[output] = row_width(channels, output.pooling)
-    if len({output.layer for output in dims}) < len(nodes):  # compute nothing in vain
-        return build_extractor(network, list(dims), options, transform)
-    return Extractor(trunk, nodes, axes, dims, options, transform, prefixes)
+    if len({output.layer for output in steps}) < len(nodes):  # compute nothing in vain
+        return build_extractor(network, list(steps), options, transform)
+    return Extractor(trunk, steps, options, transform)
+
+
+def _step(
+    output: Output, node: str, shape: Shape, larger: Shape | None, network: nn.Module
+) -> Step:
+    """Return how the rows of an output are made of what node gives: shape, or larger for larger
+    images. Raises UserError if that does not suit the pooling.
+    """
+    prefix = _prefix(network, shape)
+    axes = pooling_axes(output.layer, shape, larger, output.pooling, prefix)
+    channels = prod(n for axis, n in enumerate(shape) if axis and axis not in axes)
+    return Step(node, axes, prefix, row_width(channels, output.pooling))
 
 
 def _prefix(network: nn.Module, shape: Shape) -> int:

@@ -7,7 +7,6 @@ the rows are in .part folders, from which a pass resumes.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from src.config import Config
 from src.config.enums import Pooling
+from src.config.names import Swept
 from src.embedding.cache import (
     EmbeddingRequest,
     Embeddings,
@@ -49,15 +49,14 @@ def embed(
     gallery: Gallery,
     cfg: Config,
     processes: ProcessGroup = SINGLE_PROCESS,
-    swept: Mapping[str, Sequence[str]] | None = None,
+    swept: Swept | None = None,
 ) -> Embeddings:
     """Return the embeddings of gallery: the cached ones of these images and options, or new ones.
 
-    A pass over the images also writes what the other jobs of a sweep ask for: swept has the values
-    that they give to options, by name. A file lock makes concurrent runs wait and reuse the result.
-    Several processes share the images; each returns all rows. Raises UserError if the device, the
-    weights or a layer does not exist, if no image can be read, if layers cannot be whitened, or if
-    cached files are damaged.
+    A pass over the images also writes what the other jobs of a sweep ask for. A file lock makes
+    concurrent runs wait and reuse the result. Several processes share the images; each returns all
+    rows. Raises UserError if the device, the weights or a layer does not exist, if no image can be
+    read, if layers cannot be whitened, or if cached files are damaged.
     """
     check_accelerator(cfg.trainer)
     cfg, preset = with_named_layers(cfg), cached_preset(cfg.backbone, _presets(cfg))
@@ -72,13 +71,7 @@ def embed(
     features, readable = read_rows(request, join)
     skipped = len(gallery) - len(readable)
     if not pass_facts:
-        log.info("embedding: using cached features in %s", folder)
-        if skipped:
-            log.warning(
-                "%d images were skipped because they cannot be read: see %s",
-                skipped,
-                folder / SKIPPED,
-            )
+        _log_cached(folder, skipped)
     facts: Facts = {
         "weights": request.options["weights"],
         "precision": request.options["precision"],
@@ -88,6 +81,14 @@ def embed(
         "skipped": skipped,
     }
     return Embeddings(folder, readable, features, facts | pass_facts)
+
+
+def _log_cached(folder: Path, skipped: int) -> None:
+    log.info("embedding: using cached features in %s", folder)
+    if skipped:
+        log.warning(
+            "%d images were skipped because they cannot be read: see %s", skipped, folder / SKIPPED
+        )
 
 
 def with_named_layers(cfg: Config) -> Config:
@@ -115,9 +116,7 @@ def pooled_by(cfg: Config, pooling: Pooling) -> Config:
     return replace(cfg, backbone=replace(cfg.backbone, pooling=pooling))
 
 
-def _written(
-    cfg: Config, preset: Preset, swept: Mapping[str, Sequence[str]]
-) -> tuple[list[str], list[Pooling]]:
+def _written(cfg: Config, preset: Preset, swept: Swept) -> tuple[list[str], list[Pooling]]:
     """Return the layers and the poolings that a pass writes; that of this run is the first."""
     backbone = cfg.backbone
     others = other_layers(backbone, preset, swept.get("backbone.layer", ()), _presets(cfg))
