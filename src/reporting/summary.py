@@ -88,11 +88,21 @@ def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Tabl
     shown = [name for name in measured if column_of(name) in main]
     yield _label_table(metrics, shown)
     yield f"* compare settings by mAP@10, in metrics.json {main[0]}/map_at_10"
+    yield from (text for name in shown if (text := _first_ten(metrics, name)))
     yield from _class_counts(metrics, main)
     yield from (text for label in main if (text := _left_out(metrics, label)))
     yield from (text for name in shown if (text := _unknown_artists(metrics, name)))
     if others := [column for column in columns if column not in main]:
         yield f"in metrics.json also: {', '.join(map(printable, others))}"
+
+
+def _first_ten(metrics: Mapping[str, Any], name: str) -> str:
+    """Return how many of a label's images the first ten neighbors find, "" if that is not known."""
+    ends = ("hit_at_10", "recall_at_10", "recall_at_10_bound")
+    values = [format_number(metrics.get(f"{name}/{end}")) for end in ends]
+    if not all(values):
+        return ""
+    return printable("{}: hit@10 {}, recall@10 {} of at most {}".format(_label_name(name), *values))
 
 
 def _class_counts(metrics: Mapping[str, Any], labels: list[str]) -> Iterator[str]:

@@ -38,6 +38,9 @@ METRICS: dict[str, Any] = {
     "style-no_same_artist/queries": 4,
     "style-no_same_artist/precision_at_1": 0.25,
     "style-no_same_artist/strangers": 3,
+    "style/hit_at_10": 0.75,
+    "style/recall_at_10": 0.25,
+    "style/recall_at_10_bound": 0.5,
 }
 RANDOM = METRICS | {"weights": "random (seed 0)"}
 
@@ -69,6 +72,7 @@ def test_labels_come_first_and_each_table_says_what_it_is_good_for(
         "style 5 0.500 0.250 0.375 0.312-0.438",
         "style, other artists 4 0.250",
         "* compare settings by mAP@10, in metrics.json artist/map_at_10",
+        "style: hit@10 0.750, recall@10 0.250 of at most 0.500",
         "classes: 3 of artist, 2 of style; few make an interval uncertain",
         "artist: left out 5 without artist",
         "style, other artists: 3 images of unknown artist count as other artists",
@@ -79,6 +83,7 @@ def test_labels_come_first_and_each_table_says_what_it_is_good_for(
     ]
     assert [row for row in rows if row in expected] == expected
     assert "0.987" not in " ".join(rows)
+    assert not any(row.startswith("artist: hit@10") for row in rows)  # with fewer neighbors
 
 
 def test_unknown_artists_that_are_left_out_are_counted(
