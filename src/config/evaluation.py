@@ -22,7 +22,8 @@ class Evaluation:
     resample: Resample = option(
         Resample["class"],
         "what a resample draws for the label metrics: class = all queries of a label's value"
-        " together, since paintings of one artist are not independent; query = single queries",
+        " together, since paintings of one artist are not independent; query = single queries (a"
+        " mean over classes always draws classes)",
     )
     halves: bool = option(
         False,

@@ -70,12 +70,12 @@ def _shell_letter(letter: str) -> str:
 def swept_values(sweep: Path, name: str) -> list[str]:
     """Return the values that the jobs of a sweep give to an option, [] if they do not vary it.
 
-    sweep is the folder that holds MULTIRUN. Raises UserError if that file is damaged.
+    sweep is the folder of the running sweep, into which Hydra has written MULTIRUN.
     """
     hydra = (read_yaml(sweep / MULTIRUN) or {}).get("hydra", {})
     params = hydra.get("sweeper", {}).get("params") or {}
     given = [f"{key}={value}" for key, value in params.items()]
-    given += hydra.get("overrides", {}).get("task", [])  # which come before the params
+    given += hydra.get("overrides", {}).get("task", [])  # these take precedence
     last = next((word for word in reversed(given) if word.startswith(f"{name}=")), None)
     if last is None:
         return []

@@ -55,7 +55,8 @@ def depends_on(name: str) -> tuple[str, ...]:
     if metric is None:
         return ()
     settings = metric.depends_on
-    if is_filtered(name) and "_at_" in name:
+    measure = name.rpartition("/")[2]
+    if is_filtered(name) and "_at_" in measure and not measure.endswith("_bound"):
         settings = DEPTH
     if metric.pattern.startswith("<label>/"):
         settings += ("evaluation.multilabel",)
@@ -66,6 +67,11 @@ def depends_on(name: str) -> tuple[str, ...]:
 def is_filtered(name: str) -> bool:
     """Return whether a label metric is one with a filter: style-no_same_artist/map_at_10."""
     return FILTER in name.rpartition("/")[0]
+
+
+def direction(name: str) -> int:
+    """Return 1 if higher values of the metric are better, -1 if lower ones are."""
+    return -1 if lower_is_better(name) else 1
 
 
 def lower_is_better(name: str) -> bool:

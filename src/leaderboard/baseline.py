@@ -15,8 +15,7 @@ from src.leaderboard.board import Board
 from src.leaderboard.runs import Run
 from src.reporting.phrases import plain_value
 from src.reporting.run_folder import CONFIG
-
-MAX_LISTED = 8  # runs or values in a message
+from src.reporting.text import listed
 
 
 def with_baseline(boards: Sequence[Board], text: str, incomplete: Sequence[Run]) -> list[Board]:
@@ -31,7 +30,7 @@ def with_baseline(boards: Sequence[Board], text: str, incomplete: Sequence[Run])
     for board in boards:
         runs = _named(text, board.runs, board.names) if wanted is None else _matching(board, wanted)
         if len(runs) > 1:
-            which = _listed([f"{board.names[at]} ({board.labels[at]})" for at in runs])
+            which = listed([f"{board.names[at]} ({board.labels[at]})" for at in runs])
             raise UserError(
                 f"--baseline {text} fits {len(runs)} runs of a board: {which}; give the name of"
                 " one, or more settings"
@@ -125,16 +124,10 @@ def _why_none(
         if Path(expand_home(text), CONFIG).is_file():
             return "that run is not one of those compared: give its folder, too"
         names = [name for board in boards for name in board.names]
-        return f"no run is called that; there are {_listed(names)}{did_you_mean(text, names)}"
+        return f"no run is called that; there are {listed(names)}{did_you_mean(text, names)}"
     runs = [run for board in boards for run in board.runs]
     for name, value in wanted.items():
         if not any(_has(run, name, value) for run in runs):
             found = dict.fromkeys(plain_value(name, _value(run, name)) for run in runs)
-            return f"no run has {name}={value}; the runs have {_listed([*found])}"
+            return f"no run has {name}={value}; the runs have {listed([*found])}"
     return "no run has all of these settings"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    """Return texts with commas, and how many more there are."""
-    more = len(texts) - MAX_LISTED
-    return ", ".join(texts[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.evaluation.hubness import shared_neighbors
-from src.evaluation.metrics import FILTER, HEADLINE_METRICS, lower_is_better, main_names
+from src.evaluation.metrics import FILTER, HEADLINE_METRICS, direction, main_names
 from src.leaderboard.classes import read_classes
 from src.leaderboard.halves import NAMES, Halves
 from src.leaderboard.paired import Paired, unequal_settings
@@ -216,11 +216,6 @@ class Board:
         for i, j in progress(pairs, "shared neighbors", len(pairs), " pairs"):
             overlap[i, j] = overlap[j, i] = _jaccard(lists[i], lists[j])
         return overlap
-
-
-def direction(metric: str) -> int:
-    """Return 1 if higher values are better, -1 if lower values are."""
-    return -1 if lower_is_better(metric) else 1
 
 
 def _jaccard(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:

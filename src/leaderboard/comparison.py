@@ -11,9 +11,9 @@ from math import isfinite
 import pandas as pd
 
 from src.errors import UserError, did_you_mean
-from src.evaluation.metrics import is_filtered
+from src.evaluation.metrics import direction, is_filtered
 from src.leaderboard.baseline import with_baseline
-from src.leaderboard.board import HALF_COLUMNS, Board, direction
+from src.leaderboard.board import HALF_COLUMNS, Board
 from src.leaderboard.grouping import comparable_groups, image_identity
 from src.leaderboard.runs import Run
 from src.leaderboard.words import differing_settings

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from src.evaluation.metrics import lower_is_better
+from src.evaluation.metrics import direction
 from src.leaderboard.paired import Difference, Paired
 
 NAMES = ("A", "B")
@@ -116,7 +116,7 @@ class Halves:
         """
         paired, other = self.paired, self.of_queries != half
         places = [at for at in range(len(paired.runs)) if paired.has_same_queries(at)]
-        sign = -1 if lower_is_better(paired.metric) else 1
+        sign = direction(paired.metric)
         at = max(places, key=lambda at: sign * self.values[at][half])
         values = paired.runs[at].query_values(paired.metric)
         assert values is not None

@@ -8,14 +8,13 @@ from src.leaderboard.board import Board
 from src.leaderboard.halves import NAMES, Choice, Halves
 from src.leaderboard.paired import LEVEL, Difference, Paired
 from src.reporting.baselines import MARK
-from src.reporting.text import counted, format_interval, format_number, format_signed
+from src.reporting.text import counted, format_interval, format_number, format_signed, listed
 
 SIGN = "†"  # behind a difference that survives Holm's correction
 SEVERAL = "Boards have different images or labels: compare numbers within a board, never across."
 LEARNED_NOTHING = (
     f"{MARK}: that network has learned nothing; what it scores comes from color and texture alone"
 )
-MAX_NAMED = 8  # runs in a sentence
 
 
 def notes(board: Board) -> list[str]:
@@ -62,7 +61,7 @@ def _why_no_differences(board: Board) -> Iterator[str]:
         own = _queries(paired, board.runs.index(paired.reference))
         yield (
             f"no difference to {whose} for runs with other queries: {own} in {whose},"
-            f" {_listed(counts)}"
+            f" {listed(counts)}"
         )
 
 
@@ -71,12 +70,6 @@ def _queries(paired: Paired, at: int) -> str:
     queries = paired.queries[at]
     others = "" if paired.has_same_chance(at) else " with other possible neighbors"
     return "none" if queries is None else f"{int(queries.sum()):,}{others}"
-
-
-def _listed(texts: list[str]) -> str:
-    """Return texts with commas, and how many more there are than can be shown."""
-    more = len(texts) - MAX_NAMED
-    return ", ".join(texts[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _tests(board: Board) -> Iterator[str]:
@@ -136,7 +129,7 @@ def _earlier_intervals(board: Board) -> Iterator[str]:
         if f"{board.metric}_low" in run.metrics and "evaluation.resample" not in run.settings
     ]
     if names and board.paired.classes.column:
-        which = "all runs" if len(names) == len(board.runs) else f"run {_listed(names)}"
+        which = "all runs" if len(names) == len(board.runs) else f"run {listed(names)}"
         yield (
             f"intervals of {board.metric} of {which} are those of an earlier version, which drew"
             " single queries: they are too narrow"

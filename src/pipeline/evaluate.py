@@ -52,13 +52,12 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     metrics: dict[str, Any] = {}
     queries: Queries = {}
     classes: dict[str, Ints] = {}
-    lists = ranked_lists(ranking)
     for family in (
         _score_metrics(ranking, cfg),
         Family(_search_metrics(ranking)),
         _auc(ranking, cfg),
-        _label_metrics(ranking, lists, gallery, cfg),
-        _object_metrics(lists, gallery, cfg),
+        _label_metrics(ranking, gallery, cfg),
+        _object_metrics(ranking, gallery, cfg),
     ):
         metrics |= family.metrics
         queries |= family.queries
@@ -102,17 +101,18 @@ def _auc(ranking: Ranking, cfg: Config) -> Family:
     return Family({"auc": float(values.mean())}, {"auc": values})
 
 
-def ranked_lists(ranking: Ranking) -> RankedLists:
-    """Return the neighbors that metrics look at, with what they are ordered by."""
+def ranked_lists(ranking: Ranking, depth: int) -> RankedLists:
+    """Return at most depth neighbors of each image, with what they are ordered by."""
     neighbors, penalty = ranking.for_metrics, ranking.penalty
-    key = neighbors.score
+    index, key = neighbors.index[:, :depth], neighbors.score[:, :depth]
     if penalty is not None:
-        key = (key.astype(np.float64) - penalty.numpy()[neighbors.index]).astype(np.float32)
-    return RankedLists(neighbors.index, key, TiedImages(ranking.features, key, penalty))
+        key = (key.astype(np.float64) - penalty.numpy()[index]).astype(np.float32)
+    return RankedLists(index, key, TiedImages(ranking.features, key, penalty))
 
 
-def _label_metrics(ranking: Ranking, lists: RankedLists, gallery: Gallery, cfg: Config) -> Family:
+def _label_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     """Return how well neighbors share each label, with and without filters."""
+    lists = ranked_lists(ranking, cfg.evaluation.depth)
     metrics: Metrics = {}
     queries: Queries = {}
     classes: dict[str, Ints] = {}
@@ -162,13 +162,14 @@ def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:
     return choice is not AllPairs.never
 
 
-def _object_metrics(lists: RankedLists, gallery: Gallery, cfg: Config) -> Family:
+def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     """Return how well other views of an object are found, nothing if no object has any."""
     objects = object_groups(gallery, cfg.similarity)
     if objects is None:
         return Family({})
     groups = gallery.exclusion_groups(cfg.similarity)
-    found = instance_recall(objects, lists, cfg.similarity.top_k, groups)
+    k = cfg.similarity.top_k
+    found = instance_recall(objects, ranked_lists(ranking, k), k, groups)
     return Family(*found, dict.fromkeys(found[1], objects))
 
 

@@ -33,8 +33,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "similarity.whiten_power": "power {}",
     "similarity.whiten_dim": "{} axes",
     "similarity.whiten_from": "fitted by {}",
-    "similarity.augment": {"0": "not augmented"}
-    | {str(k): f"augmented by {k}" for k in range(1, 21)},
+    "similarity.augment": "augmented by {}",
     "similarity.exclude": {
         "none": "other views and copies kept",
         "same_object": "other views left out",
@@ -94,6 +93,8 @@ def phrase(name: str, text: str) -> str:
     """Return the value of a setting as a part of a run's name."""
     if name == "backbone.weights" and text in ("random", "none"):
         return MARK if text == "random" else "without weights"
+    if (name, text) == ("similarity.augment", "0"):
+        return "not augmented"
     words = PHRASES.get(name, "{}")
     if isinstance(words, dict):
         return words.get(text, text)

@@ -33,6 +33,16 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def listed(texts: Sequence[str], shown: int = 8) -> str:
+    """Return texts with commas, and how many more there are than are shown.
+
+    >>> listed(["a", "b", "c"], shown=2)
+    'a, b and 1 more'
+    """
+    more = len(texts) - shown
+    return ", ".join(texts[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
 def format_interval(low: float | None, high: float | None, signed: bool = False) -> str:
     """Return "[low, high]", with their signs if asked for, "" if low is None, NaN or infinite."""
     written = format_signed if signed else format_number
