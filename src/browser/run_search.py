@@ -30,7 +30,7 @@ def run_search(run: OpenRun) -> "QuerySearch":
     nearest takes features (q, d) of new images as the network gives them, nearest_to_rows the rows
     of images of the run; the image itself is found, too, unless it is left out by `others`. The
     first call takes seconds for a large collection: one to load torch, and one for each GB of
-    features, five if they are whitened. Where several threads ask, each holds COMPUTING. Raises
+    features, five if they are whitened. Callers in several threads must hold COMPUTING. Raises
     UserError or OSError if the features are gone.
     """
     import torch

@@ -94,8 +94,9 @@ def build_extractor(
         except UserError as reason:
             if output not in optional:
                 raise
-            log.info("embedding: %s, %s is left out: %s", *output, reason)
-    if len({output.layer for output in steps}) < len(nodes):  # compute nothing in vain
+            text = "embedding: %s with %s pooling is left out: %s"
+            log.info(text, output.layer, output.pooling.name, reason)
+    if len({output.layer for output in steps}) < len(nodes):  # compute what is needed alone
         return build_extractor(network, list(steps), options, transform)
     return Extractor(trunk, steps, options, transform)
 
@@ -103,8 +104,10 @@ def build_extractor(
 def _step(
     output: Output, node: str, shape: Shape, larger: Shape | None, network: nn.Module
 ) -> Step:
-    """Return how the rows of an output are made of what node gives: shape, or larger for larger
-    images. Raises UserError if that does not suit the pooling.
+    """Return how the rows of an output are made of what node computes for two images.
+
+    larger is its shape for larger images, None if it is not known. Raises UserError if the shape
+    does not suit the pooling.
     """
     prefix = _prefix(network, shape)
     axes = pooling_axes(output.layer, shape, larger, output.pooling, prefix)

@@ -3,9 +3,11 @@
 n = images, b = rows of a block, d = width of a row.
 """
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from src.embedding.row_files import (
     NAMES,
     SKIPPED,
     describe,
+    read_options,
     read_texts,
 )
 from src.errors import UserError
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from src.similarity.postprocess import FittedPostprocess
 
 WHITENED = "-whitened"  # end of the name of a folder whose layers were whitened
+MAX_NAME = 150  # bytes: a folder's name may have 255, and while it is written more is added
+HASHED = re.compile(r"\d+\+layers-[0-9a-f]{16}")
 BLOCK = 1024  # rows joined at once; a multiple of the rows that are whitened at once
 
 
@@ -52,8 +57,14 @@ class LayerJoin:
 
     @property
     def folder(self) -> str:
-        """Return the name of the folder of the rows: the value of backbone.layer, and the join."""
-        return format_terms(self.terms) + WHITENED * self.is_whitened
+        """Return the name of the folder of the rows: the value of backbone.layer, and the join.
+
+        Many layers are named by their number and a hash; options.yaml has their names.
+        """
+        name = format_terms(self.terms)
+        if len(name.encode()) > MAX_NAME:
+            name = f"{len(self.terms)}+layers-{sha256(name.encode()).hexdigest()[:16]}"
+        return name + WHITENED * self.is_whitened
 
     @property
     def record(self) -> dict[str, str]:
@@ -67,9 +78,18 @@ def is_joined(folder: str) -> bool:
     return "+" in folder or folder.endswith(WHITENED)
 
 
-def layer_of(folder: str) -> str:
-    """Return the value of backbone.layer for a folder of this name."""
-    return folder.removesuffix(WHITENED)
+def layer_of(folder: Path) -> str:
+    """Return the value of backbone.layer for a folder of rows, whose name may have only a hash.
+
+    Raises UserError if the name does, and the folder is gone or damaged.
+    """
+    name = folder.name.removesuffix(WHITENED)
+    if not HASHED.fullmatch(name):
+        return name
+    try:
+        return str(read_options(folder)["layer"])
+    except (FileNotFoundError, KeyError) as error:
+        raise UserError(f"{folder} is gone or damaged: run the command of the run again") from error
 
 
 def join_layers(join: LayerJoin, parent: Path, options: dict[str, Any]) -> None:

@@ -19,7 +19,6 @@ from src.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-MAX_NAME = 150  # bytes: a folder's name may have 255, and while it is written more is added
 POOLED = "avgpool"  # a ResNet's last layer before its classifier; pooled here, by backbone.pooling
 
 
@@ -77,7 +76,7 @@ def list_hint(name: str) -> str:
 def layer_join(backbone: Backbone, preset: Preset) -> LayerJoin:
     """Return the layers of backbone.layer, and how their rows become the embedding.
 
-    Raises UserError if a name is empty or occurs twice, or if all together are too long.
+    Raises UserError if a name is empty or occurs twice.
     """
     terms = [
         Term(_resolve_alias(layer, preset), weight) for layer, weight in parse_terms(backbone.layer)
@@ -89,13 +88,7 @@ def layer_join(backbone: Backbone, preset: Preset) -> LayerJoin:
         raise UserError(
             f"backbone.layer={backbone.layer!r} has an empty name: join layers as layer3+layer4"
         )
-    join = LayerJoin(tuple(terms), backbone.join is Join.whitened)
-    if len(join.folder.encode()) > MAX_NAME:
-        raise UserError(
-            f"backbone.layer joins {len(terms)} layers, whose names are too long together for the"
-            f" name of a folder (more than {MAX_NAME} bytes): join fewer"
-        )
-    return join
+    return LayerJoin(tuple(terms), backbone.join is Join.whitened)
 
 
 def written_layers(backbone: Backbone, preset: Preset) -> list[str]:

@@ -47,6 +47,11 @@ def pooling_axes(
             f"backbone.pooling={pooling.name} needs a layer of tokens (b, tokens, d), but {layer}"
             f" gives {shape}: choose one of {others}"
         )
+    if pooling is Pooling.patches and shape[1] <= prefix:
+        raise UserError(
+            f"backbone.pooling=patches needs a layer with tokens of patches, but {layer} gives"
+            f" {shape}: choose another layer, or backbone.pooling=token"
+        )
     axes = _position_axes(shape, larger)
     if pooling is Pooling.meanstd and prod(shape[axis] for axis in axes) - prefix < 2:
         raise UserError(

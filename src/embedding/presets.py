@@ -16,6 +16,8 @@ from src.errors import UserError
 from src.io.bounded import read_json
 from src.io.files import atomic_write, folder_lock, sha256
 
+COLOR_BINS = "8 bins of each of L* 0 to 100, a* -50 to 60, b* -50 to 70"
+
 
 def cached_preset(backbone: Backbone, folder: Path) -> Preset:
     """Return the preset of the weights, from a JSON file in folder, which is written if missing."""
@@ -54,7 +56,7 @@ def _read(path: Path) -> Preset | None:
 def weights_id(backbone: Backbone, seed: int) -> str:
     """Return what identifies the weights: their name, a seed or a checksum."""
     if backbone.is_color:
-        return "none (8 x 8 x 8 bins)"
+        return f"none ({COLOR_BINS})"
     if backbone.weights == "random":
         return f"random (seed {seed})"
     if backbone.path:

@@ -64,8 +64,8 @@ def read_whitening(folder: Path, layers: Sequence[str]) -> list[FittedPostproces
         arrays = read_npz(path)
     except FileNotFoundError as error:
         raise UserError(
-            f"{path} is gone, by which new images would be whitened: delete {folder}, and run the"
-            " command of the run again"
+            f"{path}, which whitens new images, is gone: delete {folder}, and run the command of"
+            " the run again"
         ) from error
     for layer in layers:
         mean, axes = (arrays.get(f"{layer}/{name}", np.empty(0)) for name in ("mean", "axes"))

@@ -115,7 +115,7 @@ def open_writer(
     names: list[str],
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Iterator[RowWriter]:
-    """Open folder/<layer>/features.npy of the layers of each folder; flush and close them at last.
+    """Open folder/<layer>/features.npy of the layers of each folder; flush and close them.
 
     Predictions have the outputs in that order. names are those of the gallery's images, by row.
     Several processes write into the same files.

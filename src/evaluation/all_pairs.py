@@ -26,6 +26,7 @@ from src.evaluation.retrieval import Metrics, Queries, means
 from src.runtime.progress import Watch, unwatched
 from src.similarity.all_scores import AllScores
 from src.similarity.inputs import finite_penalty
+from src.similarity.numerics import ranking_scores
 from src.similarity.parallel import parallel_map
 
 BLOCK_SCORES = {"cpu": 2**19, "cuda": 2**21}  # ranked at once: few, near the cache of the host
@@ -86,11 +87,8 @@ class WholeRankings:
 
         def measure_part(part: slice) -> None:
             """Measure the rankings of a part of the band."""
-            part_scores = scores[part]
-            if penalty is not None:
-                part_scores = (part_scores.double() - penalty).float()
             queries = slice(rows.start + part.start, rows.start + part.stop)
-            block = _Block(queries, rank(part_scores), self._columns)
+            block = _Block(queries, rank(ranking_scores(scores[part], penalty)), self._columns)
             for task in self._tasks:
                 task.add(block)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from src.evaluation.relevance import Flags, Ints
-from src.similarity.numerics import PAIRS_PER_STEP, doubles, exact_scores, row_norms
+from src.similarity.numerics import PAIRS_PER_STEP, doubles, exact_scores, ranking_scores, row_norms
 
 TOGETHER = 32  # distinct queries
 MARGIN = 1e-6  # times 1 + |key|; above the rounding of keys to float32 and of float64 products
@@ -85,7 +85,7 @@ class TiedImages:
         flags = np.zeros(len(self._features), dtype=bool)
         for part in images.split(PAIRS_PER_STEP):
             score = exact_scores(self._features, self._norms, query[None], part[None])[0]
-            if self._penalty is not None:
-                score = (score.double() - self._penalty[part]).float()
+            penalty = None if self._penalty is None else self._penalty[part]
+            score = ranking_scores(score, penalty)
             flags[part[score == key].numpy()] = True
         return flags

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from src.config import Config
 from src.config.enums import AllPairs, Resample
@@ -25,6 +26,7 @@ from src.pipeline.label_tasks import LabelTask, label_tasks, object_groups
 from src.pipeline.rank import Ranking
 from src.reporting.run_folder import RunFolder
 from src.runtime.progress import progress
+from src.similarity.numerics import ranking_scores
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ def ranked_lists(ranking: Ranking, depth: int) -> RankedLists:
     neighbors, penalty = ranking.for_metrics, ranking.penalty
     index, key = neighbors.index[:, :depth], neighbors.score[:, :depth]
     if penalty is not None:
-        key = (key.astype(np.float64) - penalty.numpy()[index]).astype(np.float32)
+        key = ranking_scores(torch.from_numpy(key), penalty[torch.from_numpy(index).long()]).numpy()
     return RankedLists(index, key, TiedImages(ranking.features, key, penalty))
 
 

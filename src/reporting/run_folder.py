@@ -6,6 +6,7 @@ n = images, k = neighbors of each.
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,9 +180,10 @@ class RunFolder(ComparisonFiles):
         """Return the run's options by dotted name; of a depth or pattern, the layers that it is."""
         settings = dict(flatten(run_checks.read_mapping(self.path / CONFIG)))
         is_short = not set("%*?[").isdisjoint(str(settings.get("backbone.layer")))
-        if is_short and (self.path / "paths.yaml").is_file():
-            named = settings["backbone.layer"]
-            settings["backbone.layer"] = layer_of(Path(self.paths().get("embeddings", named)).name)
+        paths = self.paths() if is_short and (self.path / "paths.yaml").is_file() else {}
+        if "embeddings" in paths:
+            with suppress(UserError):  # many layers, whose folder is gone: as they were given
+                settings["backbone.layer"] = layer_of(self.path / paths["embeddings"])
         return settings
 
     def overrides(self) -> list[str]:

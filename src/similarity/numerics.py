@@ -54,6 +54,14 @@ def exact_sum(products: Tensor) -> Tensor:
     return sum(sums[1:], sums[0])
 
 
+def ranking_scores(score: Tensor, penalty: Tensor | None) -> Tensor:
+    """Return what neighbors are ordered by: score minus their penalty float64, rounded to float32.
+
+    The penalty is broadcast to the score, and None leaves the score as it is.
+    """
+    return score if penalty is None else (score.double() - penalty).float()
+
+
 def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, candidates: Tensor) -> Tensor:
     """Return the cosines of queries with their candidates, (q, c) float32, from float64.
 

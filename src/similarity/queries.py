@@ -17,13 +17,13 @@ from torch import Tensor
 from src.runtime.progress import Watch, unwatched
 from src.similarity.augment import augment
 from src.similarity.inputs import as_tensor, finite_penalty
-from src.similarity.numerics import PAIRS_PER_STEP, exact_scores, row_norms
+from src.similarity.numerics import PAIRS_PER_STEP, exact_scores, ranking_scores, row_norms
 from src.similarity.postprocess import FittedPostprocess
 from src.similarity.refinement import best_columns
 from src.similarity.stored_rows import Augmentation, AugmentedRows, StoredRows
 
-# A cosine from which on a row is the query itself, embedded again: rounding in a network moves a
-# row by less than 1e-3 of its length
+# A cosine from which on a row is the query itself, embedded again: a row moved by less than 1e-3 of
+# its length. Rounding in a network moves it by less, but whitening enlarges that on small axes.
 SAME = 1 - 2.0**-20
 
 
@@ -150,7 +150,7 @@ def _search(
                 scores = _scores(rows, queries[i], choice)
             else:
                 scores = torch.zeros(len(choice))
-            ranked = scores if penalty is None else (scores.double() - penalty[choice]).float()
+            ranked = ranking_scores(scores, None if penalty is None else penalty[choice])
             best = best_columns(ranked[None], choice[None], k)[0]
             index[i], score[i] = choice[best].int(), scores[best]
     return index.numpy(), score.numpy()

@@ -14,7 +14,7 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import Watch, unwatched
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, exact_products
-from src.similarity.numerics import PAIRS_PER_STEP, exact_scores
+from src.similarity.numerics import PAIRS_PER_STEP, exact_scores, ranking_scores
 from src.similarity.parallel import parallel_map
 
 QUERIES_PER_STEP = 256  # multiplied with all rows at once in an exhaustive search
@@ -34,9 +34,7 @@ class Scorer:
 
     def ranking_scores(self, score: Tensor, candidates: Tensor) -> Tensor:
         """Return score (q, c) minus the penalties of candidates (q, c), (q, c) float32."""
-        if self.penalty is None:
-            return score
-        return (score.double() - self.penalty[candidates]).float()
+        return ranking_scores(score, None if self.penalty is None else self.penalty[candidates])
 
 
 def refine(

@@ -100,7 +100,7 @@ def test_a_whitening_that_is_gone_or_damaged_is_named(cfg: Config) -> None:
         with pytest.raises(UserError, match=r"whitening.npz is damaged.*no mean .* of layer2"):
             rows(found)
     path.unlink()
-    with pytest.raises(UserError, match=r"whitening.npz is gone, by which new images would be"):
+    with pytest.raises(UserError, match=r"whitening.npz, which whitens new images, is gone"):
         rows(found)
 
 

@@ -15,6 +15,7 @@ from src.embedding.compilation import OpenVino
 from src.embedding.extractor import Extractor, build_extractor
 from src.embedding.models import load_network, preset_of
 from src.embedding.pooling import Output
+from src.embedding.presets import weights_id
 from src.embedding.transforms import transform
 from src.errors import UserError
 
@@ -106,6 +107,14 @@ def test_color_moments_are_a_layer_too() -> None:
     )
     (rows,) = network(torch.full((1, 128, 128, 3), 255, dtype=torch.uint8))
     torch.testing.assert_close(rows, torch.tensor([[100.0, 0, 0]]), rtol=0, atol=0.02)
+
+
+def test_other_bins_would_have_a_cache_of_their_own() -> None:
+    ranges = (
+        f"{axis}* {low:g} to {high:g}"
+        for axis, low, high in zip("Lab", LOWEST, HIGHEST, strict=True)
+    )
+    assert weights_id(COLOR, 0) == f"none ({BINS} bins of each of {', '.join(ranges)})"
 
 
 @pytest.mark.parametrize("weights", ["random", "IMAGENET1K_V1"])

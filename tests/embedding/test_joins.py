@@ -185,7 +185,7 @@ def test_a_row_of_zeros_stays_zero_in_every_join(tmp_path):
 
 @pytest.mark.parametrize("folder", ["a", "a+b", "a*0.5+b", "a-whitened", "a+b-whitened"])
 def test_folders_tell_what_is_in_them(folder):
-    terms = tuple(parse_terms(layer_of(folder)))
+    terms = tuple(parse_terms(layer_of(Path(folder))))
     assert LayerJoin(terms, folder.endswith("-whitened")).folder == folder
     assert is_joined(folder) == (folder != "a")
 

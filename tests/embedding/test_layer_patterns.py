@@ -1,4 +1,4 @@
-"""Patterns of layers' names: what they match, in which order, and what they say in vain."""
+"""Patterns of layers' names: what they match, in which order, and the error if nothing matches."""
 
 from pathlib import Path
 

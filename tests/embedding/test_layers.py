@@ -9,7 +9,7 @@ import pytest
 from src.config import Backbone
 from src.config.enums import Compile, Pooling
 from src.config.layer_terms import Term
-from src.embedding.joining import LayerJoin, join_layers
+from src.embedding.joining import LayerJoin, is_joined, join_layers, layer_of
 from src.embedding.layers import layer_join, written_layers
 from src.embedding.models import preset_of
 from src.embedding.pooling import OF_TOKENS
@@ -142,10 +142,24 @@ def test_the_error_names_the_unknown_layer_of_several(cfg, gallery):
         embed(gallery, layer(cfg, "layer1+layr2"))
 
 
-def test_layers_whose_names_are_too_long_together_are_refused_at_once(cfg, gallery):
-    names = "+".join(f"layer1.0.{'very_' * 6}long{number}" for number in range(4))
-    with pytest.raises(UserError, match=r"joins 4 layers, .* \(more than 150 bytes\): join fewer"):
-        embed(gallery, layer(cfg, names))
+def test_many_layers_have_a_folder_of_a_short_name(cfg, gallery):
+    names = [
+        f"layer{stage}.{block}.{part}"
+        for stage in (1, 2, 3, 4)
+        for block in (0, 1)
+        for part in ("conv1", "bn1", "conv2", "bn2")
+    ]
+    join = "+".join(names)
+    found = embed(gallery, layer(cfg, join, layers=[]))
+    assert len(found.folder.name) < 40 and is_joined(found.folder.name)
+    assert layer_of(found.folder) == join
+    fewer = embed(gallery, layer(cfg, "+".join(names[1:]), layers=[]))
+    assert fewer.folder != found.folder
+    again = embed(gallery, layer(cfg, join, layers=[]))
+    assert again.folder == found.folder and again.facts["reused_embeddings"]
+    (found.folder / "options.yaml").unlink()
+    with pytest.raises(UserError, match="is gone or damaged: run the command"):
+        layer_of(found.folder)
 
 
 @pytest.mark.parametrize("pooling", Pooling)

@@ -54,6 +54,13 @@ def test_mean_and_std_by_hand() -> None:
     np.testing.assert_allclose(meanstd(output)[0], expected, rtol=1e-6)
 
 
+def test_tokens_of_patches_are_needed() -> None:
+    message = r"needs a layer with tokens of patches, but norm gives \(2, 5, 8\): .*pooling=token"
+    with pytest.raises(UserError, match=message):
+        pooling_axes("norm", (2, 5, 8), None, Pooling.patches, prefix=5)
+    assert pooling_axes("norm", (2, 6, 8), None, Pooling.patches, prefix=5) == (1,)
+
+
 @pytest.mark.parametrize(
     ("shape", "axes"),
     [((3, 7, 5, 4), (2, 3)), ((3, 5, 4, 7), (1, 2)), ((3, 20, 7), (1,)), ((3, 7, 1, 2), (2, 3))],

@@ -11,6 +11,7 @@ from src.config import Similarity
 from src.errors import UserError
 from src.similarity import NeighborSearch, augment, top_k
 from src.similarity.augment import MAX_NEIGHBORS
+from src.similarity.numerics import exact_sum, row_norms
 from src.similarity.parallel import thread_count
 from tests.support.brute_force import FEATURES, assert_same, brute_force
 
@@ -77,15 +78,18 @@ def test_some_rows_have_the_bits_that_they_have_among_all():
 
 
 def test_rows_are_summed_in_the_order_of_the_lists():
-    rows = torch.tensor([[1.0, 0], [0.6, 0.8], [0.8, -0.6]], dtype=torch.float32)
-    unit = rows.double() * (1 / (rows.double() ** 2).sum(1).sqrt())[:, None]
-    weights = torch.tensor([0.6, 0.8], dtype=torch.float32).double() ** 3
-    sums = unit[0].clone()
-    for weight, row in zip(weights, (1, 2), strict=True):
-        sums += rows[row].double() * (weight / rows[row].double().square().sum().sqrt())
-    expected = (sums / sums.square().sum().sqrt()).float()
-    found = augment.augment(rows, [[1, 2]], torch.tensor([[0.6, 0.8]]), torch.tensor([0]))
-    np.testing.assert_allclose(found.rows[0], expected, atol=1e-8)
+    rows, own = torch.from_numpy(MANY), torch.arange(8)
+    found, scale = top_k(MANY, 20), 1 / row_norms(rows)
+    lengths = []
+    for order in (np.s_[:8], np.s_[:8, ::-1]):
+        index, score = found.index[order].copy(), found.score[order].copy()
+        sums = rows[own].double() * scale[own, None]
+        for neighbors, cosines in zip(index.T, score.T.astype("f8"), strict=True):
+            weight = torch.from_numpy(cosines * cosines * cosines) * scale[neighbors]
+            sums = sums + rows[neighbors].double() * weight[:, None]
+        lengths.append(exact_sum(sums * sums).sqrt())
+        assert torch.equal(augment.augment(rows, index, score, own).length, lengths[-1])
+    assert not torch.equal(*lengths)  # the order shows in the last bits
 
 
 def test_what_points_away_is_not_added():
