@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print_error(text)
         return 2
-    print("\n".join([*lines, "", *examples(words)]))
+    has_depths = any(depth in line.split() for line in lines for depth in DEPTHS)
+    print("\n".join([*lines, "", *examples(words, has_depths)]))
     return 0
 
 
@@ -93,17 +94,18 @@ def layer_table(backbone: Backbone) -> list[str]:
     return [title, "", *lines]
 
 
-def examples(words: list[str]) -> list[str]:
-    """Return lines on how to use the table of a network that the words of a command line chose."""
+def examples(words: list[str], has_depths: bool = True) -> list[str]:
+    """Return lines on how to use the table of a network that the words of a command line chose.
+
+    A network without four stages has no depths to name.
+    """
     run = shlex.join(["python", "-m", "src.run", *words])
     return [
         "depth: matrices and kernels up to the end of the layer. output: channels x rows x",
         "columns, or channels x tokens, of which backbone.pooling makes a row of a number per",
         "channel, meanstd of two. 25% to 100% end the last four stages of resolution, or the",
         "quarters of a network with fewer.",
-        "",
-        f"{run} backbone.layer=75%",
-        f"{run} experiment=layers",
+        *(["", f"{run} backbone.layer=75%", f"{run} experiment=layers"] if has_depths else []),
     ]
 
 

@@ -69,6 +69,15 @@ def is_filtered(name: str) -> bool:
     return FILTER in name.rpartition("/")[0]
 
 
+def ranks_settings(name: str) -> bool:
+    """Return whether the metric is one of labels or objects, which alone can rank settings.
+
+    >>> ranks_settings("artist/map_at_10"), ranks_settings("intra"), ranks_settings("seconds/rank")
+    (True, False, False)
+    """
+    return "/" in name and not name.startswith("seconds/")
+
+
 def direction(name: str) -> int:
     """Return 1 if higher values of the metric are better, -1 if lower ones are."""
     return -1 if lower_is_better(name) else 1

@@ -29,12 +29,15 @@ def max_neighbors(groups: NDArray[np.int64]) -> int:
 
 def check_neighbors(groups: NDArray[np.int64], options: Similarity) -> None:
     """Raise UserError if an image of these groups (n,) has fewer neighbors than are asked for."""
-    limit = max_neighbors(groups)
+    n, limit = len(groups), max_neighbors(groups)
+    by = f" with similarity.exclude={options.exclude.name}" if limit < n - 1 else ""
+    if n > 1 and not limit:
+        raise UserError(f"no image has a possible neighbor{by}: all {n} images are one group")
     for name, low in (("top_k", 1), ("augment", 0)):
         if (value := getattr(options, name)) > limit:
             raise UserError(
-                f"similarity.{name} must be between {low} and {limit} for {len(groups)} images,"
-                f" got {value}"
+                f"similarity.{name} must be between {low} and {limit} for {n} images{by}, got"
+                f" {value}"
             )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.evaluation.hubness import shared_neighbors
-from src.evaluation.metrics import FILTER, HEADLINE_METRICS, direction, main_names
+from src.evaluation.metrics import FILTER, HEADLINE_METRICS, direction, main_names, ranks_settings
 from src.leaderboard.classes import read_classes
 from src.leaderboard.halves import NAMES, Halves
 from src.leaderboard.paired import Paired, unequal_settings
@@ -60,8 +60,8 @@ class Board:
 
     @property
     def ranks_settings(self) -> bool:
-        """Return whether the metric is one of labels or objects, which alone can rank settings."""
-        return "/" in self.metric and not self.metric.startswith("seconds/")
+        """Return whether the metric can rank settings."""
+        return ranks_settings(self.metric)
 
     @property
     def queries(self) -> int | None:

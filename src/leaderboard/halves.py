@@ -70,6 +70,8 @@ class Halves:
             return f"the classes of {metric} are not known: {classes.why_unknown}"
         if self.paired.unequal_settings:
             return f"{metric} is not comparable between these runs"
+        if sum(map(self.paired.has_same_queries, range(len(self.paired.runs)))) < 2:
+            return "there are no two comparable runs to choose from"
         if not all(queries for _, queries in self.sizes):
             return f"all classes of {classes.column} are in the same half"
         return ""

@@ -79,6 +79,8 @@ def _tests(board: Board) -> Iterator[str]:
     survive = sum(found.survives for found in tested)
     label = board.labels[board.runs.index(paired.reference)]
     yield f"the difference is each run minus the baseline, {label}"
+    if not tested:
+        return
     yield (
         f"{SIGN} significant, {survive} of {len(tested)}: p at most {LEVEL} after Holm's correction"
         f" for {len(tested)} comparisons; two-sided, by random signs of {_units(board)}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.evaluation.bootstrap import intervals
-from src.evaluation.metrics import depends_on
+from src.evaluation.metrics import depends_on, ranks_settings
 from src.evaluation.significance import holm, sign_flip_p_values
 from src.leaderboard.classes import Classes
 from src.leaderboard.runs import Run
@@ -165,8 +165,13 @@ class Paired:
 
     @cached_property
     def tested(self) -> list[Difference]:
-        """Return the differences with their p-values, adjusted for the number of comparisons."""
+        """Return the differences with their p-values, adjusted for the number of comparisons.
+
+        A metric that cannot rank settings is not tested.
+        """
         differences = list(self.differences)
+        if not ranks_settings(self.metric):
+            return differences
         places = [at for at, found in enumerate(differences) if found.low is not None]
         if not places:
             return differences

@@ -89,7 +89,11 @@ def read_fitted(options: Similarity, width: int | None = None) -> FittedPostproc
     """
     path, name = options.postprocess_file, f"similarity.whiten_from={options.whiten_from}"
     assert path is not None
-    mean, axes = (None if a is None else torch.from_numpy(a) for a in read_postprocess(path))
+    try:
+        found = read_postprocess(path)
+    except UserError as error:  # which would have the user's own file deleted
+        raise UserError(f"{name}: {path} is no postprocess.npz that a run has written") from error
+    mean, axes = (None if a is None else torch.from_numpy(a) for a in found)
     assert mean is not None
     if width not in (None, len(mean)):
         raise UserError(

@@ -109,7 +109,7 @@ def _class_counts(metrics: Mapping[str, Any], labels: list[str]) -> Iterator[str
     """Yield a line with the number of classes of each label."""
     counts = {label: metrics.get(f"{label}/classes") for label in labels}
     if known := [f"{count} of {label}" for label, count in counts.items() if count]:
-        text = f"classes: {', '.join(known)}; few make an interval uncertain"
+        text = f"classes: {', '.join(known)}; intervals that draw few classes are uncertain"
         yield printable(text)
 
 

@@ -65,18 +65,30 @@ def test_copies_are_one_group_and_unknown_files_are_not() -> None:
     groups = gallery.exclusion_groups(Similarity(top_k=3, exclude=Exclude.same_image))
     same = np.triu(groups[:, None] == groups, 1)
     assert np.argwhere(same).tolist() == [[0, 3], [0, 5], [3, 5]]
-    with pytest.raises(UserError, match="top_k must be between 1 and 3 for 6 images, got 4"):
+    message = "top_k must be between 1 and 3 for 6 images with similarity.exclude=same_image, got 4"
+    with pytest.raises(UserError, match=message):
         gallery.exclusion_groups(Similarity(top_k=4, exclude=Exclude.same_image))
+
+
+def test_images_that_are_all_one_group_are_refused() -> None:
+    message = "no image has a possible neighbor with .*same_image: all 3 images are one group"
+    with pytest.raises(UserError, match=message):
+        gallery_of(sha256=["a"] * 3).exclusion_groups(Similarity(exclude=Exclude.same_image))
 
 
 def test_each_way_to_exclude_has_a_column() -> None:
     assert set(SHARED_COLUMN) == {kind.name for kind in Exclude} - {"none"}
 
 
-@pytest.mark.parametrize(("exclude", "top"), [(Exclude.none, 4), (Exclude.same_object, 3)])
-def test_more_neighbors_than_there_are_images_are_refused(exclude: Exclude, top: int) -> None:
+@pytest.mark.parametrize(
+    ("exclude", "top", "cause"),
+    [(Exclude.none, 4, ""), (Exclude.same_object, 3, " with similarity.exclude=same_object")],
+)
+def test_more_neighbors_than_there_are_images_are_refused(
+    exclude: Exclude, top: int, cause: str
+) -> None:
     options = Similarity(top_k=top + 1, exclude=exclude)
-    message = f"top_k must be between 1 and {top} for 5 images, got {top + 1}"
+    message = f"top_k must be between 1 and {top} for 5 images{cause}, got {top + 1}"
     with pytest.raises(UserError, match=message):
         gallery_of(object_id=["7", "", "7", "", "8"]).exclusion_groups(options)
 

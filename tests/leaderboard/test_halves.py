@@ -155,8 +155,12 @@ def test_halves_that_cannot_be_made_are_explained(
     board = board_of(folder, sort="inter")
     assert board.halves is None
     assert "no halves: inter has no label whose classes could be halved" in " ".join(notes(board))
-    alone = write_compared(tmp_path / "alone", ["Manet"] * 50, {"x": np.linspace(0, 1, 50)})
+    x = np.linspace(0, 1, 50)
+    alone = write_compared(tmp_path / "alone", ["Manet"] * 50, {"x": x})
     text = " ".join(notes(board_of(alone, baseline=None)))
+    assert "no halves: there are no two comparable runs to choose from" in text
+    same = write_compared(tmp_path / "same", ["Manet"] * 50, {"x": x, "y": x**2})
+    text = " ".join(notes(board_of(same, baseline=None)))
     assert "no halves: all classes of artist are in the same half" in text
     (works,) = folder.parent.glob("outputs/galleries/*/works.csv")
     works.unlink()

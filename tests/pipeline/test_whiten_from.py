@@ -170,9 +170,13 @@ def test_a_file_without_its_run_is_used_with_a_warning(embedded, source, few, tm
     [
         ({"mean": np.zeros(9), "axes": np.eye(9)}, {}, "of 9 numbers, but these have 64"),
         ({"mean": np.zeros(64)}, {}, "only centers: use similarity.postprocess=center"),
-        ({"axes": np.eye(64)}, {}, "has no mean of the features"),
-        ({"mean": np.zeros(64), "axes": np.eye(9)}, {}, "axes do not fit its mean"),
-        ({"mean": np.full(64, np.nan)}, {}, "has no mean of the features"),
+        ({"axes": np.eye(64)}, {}, "is no postprocess.npz that a run has written"),
+        (
+            {"mean": np.zeros(64), "axes": np.eye(9)},
+            {},
+            "is no postprocess.npz that a run has written",
+        ),
+        ({"mean": np.full(64, np.nan)}, {}, "is no postprocess.npz that a run has written"),
         (
             {"mean": np.zeros(64), "axes": np.eye(64)},
             {"whiten_dim": 65},

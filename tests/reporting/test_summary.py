@@ -73,7 +73,7 @@ def test_labels_come_first_and_each_table_says_what_it_is_good_for(
         "style, other artists 4 0.250",
         "* compare settings by mAP@10, in metrics.json artist/map_at_10",
         "style: hit@10 0.750, recall@10 0.250 of at most 0.500",
-        "classes: 3 of artist, 2 of style; few make an interval uncertain",
+        "classes: 3 of artist, 2 of style; intervals that draw few classes are uncertain",
         "artist: left out 5 without artist",
         "style, other artists: 3 images of unknown artist count as other artists",
         "in metrics.json also: source",
