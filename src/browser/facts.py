@@ -14,7 +14,8 @@ from src.leaderboard.words import has_effect
 from src.reporting.phrases import describe_order, describe_run, name_collection, warn_of
 from src.reporting.settings import PRIVATE
 
-PATHS = ("data.images", "data.labels", "data.tables", "backbone.weights")  # or other texts
+# or other texts
+PATHS = ("data.images", "data.labels", "data.judgements", "data.tables", "backbone.weights")
 PATH = re.compile(r"[/~\\]|\.\.?[/\\]|[A-Za-z]:[/\\]")  # the start of one
 
 

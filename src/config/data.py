@@ -12,7 +12,14 @@ from omegaconf import MISSING
 
 from src.config.addresses import check_no_secret, is_local, redacted
 from src.config.enums import Decode, Resize, View
-from src.config.validation import check_bounds, check_folder, expand_home, is_address, option
+from src.config.validation import (
+    check_bounds,
+    check_folder,
+    check_table,
+    expand_home,
+    is_address,
+    option,
+)
 from src.errors import UserError
 
 THUMB = 200  # pixels of image_size=thumb
@@ -61,9 +68,17 @@ class Data:
     max_pixels: int = option(
         100_000_000, "skip images with more pixels than this without decoding them", low=1
     )
+    judgements: str | None = option(
+        None,
+        "CSV or .xlsx file with columns query, neighbor (files, or image_id) and judgement: 1 if"
+        " the neighbor is a good one, else 0; the browser of runs writes one",
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self, "data")
+        if self.judgements is not None:
+            self.judgements = expand_home(self.judgements)
+            check_table("data.judgements", self.judgements)
         if not re.fullmatch(r"thumb|[1-9]\d*|None", str(self.image_size)):
             raise UserError(
                 f"data.image_size must be a number of pixels, thumb or null, got {self.image_size}"
@@ -137,10 +152,7 @@ class Folder(Data):
         check_folder("data.images", self.images)
         if self.labels is not None:
             self.labels = expand_home(self.labels)
-            if not Path(self.labels).is_file():
-                raise UserError(
-                    f"data.labels={self.labels} is not a file: give the path of a CSV or .xlsx file"
-                )
+            check_table("data.labels", self.labels)
 
 
 @dataclass

@@ -20,12 +20,12 @@ OF_SOURCES = {field.name for source in SOURCES.values() for field in fields(sour
 def stored_config(stored: Mapping[str, Any], path: Path) -> Config:
     """Return the options on which the embedding of a run depends, as typed options.
 
-    These are the groups data (without where the images came from, which may be gone), backbone and
-    trainer, and the seed; the others have their defaults, and so have options that an older run
-    lacks. `path` is the file, for messages. Raises UserError for an option that is invalid, or that
-    this version does not know.
+    These are the groups data (without where images and judgements came from, which may be gone),
+    backbone and trainer, and the seed; the others have their defaults, and so have options that an
+    older run lacks. `path` is the file, for messages. Raises UserError for an option that is
+    invalid, or that this version does not know.
     """
-    known = {field.name for field in fields(Data)}
+    known = {field.name for field in fields(Data)} - {"judgements"}
     data = {
         name: value
         for name, value in _mapping(stored, "data", path).items()

@@ -114,3 +114,9 @@ def check_folder(name: str, value: str) -> None:
     if not Path(value).is_dir():
         problem = "is not a folder" if Path(value).exists() else "does not exist"
         raise UserError(f"{name}={value} {problem}: give the path of a folder of images")
+
+
+def check_table(name: str, value: str) -> None:
+    """Raise UserError unless value, the value of the option name, is an existing file."""
+    if not Path(value).is_file():
+        raise UserError(f"{name}={value} is not a file: give the path of a CSV or .xlsx file")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.evaluation.list_measures import Floats
-from src.evaluation.metric_table import SHARE
+from src.evaluation.metric import SHARE
 from src.evaluation.metrics import find_metric
 from src.evaluation.relevance import Ints
 from src.evaluation.retrieval import Metrics, Queries

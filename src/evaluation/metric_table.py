@@ -1,33 +1,12 @@
 """The table of metrics: what each name in metrics.json means. Imports no torch.
 
-A metric belongs in METRICS, under its name or, if parts of the name vary, under a pattern:
-<label> is a label column with or without a filter (artist, style-no_same_artist), <stage> a stage
-of a run (collect, embed, rank, evaluate).
+A metric belongs in METRICS, or in judged_table.py, under its name or, if parts of the name vary,
+under a pattern: <label> is a label column with or without a filter (artist,
+style-no_same_artist), <stage> a stage of a run (collect, embed, rank, evaluate).
 """
 
-import re
-from dataclasses import dataclass
-from typing import Literal
-
-SHARE = "share (0 to 1)"
-DEPTH, TOP_K = ("evaluation.depth",), ("similarity.top_k",)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of the table."""
-
-    pattern: str  # the name in metrics.json; <label> and <stage> stand for any text
-    unit: str
-    better: Literal["higher", "lower", ""]  # the better direction, if there is one
-    description: str  # one sentence
-    depends_on: tuple[str, ...] = ()  # settings in which runs must agree to be compared
-
-    def matches(self, name: str) -> bool:
-        """Return whether name fits the pattern."""
-        parts = re.split(r"<\w+>", self.pattern)
-        return re.fullmatch(".+".join(map(re.escape, parts)), name, re.DOTALL) is not None
-
+from src.evaluation.judged_table import JUDGED_METRICS
+from src.evaluation.metric import DEPTH, SHARE, TOP_K, Metric
 
 SUFFIXES = {  # of a metric's name: further figures about the same metric
     "_low": "lower end of the 95% bootstrap interval",
@@ -137,6 +116,7 @@ METRICS = (
         "",
         "images of unknown artist; each counts as by an artist of its own",
     ),
+    *JUDGED_METRICS,
     # other views of the same object
     Metric("object/queries", "images", "", "images whose object has other images"),
     Metric("object/classes", "objects", "", "different objects among the queries"),
@@ -206,6 +186,7 @@ METRICS = (
     Metric("matrix_mb", "MB", "lower", "size of the stored similarity matrix, 0 without one"),
     Metric("weights", "text", "", "weights of the network"),
     Metric("whiten_from", "text", "", "hash of the post-processing that another run has fitted"),
+    Metric("judgements", "text", "", "hash of the pairs that are judged, and how"),
     Metric("precision", "text", "", "trainer.precision of the network"),
     Metric("comparison_device", "text", "", "device that compared the images: cpu or cuda"),
     # cost

@@ -6,12 +6,15 @@ Imports no torch.
 from collections.abc import Iterable
 from functools import cache
 
-from src.evaluation.metric_table import DEPTH, METRICS, SUFFIXES, Metric
+from src.evaluation.metric import DEPTH, Metric
+from src.evaluation.metric_table import METRICS, SUFFIXES
 
 MAIN_LABELS = ("artist", "style")
 # Labels that say much about paintings, for galleries without MAIN_LABELS
 KNOWN_LABELS = ("school", "movement", "genre", "period", "theme", "technique", "nationality")
 
+JUDGED = "judged/"  # begins the names of metrics of pairs that people have judged
+AGREEMENT = f"{JUDGED}agreement"
 FILTER = "-no_same_"  # between a label and the column whose shared values are filtered out
 
 # Shown beside the metrics of labels on the leaderboard and in TensorBoard
@@ -64,13 +67,22 @@ def depends_on(name: str) -> tuple[str, ...]:
     return (*settings, "evaluation.unknown_artists") if by_artist else settings
 
 
+def is_of_label(name: str, end: str) -> bool:
+    """Return whether the metric is that of a label which ends so: artist/map_at_10 in /map_at_10.
+
+    >>> is_of_label("style/map", "/map"), is_of_label("judged/map", "/map")
+    (True, False)
+    """
+    return name.endswith(end) and not name.startswith(JUDGED)
+
+
 def is_filtered(name: str) -> bool:
     """Return whether a label metric is one with a filter: style-no_same_artist/map_at_10."""
     return FILTER in name.rpartition("/")[0]
 
 
 def ranks_settings(name: str) -> bool:
-    """Return whether the metric is one of labels or objects, which alone can rank settings.
+    """Return whether the metric is one of labels, objects or judgements: only they rank settings.
 
     >>> ranks_settings("artist/map_at_10"), ranks_settings("intra"), ranks_settings("seconds/rank")
     (True, False, False)

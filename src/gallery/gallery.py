@@ -7,6 +7,7 @@ folder of images that the column file is relative to).
 import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from src.config import Similarity
 from src.errors import UserError, did_you_mean
 from src.gallery import captions
 from src.gallery.exclusion import SHARED_COLUMN, check_neighbors
+from src.gallery.judgements import Verdict
 from src.io.bounded import check_size, damaged, read_yaml
 from src.io.csv_cells import escape_cell, unescape_cell
 from src.io.files import atomic_write, sha256
@@ -64,6 +66,7 @@ class Gallery:
     root: Path  # folder that the column file is relative to
     works: pd.DataFrame  # n rows, string columns, "" for unknown values
     missing: int = 0  # selected images that could not be downloaded
+    verdicts: Sequence[Verdict] = ()  # of data.judgements, about pairs of images
 
     def __len__(self) -> int:
         return len(self.works)

@@ -24,10 +24,20 @@ MAX_ROW = 2**20  # characters
 def read_spreadsheet(path: Path, key: str) -> pd.DataFrame:
     """Return the table of a CSV or of the first sheet of an .xlsx, as text, "" for empty cells.
 
+    No text counts as missing: NA may be an artist. Otherwise as read_rows.
+    """
+    names, rows = read_rows(path, key)
+    values = [cells for _, cells in rows]
+    return pd.DataFrame(values, columns=pd.Index(names, dtype=object), dtype=object)
+
+
+def read_rows(path: Path, key: str) -> tuple[list[str], Rows]:
+    """Return the names of a table's columns, and its rows: line from 1, and a text for each name.
+
     What the file is depends on its content, not on its name. `key` is the column that users must
     have: the separator is the one that makes it a column. Blank rows, empty columns at the end and
-    blanks around column names are left out. No text counts as missing: NA may be an artist. Raises
-    UserError if it is no table, or a row has more cells than the header.
+    blanks around column names are left out. Raises UserError if it is no table, or a row has more
+    cells than the header.
     """
     with open_source(path, MAX_BYTES) as file:
         data = file.read(os.fstat(file.fileno()).st_size)  # a limit is reserved at once
@@ -49,8 +59,9 @@ def read_spreadsheet(path: Path, key: str) -> pd.DataFrame:
                 f" fields in line {number}, saw {len(_trimmed(cells))}"
             )
     width = len(names)
-    values = [[*cells[:width], *[""] * (width - len(cells))] for _, cells in body]
-    return pd.DataFrame(values, columns=pd.Index(names, dtype=object), dtype=object)
+    return names, [
+        (number, [*cells[:width], *[""] * (width - len(cells))]) for number, cells in body
+    ]
 
 
 def _not_csv(path: Path) -> str:

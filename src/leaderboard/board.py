@@ -13,7 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src.evaluation.hubness import shared_neighbors
-from src.evaluation.metrics import FILTER, HEADLINE_METRICS, direction, main_names, ranks_settings
+from src.evaluation.metrics import (
+    AGREEMENT,
+    FILTER,
+    HEADLINE_METRICS,
+    direction,
+    main_names,
+    ranks_settings,
+)
 from src.leaderboard.classes import read_classes
 from src.leaderboard.halves import NAMES, Halves
 from src.leaderboard.paired import Paired, unequal_settings
@@ -109,8 +116,8 @@ class Board:
         return {name: column_texts(name, settings) for name in self.settings}
 
     def metrics(self) -> list[str]:
-        """Return the metrics to show: the one to sort by, those of the main labels, and the
-        headline metrics in which the runs differ."""
+        """Return the metrics to show: the one to sort by, those of the main labels, the agreement
+        with judgements, and the headline metrics in which the runs differ."""
         available = dict.fromkeys(name for run in self.runs for name in run.metrics)
         end = "/map_at_10"
         labels = [name.removesuffix(end) for name in available if name.endswith(end)]
@@ -122,7 +129,7 @@ class Board:
             if len(self.runs) == 1 or len({run.metrics.get(name) for run in self.runs}) > 1
         ]
         precision = self.metric.rpartition("/")[0] + "/precision_at_1"
-        shown = dict.fromkeys([self.metric, precision, *maps, *headline])
+        shown = dict.fromkeys([self.metric, precision, *maps, AGREEMENT, *headline])
         return [name for name in shown if name in available]
 
     @cached_property

@@ -11,7 +11,7 @@ from math import isfinite
 import pandas as pd
 
 from src.errors import UserError, did_you_mean
-from src.evaluation.metrics import direction, is_filtered
+from src.evaluation.metrics import AGREEMENT, JUDGED, direction, is_filtered
 from src.leaderboard.baseline import with_baseline
 from src.leaderboard.board import HALF_COLUMNS, Board
 from src.leaderboard.grouping import comparable_groups, image_identity
@@ -60,7 +60,8 @@ class Leaderboard:
         for number, board in enumerate(self.boards, 1):
             images = image_identity(board.runs[0])
             place = f"board {number}: " if len(self.boards) > 1 else ""
-            same = f" (images of board {seen[images]}, other labels)" if images in seen else ""
+            what = "judgements" if board.metric.startswith(JUDGED) else "labels"
+            same = f" (images of board {seen[images]}, other {what})" if images in seen else ""
             seen.setdefault(images, number)
             headings.append(f"{place}{board.collection}{same}")
         return headings
@@ -116,9 +117,13 @@ def _board_key(board: Board) -> tuple[bool, int, int]:
 def _boards(runs: list[Run], incomplete: list[Run], sort: str | None) -> list[Board]:
     """Return the board of comparable runs, and that of the ones that only have other labels.
 
-    A run that lacks the metric of `sort` but shares a label with the board stays with it.
+    A run that lacks the metric of `sort` but shares a label with the board stays with it. By a
+    metric of judgements, runs with other judgements have a board of their own.
     """
     board = _board(runs, incomplete, sort)
+    if others := _judged_otherwise(board):
+        rest = [run for run in runs if run not in others]
+        return [*_boards(rest, incomplete, sort), *_boards(others, [], sort)]
     shared = set(label_maps(board.runs)) if sort else set[str]()
     labels = [(run, label_maps([run])) for run in board.missing_metric]
     others = [run for run, names in labels if names and shared.isdisjoint(names)]
@@ -126,6 +131,14 @@ def _boards(runs: list[Run], incomplete: list[Run], sort: str | None) -> list[Bo
         return [board]
     missing = [run for run in board.missing_metric if run not in others]
     return [replace(board, missing_metric=missing), *_boards(others, [], sort)]
+
+
+def _judged_otherwise(board: Board) -> list[Run]:
+    """Return the runs with other judgements than the best one has, [] by another metric."""
+    if not board.metric.startswith(JUDGED):
+        return []
+    hashes = [run.metrics.get("judgements") for run in board.runs]
+    return [run for run, found in zip(board.runs, hashes, strict=True) if found != hashes[0]]
 
 
 def label_maps(runs: list[Run]) -> list[str]:
@@ -157,15 +170,16 @@ def _run_names(runs: list[Run]) -> list[str]:
 
 
 def sort_metric(runs: list[Run], sort: str | None) -> str:
-    """Return the metric to sort by: sort, else map_at_10 of artist or another label, else intra.
+    """Return the metric to sort by: sort, else map_at_10 of artist or another label.
 
+    Without labels it is the agreement with judgements, without those intra.
     Raises UserError if no run has sort as a number.
     """
     available = numbers(runs)
     if sort is None:
         maps = label_maps(runs)
         maps.sort(key=lambda name: not name.startswith("artist/"))
-        return next(name for name in (*maps, "intra", *available) if name in available)
+        return next(name for name in (*maps, AGREEMENT, "intra", *available) if name in available)
     if sort not in available:
         raise UserError(f"--sort {sort}: no run has that metric{did_you_mean(sort, available)}")
     return sort

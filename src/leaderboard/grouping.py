@@ -46,7 +46,7 @@ def label_evidence(run: Run) -> dict[str, Any]:
     """
     metrics = [name.rpartition("/") for name in run.metrics]
     ends = ("map_at_10", "precision_at_1")
-    labels = dict.fromkeys(label for label, _, end in metrics if end in ends)
+    labels = dict.fromkeys(label for label, _, end in metrics if end in ends and label != "judged")
     evidence: dict[str, Any] = {label: True for label in labels}
     hashes = run.files.label_hashes()
     for label in labels:

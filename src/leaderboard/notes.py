@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from src.evaluation.metrics import JUDGED
 from src.evaluation.significance import smallest_p_value
 from src.leaderboard.board import Board
 from src.leaderboard.halves import NAMES, Choice, Halves
@@ -31,7 +32,8 @@ def board_notes(board: Board) -> list[str]:
         lines.append(f"{board.metric} is a mean over {queries} queries{by_chance}")
     if not board.ranks_settings:
         lines.append(f"{board.metric} describes each run and says nothing about quality")
-    if not any("/map_at_10" in name or "/precision_at_1" in name for name in board.metrics()):
+    measures = ("/map_at_10", "/precision_at_1", JUDGED)
+    if not any(part in name for name in board.metrics() for part in measures):
         lines.append("no labels, so quality is not measured: add data.labels")
     return lines + [LEARNED_NOTHING] * any(board.marks)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.evaluation.bootstrap import intervals
+from src.evaluation.judged_table import JUDGEMENTS
 from src.evaluation.metrics import depends_on, ranks_settings
 from src.evaluation.significance import holm, sign_flip_p_values
 from src.leaderboard.classes import Classes
@@ -193,7 +194,14 @@ def unequal_settings(metric: str, runs: Sequence[Run]) -> list[str]:
     A run that lacks a setting, as one of an earlier version may, does not differ in it.
     """
     values = {
-        name: {str(run.settings[name]) for run in runs if name in run.settings}
+        name: {value for run in runs if (value := _setting(run, metric, name)) is not None}
         for name in depends_on(metric)
     }
     return [name for name, found in values.items() if len(found) > 1]
+
+
+def _setting(run: Run, metric: str, name: str) -> str | None:
+    """Return a setting of a run as text; of judgements, which grow, what the file held."""
+    if name == JUDGEMENTS:
+        return str(run.metrics.get("judgements")) if metric in run.metrics else None
+    return str(run.settings[name]) if name in run.settings else None

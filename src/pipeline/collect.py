@@ -1,6 +1,7 @@
 """First stage: the gallery of the images that the options select."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from src.config import Config
@@ -14,7 +15,7 @@ def collect(cfg: Config) -> Gallery:
     """Return the gallery of a folder or a museum; download missing images of a museum.
 
     Raises UserError as folder_gallery and museum_gallery do, and for options that can be checked
-    only against the gallery (top_k, label columns).
+    only against the gallery (top_k, label columns, judgements).
     """
     if isinstance(cfg.data, Folder):
         from src.gallery.folder import folder_gallery
@@ -32,4 +33,15 @@ def collect(cfg: Config) -> Gallery:
     gallery.exclusion_groups(cfg.similarity)
     for column in cfg.evaluation.labels or []:
         gallery.labels(column)
-    return gallery
+    return with_verdicts(gallery, cfg)
+
+
+def with_verdicts(gallery: Gallery, cfg: Config) -> Gallery:
+    """Return the gallery with what data.judgements says. Raises UserError as gallery_verdicts."""
+    if cfg.data.judgements is None:
+        return gallery
+    from src.gallery.judgements import gallery_verdicts
+
+    path = Path(cfg.data.judgements)
+    verdicts = gallery_verdicts(path, gallery.works, gallery.root, cfg.escape_formulas)
+    return replace(gallery, verdicts=verdicts)

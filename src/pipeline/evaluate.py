@@ -22,6 +22,7 @@ from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieva
 from src.evaluation.tied_images import TiedImages
 from src.gallery import Gallery
 from src.gallery.exclusion import count_copies
+from src.pipeline.judged import Judged, judged_metrics
 from src.pipeline.label_tasks import LabelTask, label_tasks, object_groups
 from src.pipeline.rank import Ranking
 from src.reporting.run_folder import RunFolder
@@ -54,12 +55,14 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     metrics: dict[str, Any] = {}
     queries: Queries = {}
     classes: dict[str, Ints] = {}
+    judged = _judged(ranking, gallery, cfg)
     for family in (
         _score_metrics(ranking, cfg),
         Family(_search_metrics(ranking)),
         _auc(ranking, cfg),
         _label_metrics(ranking, gallery, cfg),
         _object_metrics(ranking, gallery, cfg),
+        Family(judged.metrics, judged.queries),
     ):
         metrics |= family.metrics
         queries |= family.queries
@@ -68,11 +71,14 @@ def evaluate(ranking: Ranking, gallery: Gallery, cfg: Config, folder: Path) -> d
     metrics |= macro_intervals(queries, with_macro, cfg.evaluation.resamples, cfg.seed)
     if cfg.evaluation.resample is Resample["query"]:
         classes = {}
+    # only of the judged queries, as the leaderboard resamples those that have a value
+    classes |= dict.fromkeys(judged.queries, np.arange(len(gallery)))
     metrics |= intervals(queries, classes, cfg.evaluation.resamples, cfg.seed, progress)
     metrics |= _hub_metrics(ranking, gallery, cfg, files)
     metrics |= _near_duplicate_metrics(ranking, gallery, cfg, files)
     files.write_queries(queries)
-    return {name: value for name, value in metrics.items() if not math.isnan(value)}
+    numbers = {name: value for name, value in metrics.items() if not math.isnan(value)}
+    return numbers | judged.facts
 
 
 def _score_metrics(ranking: Ranking, cfg: Config) -> Family:
@@ -173,6 +179,14 @@ def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
     k = cfg.similarity.top_k
     found = instance_recall(objects, ranked_lists(ranking, k), k, groups)
     return Family(*found, dict.fromkeys(found[1], objects))
+
+
+def _judged(ranking: Ranking, gallery: Gallery, cfg: Config) -> Judged:
+    """Return the metrics of judged pairs, none without data.judgements."""
+    if not gallery.verdicts:
+        return Judged()
+    lists = ranked_lists(ranking, cfg.evaluation.depth)
+    return judged_metrics(ranking, gallery, lists, gallery.exclusion_groups(cfg.similarity))
 
 
 def _hub_metrics(ranking: Ranking, gallery: Gallery, cfg: Config, files: RunFolder) -> Metrics:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from src.evaluation.metrics import FILTER, main_names
+from src.evaluation.metrics import FILTER, is_of_label, main_names
 from src.gallery import Gallery
 
 END = "/precision_at_1"  # of the names of a label's metrics
@@ -11,7 +11,7 @@ END = "/precision_at_1"  # of the names of a label's metrics
 
 def measured_columns(metrics: Mapping[str, Any]) -> list[str]:
     """Return the label columns that have metrics, in their order."""
-    measured = (name.removesuffix(END) for name in metrics if name.endswith(END))
+    measured = (name.removesuffix(END) for name in metrics if is_of_label(name, END))
     return list(dict.fromkeys(map(column_of, measured)))
 
 

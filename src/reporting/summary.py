@@ -8,13 +8,13 @@ from rich import filesize
 from rich.table import Table
 
 from src.config.overrides import shell_quote
-from src.evaluation.metrics import FILTER
+from src.evaluation.metrics import FILTER, JUDGED
 from src.gallery import Gallery
 from src.io.printable import printable
 from src.reporting import terminal
 from src.reporting.labels import END, column_of, main_labels, measured_columns
 from src.reporting.terminal import from_here
-from src.reporting.text import format_number
+from src.reporting.text import counted, format_interval, format_number
 
 LABEL_METRICS = {  # of a label: heading in the terminal and metric
     "P@1": "precision_at_1",
@@ -50,7 +50,12 @@ def print_summary(
     `others` are files outside the run's folder; `seconds` is the wall-clock time of the run.
     """
     console = terminal.console()
-    for part in (*_labels(metrics, gallery), _score_table(metrics, seconds), ABOUT_SCORES):
+    for part in (
+        *_labels(metrics, gallery),
+        *_judged(metrics),
+        _score_table(metrics, seconds),
+        ABOUT_SCORES,
+    ):
         terminal.show(part, console)
     if copies := metrics.get("copies"):
         terminal.show(COPIES.format(copies), console)
@@ -94,6 +99,23 @@ def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Tabl
     yield from (text for name in shown if (text := _unknown_artists(metrics, name)))
     if others := [column for column in columns if column not in main]:
         yield f"in metrics.json also: {', '.join(map(printable, others))}"
+
+
+def _judged(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how the run agrees with the pairs that people have judged, if there are any."""
+    if pairs := metrics.get(f"{JUDGED}pairs"):
+        shown = {"agreement": "agreement", "precision_at_10": "P@10 of those judged"}
+        parts = [
+            f"{text} {format_number(value)} {_interval(metrics, f'{JUDGED}{end}')}".strip()
+            for end, text in shown.items()
+            if (value := metrics.get(f"{JUDGED}{end}")) is not None
+        ]
+        counts = f"{pairs} pairs of {counted(metrics[f'{JUDGED}queries'], 'query', 'queries')}"
+        yield f"judgements: {', '.join([counts, *parts])}"
+
+
+def _interval(metrics: Mapping[str, Any], name: str) -> str:
+    return format_interval(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
 
 
 def _first_ten(metrics: Mapping[str, Any], name: str) -> str:

@@ -1,5 +1,7 @@
 """Write a finished run over given features: its real neighbors and metrics, without a network."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,10 @@ import pandas as pd
 import yaml
 
 from src.config import Config, Similarity
-from src.config.enums import Exclude, Postprocess, RankedBy
+from src.config.enums import Exclude, Postprocess, RankedBy, Storage
 from src.embedding.cache import Embeddings
 from src.gallery.gallery import write_gallery
+from src.gallery.judgements import Verdict
 from src.io.outputs import Outputs
 from src.pipeline.evaluate import evaluate
 from src.pipeline.rank import rank
@@ -18,7 +21,12 @@ from src.pipeline.report import write_report
 from src.reporting.run_folder import RunFolder
 
 LAYER = "layer4"
-CHOICES = {"postprocess": Postprocess, "ranking": RankedBy, "exclude": Exclude}
+CHOICES = {
+    "postprocess": Postprocess,
+    "ranking": RankedBy,
+    "exclude": Exclude,
+    "storage": Storage,
+}
 
 
 def clustered(n: int = 60, d: int = 24) -> np.ndarray:
@@ -52,12 +60,17 @@ def write_ranked_run(
     works: pd.DataFrame | None = None,
     features: np.ndarray | None = None,
     job: str = "12-00-00",
+    verdicts: Sequence[Verdict] = (),
     **similarity: Any,
 ) -> Path:
-    """Return the folder of a run below outputs; similarity are names of its options' values."""
+    """Return the folder of a run below outputs; similarity are names of its options' values.
+
+    verdicts are those of data.judgements.
+    """
     features = clustered() if features is None else features
     works = works_of(len(features)) if works is None else works
     gallery = write_gallery("folder", outputs / "images", works, {"n": len(works)}, outputs)
+    gallery = replace(gallery, verdicts=verdicts)
     embeddings = Outputs(outputs).embeddings / gallery.name / "invented-0" / LAYER
     write_layer(embeddings, features, gallery.files)
     options = {"top_k": 10} | similarity

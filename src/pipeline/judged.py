@@ -1,0 +1,97 @@
+"""Metrics of the pairs of images that curators have judged, data.judgements.
+
+n = images, p = judged pairs.
+"""
+
+import hashlib
+import logging
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from src.evaluation.judgements import (
+    Pairs,
+    Verdicts,
+    consensus,
+    judge_agreement,
+    list_metrics,
+    ranking_metrics,
+)
+from src.evaluation.metrics import JUDGED
+from src.evaluation.ranked_lists import RankedLists
+from src.evaluation.relevance import Ints
+from src.evaluation.retrieval import Metrics, Queries
+from src.gallery import Gallery
+from src.pipeline.rank import Ranking
+from src.similarity.numerics import exact_scores, ranking_scores, row_norms
+
+log = logging.getLogger(__name__)
+
+PAIRS_AT_ONCE = 4096  # whose rows are copied together
+
+
+class Judged(NamedTuple):
+    """What the judged pairs tell."""
+
+    metrics: Metrics = {}
+    queries: Queries = {}  # of some of the metrics, the value of each query
+    facts: dict[str, str] = {}  # for metrics.json: the hash by which judgements are told apart
+
+
+def judged_metrics(ranking: Ranking, gallery: Gallery, lists: RankedLists, groups: Ints) -> Judged:
+    """Return the metrics of the gallery's verdicts.
+
+    lists are the neighbors of each image; images of one group (n,) are no neighbors.
+    """
+    verdicts = _by_row(gallery)
+    pairs, metrics = consensus(verdicts, groups)
+    log.info(
+        "judgements: %d pairs of %d images; %d disputed pairs and %d verdicts about images that"
+        " cannot be read are left out",
+        *(metrics[f"{JUDGED}{name}"] for name in ("pairs", "queries", "disputed")),
+        len(gallery.verdicts) - len(verdicts.query),
+    )
+    key = pair_keys(ranking, pairs)
+    metrics |= judge_agreement(verdicts)
+    in_lists, in_rankings = (
+        list_metrics(pairs, key, lists, groups),
+        ranking_metrics(pairs, key, len(gallery)),
+    )
+    metrics |= in_lists[0] | in_rankings[0]
+    return Judged(metrics, in_lists[1] | in_rankings[1], {"judgements": _hash(pairs)})
+
+
+def _hash(pairs: Pairs) -> str:
+    """Return a hash of the pairs: of runs over the same images, those with equal ones compare."""
+    table = np.stack([values.astype("<i8") for values in pairs], axis=1)
+    return hashlib.sha256(table.tobytes()).hexdigest()[:16]
+
+
+def _by_row(gallery: Gallery) -> Verdicts:
+    """Return the verdicts about two images of the gallery."""
+    rows = {file: row for row, file in enumerate(gallery.files)}
+    judges = {judge: at for at, judge in enumerate({v.judge: None for v in gallery.verdicts})}
+    known = [v for v in gallery.verdicts if v.query in rows and v.neighbor in rows]
+    return Verdicts(
+        np.array([rows[v.query] for v in known], dtype=np.int64),
+        np.array([rows[v.neighbor] for v in known], dtype=np.int64),
+        np.array([judges[v.judge] for v in known], dtype=np.int64),
+        np.array([v.is_good for v in known], dtype=bool),
+    )
+
+
+def pair_keys(ranking: Ranking, pairs: Pairs) -> NDArray[np.float32]:
+    """Return (p,) what each pair is ordered by, equal to the bit to the keys of neighbor lists."""
+    keys = np.empty(len(pairs.query), dtype=np.float32)
+    for start in range(0, len(keys), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
+        query, neighbor = pairs.query[part], pairs.neighbor[part]
+        rows, place = np.unique(np.stack([query, neighbor]), return_inverse=True)
+        some = ranking.features[torch.from_numpy(rows)]
+        first, second = torch.from_numpy(place.reshape(2, -1))
+        score = exact_scores(some, row_norms(some), first, second[:, None])[:, 0]
+        penalty = None if ranking.penalty is None else ranking.penalty[torch.from_numpy(neighbor)]
+        keys[part] = ranking_scores(score, penalty).numpy()
+    return keys

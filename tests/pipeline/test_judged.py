@@ -1,0 +1,156 @@
+"""Judged pairs through the stages: the same numbers as by hand, however neighbors are found."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from src.config import Config
+from src.errors import UserError
+from src.gallery.judgements import Verdict
+from src.pipeline.collect import collect
+from src.reporting.run_folder import RunFolder
+from src.run import run
+from tests.support.options import changed, store
+from tests.support.ranked_run import clustered, write_ranked_run
+
+N = 60
+DRAW = np.random.default_rng(5)
+PAIRS = [
+    (i, j, bool(i % 6 == j % 6))
+    for i, j in np.unique(DRAW.integers(0, (30, N), (250, 2)), axis=0).tolist()
+    if i != j
+]
+VERDICTS = [Verdict(f"{i:03d}.png", f"{j:03d}.png", "", good) for i, j, good in PAIRS]
+
+
+def by_hand(index: np.ndarray, order: np.ndarray) -> dict[str, float]:
+    """Return the metrics by plain loops over lists index (n, k) and what orders pairs (n, n)."""
+    agreement, precision, judged = [], [], []
+    said = {(i, j): good for i, j, good in PAIRS}
+    for i in sorted({i for i, _ in said}):
+        good = [order[i, j] for (query, j), is_good in said.items() if query == i and is_good]
+        bad = [order[i, j] for (query, j), is_good in said.items() if query == i and not is_good]
+        wins = [(g > b) + (g == b) / 2 for g in good for b in bad]
+        agreement += [np.mean(wins)] if wins else []
+        seen = [said[i, j] for j in index[i, :10].tolist() if (i, j) in said]
+        judged.append(len(seen) / 10)
+        precision += [np.mean(seen)] if seen else []
+    means = np.mean(agreement), np.mean(precision), np.mean(judged)
+    names = "agreement", "precision_at_10", "judged_at_10"
+    return {f"judged/{name}": float(mean) for name, mean in zip(names, means, strict=True)}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"storage": "full"},
+        {"postprocess": "center", "storage": "full", "block_size": "7"},
+        {"postprocess": "whiten"},
+        {"ranking": "csls"},
+        {"top_k": 3},
+    ],
+    ids=str,
+)
+def test_the_metrics_are_those_by_hand(tmp_path: Path, options: dict[str, Any]) -> None:
+    rows = clustered()[:, :8] - 0.6
+    rows[N - 1] += 0.01  # two equal rows would tie
+    folder = RunFolder(
+        write_ranked_run(tmp_path, None, rows, verdicts=VERDICTS, **options | {"top_k": 10})
+    )
+    index, score = folder.neighbors()
+    features = rows.astype(np.float64)
+    if "postprocess" in options:
+        mean, axes = folder.postprocess()
+        features = features / np.linalg.norm(features, axis=1)[:, None] - mean
+        features = features if axes is None else features @ axes
+    unit = features / np.linalg.norm(features, axis=1)[:, None]
+    order = unit @ unit.T
+    np.testing.assert_allclose(np.take_along_axis(order, index, axis=1), score, atol=1e-6)
+    if "ranking" in options:
+        order = order - folder.penalty()
+    metrics = folder.metrics()
+    assert metrics is not None
+    expected = by_hand(index, order)
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert (metrics["judged/pairs"], metrics["judged/disputed"]) == (len(PAIRS), 0)
+    assert 0.5 < metrics["judged/agreement_low"] < metrics["judged/agreement"]
+
+
+def test_they_are_equal_to_the_bit_for_all_storage_modes(tmp_path: Path) -> None:
+    found = []
+    for job, options in enumerate(
+        ({}, {"storage": "full"}, {"block_size": "7", "storage": "full"})
+    ):
+        folder = write_ranked_run(tmp_path, job=str(job), verdicts=VERDICTS, **options)
+        metrics = json.loads((folder / "metrics.json").read_text())
+        found.append({name: value for name, value in metrics.items() if "judge" in name})
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) > 20 and len(found[0]["judgements"]) == 16
+
+
+def test_the_hash_is_that_of_what_is_said(tmp_path: Path) -> None:
+    others = [VERDICTS[0]._replace(is_good=not VERDICTS[0].is_good), *VERDICTS[1:]]
+    hashes = []
+    for job, verdicts in enumerate((VERDICTS, VERDICTS[::-1], others, ())):
+        folder = write_ranked_run(tmp_path, job=str(job), verdicts=verdicts)
+        hashes.append(json.loads((folder / "metrics.json").read_text()).get("judgements"))
+    assert hashes[0] == hashes[1] != hashes[2] and hashes[3] is None
+
+
+def test_pairs_of_excluded_images_and_of_unreadable_ones_are_left_out(tmp_path: Path) -> None:
+    same_object = Verdict("000.png", "001.png", "", True)
+    gone = Verdict("000.png", "not read.png", "", True)
+    folder = write_ranked_run(tmp_path, verdicts=[same_object, gone], exclude="same_object")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["judged/pairs"] == metrics["judged/queries"] == 0
+    assert "judged/agreement" not in metrics
+
+
+def judged(images: Path, path: Path) -> list[str]:
+    """Write verdicts about the images of a folder; return their files."""
+    files = sorted(str(file.relative_to(images)) for file in images.rglob("*.*"))
+    lines = [["query", "neighbor", "judgement"]]
+    lines += [[files[0], file, str(at % 2)] for at, file in enumerate(files[1:])]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    return files
+
+
+def test_a_run_evaluates_its_table_and_says_so(
+    cfg: Config, paintings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, folder = tmp_path / "judged.csv", tmp_path / "run"
+    files = judged(paintings, table)
+    cfg = changed(cfg, "data", judgements=str(table))
+    store(cfg, folder)
+    run(cfg, folder)
+    metrics = RunFolder(folder).metrics()
+    assert metrics is not None
+    assert metrics["judged/pairs"] == len(files) - 1 and metrics["judged/queries"] == 1
+    _, score = RunFolder(folder).neighbors()
+    assert 0 <= metrics["judged/agreement"] <= 1
+    assert f"judgements: {len(files) - 1} pairs of 1 query, agreement" in capsys.readouterr().out
+    settings = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+    assert settings["data"]["judgements"] == str(table)
+    table.unlink()
+    from src.config.stored import stored_config
+
+    assert stored_config(settings, folder).data.judgements is None  # queries do not need it
+
+
+def test_a_table_that_does_not_fit_is_refused_when_the_images_are_listed(
+    cfg: Config, paintings: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "judged.csv"
+    table.write_text("query,neighbor,judgement\nnowhere.png,nothing.png,1\n")
+    with pytest.raises(UserError, match="has no pair of the"):
+        collect(changed(cfg, "data", judgements=str(table)))
+    table.write_text("query,neighbor,judgement\nnowhere.png,nothing.png,perhaps\n")
+    with pytest.raises(UserError, match="line 2: judgement must be 1 or yes"):
+        collect(changed(cfg, "data", judgements=str(table)))
