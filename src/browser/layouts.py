@@ -11,9 +11,9 @@ from threading import Lock, Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from src.browser.compared import compared_features, principal_components
 from src.browser.umap_layout import estimated_seconds, umap_in_process
 from src.errors import UserError
+from src.reporting.compared import principal_components
 from src.reporting.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -53,13 +53,13 @@ class Layouts:
             found = self.find("pca")
             if found is not None:
                 return found
-            return self._keep("pca", principal_components(compared_features(self.run), 2))
+            return self._keep("pca", principal_components(self.run.compared(), 2))
 
     def obstacle(self) -> str:
         """Return why there can be no map, "" if there can be one."""
         try:
             if self.find("pca") is None:
-                compared_features(self.run)
+                self.run.compared()
         except (UserError, OSError) as error:
             return str(error)
         return ""

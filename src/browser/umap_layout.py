@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.browser.compared import compared_features, principal_components
 from src.errors import UserError
+from src.reporting.compared import principal_components
 from src.reporting.run_folder import RunFolder
 
 INSTALL = "pip install -e '.[umap]'"
@@ -46,7 +46,7 @@ def umap_layout(run: RunFolder) -> NDArray[np.float32]:
     n, k = index.shape
     if n < MIN_IMAGES:
         raise UserError(f"UMAP needs at least {MIN_IMAGES} images, and the run has {n}")
-    points = principal_components(compared_features(run), WIDTH, SEED)
+    points = principal_components(run.compared(), WIDTH, SEED)
     if not np.ptp(points, axis=0).any():
         return points[:, :2]  # all features are equal
     wanted = min(NEIGHBORS, n - 1)

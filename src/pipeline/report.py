@@ -14,9 +14,11 @@ from src.gallery import Gallery
 from src.io.outputs import Outputs
 from src.pipeline.rank import Ranking
 from src.reporting import contact_sheets, plots
+from src.reporting.compared import Compared, principal_components
 from src.reporting.hits import main_hits
 from src.reporting.neighbor_table import write_neighbor_table
 from src.reporting.page_files import save_page
+from src.reporting.painting_table import write_painting_table
 from src.reporting.phrases import cite, describe_order, describe_run, warn_of
 from src.reporting.run_folder import RunFolder
 from src.reporting.settings import flat_options
@@ -47,15 +49,18 @@ def report(
 def write_report(
     metrics: dict[str, Any], embeddings: Embeddings, ranking: Ranking, cfg: Config, folder: Path
 ) -> None:
-    """Write neighbors.csv, paths.yaml, then metrics.json, which marks the run as complete."""
+    """Write the last files, metrics.json at the end: it marks the run as complete."""
     files, gallery = RunFolder(folder), embeddings.gallery
     gallery_folder = Outputs(Path(cfg.outputs)).galleries / gallery.name
     compared = gallery.fingerprint(), gallery.label_fingerprints()
     files.write_paths(gallery_folder, embeddings.folder, ranking.matrix, *compared)
     if cfg.similarity.write_csv:
-        log.info("report: writing neighbors.csv")
-        saved = ranking.saved
-        write_neighbor_table(folder, gallery, saved.index, saved.score, cfg.escape_formulas)
+        log.info("report: writing neighbors.csv and paintings.csv")
+        lists = ranking.saved.index, ranking.saved.score
+        write_neighbor_table(folder, gallery, *lists, cfg.escape_formulas)
+        places = principal_components(Compared(ranking.features.numpy()), 2)
+        files.write_layout("pca", places)
+        write_painting_table(folder, gallery, *lists, places, cfg.escape_formulas)
     files.write_metrics(metrics)
 
 

@@ -55,7 +55,7 @@ def write_neighbor_csv(
     index and score are (n, k). With `escape_formulas`, texts that a spreadsheet would compute are
     escaped as src.io.csv_cells does.
     """
-    gallery = _readable(gallery)
+    gallery = with_captions(gallery)
     names, same = _facts(gallery), _same_artist(gallery, index)
     pair = ["rank", "score"] if same is None else ["rank", "score", "same_artist"]
     header = [f"query_{name}" for name in ("row", *names)] + pair
@@ -67,7 +67,7 @@ def write_neighbor_csv(
             file.writelines(block)
 
 
-def _readable(gallery: Gallery) -> Gallery:
+def with_captions(gallery: Gallery) -> Gallery:
     """Return the gallery with titles in words, and the year as date where there is none."""
     works = gallery.works
     known = works[[name for name in COLUMNS if name in works]]
@@ -129,7 +129,7 @@ def neighbor_frame(
 
     index and score are (n, k). same_artist is missing where an artist is unknown.
     """
-    gallery, (n, k) = _readable(gallery), index.shape
+    gallery, (n, k) = with_captions(gallery), index.shape
     rows, neighbors = np.repeat(np.arange(n, dtype=np.int32), k), index.ravel()
     ranks = np.tile(np.arange(1, k + 1, dtype=np.int32), n)
     texts = {name: pd.factorize(gallery.works[name]) for name in _facts(gallery)}

@@ -54,6 +54,14 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return _with_names_of_today(finite)
 
 
+def read_results(path: Path) -> dict[str, Any]:
+    """Return the content of results.json."""
+    results = read_json(path)
+    if not isinstance(results, dict):
+        raise damaged(path, "not a mapping")
+    return results
+
+
 def _with_names_of_today(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return metrics without those of an earlier version that had another meaning.
 

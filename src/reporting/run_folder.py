@@ -3,9 +3,7 @@
 n = images, k = neighbors of each.
 """
 
-import json
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +17,27 @@ from numpy.typing import NDArray
 from src.embedding.joining import layer_of
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
-from src.io.arrays import read_npy, read_npz, view_npy, write_npy, write_npz
+from src.io.arrays import read_npy, read_npz, view_npy, write_npy
 from src.io.bounded import damaged
-from src.io.csv_cells import unescape_cell, write_table
 from src.io.files import atomic_write
 from src.reporting import run_checks
-from src.reporting.comparison_files import ComparisonFiles
+from src.reporting.compared import Compared, principal_components
 from src.reporting.neighbor_table import neighbor_frame
+from src.reporting.painting_table import painting_frame
+from src.reporting.result_files import ResultFiles
 from src.reporting.settings import flatten
-from src.reporting.text import as_utf8
 
 CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
 
+# What a run writes anew; metrics.json, which marks a complete run, goes first
+RESULTS = (
+    *("metrics.json", "results.json", "top_*_similar.npy", "events.out.tfevents.*", "map-*.npy"),
+    *("neighbors.csv", "neighbors.parquet", "paintings.csv", "paintings.parquet"),
+)
+
 
 @dataclass(frozen=True, init=False)
-class RunFolder(ComparisonFiles):
+class RunFolder(ResultFiles):
     """The files of a run below path. Each appears whole or not at all.
 
     What a run names, such as its gallery, is found from any working directory.
@@ -44,7 +48,7 @@ class RunFolder(ComparisonFiles):
 
         Called at the start: a run that fails in the folder of a complete one is incomplete.
         """
-        for pattern in ("metrics.json", "top_*_similar.npy", "events.out.tfevents.*", "map-*.npy"):
+        for pattern in RESULTS:
             for path in self.path.glob(pattern):
                 path.unlink()
 
@@ -65,6 +69,30 @@ class RunFolder(ComparisonFiles):
             raise damaged(path, "not one row for each image")
         return features
 
+    def compared(self) -> Compared:
+        """Return what was compared: the features as they were changed before.
+
+        Raises UserError or OSError if the features are gone.
+        """
+        features, settings = self.features(), self.settings()
+        mean, axes, added = None, None, None
+        if settings.get("similarity.postprocess", "none") != "none":
+            mean, axes = self.postprocess()
+        if settings.get("similarity.augment"):
+            added = self.augmentation()[:2]
+        return Compared(features, mean, axes, added)
+
+    def paintings(self) -> pd.DataFrame:
+        """Return each image with its place on the map: n rows with the columns of paintings.csv.
+
+        Each value of neighbors is a dictionary of ids and distances, (k,) each, nearest first.
+        """
+        index, score = self.neighbors()
+        positions = self.layout("pca", len(index))
+        if positions is None:
+            positions = principal_components(self.compared(), 2)
+        return painting_frame(self.gallery(), index, score, positions)
+
     def write_layout(self, name: str, positions: NDArray[np.float32]) -> None:
         """Write map-<name>.npy: where each image lies on a map, (n, 2)."""
         write_npy(self.path / f"map-{name}.npy", positions)
@@ -75,47 +103,6 @@ class RunFolder(ComparisonFiles):
         return run_checks.read_layout(path, n) if path.is_file() else None
 
     # metrics
-
-    def write_queries(self, queries: dict[str, NDArray[np.float64]]) -> None:
-        """Write queries.npz: by metric, its value for each query (n,), NaN where it has none."""
-        write_npz(self.path / "queries.npz", {name: v.astype("f4") for name, v in queries.items()})
-
-    def query_values(self, metric: str, n: int) -> NDArray[np.float64] | None:
-        """Return the metric's value for each query (n,), NaN where it has none; None if absent."""
-        return run_checks.read_query_values(self.path / "queries.npz", metric, n)
-
-    def write_hubs(self, rows: Iterable[tuple[str, int]], escape_formulas: bool = True) -> None:
-        """Write hubs.csv: files and the number of lists that each is in, highest first."""
-        write_table(self.path / "hubs.csv", ["file", "neighbor_of"], rows, escape_formulas)
-
-    def hubs(self, escape_formulas: bool = True) -> pd.DataFrame:
-        """Return the table of hubs.csv, as write_hubs wrote it: file (text), neighbor_of (int)."""
-        table = pd.read_csv(
-            self.path / "hubs.csv",
-            dtype={"file": str},
-            keep_default_na=False,  # a file may be called NA
-            encoding_errors="surrogateescape",
-        )
-        return table.assign(file=table["file"].map(unescape_cell)) if escape_formulas else table
-
-    def write_near_duplicates(
-        self, rows: Iterable[tuple[float, str, str]], escape_formulas: bool = True
-    ) -> None:
-        """Write near_duplicates.csv: score and the two files of each pair, best first."""
-        lines = ([f"{score:.6f}", file, other] for score, file, other in rows)
-        heads = ["score", "file", "other"]
-        write_table(self.path / "near_duplicates.csv", heads, lines, escape_formulas)
-
-    def write_metrics(self, metrics: dict[str, Any]) -> None:
-        """Write metrics.json. It is written last: its presence marks the run as complete."""
-        with atomic_write(self.path / "metrics.json") as part:
-            pairs = [(as_utf8(k), as_utf8(v) if type(v) is str else v) for k, v in metrics.items()]
-            part.write_text(json.dumps(dict(pairs), indent=2) + "\n")
-
-    def metrics(self) -> dict[str, Any] | None:
-        """Return the content of metrics.json, None if the run is incomplete."""
-        path = self.path / "metrics.json"
-        return run_checks.read_metrics(path) if path.is_file() else None
 
     def check(self, metrics: dict[str, Any]) -> int:
         """Return n of a finished run. Raises UserError unless its files are whole and fit."""

@@ -1,4 +1,4 @@
-"""Time and size of neighbors.csv and neighbors.parquet:  python -m tests.bench.neighbor_table
+"""Time and size of a run's tables as CSV and Parquet:  python -m tests.bench.neighbor_table
 
 Invented titles and neighbors, with all columns that the museum's images have.
 """

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from src.browser import layouts
-from src.browser.compared import compared_features, principal_components
 from src.browser.layouts import Layouts
 from src.errors import UserError
+from src.reporting.compared import principal_components
 from src.reporting.comparison_files import ComparisonFiles
 from src.reporting.run_folder import RunFolder
 
 
 @pytest.fixture
 def run(finished_run: Path, tmp_path: Path) -> RunFolder:
-    """Return a copy of a finished run of 12 images, whose features are where they were."""
+    """Return a copy of a run of 12 images without a map, whose features are where they were."""
     copy = RunFolder(tmp_path / "a" / "b" / "run")
-    shutil.copytree(finished_run, copy.path)
+    shutil.copytree(finished_run, copy.path, ignore=shutil.ignore_patterns("map-*"))
     paths = {
         name: finished_run / path
         for name, path in RunFolder(finished_run).paths().items()
@@ -42,7 +42,7 @@ def test_components_are_computed_once_and_kept(
 ) -> None:
     assert layout.find("pca") is None
     points = layout.pca()
-    np.testing.assert_array_equal(points, principal_components(compared_features(run), 2))
+    np.testing.assert_array_equal(points, principal_components(run.compared(), 2))
     np.testing.assert_array_equal(run.layout("pca", 12), points)
     monkeypatch.delattr(layouts, "principal_components")  # from here on nothing may compute
     assert layout.pca() is points

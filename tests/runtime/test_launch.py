@@ -56,7 +56,8 @@ def test_several_processes_make_one_run_with_the_neighbors_of_one(
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
         *("neighbors.jpg", "scores.png", "postprocess.npz", ".hydra", "run.log"),
         *("hubs.csv", "near_duplicates.csv", "neighbors.csv", "scores.pdf"),
-        *(["neighbors.parquet"] if find_spec("pyarrow") else []),
+        *("paintings.csv", "map-pca.npy"),
+        *(["neighbors.parquet", "paintings.parquet"] if find_spec("pyarrow") else []),
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["processes"], metrics["images"]) == (size, 12)

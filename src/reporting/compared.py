@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.reporting.run_folder import RunFolder
-
 Floats = NDArray[np.float64]
 SAMPLE = 4096  # rows that principal axes are fitted on
 BLOCK = 512  # rows in memory at once
@@ -62,17 +60,6 @@ def _normalize(rows: Floats) -> Floats:
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     rows /= np.where(norms == 0, 1, norms)
     return rows
-
-
-def compared_features(run: RunFolder) -> Compared:
-    """Return what a run has compared. Raises UserError or OSError if its features are gone."""
-    features, settings = run.features(), run.settings()
-    mean, axes, added = None, None, None
-    if settings.get("similarity.postprocess", "none") != "none":
-        mean, axes = run.postprocess()
-    if settings.get("similarity.augment"):
-        added = run.augmentation()[:2]
-    return Compared(features, mean, axes, added)
 
 
 def principal_components(rows: Compared, count: int, seed: int = 0) -> NDArray[np.float32]:

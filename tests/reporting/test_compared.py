@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.browser import compared
-from src.browser.compared import Compared, principal_axes, principal_components
+from src.reporting import compared
+from src.reporting.compared import Compared, principal_axes, principal_components
 from src.similarity import top_k
 from src.similarity.augment import augment
 from src.similarity.postprocess import FittedPostprocess, fit_center, fit_whiten
