@@ -66,7 +66,7 @@ def current() -> Exchange:
 def refused(host: str, address: str = "") -> Failure:
     """Return the Failure for a host of this machine or its network."""
     where = f"{host} is at {address}" if address not in ("", host) else host
-    reason = f"{where}, no public address: refused unless data.tables are on a local host"
+    reason = f"{where}, no public address: refused unless data.tables or data.manifest is local"
     return Failure(Outcome.permanent, reason)
 
 

@@ -3,34 +3,19 @@
 The folder holds <first two characters of the id>/<id>.jpg and journal.csv.
 """
 
-import hashlib
-import itertools
-import logging
 import os
-import queue
-import secrets
-import threading
-import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from src.downloader.circuit_breaker import HostUnavailable
-from src.downloader.client import MAX_REDIRECTS, PoliteClient
+from src.downloader.client import PoliteClient
+from src.downloader.downloader import Arrival, Downloader, write_whole
 from src.downloader.errors import Failure, Outcome
-from src.downloader.hosts import Host, Task
-from src.downloader.journal import DownloadRecord, Journal, failure_record
-from src.downloader.rate_limiter import HostBusy, Stopped
-from src.downloader.schedule import Schedule
+from src.downloader.hosts import Task
+from src.downloader.journal import Journal
+from src.downloader.x_robots_tag import FORBIDDING, check_tags
 from src.io.files import remove_own
 from src.io.images import check_complete
 from src.io.unreadable import Unreadable
-
-log = logging.getLogger(__name__)
-
-JOIN_SECONDS = 5.0
-REFUSED_STATUSES = (401, 403)  # may concern the client rather than the image
 
 
 @dataclass(frozen=True)
@@ -41,16 +26,17 @@ class Limits:
     pixels: int
 
 
-def path_of(folder: Path, image_id: str) -> Path:
-    """Return the path of an image."""
-    return folder / image_id[:2] / f"{image_id}.jpg"
+def path_of(folder: Path, image_id: str, suffix: str = ".jpg") -> Path:
+    """Return the path of an image, or of another file that is downloaded."""
+    return folder / image_id[:2] / f"{image_id}{suffix}"
 
 
-def sizes_on_disk(folder: Path) -> dict[str, int]:
+def sizes_on_disk(folder: Path, suffix: str = ".jpg") -> dict[str, int]:
     """Return the size in bytes of each image in the folder, by id."""
     subfolders = (sub for sub in folder.glob("*") if sub.is_dir())
     files = (file for sub in subfolders for file in os.scandir(sub) if file.is_file())
-    return {file.name[:-4]: file.stat().st_size for file in files if file.name.endswith(".jpg")}
+    found = (file for file in files if file.name.endswith(suffix))
+    return {file.name.removesuffix(suffix): file.stat().st_size for file in found}
 
 
 def remove_partial_files(folder: Path) -> None:
@@ -63,162 +49,20 @@ def remove_partial_files(folder: Path) -> None:
             remove_own(part)
 
 
-class ImageDownloader:
-    """Threads that download images into a folder and add each outcome to the journal.
-
-    An instance and its client serve one call of `fetch`, which stops the client's rate limiter.
-    """
+class ImageDownloader(Downloader):
+    """Threads that download images, each decoded completely before it counts."""
 
     def __init__(
         self, folder: Path, journal: Journal, client: PoliteClient, limits: Limits
     ) -> None:
-        self._folder, self._journal, self._client = folder, journal, client
+        super().__init__(folder, journal, client)
         self._limits = limits
-        self._decoders = threading.Semaphore(os.cpu_count() or 1)  # a large image takes 1 GB
-        self._results: queue.SimpleQueue[DownloadRecord | Exception | None] = queue.SimpleQueue()
 
-    def fetch(
-        self, images: Sequence[tuple[str, str]], workers: int
-    ) -> Generator[DownloadRecord, None, None]:
-        """Download (id, URL) pairs; yield the record of each as soon as it is done.
-
-        No thread sends requests after the end, whatever its cause. Raises HostUnavailable once
-        nothing is left to do if the main host refuses requests: some of its images then have no
-        record. Images of any other host that does fail. Raises OSError if an image cannot be
-        written.
-        """
-        self._schedule = schedule = Schedule(images, workers, self._client.rate_limiter)
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        refusing = None
+    def request(self, task: Task) -> Arrival:
+        """Send the next request for an image; return it with its size. Raises Failure, HostBusy."""
         try:
-            yield from self._records(workers)
-            if schedule.main.closed:
-                raise schedule.main.closed
-            schedule.main.breaker.finish()
-            refusing = [host for host in schedule.hosts if host.closed]
-        finally:
-            self._stop(threads)
-            self._mark_retryable(schedule.hosts if refusing is None else refusing)
-
-    def _records(self, running: int) -> Iterator[DownloadRecord]:
-        """Yield records until all running threads have ended. Raises a thread's exception."""
-        while running:
-            result = self._results.get()
-            if isinstance(result, Exception):
-                raise result
-            if result is None:
-                running -= 1
-            else:
-                yield result
-
-    def _stop(self, threads: list[threading.Thread]) -> None:
-        """Allow no further request, and wait some seconds for the threads to end."""
-        self._halt()
-        end = time.monotonic() + JOIN_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
-
-    def _halt(self) -> None:
-        """End all threads that wait."""
-        self._client.stop()
-        self._schedule.stop()
-
-    def _mark_retryable(self, hosts: Sequence[Host]) -> None:
-        """Journal refused images as transient failures, so that the next call requests them."""
-        for record in itertools.chain.from_iterable(host.refused for host in hosts):
-            self._journal.add(replace(record, outcome=Outcome.transient.value))
-
-    def _work(self) -> None:
-        """Download images until none is left; the body of a thread."""
-        try:
-            while task := self._schedule.take():
-                self._advance(task, self._schedule.host_of(task.url))
-        except Stopped:
-            pass
-        except Exception as error:
-            self._halt()  # before the main thread reads the error
-            self._results.put(error)
-        finally:
-            self._results.put(None)
-
-    def _advance(self, task: Task, host: Host) -> None:
-        """Send the next request for an image, and say in the schedule what comes after it."""
-        try:
-            if host.closed:
-                raise Failure(Outcome.transient, f"{host.name}: {host.closed}", retryable=False)
-            if task.hops > MAX_REDIRECTS:
-                raise Failure(Outcome.permanent, f"more than {MAX_REDIRECTS} redirects")
-            body, width, height = self._request(task.url)
-        except HostBusy as busy:
-            self._schedule.move(task, busy.url)
-        except Failure as failure:
-            if not self._is_retried(task, host, failure):
-                self._fail(task, host, replace(failure, attempts=task.attempt))
-        else:
-            self._arrive(task, host, body, (width, height))
-
-    def _is_retried(self, task: Task, host: Host, failure: Failure) -> bool:
-        """Return whether an image whose request failed is requested again, as scheduled here."""
-        if not host.closed:
-            with self._closing(host):
-                host.breaker.request_failed(failure)
-        wait = self._client.retry_wait(failure, task.attempt)
-        if wait is None or host.closed:
-            return False
-        self._schedule.retry(task, wait)
-        return True
-
-    def _fail(self, task: Task, host: Host, failure: Failure) -> None:
-        """Record that an image cannot be had."""
-        record = failure_record(task.image_id, task.row_url, failure)
-        self._journal.add(record)
-        if failure.status in REFUSED_STATUSES:
-            host.refused.append(record)
-        # Where one host sends images to another that refuses requests, it counts as its failure
-        blamed = self._schedule.host_of(task.row_url) if host.closed else host
-        if not blamed.closed:
-            with self._closing(blamed):
-                blamed.breaker.image_failed(failure)
-        self._schedule.done(task, failure.outcome)
-        self._results.put(record)
-
-    @contextmanager
-    def _closing(self, host: Host) -> Iterator[None]:
-        """Close the host if its circuit breaker trips in the block."""
-        try:
-            yield
-        except HostUnavailable as reason:
-            self._schedule.close(host, reason)
-
-    def _arrive(self, task: Task, host: Host, body: bytes, size: tuple[int, int]) -> None:
-        """Save an image and record it."""
-        if self._client.rate_limiter.stopped:  # another process may hold the folder's lock by now
-            raise Stopped
-        self._save(task.image_id, body)
-        record = DownloadRecord(
-            task.image_id,
-            Outcome.ok.value,
-            status="200",
-            attempts=str(task.attempt),
-            bytes=str(len(body)),
-            sha256=hashlib.sha256(body).hexdigest(),
-            width=str(size[0]),
-            height=str(size[1]),
-            url=task.row_url,
-        )
-        self._journal.add(record)  # after the file: an image in the journal exists
-        for served in (host, self._schedule.host_of(task.row_url)):
-            served.breaker.image_succeeded()
-            served.refused.clear()
-        self._schedule.done(task, Outcome.ok)
-        self._results.put(record)
-
-    def _request(self, url: str) -> tuple[bytes, int, int]:
-        """Send one request; return an image's bytes, width and height. Raises Failure."""
-        try:
-            with self._client.get(url, same_host=True) as response:
+            with self._client.get(task.url, same_host=True) as response:
+                check_tags(response, FORBIDDING)
                 content_type = response.headers.get("Content-Type", "no Content-Type")
                 kind = content_type.partition(";")[0].strip()
                 if not kind.lower().startswith("image/"):
@@ -228,15 +72,11 @@ class ImageDownloader:
                     content += chunk
                 body = bytes(content)
             with self._decoders:
-                return body, *check_complete(body, self._limits.pixels)
+                width, height = check_complete(body, self._limits.pixels)
+            return Arrival(body, str(width), str(height))
         except Unreadable as error:
             raise Failure(Outcome.bad, str(error), 200) from error
 
-    def _save(self, image_id: str, body: bytes) -> None:
-        """Write an image under a name that nobody can guess, and rename it."""
-        path = path_of(self._folder, image_id)
-        path.parent.mkdir(exist_ok=True)
-        part = path.with_suffix(f".{secrets.token_hex(8)}.part")
-        with part.open("xb") as file:
-            file.write(body)
-        os.replace(part, path)
+    def save(self, image_id: str, arrival: Arrival) -> None:
+        """Write an image, whole or not at all."""
+        write_whole(path_of(self._folder, image_id), arrival.body)

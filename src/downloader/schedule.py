@@ -27,8 +27,13 @@ class Schedule:
     """Hands the images of one download to its threads. All methods may be called by any thread."""
 
     def __init__(
-        self, images: Sequence[tuple[str, str]], workers: int, limiter: RateLimiter
+        self,
+        images: Sequence[tuple[str, str]],
+        workers: int,
+        limiter: RateLimiter,
+        is_open: bool = False,
     ) -> None:
+        self._is_open = is_open  # whether more images may be added
         self._workers, self._limiter = workers, limiter
         self._changed = threading.Condition()  # guards everything below, and all hosts
         self._numbers = itertools.count()  # of retries, to order those of the same time
@@ -49,6 +54,21 @@ class Schedule:
             for image_id, url in images:
                 host = self._hosts.get(origin(url), self._surplus)
                 self._add(Task(image_id, url, url), host)
+            for host in self._hosts.values():
+                if limiter.ready_at(host.name) == math.inf:  # by an earlier download
+                    self._close(host, HostUnavailable("the host was given up before"))
+
+    def add(self, images: Sequence[tuple[str, str]]) -> None:
+        """Add (id, URL) pairs to those of an open schedule."""
+        with self._changed:
+            for image_id, url in images:
+                self._add(Task(image_id, url, url), self._host(origin(url)))
+
+    def finish(self) -> None:
+        """Say that no image will be added."""
+        with self._changed:
+            self._is_open = False
+            self._changed.notify_all()
 
     @property
     def hosts(self) -> list[Host]:
@@ -62,7 +82,7 @@ class Schedule:
                 now = time.monotonic()
                 start, host = self._choose(now)
                 if host is None:
-                    if not self._in_flight:
+                    if not self._in_flight and not self._is_open:
                         return None
                     self._changed.wait()
                 elif self._is_given_up(host, start):
@@ -174,6 +194,7 @@ class Schedule:
     def _close(self, host: Host, reason: HostUnavailable) -> None:
         host.closed = host.closed or reason
         self._limiter.pause(math.inf, host.name)
-        if host is self.main:
+        if host is self.main:  # what depends on it cannot be completed
             host.drop()
+            self._is_open = False
         self._changed.notify_all()

@@ -3,12 +3,11 @@
 import logging
 import os
 import shutil
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from src.downloader.body import content_length
+from src.downloader.body import content_length, decoded
 from src.downloader.client import PoliteClient
 from src.downloader.connections import current
 from src.downloader.errors import Failure, Outcome
@@ -25,7 +24,6 @@ ATTEMPTS = 3  # per table: fewer than for images, because the user waits for the
 GRACE, MIN_RATE = 60.0, 20_000  # seconds, after which a table comes at this many bytes a second
 MAX_RATIO = 100  # of unpacked to sent bytes; that of the museum's tables is 4 to 15
 SMALL_BYTES = 1_000_000  # a table of this size may have any ratio
-PIECE_BYTES = 2**20  # that one call unpacks at most
 MAX_ETAG = 1000  # characters
 ADVICE_USE_CACHE = "data.refresh=false uses the existing tables"
 ADVICE_OTHER_IMAGES = "try experiment=demo, or your own images: data=folder data.images=..."
@@ -79,7 +77,7 @@ def from_local_host(base_url: str, folder: Path, names: Iterable[str]) -> bool:
     What its address was then counts, not where the name leads now. Where that is not known, as
     for tables of earlier versions, base_url has to spell out a local address.
     """
-    peers = [_read_note(_peer_path(folder / name)) for name in names]
+    peers = [read_note(peer_path(folder / name)) for name in names]
     is_named = names_local_host(urlsplit(base_url).hostname or "")
     return all(_is_local(peer) if peer else is_named for peer in peers)
 
@@ -93,10 +91,10 @@ def _is_local(address: str) -> bool:
 
 def _read_etag(table: Path) -> str:
     """Return the ETag of an existing table, "" if there is none that fits into a header."""
-    return _read_note(_etag_path(table)) if table.exists() else ""
+    return read_note(etag_path(table)) if table.exists() else ""
 
 
-def _read_note(path: Path) -> str:
+def read_note(path: Path) -> str:
     """Return the text of a small file beside a table, "" if there is none that is printable."""
     try:
         with open_source(path, MAX_ETAG) as file:
@@ -118,12 +116,12 @@ def _save(url: str, headers: dict[str, str], part: Path, client: PoliteClient) -
         size = content_length(response) or 0
         body = client.iter_body(response, MAX_BYTES, raw=True, min_rate=MIN_RATE)
         with part.open("wb") as file, progress(None, part.name, size, "B") as bar:
-            for piece in _decoded(body, response.headers.get("Content-Encoding", "")):
+            for piece in decoded(body, response.headers.get("Content-Encoding", "")):
                 file.write(piece)
                 bar.update(response.raw.tell() - bar.n)
                 _check_size(file.tell(), response.raw.tell())
-        _etag_path(part).write_text(response.headers.get("ETag", ""), errors="replace")
-        _peer_path(part).write_text(current().peer)
+        etag_path(part).write_text(response.headers.get("ETag", ""), errors="replace")
+        peer_path(part).write_text(current().peer)
 
 
 def _check_size(unpacked: int, sent: int) -> None:
@@ -140,41 +138,11 @@ def _check_size(unpacked: int, sent: int) -> None:
     raise Failure(Outcome.bad, reason, 200, retryable=False)
 
 
-def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the body of a Content-Encoding in pieces of PIECE_BYTES at most."""
-    match encoding.strip().lower():
-        case "" | "identity":
-            return chunks
-        case "gzip" | "x-gzip":
-            return _unpacked(chunks)
-    raise Failure(Outcome.bad, f"Content-Encoding {encoding}: only gzip is accepted", 200)
-
-
-def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield a body without gzip. Unlike urllib3's decoder, notice a missing end, and one too many.
-
-    A second stream after the first, which gzip allows, is refused: no server sends one, and very
-    many empty ones take long to unpack.
-    """
-    gzip = zlib.decompressobj(wbits=31)
-    try:
-        for chunk in chunks:
-            yield gzip.decompress(chunk, PIECE_BYTES)
-            while gzip.unconsumed_tail:
-                yield gzip.decompress(gzip.unconsumed_tail, PIECE_BYTES)
-            if gzip.unused_data:
-                raise Failure(Outcome.bad, "more than one stream of gzip", 200)
-        yield gzip.flush()
-    except zlib.error as error:
-        raise Failure(Outcome.bad, "cannot be decompressed", 200) from error
-    if not gzip.eof:
-        raise Failure(Outcome.transient, "incomplete body", 200)
-
-
-def _etag_path(table: Path) -> Path:
+def etag_path(table: Path) -> Path:
+    """Return the path of the ETag of a table, or of another file."""
     return table.with_name(f"{table.name}.etag")
 
 
-def _peer_path(table: Path) -> Path:
+def peer_path(table: Path) -> Path:
     """Return the path of the address that sent a table."""
     return table.with_name(f"{table.name}.address")

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.downloader import tables
+from src.downloader import body
 from src.downloader.errors import Failure
 from src.downloader.rate_limiter import RateLimiter
 from src.downloader.robots import Robots
@@ -183,8 +183,8 @@ def test_gzip() -> None:
             chunks: Iterator[bytes] = (
                 bytes(packed[at : at + size]) for at in range(0, len(packed), size)
             )
-            for piece in tables._decoded(chunks, "gzip"):
-                assert len(piece) <= tables.PIECE_BYTES
+            for piece in body.decoded(chunks, "gzip"):
+                assert len(piece) <= body.PIECE_BYTES
 
         watch.check(unpack)
 
@@ -196,6 +196,6 @@ def test_gzip_is_unpacked_as_zlib_does() -> None:
     def hold(parts: Parts, size: int) -> None:
         packed = gzip.compress(joined(parts))
         chunks = (packed[at : at + size] for at in range(0, len(packed), size))
-        assert b"".join(tables._decoded(chunks, "gzip")) == zlib.decompress(packed, wbits=31)
+        assert b"".join(body.decoded(chunks, "gzip")) == zlib.decompress(packed, wbits=31)
 
     hold()

@@ -29,7 +29,7 @@ LOCAL = [  # each kind of the registries of special addresses
 ]
 SPELLINGS = ["2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.1", "0", "127.0.0.1."]
 NAMES = ["localhost", "LocalHost.", "a.localhost"]
-NOT_SENT = "no public address: refused unless data.tables are on a local host"
+NOT_SENT = "no public address: refused unless data.tables or data.manifest is local"
 
 
 @pytest.fixture

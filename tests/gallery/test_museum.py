@@ -157,7 +157,7 @@ def test_tables_in_a_folder_do_not_reach_local_hosts(
         pytest.raises(ManyMissing, match="40 of 40 images are missing"),
     ):
         museum_gallery(tables_in_a_folder(museum, tmp_path))
-    reason = "127.0.0.1, no public address: refused unless data.tables are on a local host"
+    reason = "127.0.0.1, no public address: refused unless data.tables or data.manifest is local"
     assert f"40  permanent: {reason}" in caplog.text
     assert not museum.moments
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from src.downloader.downloader import Arrival
 from src.downloader.images import ImageDownloader, remove_partial_files
 from src.downloader.journal import open_journal, read_journal
 from src.embedding.row_files import DoneRows
@@ -214,7 +215,7 @@ def test_an_image_is_not_written_through_a_link(folder: Path, target: Path) -> N
     (folder / "ab").mkdir()
     for name in ("abc.part", "abc.jpg"):
         (folder / "ab" / name).symlink_to(target)
-    ImageDownloader._save(SimpleNamespace(_folder=folder), "abc", b"an image")
+    ImageDownloader.save(SimpleNamespace(_folder=folder), "abc", Arrival(b"an image"))
     assert (folder / "ab" / "abc.jpg").read_bytes() == b"an image"
     assert target.read_text() == SECRET
 
