@@ -13,6 +13,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 CONTACT = "download.contact"  # a page, whose address is public
 HIDDEN = "***"
+ADVICE = "write user and password into ~/.netrc and set data.netrc=true, or give a folder with the"
+ADVICE += " tables"
 QUERY = re.compile(r"[?#].+")
 URL = re.compile(r"://[^\s\"']+")
 LOGIN = re.compile(r"(?!https?://)[^\s/@]+:[^\s@]*@")  # user:password@host, without http(s)://
@@ -69,10 +71,10 @@ def has_user(text: str) -> bool:
     return False
 
 
-def check_no_secret(name: str, value: str) -> None:
+def check_no_secret(name: str, value: str, advice: str = ADVICE) -> None:
     """Raise UserError if an option's value holds a URL with a user or, but for a contact, a query.
 
-    Options are stored with every run, and sent to trackers.
+    Options are stored with every run, and sent to trackers. The message ends in `advice`.
     """
     if LOGIN.match(value):
         value = f"https://{value}"
@@ -80,6 +82,5 @@ def check_no_secret(name: str, value: str) -> None:
     if has_user(value) or has_query:
         raise UserError(
             f"{name}={redacted(value)}: an address with a user, password, query or fragment is"
-            " refused, because options are stored with every run: write user and password into"
-            " ~/.netrc and set data.netrc=true, or give a folder with the tables"
+            f" refused, because options are stored with every run: {advice}"
         )

@@ -29,8 +29,8 @@ def _image_size(default: str | None) -> Any:
     """Return the field data.image_size, whose default depends on the source of images."""
     return option(
         default,
-        "longer side in pixels: requested from the server (nga); larger files are downscaled to it"
-        f" first; thumb = {THUMB}; null = original size. Default for nga and demo: 256",
+        "longer side in pixels: requested from the server (nga, iiif); larger files are downscaled"
+        f" to it first; thumb = {THUMB}; null = original size. Default for nga, iiif and demo: 256",
         low=16,
     )
 
@@ -134,6 +134,42 @@ class Nga(Data):
 
 
 @dataclass
+class Iiif(Data):
+    """The images of IIIF manifests (Presentation API 2 and 3), of any institution."""
+
+    image_size: str | None = _image_size("256")
+    manifest: str = option(
+        MISSING, "address or file of a IIIF collection or manifest; collections may be nested"
+    )
+    view: View = option(View.all, "all: every image of a manifest; primary: its first one")
+    language: str = option(
+        "en",
+        "language of labels, such as de; where there is none, texts without a language, else in"
+        " English, else the first",
+    )
+    max_manifests: int = option(
+        20_000, "manifests to read at most, in the order of the collection", low=1, high=1_000_000
+    )
+    refresh: bool = option(False, "check for newer manifests and download those that have changed")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.manifest in (MISSING, ""):
+            raise UserError("data=iiif needs data.manifest=<address or file of a manifest>")
+        self.manifest = expand_home(self.manifest)
+        check_no_secret("data.manifest", self.manifest, "save it and give the file")
+        if not is_address(self.manifest) and not Path(self.manifest).is_file():
+            raise UserError(
+                f"data.manifest={redacted(self.manifest)} is neither a file nor an http(s) URL:"
+                " give the location of a IIIF collection or manifest"
+            )
+        if not re.fullmatch(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", self.language):
+            raise UserError(
+                f"data.language must be the tag of a language, such as en, got {self.language!r}"
+            )
+
+
+@dataclass
 class Folder(Data):
     """A folder of images, nested or flat, which are read in place."""
 
@@ -163,7 +199,7 @@ class Demo(Data):
 
 
 # The configuration classes of data=<name>, each with its configs/data/<name>.yaml
-SOURCES: dict[str, type[Data]] = {"nga": Nga, "folder": Folder, "demo": Demo}
+SOURCES: dict[str, type[Data]] = {"nga": Nga, "iiif": Iiif, "folder": Folder, "demo": Demo}
 
 
 @dataclass

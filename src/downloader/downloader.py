@@ -78,15 +78,18 @@ class Downloader:
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
         for thread in threads:
             thread.start()
-        refusing = None
+        refusing, has_ended = None, False
         try:
             yield from self._records(workers)
+            has_ended = True  # and the client can serve others
             if schedule.main.closed:
                 raise schedule.main.closed
             schedule.main.breaker.finish()
             refusing = [host for host in schedule.hosts if host.closed]
         finally:
-            self._stop(threads)
+            if not has_ended:
+                self._halt()
+            self._join(threads)
             self._mark_retryable(schedule.hosts if refusing is None else refusing)
 
     def add(self, images: Sequence[tuple[str, str]]) -> None:
@@ -108,10 +111,8 @@ class Downloader:
             else:
                 yield result
 
-    def _stop(self, threads: list[threading.Thread]) -> None:
-        """Allow no further request, and wait some seconds for the threads to end."""
-        if any(thread.is_alive() for thread in threads):
-            self._halt()
+    def _join(self, threads: list[threading.Thread]) -> None:
+        """Wait some seconds for the threads to end."""
         end = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))

@@ -18,3 +18,5 @@ class Catalog:
     published: frozenset[str]  # every image_id of the museum, selected or not
     counts: dict[str, int] = field(default_factory=dict)  # rows read, selected, skipped
     selection: dict[str, Any] = field(default_factory=dict)  # options that name the gallery
+    missing: int = 0  # images that are selected, but whose address could not be had
+    refusal: str = ""  # of the host that was asked for it

@@ -48,7 +48,7 @@ class ManyMissing(UserError):
 class Fetched:
     """Which images of a catalog exist, which failed, and which are still to be requested."""
 
-    total: int  # images of the catalog
+    total: int  # images of the catalog, those without a known address too
     present: dict[str, DownloadRecord]  # by image_id
     failed: list[DownloadRecord]  # not requested (again) in this call
     pending: list[tuple[str, str]]  # (id, URL); those never requested come first
@@ -56,6 +56,7 @@ class Fetched:
     new_bytes: int = 0
     refusal: str = ""  # why the download ended early
     host_answered: bool = True  # False: it ended early without any response
+    unknown: int = 0  # images without a known address
 
     def add(self, record: DownloadRecord) -> None:
         """Add the outcome of a pending image."""
@@ -101,7 +102,8 @@ def fetch_missing(
 def _state(catalog: Catalog, folder: Path, sizes: dict[str, int], options: Download) -> Fetched:
     """Return the state of all images, from the journal and the sizes of the files."""
     records = journal.read_journal(folder / "journal.csv")
-    fetched = Fetched(len(catalog.works), {}, [], [])
+    total = len(catalog.works) + catalog.missing
+    fetched = Fetched(total, {}, [], [], refusal=catalog.refusal, unknown=catalog.missing)
     for image_id, url in zip(catalog.works["image_id"], catalog.works["url"], strict=True):
         record = records.get(image_id)
         if record and record.ok and record.bytes == str(sizes.get(image_id)):
@@ -154,7 +156,9 @@ def _report(fetched: Fetched) -> None:
     rows += [(count, reason) for reason, count in reported]
     unreported = len(fetched.failed) - sum(count for _, count in reported)
     rows += [(unreported, "other failures: see journal.csv")]
-    rows += [(fetched.total - len(fetched.present) - len(fetched.failed), "not attempted")]
+    rows += [(fetched.unknown, "not requested: their description could not be had")]
+    known = fetched.total - fetched.unknown
+    rows += [(known - len(fetched.present) - len(fetched.failed), "not attempted")]
     for count, description in rows:
         if count or description == "downloaded":
             log.info("%8d  %s", count, description)

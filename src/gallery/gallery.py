@@ -53,7 +53,7 @@ LISTS = {
 FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
     *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view"),
-    *("assistive_text", "page", "iiif", "wikidata", "url"),
+    *("assistive_text", "page", "iiif", "wikidata", "url", "rights", "attribution"),
     *LISTS.values(),
 }
 

@@ -1,7 +1,8 @@
 """The gallery of a museum: catalog, selection, downloads, works.csv.
 
-Another museum needs a dataclass and a line of SOURCES in src/config/data.py, its file in
-configs/data/, a module beside nga.py that returns its Catalog, and a branch of museum_gallery.
+Any institution with IIIF manifests is data=iiif. Another source needs a dataclass and a line of
+SOURCES in src/config/data.py, its file in configs/data/, a module beside nga.py that returns its
+Catalog, and a branch of museum_gallery.
 """
 
 import logging
@@ -11,13 +12,15 @@ from pathlib import Path
 import pandas as pd
 
 from src.config import Config
-from src.config.data import Data, Demo, Nga
+from src.config.data import Data, Demo, Iiif, Nga
 from src.downloader.client import PoliteClient
 from src.downloader.images import Limits
 from src.downloader.journal import DownloadRecord
 from src.gallery import Gallery, write_gallery
 from src.gallery.catalog import Catalog
 from src.gallery.downloads import fetch_missing
+from src.gallery.iiif.catalog import fetch_catalog as fetch_iiif
+from src.gallery.iiif.catalog import source_name
 from src.gallery.nga import fetch_catalog
 from src.io.outputs import Outputs
 
@@ -29,8 +32,8 @@ PAGE = "https://www.nga.gov/collection/art-object-page.{}.html"  # of an object,
 def museum_gallery(cfg: Config) -> Gallery:
     """Return the gallery of the museum's images that the options select; download missing ones.
 
-    Raises UserError if the museum's tables cannot be downloaded or read, and ManyMissing if more
-    images are missing than download.max_failed allows.
+    Raises UserError if the museum's tables or manifests cannot be downloaded or read, and
+    ManyMissing if more images are missing than download.max_failed allows.
     """
     outputs, options = Outputs(Path(cfg.outputs)), cfg.download
     client = PoliteClient(options.requests_per_second, options.workers, options.contact)
@@ -41,6 +44,10 @@ def museum_gallery(cfg: Config) -> Gallery:
         pages = catalog.works["object_id"].map(PAGE.format)
         catalog = replace(catalog, works=catalog.works.assign(page=pages))
         return _gallery(cfg, "nga", catalog, client)
+    if isinstance(cfg.data, Iiif):
+        source = source_name(cfg.data.manifest)
+        catalog = fetch_iiif(cfg.data, options, cfg.seed, outputs.manifests / source, client)
+        return _gallery(cfg, f"iiif-{source}", catalog, client)
     assert isinstance(cfg.data, Demo)
     from src.demo.server import open_museum, served
 
@@ -61,7 +68,7 @@ def _gallery(cfg: Config, source: str, catalog: Catalog, client: PoliteClient) -
     folder = (outputs.images / source / size).resolve()
     limits = Limits(options.max_bytes, data.max_pixels)
     fetched = fetch_missing(catalog, folder, options, limits, client)
-    total, seed = len(catalog.works), cfg.seed if data.limit else None
+    total, seed = fetched.total, cfg.seed if data.limit else None
     selection = catalog.selection | {"size": size, "limit": data.limit, "seed": seed}
     fetched.check(max_missing=total - 2)
     works = _works(catalog, fetched.present)

@@ -36,6 +36,11 @@ class Outputs:
         return self.root / "tables"
 
     @property
+    def manifests(self) -> Path:
+        """Return the folder of IIIF collections and manifests: <host>/."""
+        return self.root / "manifests"
+
+    @property
     def demo(self) -> Path:
         """Return the folder of the drawn collections that the demo serves."""
         return self.root / "demo"

@@ -1,0 +1,231 @@
+"""The catalog of a IIIF collection or manifest, of any institution."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from src.config.data import Download, Iiif
+from src.config.enums import View
+from src.config.validation import is_address
+from src.downloader.client import PoliteClient
+from src.downloader.documents import MAX_BYTES, SUFFIX, document_id, fetch_named
+from src.downloader.images import path_of
+from src.downloader.tables import from_local_host
+from src.errors import UserError
+from src.gallery.catalog import Catalog
+from src.gallery.gallery import COLUMNS, sample
+from src.gallery.iiif.crawl import Crawl, Found
+from src.gallery.iiif.documents import Documents, Unavailable, open_documents
+from src.gallery.iiif.image_service import listed_url, made_url, read_info
+from src.gallery.iiif.labels import Row, frequent_columns, row_labels
+from src.gallery.iiif.presentation import Collection, Manifest, Picture, read_document
+from src.io.json_text import NotJson, parse_object
+from src.io.sources import open_source
+
+log = logging.getLogger(__name__)
+
+STANDARD = {*COLUMNS, "all_artists", "collection", "rights", "attribution"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """An image that may be in the gallery, with its labels."""
+
+    image_id: str
+    picture: Picture
+    row: Row
+
+
+def source_name(manifest: str) -> str:
+    """Return the name of the folders of a collection: its host or file, and a hash.
+
+    >>> source_name("https://museum.org/iiif/collection.json")
+    'museum.org-32eb9be9'
+    """
+    location = _location(manifest)
+    name = urlsplit(location).hostname if is_address(location) else Path(location).stem
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name or "")[:60].strip("._") or "manifest"
+    return f"{name}-{hashlib.sha256(location.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def _location(manifest: str) -> str:
+    return manifest if is_address(manifest) else str(Path(manifest).resolve())
+
+
+def fetch_catalog(
+    options: Iiif, download: Download, seed: int, folder: Path, client: PoliteClient
+) -> Catalog:
+    """Follow a collection to its manifests, which are kept in folder, and read the catalog.
+
+    A document that cannot be had counts as one missing image. Raises UserError if the document
+    that the user names cannot be read, a collection cannot be had now, or fewer than two images are
+    selected.
+    """
+    with open_documents(folder, client, download, options.refresh) as documents:
+        root, url = _read_root(options, folder, client)
+        found = Crawl(documents, options.language, options.max_manifests).run(root, url)
+        _check_unlisted(found)
+        works = _unique(_works(found, options.view), found)
+        sampled = set(sample([work.image_id for work in works], options.limit, seed))
+        selected = [work for work in works if work.image_id in sampled]
+        rows, missing = _with_addresses(selected, options.max_side, documents, found)
+        refusal = documents.refusal
+    _log(found, documents, len(rows))
+    missing += found.unavailable
+    if len(rows) < 2:
+        raise UserError(_few(len(rows), missing, options, refusal))
+    selection = {
+        "manifest": _location(options.manifest),
+        "view": options.view.value,
+        "language": options.language,
+        "max_manifests": options.max_manifests,
+    }
+    published = frozenset(work.image_id for work in works)
+    return Catalog(_table(rows), published, dict(found.counts), selection, missing, refusal)
+
+
+def _read_root(
+    options: Iiif, folder: Path, client: PoliteClient
+) -> tuple[Collection | Manifest, str]:
+    """Return the document that the user names, and its address. Raises UserError."""
+    named = options.manifest
+    path = Path(named)
+    if is_address(named):
+        path = path_of(folder, document_id(named), SUFFIX)
+        fetch_named(named, path, options.refresh, client)
+        client.allow_local = from_local_host(named, path.parent, [path.name])
+    try:
+        with open_source(path, MAX_BYTES) as file:
+            content = parse_object(file.read(MAX_BYTES))
+        root = read_document(content, named if is_address(named) else "", options.language)
+    except NotJson as error:
+        raise UserError(f"data.manifest={named} is no IIIF document: {error}") from error
+    if root is None:
+        raise UserError(
+            f"data.manifest={named} is neither a collection nor a manifest of the IIIF"
+            " Presentation API 2 or 3: its type says something else"
+        )
+    return root, named
+
+
+def _check_unlisted(found: Found) -> None:
+    """Raise UserError if a collection may be had later: nobody knows how many images it lists."""
+    if found.unlisted:
+        url, reason = next(iter(found.unlisted.items()))
+        raise UserError(
+            f"{len(found.unlisted)} collections could not be had, such as {url} ({reason}):"
+            " manifests that have arrived are kept; run the same command again later"
+        )
+
+
+def _works(found: Found, view: View) -> Iterator[Work]:
+    """Yield the images of all manifests in their order."""
+    for manifest, collection in found.manifests:
+        number = 0
+        for canvas in manifest.canvases:
+            labels = row_labels(manifest, canvas) if canvas.pictures else {}
+            for picture in canvas.pictures:
+                number += 1
+                if number == 1 or view is View.all:
+                    yield _work(manifest, collection, picture, labels, number)
+
+
+def _work(manifest: Manifest, collection: str, picture: Picture, labels: Row, number: int) -> Work:
+    service = picture.service
+    base = service.url if service else picture.url
+    image_id = document_id(base)
+    row = labels | {
+        "image_id": image_id,
+        "file": f"{image_id[:2]}/{image_id}.jpg",
+        "object_id": manifest.url,
+        "view": "primary" if number == 1 else "alternate",
+        "collection": collection,
+        "iiif": service.url if service else "",
+    }
+    return Work(image_id, picture, row)
+
+
+def _unique(works: Iterator[Work], found: Found) -> list[Work]:
+    """Return each image once: where it is listed first."""
+    unique: dict[str, Work] = {}
+    for work in works:
+        if work.image_id in unique:
+            found.counts["images listed more than once"] += 1
+        unique.setdefault(work.image_id, work)
+    return list(unique.values())
+
+
+def _with_addresses(
+    works: list[Work], side: int | None, documents: Documents, found: Found
+) -> tuple[list[Row], int]:
+    """Return the rows with the address of the wanted size, and how many have none.
+
+    An info.json is requested only where the manifest says too little about the service.
+    """
+    addresses = [_address(work.picture, side) for work in works]
+    unknown = [w for w, url in zip(works, addresses, strict=True) if not url]
+    documents.want(w.picture.service.info_url for w in unknown if w.picture.service)
+    rows = []
+    for work, url in zip(works, addresses, strict=True):
+        if url := url or _described(work.picture, side, documents, found):
+            rows.append(work.row | {"url": url})
+    return rows, len(works) - len(rows)
+
+
+def _address(picture: Picture, side: int | None) -> str:
+    """Return the address of an image as far as the manifest tells it, else ""."""
+    service = picture.service
+    if service is None:
+        return picture.url
+    if service.version and service.level == 0 and service.sizes:
+        return listed_url(service, side, picture.url)
+    return made_url(service, side, picture.width, picture.height)
+
+
+def _described(picture: Picture, side: int | None, documents: Documents, found: Found) -> str:
+    """Return the address of an image by its info.json, "" if that may be had later.
+
+    Where it cannot be had at all, the image is taken as the manifest gives it.
+    """
+    assert picture.service is not None
+    try:
+        service = read_info(documents.read(picture.service.info_url), picture.service)
+    except Unavailable as reason:
+        found.counts[f"info.json not read: {reason}"] += 1
+        return "" if reason.is_transient else picture.url
+    return made_url(service, side, picture.width, picture.height) or listed_url(
+        service, side, picture.url
+    )
+
+
+def _table(rows: list[Row]) -> pd.DataFrame:
+    """Return works: rows with the columns that are kept, those without any value left out."""
+    columns, dropped = frequent_columns(rows, STANDARD)
+    if dropped:
+        log.info("labels: %d rarer labels of the metadata are left out", dropped)
+    table = {column: [row.get(column, "") for row in rows] for column in columns}
+    return pd.DataFrame({c: v for c, v in table.items() if any(v)}, dtype=object)
+
+
+def _log(found: Found, documents: Documents, selected: int) -> None:
+    counts = {"manifests": len(found.manifests), "documents downloaded": documents.new}
+    parts = [f"{n} {what}" for what, n in (counts | found.counts).items() if n]
+    log.info("catalog: %s; %d images selected", ", ".join(parts), selected)
+
+
+def _few(rows: int, missing: int, options: Iiif, refusal: str) -> str:
+    """Return the message for a selection of too few images."""
+    reason = f"; {missing} documents could not be had" if missing else ""
+    reason += f" ({refusal})" if refusal else ""
+    way = "run the same command again later" if missing else "name a larger collection"
+    way += "" if options.view is View.all else ", or set data.view=all"
+    return (
+        f"data.manifest={options.manifest} has {rows} images that can be used, but at least 2 are"
+        f" needed{reason}: {way}"
+    )
