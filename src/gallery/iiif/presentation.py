@@ -21,7 +21,8 @@ from src.io.json_text import Json
 MAX_PAIRS = 200  # of metadata of a manifest or canvas
 MAX_PICTURES = 100  # of a canvas
 MAX_EMBEDDED = 5  # collections that stand in each other in one document
-OTHER_MEDIA = set("video sound audio movingimage text textualbody document dataset model".split())
+OTHER_MEDIA = {"video", "sound", "audio", "movingimage", "text", "textualbody", "document"}
+OTHER_MEDIA |= {"dataset", "model"}
 WIKIDATA = re.compile(r"https?://(?:www\.)?wikidata\.org/(?:wiki|entity)/(Q\d{1,12})\b.*")
 Pairs = tuple[tuple[str, tuple[str, ...]], ...]  # labels and their values
 
