@@ -13,8 +13,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 CONTACT = "download.contact"  # a page, whose address is public
 HIDDEN = "***"
-ADVICE = "write user and password into ~/.netrc and set data.netrc=true, or give a folder with the"
-ADVICE += " tables"
+ADVICE = {
+    "data.tables": "write user and password into ~/.netrc and set data.netrc=true, or give a folder"
+    " with the tables",
+    "data.manifest": "save the collection or manifest as a file and give that",
+}
 QUERY = re.compile(r"[?#].+")
 URL = re.compile(r"://[^\s\"']+")
 LOGIN = re.compile(r"(?!https?://)[^\s/@]+:[^\s@]*@")  # user:password@host, without http(s)://
@@ -71,15 +74,16 @@ def has_user(text: str) -> bool:
     return False
 
 
-def check_no_secret(name: str, value: str, advice: str = ADVICE) -> None:
+def check_no_secret(name: str, value: str) -> None:
     """Raise UserError if an option's value holds a URL with a user or, but for a contact, a query.
 
-    Options are stored with every run, and sent to trackers. The message ends in `advice`.
+    Options are stored with every run, and sent to trackers.
     """
     if LOGIN.match(value):
         value = f"https://{value}"
     has_query = name != CONTACT and any(QUERY.search(url) for url in URL.findall(value))
     if has_user(value) or has_query:
+        advice = ADVICE.get(name, ADVICE["data.tables"])
         raise UserError(
             f"{name}={redacted(value)}: an address with a user, password, query or fragment is"
             f" refused, because options are stored with every run: {advice}"

@@ -157,7 +157,7 @@ class Iiif(Data):
         if self.manifest in (MISSING, ""):
             raise UserError("data=iiif needs data.manifest=<address or file of a manifest>")
         self.manifest = expand_home(self.manifest)
-        check_no_secret("data.manifest", self.manifest, "save it and give the file")
+        check_no_secret("data.manifest", self.manifest)
         if not is_address(self.manifest) and not Path(self.manifest).is_file():
             raise UserError(
                 f"data.manifest={redacted(self.manifest)} is neither a file nor an http(s) URL:"

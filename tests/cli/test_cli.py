@@ -60,7 +60,7 @@ def compose_config(*overrides: str) -> Config:
             "no option similrity.top_k; did you mean similarity.top_k?",
         ),
         (["similarity.top_k=0"], "similarity.top_k must be at least 1, got 0"),
-        (["data=museum"], "data=museum: choose one of demo, folder, nga"),
+        (["data=museum"], "data=museum: choose one of demo, folder, iiif, nga"),
         (
             ["experiment=demmo"],
             "experiment=demmo: choose one of demo, layers, postprocess, quality",
@@ -179,7 +179,8 @@ def test_every_config_file_composes(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
     monkeypatch.setenv("SLURM_NNODES", "2")
     choice = f"{path.parent.name}={path.stem}"
-    extra = ["data.images=tests"] if choice == "data=folder" else []
+    needed = {"data=folder": "data.images=tests", "data=iiif": "data.manifest=https://a.org/m"}
+    extra = [needed[choice]] if choice in needed else []
     assert compose_config(choice, *extra).similarity.top_k >= 1
 
 
