@@ -15,7 +15,7 @@ from torch import Tensor
 
 from src.runtime.progress import Watch, unwatched
 from src.similarity.inputs import as_tensor
-from src.similarity.numerics import exact_sum, row_norms
+from src.similarity.numerics import lengths, row_norms
 from src.similarity.parallel import parallel_map
 
 MAX_NEIGHBORS = 20  # that similarity.augment allows
@@ -82,7 +82,7 @@ def _fill(
     # not addcmul, which rounds once or twice, depending on where in memory a number is
     for row, factor in zip(neighbors.T, weight.T, strict=True):
         sums += term.copy_(rows[row]).mul_(factor[:, None])
-    length.copy_(exact_sum(torch.mul(sums, sums, out=term)).sqrt())
+    length.copy_(lengths(torch.mul(sums, sums, out=term)))
     out.copy_(sums.div_(torch.where(length == 0, 1, length)[:, None]))
 
 

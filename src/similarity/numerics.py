@@ -1,17 +1,17 @@
-"""Sums, lengths and cosines in float64 whose bits do not depend on shapes, threads or devices.
+"""Sums, lengths and cosines in float64: the same bits for any shapes, threads and processor.
 
 n = images, d = width of a row, q = queries, c = candidates of each.
 """
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from src.similarity.parallel import parallel_map
 
 CHUNK = 256  # rows converted to float64 at once, near the cache
-SUM_LENGTH = 16384  # numbers summed at once
 PAIRS_PER_STEP = 256  # pairs scored at once: their (256, d) products stay near the cache
 
 
@@ -22,7 +22,7 @@ def row_norms(rows: Tensor) -> Tensor:
     def fill(part: slice) -> None:
         """Fill the lengths of these rows."""
         for at, block in doubles(rows[part]):
-            norms[part][at] = exact_sum(block.square_()).sqrt()
+            norms[part][at] = lengths(block.square_())
 
     parallel_map(fill, len(rows), 16 * CHUNK)
     return norms
@@ -46,12 +46,23 @@ def doubles(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def exact_sum(products: Tensor) -> Tensor:
-    """Sum (..., d) to (...): the same bits for any leading shape and number of threads.
+    """Sum (..., d) to (...); products is overwritten.
 
-    PyTorch spreads a sum of 32,768 numbers or more over the threads, so none may be that long.
+    The second half of the numbers is added to the first, and so on: d alone decides the order of
+    the additions. PyTorch's own sum has another order on another processor or for long rows.
     """
-    sums: list[Tensor] = [part.sum(-1) for part in products.split(SUM_LENGTH, dim=-1)]
-    return sum(sums[1:], sums[0])
+    width = products.shape[-1]
+    while width > 1:
+        half = (width + 1) // 2
+        products[..., : width - half] += products[..., half:width]
+        width = half
+    return products[..., 0].clone()
+
+
+def lengths(squares: Tensor) -> Tensor:
+    """Return the root of the sum of squares (..., d) float64, (...); squares is overwritten."""
+    # numpy's root is IEEE's; PyTorch's, by MKL, is sometimes another than that of one number alone
+    return torch.from_numpy(np.sqrt(exact_sum(squares).numpy()))
 
 
 def ranking_scores(score: Tensor, penalty: Tensor | None) -> Tensor:
@@ -70,11 +81,12 @@ def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, candidates: Tenso
     products change their last bits with the shape of the batch, in float64 too.
     """
     (q, c), d = candidates.shape, rows.shape[1]
-    step = max(1, PAIRS_PER_STEP // c)
+    step = min(q, max(1, PAIRS_PER_STEP // c))
     # the same buffers for every step: new memory would take longer than the arithmetic
-    gathered, left = torch.empty(step * c, d, dtype=rows.dtype), torch.empty(step, d).double()
-    right, dots = torch.empty(step * c, d).double(), torch.empty(q, c).double()
-    for start in range(0, q, step):
+    gathered = torch.empty(step * c, d, dtype=rows.dtype)
+    left, right = (torch.empty(count, d, dtype=torch.float64) for count in (step, step * c))
+    dots = torch.empty(q, c, dtype=torch.float64)
+    for start in range(0, q, step or 1):
         part = candidates[start : start + step]
         b, pairs = len(part), part.numel()
         torch.index_select(rows, 0, part.flatten(), out=gathered[:pairs])
@@ -82,4 +94,4 @@ def exact_scores(rows: Tensor, norms: Tensor, queries: Tensor, candidates: Tenso
         products *= left[:b].copy_(rows[queries[start : start + step]])[:, None]
         dots[start : start + b] = exact_sum(products)
     scale = norms[queries][:, None] * norms[candidates]
-    return torch.where(scale == 0, 0, dots / scale).float()
+    return torch.where(scale == 0, 0, dots / scale).float() + 0.0  # never -0

@@ -17,7 +17,8 @@ from torch import Tensor
 from src.evaluation.all_pairs import Task, WholeRankings, all_pairs
 from src.evaluation.relevance import Relevance
 from src.similarity import top_k
-from src.similarity.all_scores import BAND, AllScores
+from src.similarity.all_scores import AllScores
+from src.similarity.exact_tiles import SIDE
 from tests.bench.metrics import CLASSES
 from tests.bench.similarity import features, measured, product
 
@@ -53,7 +54,7 @@ def bands(rows: Tensor, tasks: list[Task], times: int) -> dict[str, float]:
     unit, scores, rankings = torch.nn.functional.normalize(rows), AllScores(rows), {}
     for count in (0, 1, len(tasks)):
         rankings[count] = WholeRankings(tasks[:count])
-    size = BAND["cpu"]
+    size = SIDE["cpu"]
     out = torch.empty(size, n)
     best: dict[str, float] = {}
 

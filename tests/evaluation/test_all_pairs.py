@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from src.evaluation import all_pairs as module
 from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.relevance import Relevance
-from src.similarity import all_scores, top_k
+from src.similarity import exact_tiles, top_k
 from src.similarity.parallel import thread_count
 from tests.evaluation.test_ranks import over_all_orders
 
@@ -122,7 +122,7 @@ def test_copies_tie():
 def test_results_are_equal_to_the_bit_for_any_threads_blocks_and_memory(monkeypatch):
     metrics, queries = all_pairs(FEATURES, TASKS, PENALTY)
     for threads, band, scores in ((1, 256, 2**19), (2, 40, 1), (3, 64, 1000), (2, 1, 10**6)):
-        monkeypatch.setitem(all_scores.BAND, "cpu", band)
+        monkeypatch.setitem(exact_tiles.SIDE, "cpu", band)
         monkeypatch.setitem(module.BLOCK_SCORES, "cpu", scores)
         with thread_count(threads):
             again = all_pairs(torch.tensor(FEATURES), TASKS, PENALTY)

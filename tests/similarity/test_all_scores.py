@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.similarity import all_scores, top_k
+from src.similarity import all_scores, exact_tiles, top_k
 from src.similarity.all_scores import AllScores
 from src.similarity.parallel import thread_count
 from tests.similarity.test_watch import Recorder
@@ -46,8 +46,8 @@ def test_scores_are_symmetric_and_equal_for_any_threads_and_memory():
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_other_bands_and_slices_give_the_same_scores(monkeypatch, size):
     expected = whole(ROWS[:200])
-    monkeypatch.setitem(all_scores.BAND, "cpu", size)
-    monkeypatch.setattr(all_scores, "SLICE", 8)
+    monkeypatch.setitem(exact_tiles.SIDE, "cpu", size)
+    monkeypatch.setitem(exact_tiles.SLICE, "cpu", 8)
     assert torch.equal(whole(ROWS[:200]), expected)
 
 
@@ -70,7 +70,7 @@ def test_each_pair_is_multiplied_once_if_memory_allows(monkeypatch, max_bytes, p
     done = []
     mm = torch.mm
     monkeypatch.setattr(torch, "mm", lambda *args, **named: done.append(mm(*args, **named)))
-    monkeypatch.setitem(all_scores.BAND, "cpu", 100)
+    monkeypatch.setitem(exact_tiles.SIDE, "cpu", 100)
     whole(ROWS, max_bytes=max_bytes)
     assert len(done) == products  # of 7 * 7 tiles of 40,000 bytes
 

@@ -64,8 +64,8 @@ def test_rows_augmented_by_the_lists_of_a_gpu_have_the_bits_of_the_cpu():
 @pytest.mark.parametrize("stays", [True, False], ids=["resident", "streamed"])
 @pytest.mark.parametrize("max_bytes", [0, 10**9])
 def test_a_gpu_scores_and_ranks_all_pairs_as_the_cpu_does(stays, max_bytes, monkeypatch):
-    monkeypatch.setattr("src.similarity.all_scores.fits_on_device", lambda *_: stays)
-    monkeypatch.setattr("src.similarity.all_scores.BAND", {"cpu": 256, "cuda": 200})
+    monkeypatch.setattr("src.similarity.exact_tiles.fits_on_device", lambda *_: stays)
+    monkeypatch.setattr("src.similarity.exact_tiles.SIDE", {"cpu": 256, "cuda": 200})
     draw = np.random.default_rng(0)
     rows = torch.tensor(draw.random((900, 70), dtype="f4"))
     gpu = AllScores(rows, torch.device("cuda"), max_bytes)

@@ -54,15 +54,31 @@ def of_tiles(watch: Callable[[Any], Any]) -> Watch:
     return lambda items, step, _: watch(items) if step == "comparing" else items
 
 
+def halved(products: np.ndarray) -> np.ndarray:
+    """Sum (..., d) to (...) as the contract says: the second half is added to the first."""
+    width = products.shape[-1]
+    if width == 1:
+        return products[..., 0]
+    half = -(-width // 2)
+    sums = products[..., :half].copy()
+    sums[..., : width - half] += products[..., half:]
+    return halved(sums)
+
+
+def contract(features: Any) -> np.ndarray:
+    """Return the scores of all pairs, (n, n) float32, one row after the other."""
+    rows = np.asarray(features, dtype=np.float64)
+    norms = np.sqrt(halved(rows * rows))
+    dots, scale = np.stack([halved(row * rows) for row in rows]), norms[:, None] * norms
+    return np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0).astype("f4") + 0
+
+
 def brute_force(
     features: Any, k: int, groups: Any = None, penalty: np.ndarray | float = 0
 ) -> Neighbors:
     """Return the k nearest by float64 dot products of all pairs and a stable sort of all scores."""
-    rows = np.asarray(features, dtype=np.float64)
-    norms = np.sqrt((rows * rows).sum(1))
-    dots, scale = np.stack([(row * rows).sum(1) for row in rows]), norms[:, None] * norms
-    score = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0).astype("f4")
-    groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
+    score = contract(features)
+    groups = np.arange(len(score)) if groups is None else np.asarray(groups)
     ranked = score if np.ndim(penalty) == 0 else (score.astype("f8") - penalty).astype("f4")
     order = np.argsort(-ranked, axis=1, kind="stable")
     index = np.stack([best[groups[best] != groups[row]][:k] for row, best in enumerate(order)])
