@@ -10,6 +10,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.browser.addresses import PORT
 from src.browser.choice import chosen_runs
 from src.browser.export import export
 from src.browser.export_options import add_export_options, export_options
@@ -21,8 +22,6 @@ from src.config.validation import path_argument
 from src.errors import UserError
 from src.io.outputs import Outputs
 from src.runtime.streams import print_error, print_lines, run_command
-
-PORT = 8050
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

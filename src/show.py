@@ -1,6 +1,7 @@
-"""Show results as pictures.
+"""Show results as pictures, or for other programs.
 
 python -m src.show [PAINTING] [--run FOLDER]     a painting and its neighbors
+python -m src.show [PAINTING] --iiif             the same as a IIIF manifest
 python -m src.show gallery [FOLDER]              a contact sheet of a gallery or a folder of images
 python -m src.show -- PAINTING                   one that begins with a dash or is called gallery
 """
@@ -15,14 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from src.cli.show_options import parse, picture_path
+from src.browser.manifest import written_manifest
+from src.browser.opened import open_runs
+from src.cli.show_options import manifest_path, parse, picture_path
 from src.errors import UserError
 from src.gallery import Gallery
 from src.gallery.inspection import facts, is_open_access, open_gallery, unreadable
 from src.gallery.search import find_row, find_rows, is_row, not_found
+from src.io.files import atomic_write
 from src.io.outputs import Outputs
 from src.reporting import contact_sheets
 from src.reporting.comparison_files import NEIGHBORS
+from src.reporting.iiif_manifest import manifest_text
 from src.reporting.neighbor_list import neighbor_list
 from src.reporting.newest import newest
 from src.reporting.page_files import JPEG, save_page
@@ -56,6 +61,9 @@ def show_painting(options: argparse.Namespace) -> Path | None:
     """Show a painting and its neighbors; with --all, list paintings and write no picture."""
     remedy = "start a run with python -m src.run experiment=demo"
     run = RunFolder(options.run or newest(options.outputs, f"*/**/{NEIGHBORS}", remedy))
+    if options.iiif and not options.all:
+        write_manifest(options, run)
+        return None
     gallery = run.gallery()
     if options.all:
         list_paintings(gallery, options.painting)
@@ -66,6 +74,22 @@ def show_painting(options: argparse.Namespace) -> Path | None:
     print_lines(*shown.lines())
     save_page(shown.page(resolution(options, path)), path, shown.about.title)
     return path
+
+
+def write_manifest(options: argparse.Namespace, folder: RunFolder) -> None:
+    """Write the IIIF manifest of a painting and its neighbors; print where, and by what address.
+
+    Raises UserError.
+    """
+    run = open_runs([folder.path])[0]
+    row = chosen_row(run.gallery, options)
+    path = manifest_path(options, folder.manifest(row))
+    manifest = written_manifest(run, row, options.k, options.base_url, path.name)
+    with atomic_write(path) as part:
+        part.write_text(manifest_text(manifest), "utf-8")
+    print_lines(manifest["label"]["en"][0], f"wrote {path}", f"its address: {manifest['id']}")
+    if not options.base_url:
+        print_lines(f"python -m src.browse {folder.path} has it there; --base-url: anywhere else")
 
 
 def list_paintings(gallery: Gallery, text: str | None) -> None:

@@ -24,6 +24,7 @@ LINKS = {  # columns that hold addresses, and the text of the link
     "page": "The museum's page",
     "iiif": "IIIF image",
     "wikidata": "Wikidata",
+    "rights": "Rights",
     "url": "Image file",
 }
 DEPTHS = (10, 5, 1)  # of precision, the deepest that was measured is shown

@@ -3,11 +3,14 @@
 0/gallery.html                          a page of run 0; beside it painting.html, map.html, ...
 0/data/<name>/000.js                    a part of the data of run 0, see data.py
 thumbnails/0/000/5.jpg, pictures/...    the image in row 5 of the first gallery
+0/manifest.json?row=5                   by server: a painting and its neighbors for IIIF clients
 static/                                 scripts and styles
 """
 
 from urllib.parse import urlencode
 
+PORT = 8050
+HERE = f"http://127.0.0.1:{PORT}/"  # of the server, unless its options say otherwise
 PER_FOLDER = 1000  # pictures in a folder
 PREFIX = "f."  # of a label column in an address, so that it may have any name
 

@@ -21,6 +21,7 @@ from src.browser.filters import (
     selects,
     value_of,
 )
+from src.browser.manifest import manifest_address
 from src.browser.opened import OpenRun
 from src.browser.run_search import is_augmented
 from src.browser.site import Page, Parameters, Site, row_of
@@ -63,6 +64,8 @@ def painting_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "details": about.details(run, row),
         "file_facts": about.file_facts(run, row),
         "links": about.links(run, row),
+        # its URIs begin with the server's address, and an export does not know its own
+        "manifest": "" if site.is_static else manifest_address(run, row, wanted),
         "quality": about.quality(run, row),
         "reverse": about.neighbor_of(run, row),
         "around": _around(run, row),

@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 from src.browser.addresses import picture_path
 from src.browser.data import data_chunk
 from src.browser.errors import error_handlers, refusal_page
+from src.browser.manifest import read_manifest_wanted, served_manifest
 from src.browser.pictures import LARGE, SMALL, large_picture, picture_tag, small_picture
 from src.browser.security import guarded
-from src.browser.site import NotThere, Page, Site
+from src.browser.site import NotThere, Page, Site, row_of
 from src.browser.uploads import sent, upload
 from src.browser.views import VIEWS
+from src.reporting.iiif_manifest import MEDIA_TYPE, manifest_text
 
 STATIC = Path(__file__).parent / "static"
 
@@ -32,6 +34,7 @@ def application(site: Site, host: str = "127.0.0.1") -> ASGIApp:
         Route("/", lambda request: RedirectResponse("0/gallery.html")),
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/{run:int}/{name}.html", page),
+        Route("/{run:int}/manifest.json", manifest),
         Route("/{run:int}/data/{name}/{number:int}.js", data),
         Route("/{kind}/{images:int}/{part}/{row:int}.jpg", picture),
         Route("/{run:int}/query", upload, methods=["POST"]),
@@ -79,8 +82,25 @@ def _data(request: Request) -> Response:
     site: Site = request.app.state.site
     run = site.run(request.path_params["run"])
     text = data_chunk(site, run, request.path_params["name"], request.path_params["number"])
-    tag = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return _revalidated(request, tag, text.encode, "text/javascript")
+    return _revalidated(request, _tag(text), text.encode, "text/javascript")
+
+
+def _tag(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+async def manifest(request: Request) -> Response:
+    """Answer with the IIIF manifest of a painting and its neighbors."""
+    return await run_in_threadpool(_manifest, request)
+
+
+def _manifest(request: Request) -> Response:
+    site: Site = request.app.state.site
+    run, asked = site.run(request.path_params["run"]), parameters(request)
+    wanted = read_manifest_wanted(run, asked)
+    base = f"http://{request.headers['host']}/"  # one of ours: see security.py
+    text = manifest_text(served_manifest(run, row_of(run, asked), wanted, base))
+    return _revalidated(request, _tag(text), text.encode, MEDIA_TYPE)
 
 
 async def picture(request: Request) -> Response:

@@ -4,7 +4,7 @@ Imports only the standard library and errors, so that invalid options fail fast.
 """
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from src.config.validation import is_address
 from src.errors import UserError
@@ -20,6 +20,8 @@ ADVICE = {
 }
 QUERY = re.compile(r"[?#].+")
 URL = re.compile(r"://[^\s\"']+")
+BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+IN_PATHS = "%/:@!$&'()*+,;=~"  # what a URI may hold as it is, besides letters, digits and -._
 LOGIN = re.compile(r"(?!https?://)[^\s/@]+:[^\s@]*@")  # user:password@host, without http(s)://
 
 
@@ -38,6 +40,27 @@ def origin(url: str) -> str:
     host = f"[{name}]" if ":" in name else name
     port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def public_uri(text: str) -> str:
+    """Return what as_uri does, "" for an address that leads to this machine alone."""
+    address = as_uri(text)
+    return "" if address and is_local(address) else address
+
+
+def as_uri(text: str) -> str:
+    """Return an http(s) address as a URI (RFC 3986), "" for one with a user, and for other text.
+
+    >>> as_uri("https://museum.org/Künstler_1%.jpg")
+    'https://museum.org/K%C3%BCnstler_1%25.jpg'
+    >>> as_uri("https://ann:secret@museum.org/"), as_uri("museum.org")
+    ('', '')
+    """
+    if not is_address(text) or has_user(text):
+        return ""
+    scheme, host, path, query, fragment = urlsplit(BARE_PERCENT.sub("%25", text))
+    rest = (quote(path, IN_PATHS), quote(query, f"{IN_PATHS}?"), quote(fragment, f"{IN_PATHS}?"))
+    return urlunsplit((scheme, host, *rest))
 
 
 def is_local(url: str) -> bool:

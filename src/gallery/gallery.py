@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
-    *("assistive_text", "width", "height", "page", "iiif", "wikidata", "url", "sha256"),
+    *("assistive_text", "width", "height", "page", "iiif", "iiif_width", "iiif_height"),
+    *("wikidata", "rights", "url", "sha256"),
 ]
 MAX_WORKS_BYTES = 2**30  # of works.csv: a million paintings
 # The museum's lists of all values, by the label that is their first
@@ -53,7 +54,8 @@ LISTS = {
 FILE_FACT_COLUMNS = ["image_id", "file", "width", "height", "sha256"]
 NON_LABEL_COLUMNS = {
     *(*FILE_FACT_COLUMNS, "object_id", "title", "title_slug", "date", "view"),
-    *("assistive_text", "page", "iiif", "wikidata", "url", "rights", "attribution"),
+    *("assistive_text", "page", "iiif", "iiif_width", "iiif_height", "iiif_profile"),
+    *("wikidata", "url", "rights", "attribution"),
     *LISTS.values(),
 }
 

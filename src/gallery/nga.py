@@ -18,6 +18,7 @@ from src.gallery import nga_tables
 from src.gallery.catalog import Catalog
 from src.gallery.gallery import sample
 from src.gallery.nga_tables import SCHEMA, Counts, normalize_spaces
+from src.gallery.rights import CC0
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ def _select(works: pd.DataFrame, options: Nga) -> tuple[pd.DataFrame, Counts]:
             "published_images.csv has no column openaccess: data.open_access=true has no effect,"
             " and some images may not be CC0"
         )
+    if "openaccess" in works:
+        works = works.assign(rights=works["openaccess"].map({"1": CC0}).fillna(""))
     return works.drop(columns="openaccess", errors="ignore"), counts
 
 
@@ -141,4 +144,6 @@ def _ordered(works: pd.DataFrame) -> pd.DataFrame:
     texts += ["assistive_text"] if "assistive_text" in works else []
     works[texts] = normalize_spaces(works[texts])
     works["file"] = works["image_id"].str[:2] + "/" + works["image_id"] + ".jpg"
-    return works.drop(columns=["sequence", "width", "height", "maxpixels"])
+    works = works.drop(columns=["sequence", "maxpixels"])
+    # those of the downloaded image are other ones
+    return works.rename(columns={"width": "iiif_width", "height": "iiif_height"})

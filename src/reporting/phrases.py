@@ -164,12 +164,17 @@ def describe_order(settings: Settings) -> str:
     return CSLS if settings.get("similarity.ranking") == "csls" else ""
 
 
+def is_of_nga(gallery: Gallery) -> bool:
+    """Return whether images are of the National Gallery of Art: the name of the gallery tells."""
+    return re.fullmatch(r"nga-[0-9a-f]{12}", gallery.name) is not None
+
+
 def name_collection(gallery: Gallery, is_open: bool) -> str:
     """Return where images are from: a museum, or the name of their folder.
 
     is_open tells whether a museum's images are only those in the public domain.
     """
-    if re.fullmatch(r"nga-[0-9a-f]{12}", gallery.name):
+    if is_of_nga(gallery):
         return f"National Gallery of Art, Washington{', open data (CC0)' if is_open else ''}"
     if re.fullmatch(r"demo-seed-\d+-[0-9a-f]{12}", gallery.name):
         return "paintings drawn by the program"

@@ -198,6 +198,10 @@ class RunFolder(ResultFiles):
         """Return the path of the plot of the scores' distribution."""
         return self.path / "scores.png"
 
+    def manifest(self, row: int) -> Path:
+        """Return the path of the IIIF manifest of one image and its neighbors."""
+        return self.path / f"manifest-{row}.json"
+
     def neighbors_picture(self, row: int, suffix: str = ".jpg") -> Path:
         """Return the path of the picture of one image and its neighbors."""
         return self.path / f"neighbors-{row}{suffix}"
