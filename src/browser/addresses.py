@@ -21,9 +21,13 @@ def page_address(page: str, run: int | None = None, /, **parameters: object) -> 
     >>> page_address("painting", row=5), page_address("painting", 1, row=5, only="artist")
     ('painting.html?row=5', '../1/painting.html?row=5&only=artist')
     """
+    return address_of(f"{'' if run is None else f'../{run}/'}{page}.html", **parameters)
+
+
+def address_of(path: str, /, **parameters: object) -> str:
+    """Return a path with parameters; None and "" are left out."""
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
-    query = f"?{urlencode(given, errors='surrogateescape')}" if given else ""
-    return f"{'' if run is None else f'../{run}/'}{page}.html{query}"
+    return f"{path}?{urlencode(given, errors='surrogateescape')}" if given else path
 
 
 def picture_path(kind: str, images: int, row: int) -> str:

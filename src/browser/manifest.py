@@ -1,9 +1,9 @@
 """The IIIF manifest of a painting's page: by server, and written by python -m src.show --iiif."""
 
 from collections.abc import Callable
-from urllib.parse import urlencode
+from functools import partial
 
-from src.browser.addresses import HERE, picture_path
+from src.browser.addresses import HERE, address_of, picture_path
 from src.browser.filters import (
     ONLY_TEXTS,
     Found,
@@ -15,6 +15,7 @@ from src.browser.filters import (
 from src.browser.opened import OpenRun
 from src.browser.pictures import LARGE, SMALL
 from src.browser.site import Parameters
+from src.config.addresses import file_uri
 from src.errors import UserError
 from src.reporting.iiif_images import (
     Picture,
@@ -29,19 +30,13 @@ from src.reporting.iiif_manifest import MOST_CANVASES, manifest
 from src.reporting.phrases import describe_order, describe_run, warn_of
 
 MOST = MOST_CANVASES - 1  # neighbors
-Elsewhere = Callable[[int], Picture]  # of rows whose image is not on the web
+Pictures = Callable[[OpenRun, int], Picture]  # of rows whose image has no web address of its own
 
 
 def manifest_address(run: OpenRun, row: int, wanted: Wanted) -> str:
-    """Return the address of the manifest with what an address of a painting's page asks for.
-
-    It is relative to a page of the run.
-    """
+    """Return the address of the manifest of what a painting's page shows, relative to that page."""
     chosen = wanted.parameters(wanted.only, default_count(run))
-    given = {"row": row} | {
-        name: value for name, value in chosen.items() if value not in (None, "")
-    }
-    return f"manifest.json?{urlencode(given, errors='surrogateescape')}"
+    return address_of("manifest.json", row=row, **chosen)
 
 
 def read_manifest_wanted(run: OpenRun, parameters: Parameters) -> Wanted:
@@ -52,25 +47,22 @@ def read_manifest_wanted(run: OpenRun, parameters: Parameters) -> Wanted:
 
 
 def served_manifest(run: OpenRun, row: int, wanted: Wanted, base: str = HERE) -> Resource:
-    """Return the manifest as a server at the address `base` has it, which ends in a slash.
+    """Return the manifest as a server at the address `base`, which ends in a slash, has it.
 
-    Images that are on the web already are there, those of others on this server.
+    Images without a web address of their own are the pictures of its pages.
     """
-
-    def picture(row: int) -> Picture:
-        """Return the pictures of pages."""
-        size = size_of(run.gallery, row)
-        large, small = (
-            f"{base}{picture_path(k, run.images, row)}" for k in ("pictures", "thumbnails")
-        )
-        image, thumbnail = (
-            WebImage(large, fitted(size, LARGE)),
-            WebImage(small, fitted(size, SMALL)),
-        )
-        return Picture(size, image, thumbnail)
-
     address = f"{base}{run.number}/{manifest_address(run, row, wanted)}"
-    return _manifest(run, row, wanted, find(run, row, wanted), address, picture)
+    found = find(run, row, wanted)
+    return _manifest(run, row, wanted, found, address, partial(_served_picture, base))
+
+
+def _served_picture(base: str, run: OpenRun, row: int) -> Picture:
+    size = size_of(run.gallery, row)
+    large, small = (
+        WebImage(base + picture_path(kind, run.images, row), fitted(size, side))
+        for kind, side in (("pictures", LARGE), ("thumbnails", SMALL))
+    )
+    return Picture(size, large, small)
 
 
 def written_manifest(
@@ -78,42 +70,39 @@ def written_manifest(
 ) -> Resource:
     """Return the manifest with k neighbors, by default the run's own, as a file of that name.
 
-    It is known by its address below `base`, where images that are not on the web yet are too, by
-    their paths. Without base, by that which python -m src.browse has for it. Raises UserError if an
-    image has no address then, or if more neighbors cannot be found.
+    With `base`, the address of a folder, it is known by its address there, and so are images
+    without a web address of their own, by their paths. Without it, by that which the browser of
+    this run has. Raises UserError if an image has no address then, or if the run has not kept so
+    many neighbors and others cannot be found.
     """
-    wanted = Wanted(min(run.index.shape[1], MOST) if k is None else k)
+    kept = run.index.shape[1]
+    wanted = Wanted(min(kept, MOST) if k is None else k)
     found = find(run, row, wanted)
     if found.problem:
-        raise UserError(
-            f"-k {wanted.k}: the run has kept {run.index.shape[1]} neighbors, and {found.problem}"
-        )
-    address = (
-        f"{base}/{name}" if base else f"{HERE}{run.number}/{manifest_address(run, row, wanted)}"
-    )
+        raise UserError(f"-k {wanted.k}: the run has kept {kept} neighbors, and {found.problem}")
+    served = f"{HERE}{run.number}/{manifest_address(run, row, wanted)}"
+    address = file_uri(base, name) if base else served
+    return _manifest(run, row, wanted, found, address, partial(_published_picture, base))
 
-    def picture(row: int) -> Picture:
-        """Return the image as a file below base."""
-        if not base:
-            raise UserError(
-                f"{run.gallery.files[row]} has no web address in the columns iiif and url of"
-                " works.csv: give --base-url, the address at which you publish the folder"
-                f" {run.gallery.root}, or take the manifest of the painting's page in"
-                " python -m src.browse, which serves its pictures itself"
-            )
+
+def _published_picture(base: str | None, run: OpenRun, row: int) -> Picture:
+    if base:
         return published_picture(run.gallery, row, base)
-
-    return _manifest(run, row, wanted, found, address, picture)
+    raise UserError(
+        f"{run.gallery.files[row]} has no web address in the columns iiif and url of works.csv:"
+        f" give --base-url, the address at which you publish the folder {run.gallery.root}, or take"
+        " the manifest of the painting's page in python -m src.browse, which serves its pictures"
+    )
 
 
 def _manifest(
-    run: OpenRun, row: int, wanted: Wanted, found: Found, address: str, elsewhere: Elsewhere
+    run: OpenRun, row: int, wanted: Wanted, found: Found, address: str, pictures: Pictures
 ) -> Resource:
     """Return the manifest of what was found."""
 
     def picture(row: int) -> Picture:
-        """Return the image where it is on the web, else elsewhere."""
-        return museum_picture(run.gallery, row) or elsewhere(row)
+        """Return an image by its own address, else as one of pictures."""
+        return museum_picture(run.gallery, row) or pictures(run, row)
 
     summary = _summary(run, wanted, found)
     return manifest(address, run.gallery, row, found.neighbors, picture, summary)

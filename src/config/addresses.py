@@ -3,6 +3,7 @@
 Imports only the standard library and errors, so that invalid options fail fast.
 """
 
+import os
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -61,6 +62,15 @@ def as_uri(text: str) -> str:
     scheme, host, path, query, fragment = urlsplit(BARE_PERCENT.sub("%25", text))
     rest = (quote(path, IN_PATHS), quote(query, f"{IN_PATHS}?"), quote(fragment, f"{IN_PATHS}?"))
     return urlunsplit((scheme, host, *rest))
+
+
+def file_uri(folder: str, file: str) -> str:
+    """Return the URI of a file by its path below a folder, of which folder is the address.
+
+    >>> file_uri("https://museum.org/art", "Künstler/100% #1.jpg")
+    'https://museum.org/art/K%C3%BCnstler/100%25%20%231.jpg'
+    """
+    return f"{folder}/{quote(os.fsencode(file), IN_PATHS.replace('%', ''))}"
 
 
 def is_local(url: str) -> bool:

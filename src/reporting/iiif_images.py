@@ -1,14 +1,13 @@
 """Where images are on the web, and how large they are there, as resources of a IIIF manifest."""
 
 import mimetypes
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from src.config.addresses import IN_PATHS, public_uri
+from src.config.addresses import file_uri, public_uri
 from src.errors import UserError
 from src.gallery import Gallery
 from src.io.images import pixel_size
@@ -157,9 +156,7 @@ def _size(work: Mapping[str, str], *columns: str) -> Size | None:
 
 def published_picture(gallery: Gallery, row: int, folder: str) -> Picture:
     """Return the image of a row as a file below `folder`, the address of the gallery's images."""
-    file = gallery.files[row]
-    address = f"{folder}/{quote(os.fsencode(file), IN_PATHS.replace('%', ''))}"
-    size = size_of(gallery, row)
+    address, size = file_uri(folder, gallery.files[row]), size_of(gallery, row)
     return Picture(size, WebImage(address, size, _format(address) or "application/octet-stream"))
 
 

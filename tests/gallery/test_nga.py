@@ -8,6 +8,7 @@ from src.config.enums import View
 from src.demo.server import HEADERS
 from src.errors import UserError
 from src.gallery.nga_tables import SCHEMA
+from src.gallery.rights import CC0
 from tests.support.nga_rows import (
     EVERYTHING,
     catalog,
@@ -45,6 +46,7 @@ def test_a_catalog_has_one_row_per_image_with_string_columns(tmp_path: Path) -> 
     made = {"nationality": "Dutch", "school": "Dutch", "schools": "Dutch", "decade": "1630s"}
     made |= {"url": f"https://museum/iiif/{uuid(1)}/{size}", "file": f"00/{uuid(1)}.jpg"}
     made |= {"iiif": f"https://museum/iiif/{uuid(1)}", "wikidata": "Q1", "assistive_text": ""}
+    made |= {"iiif_width": "9000", "iiif_height": "8000", "rights": CC0}
     expected = kept | made | {kind + s: "" for kind in no_terms for s in ("", "s")}
     assert result.works.to_dict("records")[0] == expected
     assert numbers(result) == [1, 2, 3]
