@@ -14,7 +14,7 @@ from src.browser.server import application
 from src.browser.site import Site
 from src.browser.views import NAVIGATION
 from src.io.outputs import Outputs
-from tests.support.iiif import image, problems
+from tests.support.iiif_checks import image, problems
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
 
 ART = "https://art.example/iiif"

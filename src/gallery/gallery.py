@@ -39,7 +39,7 @@ COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),
     *("style", "theme", "technique", "nationality", "decade", "medium", "view"),
     *("assistive_text", "width", "height", "page", "iiif", "iiif_width", "iiif_height"),
-    *("wikidata", "rights", "url", "sha256"),
+    *("iiif_profile", "wikidata", "rights", "url", "sha256"),
 ]
 MAX_WORKS_BYTES = 2**30  # of works.csv: a million paintings
 # The museum's lists of all values, by the label that is their first

@@ -92,16 +92,17 @@ def _service(work: Mapping[str, str]) -> Service | None:
     """Return the service of an image, None if there is no address of one.
 
     The column iiif has its address, that of its description, or that of an image it makes. The
-    column iiif_profile tells version and level as services do: level2 in version 3. Without it, an
-    address that ends as that of a picture for browsers is one.
+    column iiif_profile tells version and level as services do: level2 in version 3. Manifests name
+    no service of version 1. Without a profile, an address that ends as that of a picture is one.
     """
     address = REQUEST.sub("", public_uri(work.get("iiif", "")))
     address = address.removesuffix("/info.json").rstrip("/")
-    parts, found = urlsplit(address), PROFILE.fullmatch(work.get("iiif_profile", ""))
+    parts, profile = urlsplit(address), work.get("iiif_profile", "")
     if not address or parts.query or parts.fragment:
         return None
-    if found:
-        return Service(address, int(found[1] or 3), int(found[2]))
+    if profile:
+        found = PROFILE.fullmatch(profile)
+        return Service(address, int(found[1] or 3), int(found[2])) if found else None
     return None if parts.path.lower().endswith(SHOWN_BY_BROWSERS) else Service(address)
 
 

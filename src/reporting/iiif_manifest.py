@@ -27,6 +27,7 @@ MOST_CANVASES = 200
 MAX_LABEL = 200  # characters; a longer title is whole in the metadata
 ENTITY = re.compile(r"(?:https?://(?:www\.)?wikidata\.org/(?:entity|wiki)/)?(Q[1-9][0-9]{0,11})")
 WIKIDATA_MODEL = "https://www.mediawiki.org/wiki/Wikibase/DataModel/JSON"
+STATEMENT = "requiredStatement"
 NGA_PAGE, NGA_ENTITY = "https://www.nga.gov/", "http://www.wikidata.org/entity/Q214867"
 
 Pictures = Callable[[int], Picture]  # of rows
@@ -57,7 +58,9 @@ def manifest(
         "summary": {"en": [plain(summary)]},
     }
     if is_of_nga(gallery):
-        found |= _museum(gallery, all(canvas.get("rights") == CC0 for canvas in items))
+        found |= _nga(gallery, all(canvas.get("rights") == CC0 for canvas in items))
+    elif named := [c[STATEMENT]["value"]["none"][0] for c in items if STATEMENT in c]:
+        found[STATEMENT] = entry("Attribution", *dict.fromkeys(named))
     if "thumbnail" in items[0]:
         found["thumbnail"] = items[0]["thumbnail"]
     return found | {"behavior": ["individuals"], "items": items}
@@ -68,14 +71,14 @@ def manifest_text(found: Resource) -> str:
     return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
 
 
-def _museum(gallery: Gallery, is_open: bool) -> Resource:
-    """Return whom the museum's images are from."""
+def _nga(gallery: Gallery, is_open: bool) -> Resource:
+    """Return whom images of the National Gallery of Art are from."""
     name = {"en": [name_collection(gallery, False)]}
     statement = {"en": [name_collection(gallery, is_open)]}
     page = {"id": NGA_PAGE, "type": "Text", "label": name, "format": "text/html"}
     agent = {"id": NGA_ENTITY, "type": "Agent", "label": name, "homepage": [page]}
     attribution = {"label": {"en": ["Attribution"]}, "value": statement}
-    return {"requiredStatement": attribution, "provider": [agent]}
+    return {STATEMENT: attribution, "provider": [agent]}
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class _Canvases:
         if lines := [*self._metadata(work, title), *(entry(*fact) for fact in facts.items())]:
             found["metadata"] = lines
         found |= _links(work)
+        if self.gallery.name.startswith("iiif-") and (uri := public_uri(work.get("object_id", ""))):
+            found["partOf"] = [{"id": uri, "type": "Manifest"}]  # where data=iiif has read of it
         if picture.thumbnail:
             found["thumbnail"] = [picture.thumbnail.resource()]
         return found | {"items": [self._page(row, picture.image)]}
@@ -156,6 +161,8 @@ def entry(name: str, *values: str, is_english: bool = True) -> Resource:
 def _links(work: Mapping[str, str]) -> Resource:
     """Return rights, the museum's page, and what programs may read elsewhere."""
     found: Resource = {}
+    if attribution := plain(work.get("attribution", "")):
+        found[STATEMENT] = entry("Attribution", attribution)
     if rights := rights_uri(work.get("rights", "")):
         found["rights"] = rights
     if page := public_uri(work.get("page", "")):

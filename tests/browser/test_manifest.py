@@ -20,7 +20,7 @@ from src.browser.site import Site
 from src.browser.views import NAVIGATION
 from src.io.outputs import Outputs
 from tests.support.exported import References, export_runs, pages
-from tests.support.iiif import image, problems, values
+from tests.support.iiif_checks import image, problems, values
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
 
 OWN = "http://127.0.0.1:8050"

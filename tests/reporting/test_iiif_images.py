@@ -49,7 +49,6 @@ def test_a_service_is_known_by_any_of_its_addresses(address: str) -> None:
             "https://iiif.io/api/image/3/level2.json",
             {"id": ART, "type": "ImageService3", "profile": "level2"},
         ),
-        ("level9", {"@id": ART, "@type": "ImageService2", "profile": LEVEL.format(1)}),
     ],
 )
 def test_a_profile_tells_version_and_level(profile: str, service: dict[str, str]) -> None:
@@ -110,6 +109,7 @@ def test_a_service_of_static_sizes_is_asked_for_none_but_the_downloaded_one() ->
         ({"url": "http://127.0.0.1:4321/ship.png"}, ""),  # as of the demo's own museum
         ({"iiif": "javascript:alert(1)"}, ""),
         ({"iiif": f"{ART}?key=1"}, ""),
+        ({"iiif": ART, "iiif_profile": "http://library.stanford.edu/iiif/image-api/1.1"}, ""),
         ({}, ""),
     ],
 )

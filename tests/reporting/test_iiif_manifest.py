@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pandas as pd
 import pytest
 
 from src.gallery import Gallery
+from src.gallery.iiif import presentation
+from src.gallery.iiif.image_service import Service
+from src.gallery.iiif.presentation import read_document
 from src.gallery.rights import CC0
 from src.reporting.iiif_images import Picture, museum_picture, published_picture
 from src.reporting.iiif_manifest import MAX_LABEL, manifest, manifest_text
-from tests.support.iiif import image, nodes, problems, values
+from tests.support.iiif_checks import image, nodes, problems, values
 from tests.support.iiif_gallery import ROWS, museum_gallery, real_gallery
 
 ADDRESS = "https://me.example/lists/ship.json"
@@ -110,6 +114,26 @@ def test_the_museum_is_named_and_what_is_open_only_if_all_is(
     ]
 
 
+def test_what_manifests_of_others_said_is_said_again() -> None:
+    columns = {
+        "object_id": ["https://a.example/1", "https://a.example/2", "3"],
+        "attribution": ["From A", "From <B>", "From A"],
+        "rights": ["https://creativecommons.org/licenses/by/4.0/", "https://a.example/ask", ""],
+        "iiif": ["https://a.example/i/1.jpg", "", ""],
+        "iiif_profile": ["level2", "", ""],
+    }
+    gallery = replace(described(**columns), name="iiif-a.example-01234567")
+    found = made(gallery, [(1, 0.5), (2, 0.4)])
+    first, second, third = found["items"]
+    assert found["requiredStatement"]["value"] == {"none": ["From A", "From <B>"]}
+    assert first["requiredStatement"]["value"] == {"none": ["From A"]}
+    assert first["partOf"] == [{"id": "https://a.example/1", "type": "Manifest"}]
+    assert first["rights"] == "http://creativecommons.org/licenses/by/4.0/"
+    assert image(first)["service"][0]["id"] == "https://a.example/i/1.jpg"
+    assert ("rights" in second, values(second)["Rights"]) == (False, ["https://a.example/ask"])
+    assert "partOf" not in third
+
+
 def test_an_image_without_facts_still_has_a_canvas() -> None:
     found = made(described(title=["", ""]), [(1, 0.5)])
     assert "requiredStatement" not in found
@@ -161,6 +185,21 @@ def test_another_library_reads_what_we_write() -> None:
     painting = read.items[0].items[0].items[0]
     assert (painting.motivation, str(painting.target)) == ("painting", str(read.items[0].id))
     assert json.loads(read.json()) == found
+
+
+def test_what_we_write_is_what_we_read() -> None:
+    """data=iiif takes a manifest of ours for what it is: paintings of the museum."""
+    found = made(museum_gallery(), [(1, 0.9), (2, 0.8)])
+    read = read_document(found, ADDRESS, "en")
+    assert isinstance(read, presentation.Manifest)
+    pictures = [canvas.pictures[0] for canvas in read.canvases]
+    assert [canvas.label for canvas in read.canvases] == ["A ship", "A tree", "A dog"]
+    assert [(p.width, p.height) for p in pictures] == [(8000, 6000), (9000, 9000), (600, 900)]
+    services = [picture.service for picture in pictures]
+    assert services == [
+        Service(f"https://api.nga.gov/iiif/0000000{n}", version=2, level=1) for n in range(3)
+    ]
+    assert ("artist", ("Ann", "Bob")) in [(n.lower(), v) for n, v in read.canvases[0].metadata]
 
 
 def test_two_hundred_canvases_are_valid() -> None:

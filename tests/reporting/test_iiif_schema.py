@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.iiif import CONTEXT, problems
+from tests.support.iiif_checks import CONTEXT, problems
 
 Manifest = dict[str, Any]
 BASE = "https://museum.example/iiif"

@@ -22,7 +22,7 @@ from src.gallery.catalog import Catalog
 from src.gallery.gallery import COLUMNS, sample
 from src.gallery.iiif.crawl import Crawl, Found
 from src.gallery.iiif.documents import Documents, Unavailable, open_documents
-from src.gallery.iiif.image_service import listed_url, made_url, read_info
+from src.gallery.iiif.image_service import listed_url, made_url, profile, read_info
 from src.gallery.iiif.labels import Row, frequent_columns, row_labels
 from src.gallery.iiif.presentation import Collection, Manifest, Picture, read_document
 from src.io.json_text import NotJson, parse_object
@@ -146,8 +146,12 @@ def _work(manifest: Manifest, collection: str, picture: Picture, labels: Row, nu
         "object_id": manifest.url,
         "view": "primary" if number == 1 else "alternate",
         "collection": collection,
-        "iiif": service.url if service else "",
     }
+    if service:
+        size = {"iiif_width": service.width or picture.width}
+        size |= {"iiif_height": service.height or picture.height}
+        row |= {column: str(pixels) for column, pixels in size.items() if pixels}
+        row |= {"iiif": service.url, "iiif_profile": profile(service)}
     return Work(image_id, picture, row)
 
 

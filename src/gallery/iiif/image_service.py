@@ -17,6 +17,7 @@ from src.io.json_text import Json
 MAX_SIZES = 100  # that a service lists
 CONTEXT = re.compile(r"iiif\.io/api/image/([123])/|library\.stanford\.edu/iiif/image-(a)pi")
 TYPE = re.compile(r"ImageService([123])\b")
+STANFORD = "http://library.stanford.edu/iiif/image-api/1.1/compliance.html"
 LEVEL = re.compile(r"level([012])\b")
 OTHER = re.compile(r"auth|search|geojson|physdim|services/(?!image)", re.IGNORECASE)
 # What services of each level do, by the names of features in version 2; 3 has the same
@@ -48,6 +49,17 @@ class Service:
     def can(self) -> frozenset[str]:
         """Return the ways to ask for a size: sizebyw, sizebyconfinedwh."""
         return self.features | BY_LEVEL[self.level or 0]
+
+
+def profile(service: Service) -> str:
+    """Return version and level of a service as it names them itself, "" if they are not known.
+
+    >>> profile(Service("https://museum.org/1", 3, 2)), profile(Service("https://museum.org/1", 2))
+    ('level2', 'http://iiif.io/api/image/2/level0.json')
+    """
+    level = f"level{service.level or 0}"
+    names = {1: f"{STANFORD}#{level}", 2: f"http://iiif.io/api/image/2/{level}.json", 3: level}
+    return names.get(service.version, "")
 
 
 def read_service(value: Any) -> Service | None:
