@@ -40,7 +40,7 @@ def test_works_csv_has_the_images_and_the_labels_of_the_metadata(
     assert (first["attribution"], first["view"]) == ("A museum", "primary")
     assert list(works["collection"]) == ["first"] * (WORKS // 2) + ["second"] * (WORKS // 2)
     assert first["iiif"] == f"{host.address}/level0/{records[0]['image_id']}"
-    assert first["iiif_profile"] == "level0"
+    assert first["iiif_profile"] == "http://iiif.io/api/image/2/level0.json"
     assert set(works["width"]) == {"32", "64"}  # 64: files without a service
     assert {"artist", "style", "collection"} <= set(found.label_columns())
     assert "rights" not in found.label_columns()
