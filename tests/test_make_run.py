@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from tests.support.commands import ROOT
+from tests.support.results import checked_results
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -68,6 +70,13 @@ def test_neighbors_and_pictures_can_be_read(run: Path, metrics: dict[str, Any]) 
     for picture in ("neighbors.jpg", "scores.png"):
         with Image.open(run / picture) as image:
             image.load()
+
+
+def test_tables_and_results_are_those_of_the_run(run: Path) -> None:
+    results = checked_results(run)
+    assert results["inputs"]["source"] == "demo"
+    assert results["settings"]["backbone.layer"] == "layer2"
+    assert len(pd.read_csv(run / "paintings.csv")) == results["counts"]["images"]
 
 
 def test_both_trackers_were_told(run: Path) -> None:

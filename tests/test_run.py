@@ -43,7 +43,7 @@ def test_a_run_leaves_its_files(finished_run: Path) -> None:
     assert {path.name for path in finished_run.iterdir()} == {
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
         *("neighbors.jpg", "scores.png", "scores.pdf", "hubs.csv", "near_duplicates.csv"),
-        *("neighbors.csv", "paintings.csv", "map-pca.npy"),
+        *("neighbors.csv", "paintings.csv", "map-pca.npy", "results.json"),
         *(["neighbors.parquet", "paintings.parquet"] if find_spec("pyarrow") else []),
     }
 

@@ -2,8 +2,9 @@
 
 from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site
-from src.browser.skipped import by_reason, damaged_images, files_gone, skipped_files
+from src.browser.skipped import damaged_images, files_gone, skipped_files
 from src.errors import UserError
+from src.reporting.skipped_files import by_reason
 
 MAX_FILES = 500  # of a reason that are listed
 

@@ -52,7 +52,8 @@ def preset_of(backbone: config.Backbone) -> Preset:
 
 
 def _of_torchvision(backbone: config.Backbone) -> Preset:
-    preset = pretrained(backbone).transforms()
+    entry = pretrained(backbone)
+    preset = entry.transforms()
     resnet = models.get_model_builder(backbone.name).__module__ == models.resnet.__name__
     return Preset(
         size=preset.crop_size[0],
@@ -61,6 +62,7 @@ def _of_torchvision(backbone: config.Backbone) -> Preset:
         std=tuple(preset.std),
         interpolation=preset.interpolation.value,
         stages=("layer1", "layer2", "layer3", "layer4") if resnet else (),
+        weights_file=Path(entry.url).name,
     )
 
 
@@ -79,6 +81,7 @@ def _of_timm(backbone: config.Backbone) -> Preset:
         mean=tuple(preset.mean),
         std=tuple(preset.std),
         interpolation=preset.interpolation,
+        weights_file=preset.hf_hub_id or "",
     )
 
 

@@ -48,6 +48,8 @@ def _read(path: Path) -> Preset | None:
     try:
         values = read_json(path)
         tuples = {name: tuple(values[name]) for name in ("mean", "std", "stages")}
+        if not isinstance(values["weights_file"], str):  # earlier versions did not tell it
+            return None
         return Preset(**values | tuples)
     except (FileNotFoundError, UserError, KeyError, TypeError):
         return None
@@ -62,3 +64,20 @@ def weights_id(backbone: Backbone, seed: int) -> str:
     if backbone.path:
         return f"{backbone.path.name} (sha256 {sha256(backbone.path)[:16]})"
     return backbone.weights
+
+
+def weights_file(backbone: Backbone, folder: Path) -> dict[str, str]:
+    """Return file and sha256 of the weights, {} for random ones; folder is that of cached_preset.
+
+    Of weights that torchvision publishes, sha256 has as many digits as the name of their file. What
+    no cached preset tells is left out.
+    """
+    if backbone.path:
+        return {"file": backbone.path.name, "sha256": sha256(backbone.path)}
+    if backbone.weights == "random" or backbone.is_color:
+        return {}
+    preset = _read(folder / f"{_key(backbone)}.json")
+    if preset is None or not preset.weights_file:
+        return {}
+    digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", preset.weights_file)
+    return {"file": preset.weights_file} | ({"sha256": digits[1]} if digits else {})

@@ -29,6 +29,7 @@ class Preset:
     std: tuple[float, ...]
     interpolation: str  # as PIL and torchvision call it, in lower case
     stages: tuple[str, ...] = ()  # layer1 to layer4 of torchvision's ResNets, else none
+    weights_file: str = ""  # of torchvision, whose name ends in digits of its SHA-256, or timm's
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from src.reporting.neighbor_table import write_neighbor_table
 from src.reporting.page_files import save_page
 from src.reporting.painting_table import write_painting_table
 from src.reporting.phrases import cite, describe_order, describe_run, warn_of
+from src.reporting.results import run_results
 from src.reporting.run_folder import RunFolder
 from src.reporting.settings import flat_options
 from src.reporting.summary import print_job, print_summary
@@ -61,6 +62,7 @@ def write_report(
         places = principal_components(Compared(ranking.features.numpy()), 2)
         files.write_layout("pca", places)
         write_painting_table(folder, gallery, *lists, places, cfg.escape_formulas)
+    files.write_results(run_results(files, cfg, metrics, gallery, embeddings.folder))
     files.write_metrics(metrics)
 
 

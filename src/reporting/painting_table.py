@@ -56,9 +56,8 @@ def painting_frame(
     index and score are (n, k), positions (n, 2). Unknown texts are "", unknown sizes missing.
     """
     table, nearest = _works(gallery, positions), _by_distance(index, score)
-    table[NEIGHBORS] = [
-        {"ids": ids, "distances": distances} for ids, distances in zip(*nearest, strict=True)
-    ]
+    values: Any = [{"ids": ids, "distances": far} for ids, far in zip(*nearest, strict=True)]
+    table[NEIGHBORS] = values
     return table
 
 

@@ -1,12 +1,14 @@
 """Settings as flat tables: nested options by dotted name."""
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
+from pathlib import PurePosixPath
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from src.config import Config
+from src.config.addresses import redacted
 from src.reporting.text import as_utf8
 
 
@@ -25,6 +27,42 @@ PRIVATE = ["download.contact"]  # options that name a person: no tracker gets th
 def tracked_options(cfg: Config) -> dict[str, str | float | bool]:
     """Return the options of a run for the trackers, without the private ones."""
     return {name: value for name, value in flat_options(cfg).items() if name not in PRIVATE}
+
+
+def citable_options(cfg: Config) -> dict[str, Any]:
+    """Return all options but the private ones as JSON has them, for a file that others read.
+
+    Enums become their names, and of a path from the root only the last part is told: the rest is of
+    this machine, and may name a person.
+    """
+    return {name: _citable(value) for name, value in flatten(asdict(cfg)) if name not in PRIVATE}
+
+
+def citable_overrides(words: Iterable[str]) -> list[str]:
+    """Return overrides, name=value, without private ones and with the last parts of paths.
+
+    >>> citable_overrides(['data.images="/home/me/my art"', "download.contact=me@x.org", "seed=1"])
+    ['data.images="my art"', 'seed=1']
+    """
+    pairs = [word.partition("=") for word in words]
+    kept = [(name, sign, value) for name, sign, value in pairs if name.lstrip("+~") not in PRIVATE]
+    return [f"{name}{sign}{_citable_override(value)}" for name, sign, value in kept]
+
+
+def _citable_override(value: str) -> str:
+    quote = value[:1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else ""
+    return f"{quote}{_citable(value.removeprefix(quote).removesuffix(quote))}{quote}"
+
+
+def _citable(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_citable(part) for part in value]
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, str):
+        text = as_utf8(redacted(value))
+        return PurePosixPath(text).name or text if text.startswith(("/", "~")) else text
+    return value
 
 
 def flat_options(options: Any) -> dict[str, str | float | bool]:

@@ -6,17 +6,16 @@ Invented titles and neighbors, with all columns that the museum's images have.
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from src.gallery import Gallery
-from src.reporting.neighbor_table import (
-    neighbor_frame,
-    write_neighbor_csv,
-    write_neighbor_parquet,
-)
+from src.reporting import neighbor_table, painting_table
+from src.reporting.compared import Compared, principal_components
+from tests.support.peak import peak_kilobytes, reset_peak
 
 
 def invented(n: int) -> Gallery:
@@ -37,24 +36,51 @@ def invented(n: int) -> Gallery:
     return Gallery("invented", Path(), pd.DataFrame(columns, dtype=object))
 
 
+def measured(what: str, work: Callable[[], object], *paths: Path) -> None:
+    """Print the seconds of some work, the memory that it adds, and the sizes of its files."""
+    reset_peak()
+    before, began = peak_kilobytes(), time.perf_counter()
+    work()
+    seconds, added = time.perf_counter() - began, (peak_kilobytes() - before) / 1e6
+    sizes = [f"{path.name} {path.stat().st_size / 1e6:.0f} MB" for path in paths]
+    print(", ".join([f"{what}: {seconds:.1f} s", f"{added:.2f} GB of memory", *sizes]))
+
+
 def main() -> None:
-    """Print seconds and megabytes of each file."""
+    """Print time, memory and sizes of each table."""
     parser = argparse.ArgumentParser("python -m tests.bench.neighbor_table")
     parser.add_argument("--n", type=int, default=122_477)
     parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--d", type=int, default=2048)
     options = parser.parse_args()
     gallery, draw = invented(options.n), np.random.default_rng(0)
-    index = draw.integers(0, options.n, (options.n, options.k)).astype(np.int32)
-    score = draw.random((options.n, options.k), dtype=np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        table, columns = Path(folder, "neighbors.csv"), Path(folder, "neighbors.parquet")
-        began = time.perf_counter()
-        write_neighbor_csv(table, gallery, index, score)
-        between = time.perf_counter()
-        write_neighbor_parquet(columns, neighbor_frame(gallery, index, score))
-        seconds = between - began, time.perf_counter() - between
-        for path, taken in zip((table, columns), seconds, strict=True):
-            print(f"{path.name}: {taken:.1f} s, {path.stat().st_size / 1e6:.0f} MB")
+    lists = (
+        draw.integers(0, options.n, (options.n, options.k)).astype(np.int32),
+        draw.random((options.n, options.k), dtype=np.float32),
+    )
+    features = draw.random((options.n, options.d), dtype=np.float32)
+    places = np.zeros((options.n, 2), np.float32)
+
+    def place() -> None:
+        """Compute where each image lies on the map."""
+        places[:] = principal_components(Compared(features), 2)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pairs = folder / "neighbors.csv", folder / "neighbors.parquet"
+        images = folder / "paintings.csv", folder / "paintings.parquet"
+
+        measured(
+            "neighbors",
+            lambda: neighbor_table.write_neighbor_table(folder, gallery, *lists, True),
+            *pairs,
+        )
+        measured("places on the map", place)
+        measured(
+            "paintings",
+            lambda: painting_table.write_painting_table(folder, gallery, *lists, places, True),
+            *images,
+        )
 
 
 if __name__ == "__main__":

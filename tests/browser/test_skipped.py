@@ -8,9 +8,10 @@ import pytest
 
 from src.browser import skipped_view as views
 from src.browser.opened import OpenRun
-from src.browser.skipped import by_reason, damaged_images, files_gone, skipped_files
+from src.browser.skipped import damaged_images, files_gone, skipped_files
 from src.errors import UserError
 from src.io.csv_cells import write_rows
+from src.reporting.skipped_files import by_reason
 from tests.support.open_runs import open_run, site_of
 
 FILES = [

@@ -56,7 +56,7 @@ def test_several_processes_make_one_run_with_the_neighbors_of_one(
         *("metrics.json", "neighbors.npz", "top_3_similar.npy", "queries.npz", "paths.yaml"),
         *("neighbors.jpg", "scores.png", "postprocess.npz", ".hydra", "run.log"),
         *("hubs.csv", "near_duplicates.csv", "neighbors.csv", "scores.pdf"),
-        *("paintings.csv", "map-pca.npy"),
+        *("paintings.csv", "map-pca.npy", "results.json"),
         *(["neighbors.parquet", "paintings.parquet"] if find_spec("pyarrow") else []),
     }
     metrics = json.loads((folder / "metrics.json").read_text())

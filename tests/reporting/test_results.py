@@ -1,0 +1,262 @@
+"""results.json of each kind of run: its schema, its numbers, and what it does not tell."""
+
+import copy
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from torchvision import models
+
+import src
+from src.config import Backbone, Config
+from src.embedding.presets import cached_preset, weights_file
+from src.errors import UserError
+from src.gallery.judgements import Verdict
+from src.reporting.results import metric_groups
+from src.reporting.run_folder import RunFolder
+from src.reporting.settings import PRIVATE, citable_options, flat_options
+from src.run import run
+from tests.support.commands import command
+from tests.support.options import changed
+from tests.support.ranked_run import works_of, write_ranked_run
+from tests.support.results import SCHEMA, VALIDATOR, checked_results
+
+
+@pytest.fixture
+def results(finished_run: Path) -> dict[str, Any]:
+    """Return a copy of the results of a run with labels."""
+    return copy.deepcopy(checked_results(finished_run))
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    "similarity",
+    [{}, {"ranking": "csls"}, {"postprocess": "whiten"}, {"augment": 3}, {"storage": "full"}],
+    ids=str,
+)
+def test_results_of_each_ranking_fit_the_schema(similarity: dict[str, Any], tmp_path: Path) -> None:
+    results = checked_results(write_ranked_run(tmp_path, **similarity))
+    assert {"artist", "style-no_same_artist", "style"} <= set(results["metrics"]["labels"])
+    assert results["metrics"]["objects"]["recall_at_k"]["resampled"] == "classes"
+    settings = {f"similarity.{name}": value for name, value in similarity.items()}
+    assert results["settings"].items() >= settings.items()
+
+
+def test_results_without_labels_fit_the_schema(tmp_path: Path) -> None:
+    works = works_of(60).drop(columns=["artist", "style", "object_id"])
+    results = checked_results(write_ranked_run(tmp_path, works))
+    assert results["metrics"]["labels"] == results["metrics"]["objects"] == {}
+    assert results["inputs"]["labels"] == {}
+
+
+def test_results_of_judged_pairs_fit_the_schema(tmp_path: Path) -> None:
+    pairs = [(0, 6, True), (0, 1, False), (3, 9, True), (3, 4, False)]
+    verdicts = [Verdict(f"{i:03d}.png", f"{j:03d}.png", "", good) for i, j, good in pairs]
+    results = checked_results(write_ranked_run(tmp_path, verdicts=verdicts))
+    assert results["metrics"]["judged"]["pairs"]["value"] == 4
+    assert results["inputs"]["judgements"]
+
+
+@pytest.mark.slow
+def test_results_of_the_jobs_of_a_sweep_fit_the_schema(paintings: Path, tmp_path: Path) -> None:
+    words = ["-m", "evaluation.resample=query,class", "evaluation.halves=true", "tracking=off"]
+    words += ["data=folder", f"data.images={paintings}", f"outputs={tmp_path / 'out'}"]
+    words += ["backbone.name=resnet18", "backbone.weights=random", "backbone.layer=25%"]
+    words += ["similarity.top_k=3", "evaluation.resamples=20", "download.contact=me@museum.org"]
+    assert command("src.run", *words).returncode == 0
+    (sweep,) = tmp_path.glob("out/sweeps/*/*")
+    for job, unit in enumerate(("queries", "classes")):
+        results = checked_results(sweep / str(job))
+        name = sweep.relative_to(tmp_path / "out").as_posix()
+        assert results["run"]["sweep"] == {"name": name, "job": f"{job}"}
+        assert results["run"]["name"] == f"{name}/{job}"
+        assert {"data.images=paintings", "outputs=out"} <= {*results["run"]["overrides"]}
+        assert results["settings"]["backbone.layer"] == "layer1"  # by its name
+        metric = results["metrics"]["labels"]["folder"]["map_at_10"]
+        assert (metric["resampled"], metric["macro"]["resampled"]) == (unit, "classes")
+        text = json.dumps(results)
+        assert str(tmp_path) not in text and "me@museum.org" not in text
+
+
+def test_a_run_tells_what_was_compared_with_what(finished_run: Path) -> None:
+    results, run = checked_results(finished_run), RunFolder(finished_run)
+    assert run.results() == results
+    gallery = run.gallery()
+    assert results["inputs"] == {
+        "source": "folder",
+        "gallery": gallery.name,
+        "images": gallery.fingerprint(),
+        "labels": gallery.label_fingerprints(),
+        "weights": {"name": "random (seed 0)"},
+    }
+    assert results["run"]["name"] == "runs/2026-01-01/12-00-00-000000"
+    assert results["run"]["sweep"] is None
+    assert results["versions"]["torch"] == version("torch")
+    assert results["versions"]["painting-similarity"] == src.__version__
+    assert results["hardware"]["cuda"] is None or torch.cuda.is_initialized()
+    assert results["counts"]["images"] == 12
+
+
+def test_all_options_but_the_private_ones_are_settings(cfg: Config, finished_run: Path) -> None:
+    settings = checked_results(finished_run)["settings"]
+    assert set(settings) == set(flat_options(cfg)) - set(PRIVATE)
+    assert settings["data.images"] == "paintings"  # not the folders that it is in
+    assert settings["backbone.layers"] == [] and settings["data.labels"] is None
+
+
+def test_settings_of_paths_and_addresses_name_no_person(cfg: Config) -> None:
+    cfg.data.judgements = "/home/me/said.csv"
+    cfg.backbone.weights = "~/models/net\udcff.pth"
+    cfg.download.contact = "me@museum.org"
+    cfg.tracking.project = "https://me:secret@museum.org/x"
+    settings = citable_options(cfg)
+    assert settings["data.judgements"] == "said.csv"
+    assert settings["backbone.weights"] == "net\ufffd.pth"
+    assert settings["tracking.project"] == "https://***@museum.org/x"
+    assert "download.contact" not in settings
+
+
+def test_overrides_of_hydra_are_told_without_paths(tmp_path: Path, cfg: Config) -> None:
+    words = [f"data.images={cfg.data.images}", "download.contact=me@x.org", "+seed=3"]
+    words += [f"outputs='{cfg.outputs}'", "data=folder"]
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(words))
+    run(cfg, tmp_path)
+    told = checked_results(tmp_path)["run"]
+    assert told["overrides"] == ["data.images=paintings", "+seed=3", "outputs='outputs'", words[-1]]
+    assert told["name"] == tmp_path.name  # it is not below outputs
+
+
+def test_skipped_images_are_counted_by_reason(cfg: Config, paintings: Path, tmp_path: Path) -> None:
+    for number in (0, 1):
+        (paintings / "ada" / f"{number}.png").write_text("no image")
+    cut_off = paintings / "ada" / "2.png"
+    cut_off.write_bytes(cut_off.read_bytes()[:60])
+    run(cfg, tmp_path / "run")
+    counts = checked_results(tmp_path / "run")["counts"]
+    assert (counts["images"], counts["skipped"], counts["missing"]) == (9, 3, 0)
+    assert sum(counts["skipped_by_reason"].values()) == 3
+    assert [*counts["skipped_by_reason"].values()] == [2, 1]
+
+
+def test_weights_of_a_file_have_its_checksum(cfg: Config, tmp_path: Path) -> None:
+    path = tmp_path / "own.pth"
+    torch.save(models.resnet18().state_dict(), path)
+    run(changed(cfg, "backbone", weights=str(path)), tmp_path / "run")
+    weights = checked_results(tmp_path / "run")["inputs"]["weights"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    name = f"own.pth (sha256 {digest[:16]})"
+    assert weights == {"name": name, "file": "own.pth", "sha256": digest}
+
+
+def test_published_weights_are_told_by_the_name_of_their_file(tmp_path: Path) -> None:
+    published = Backbone(name="resnet50")
+    assert weights_file(published, tmp_path) == {}  # which only torchvision knows
+    cached_preset(published, tmp_path)
+    file = {"file": "resnet50-11ad3fa6.pth", "sha256": "11ad3fa6"}
+    assert weights_file(published, tmp_path) == file
+    assert weights_file(Backbone(name="resnet50", weights="random"), tmp_path) == {}
+
+
+def test_numbers_that_json_does_not_have_are_left_out(tmp_path: Path) -> None:
+    folder = write_ranked_run(tmp_path)
+    metrics = RunFolder(folder).metrics()
+    assert metrics is not None
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        RunFolder(folder).write_results({"intra": float("nan")})
+    checked_results(folder)  # as it was
+
+
+def test_a_label_may_have_any_name() -> None:
+    metrics = {
+        "a/b_low/map": 0.5,
+        "a/b_low/map_low": 0.4,
+        "a/b_low/map_high": 0.6,
+        "x\udcff/map": 1,
+    }
+    groups = metric_groups(metrics)
+    assert groups["labels"]["a/b_low"]["map"]["low"] == 0.4
+    assert groups["labels"]["x\ufffd"]["map"]["value"] == 1
+
+
+WRONG: dict[str, tuple[str, Any]] = {
+    "another format": ("format", "painting-similarity results 2"),
+    "no date": ("run.date", "yesterday"),
+    "a private option": ("settings", {"download.contact": "me@x.org"}),
+    "a nested setting": ("settings.seed", {"a": 1}),
+    "a short hash": ("inputs.images", "0123"),
+    "a hash of other letters": ("inputs.labels.folder", "z" * 16),
+    "a number for a version": ("versions.torch", 2.1),
+    "no commit": ("versions.commit", "main"),
+    "no cores": ("hardware.cores", 0),
+    "one image": ("counts.images", 1),
+    "half an image": ("counts.skipped", 0.5),
+    "another method": ("resampling.method", "jackknife"),
+    "a text for a number": ("metrics.embedding.intra.value", "0.5"),
+    "an unknown figure": ("metrics.embedding.intra.middle", 0.5),
+    "an unknown group": ("metrics.others", {}),
+    "units that are drawn": ("metrics.embedding.intra.resampled", "pixels"),
+    "negative time": ("seconds.embed", -1),
+    "more": ("more", 1),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_the_schema_refuses(kind: str, results: dict[str, Any]) -> None:
+    name, value = WRONG[kind]
+    *above, last = name.split(".")
+    place = results
+    for part in above:
+        place = place[part]
+    place[last] = value
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate(results)
+
+
+@pytest.mark.parametrize("name", SCHEMA["required"])
+def test_the_schema_refuses_results_without(name: str, results: dict[str, Any]) -> None:
+    del results[name]
+    with pytest.raises(ValidationError, match=f"'{name}' is a required property"):
+        VALIDATOR.validate(results)
+
+
+def test_the_schema_refuses_half_an_interval(results: dict[str, Any]) -> None:
+    del results["metrics"]["labels"]["folder"]["map_at_10"]["high"]
+    with pytest.raises(ValidationError, match="'high' is a dependency of 'low'"):
+        VALIDATOR.validate(results)
+
+
+@pytest.mark.parametrize(("content", "why"), [("[]", "not a mapping"), ("{", "damaged")])
+def test_damaged_results_are_refused(content: str, why: str, tmp_path: Path) -> None:
+    assert RunFolder(tmp_path).results() is None
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(UserError, match=rf"results\.json is damaged.*{why}|{why}"):
+        RunFolder(tmp_path).results()
+
+
+def test_a_run_that_begins_again_discards_its_results(tmp_path: Path) -> None:
+    files = RunFolder(write_ranked_run(tmp_path))
+    assert files.results() is not None
+    files.discard_results()
+    assert files.results() is None
+
+
+def test_queries_of_a_table_come_from_one_file(finished_run: Path) -> None:
+    """The line that a paper's table needs."""
+    labels = checked_results(finished_run)["metrics"]["labels"]
+    metric = labels["folder"]["map_at_10"]
+    assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
+    assert metric["unit"] == "share (0 to 1)" and metric["better"] == "higher"
+    with np.load(finished_run / "queries.npz") as queries:
+        assert queries["folder/map_at_10"].mean() == pytest.approx(metric["value"])
