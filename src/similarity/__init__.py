@@ -5,6 +5,7 @@ evaluation, reporting, pipeline and notebooks.
 """
 
 from src.similarity.plan import SearchOptions
-from src.similarity.search import Neighbors, NeighborSearch, top_k, write_matrix
+from src.similarity.search import Neighbors, NeighborSearch, write_matrix
+from src.similarity.shortcuts import top_k
 
 __all__ = ["NeighborSearch", "Neighbors", "SearchOptions", "top_k", "write_matrix"]

@@ -6,7 +6,9 @@ n = images, c = candidates of a row, b = rows of a block, m = columns of a tile.
 import torch
 from torch import Tensor
 
+from src.runtime.processes import ProcessGroup
 from src.similarity.centering import Centered
+from src.similarity.growing import NONE, Growth, floors
 
 RUN_LENGTH = 32  # each run's maximum is compared before its elements
 
@@ -21,13 +23,26 @@ class Candidates:
         c: candidates per row.
         centered: the rows that are compared.
         penalty: (n,) float64, subtracted from an image's score as another's candidate.
+        growth: how the search goes on from earlier lists; then centered are in its order,
+            candidates are places there, and images that an earlier list rules out are none.
     """
 
-    def __init__(self, groups: Tensor, c: int, centered: Centered, penalty: Tensor | None = None):
+    def __init__(
+        self,
+        groups: Tensor,
+        c: int,
+        centered: Centered,
+        penalty: Tensor | None = None,
+        growth: Growth | None = None,
+    ):
         device, n = centered.device, len(centered.rows)
-        self.c, self.groups = c, groups.to(device)
+        self.places = torch.arange(n) if growth is None else growth.places  # (n,) the row in each
+        self.parts = None if growth is None else growth.parts
+        self.c, self.groups = c, groups[self.places].to(device)
         self.key = torch.full((n, c), -torch.inf, device=device)  # (n, c) float32, descending
-        self.index = torch.zeros((n, c), dtype=torch.int32, device=device)  # (n, c) rows
+        self.index = torch.full((n, c), NONE, dtype=torch.int32, device=device)  # (n, c) places
+        if growth is not None:
+            self.key[growth.parts.searched :] = floors(growth, centered)[:, None].to(device)
         self.penalty = penalty
         # How far rounding moves a key: 2^-24 of p for the penalty, of 2 + p for the difference, and
         # 2^-24 for the score that is compared in the end; together (3 + 2 p) 2^-24. As much again
@@ -50,7 +65,7 @@ class Candidates:
             same = self.groups[rows, None] == self.groups[columns]
             tile = tile.masked_fill(same, -torch.inf)
         self._merge(rows, columns, tile, transposed=False)
-        if rows != columns:
+        if rows != columns and (self.parts is None or self.parts.is_mutual(rows, columns)):
             self._merge(columns, rows, tile, transposed=True)
         self.seen.add(number)
 
@@ -60,6 +75,23 @@ class Candidates:
         indices = torch.cat([self.index[rows], index.to(self.key.device)], dim=1)
         self.key[rows], best = keys.topk(self.c, dim=1)
         self.index[rows] = indices.gather(1, best)
+
+    def gathered(
+        self, processes: ProcessGroup, part: slice
+    ) -> tuple[slice, Tensor, Tensor, Tensor]:
+        """Return the candidates that all processes have for this one's shard of part of the places.
+
+        They are the shard within part, its rows (q,), and key and rows (q, c) of the candidates,
+        NONE in a slot without an image.
+        """
+        rows = self.places[part]
+        shard = processes.own_slice(len(rows))
+        keys = processes.all_to_all_rows(self.key[part].cpu())
+        places = processes.all_to_all_rows(self.index[part].cpu())
+        key, best = torch.cat(keys, dim=1).topk(self.c, dim=1)
+        place = torch.cat(places, dim=1).gather(1, best).long()
+        is_empty = (place == NONE) | key.isinf()
+        return shard, rows[shard], key, self.places[place].masked_fill_(is_empty, NONE)
 
     def _merge(self, rows: slice, columns: slice, tile: Tensor, transposed: bool) -> None:
         """Merge a tile, which is (b, m), or (m, b) if transposed."""
@@ -84,14 +116,16 @@ class Candidates:
         """Return key and column of what exceeds each row's floor (b,), (b, widest) with padding.
 
         After the first tiles very little does, so the maximum of each run is compared first.
-        None if the tile has no whole runs, or too few, or if too much exceeds.
+        None if a first tile has no whole runs, or too few, or if too much exceeds.
         """
         runs, remainder = divmod(tile.shape[0 if transposed else 1], RUN_LENGTH)
         is_first = bool(floor.min().isinf())
-        if remainder or (is_first and runs < self.c):
+        if is_first and (remainder or runs < self.c):
             return None
+        length = RUN_LENGTH if not remainder else 1
+        runs = tile.shape[0 if transposed else 1] // length
         # reduced in memory order: a transposed tile would take 20 times as long
-        shape = (runs, RUN_LENGTH)
+        shape = (runs, length)
         split = tile.unflatten(0, shape) if transposed else tile.unflatten(1, shape)
         maxima = split.amax(1).T if transposed else split.amax(2)  # (b, runs)
         if is_first:  # at least c values are not below the c-th largest maximum
@@ -100,9 +134,9 @@ class Candidates:
         row, run = (maxima > floor[:, None]).nonzero(as_tuple=True)
         if len(row) > 2 * self.c * len(floor):
             return None
-        values = split[run, :, row] if transposed else split[row, run]  # (hits, RUN_LENGTH)
+        values = split[run, :, row] if transposed else split[row, run]  # (hits, length)
         hit, within = (values > floor[row, None]).nonzero(as_tuple=True)
-        return _padded(row[hit], run[hit] * RUN_LENGTH + within, values[hit, within], len(floor))
+        return _padded(row[hit], run[hit] * length + within, values[hit, within], len(floor))
 
 
 def _padded(row: Tensor, column: Tensor, value: Tensor, b: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ n = images, d = width of a row, w = width of a centered row, b = rows of a block
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Literal
 
@@ -41,6 +41,7 @@ class Centered:
     bound: Tensor  # (n,) float64: largest error of any product with this row
     zero: Tensor  # (n,) bool, on the device: rows of zeros, whose every cosine is 0
     host_rows: StreamedRows | None = None  # the rows if they are on the host
+    places: Tensor | None = None  # (n,) the row in each place; None: in their own order
     _swapped_cache: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     def tile(self, rows: slice | Tensor, columns: slice, buffer: Tensor | None = None) -> Tensor:
@@ -48,7 +49,7 @@ class Centered:
 
         rows may also be row numbers (b,). The result is written to buffer (b * b,) if given.
         """
-        left, right = self._left_operand(rows), (self.host_rows or self.rows)[columns]
+        left, right = self._left_operand(rows), self._operand(columns)
         with torch.autocast(right.device.type, enabled=False):  # the bound assumes float32
             if right.dtype == torch.float16:
                 return torch.mm(left, right.T, out_dtype=torch.float32)
@@ -56,11 +57,25 @@ class Centered:
             out = None if buffer is None else buffer[: size[0] * size[1]].view(size)
             return torch.mm(left, right.T, out=out)
 
+    def in_order(self, places: Tensor) -> "Centered":
+        """Return the same rows in another order, places (n,), without a copy of them."""
+        there = places.to(self.zero.device)
+        return replace(
+            self,
+            bound=self.bound[places],
+            zero=self.zero[there],
+            places=there,
+            _swapped_cache={},
+        )
+
+    def _operand(self, at: slice | Tensor) -> Tensor:
+        return (self.host_rows or self.rows)[at if self.places is None else self.places[at]]
+
     def _left_operand(self, rows: slice | Tensor) -> Tensor:
         """Return the rows with offset columns reversed; cached for the current band of tiles."""
         band = (rows.start, rows.stop) if isinstance(rows, slice) else None
         if band is None or band not in self._swapped_cache:
-            left = (self.host_rows or self.rows)[rows].clone()
+            left = self._operand(rows).clone()
             left[:, -4:] = left[:, -4:].flip(1)
             self._swapped_cache.clear()
             if band is None:

@@ -31,6 +31,8 @@ class SearchOptions:
     matrix: Path | None = None  # file of the (n, n) cosines: written, or read once complete
     dtype: MatrixDtype = "float32"  # of the matrix
     checkpoints: Path | None = None  # folder from which an interrupted search resumes
+    lists: Path | None = None  # folder in which the neighbors by cosine are kept for later searches
+    earlier: tuple[Path, ...] = ()  # folders of such lists, perhaps of collections that have grown
     watch: Watch = unwatched  # goes through the items of each long step: tqdm shows them
 
 
@@ -52,7 +54,7 @@ def make_plan(rows: Tensor, device: torch.device, options: SearchOptions) -> Sea
     """
     (n, d), matrix = rows.shape, options.matrix
     precision = choose_precision(options.precision, device, matrix)
-    stored = matrix is not None or options.checkpoints is not None
+    stored = not (matrix is options.checkpoints is options.lists is None)
     record = SearchRecord(
         features=hash_of(rows) if stored else "",
         groups="",

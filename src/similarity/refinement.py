@@ -14,6 +14,7 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import Watch, unwatched
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, exact_products
+from src.similarity.growing import NONE
 from src.similarity.numerics import PAIRS_PER_STEP, exact_scores, ranking_scores
 from src.similarity.parallel import parallel_map
 
@@ -27,6 +28,7 @@ class Scorer:
     rows: Tensor  # (n, d), as given
     norms: Tensor  # (n,) float64
     penalty: Tensor | None  # (n,) float64
+    groups: Tensor  # (n,) rows of one group are no neighbors of each other
 
     def scores(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """Return the cosines (q, c) float32 of queries (q,) with their candidates (q, c)."""
@@ -45,35 +47,55 @@ def refine(
     key_error: float = 0,
     processes: ProcessGroup = SINGLE_PROCESS,
     watch: Watch = unwatched,
-) -> tuple[Tensor, Tensor, float]:
-    """Return index and score (n, k) of the best, and the share of rows searched exhaustively.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return index and score (q, k) of the best, and which rows were searched exhaustively, (q,).
 
-    A row is proven if no image outside its candidates can reach its k-th neighbor, by the bound on
-    the fast pass; key_error (cosine) is added to that bound. Each
-    process refines its own shard of the rows, from the candidates of all processes. watch goes
-    through the parts of the shard, and through the rows that are searched again.
+    The rows are those in all places, or in those that are searched if a collection has grown. A row
+    is proven if no image outside its candidates can reach its k-th neighbor, by the bound on the
+    fast pass; key_error (cosine) is added to that bound. Each process refines its own shard of the
+    rows, from the candidates of all processes. watch goes through the parts of the shard, and
+    through the rows that are searched again.
     """
     n, key_error = len(scorer.rows), key_error + candidates.key_error
-    shard = processes.own_slice(n)
-    keys = processes.all_to_all_rows(candidates.key.cpu())
-    indices = processes.all_to_all_rows(candidates.index.cpu())
-    key, best = torch.cat(keys, dim=1).topk(candidates.c, dim=1)  # (b, c)
-    candidate_rows = torch.cat(indices, dim=1).gather(1, best).long()  # (b, c)
-    queries, bound = torch.arange(n)[shard], centered.bound[shard] + key_error
+    part = slice(0, n if candidates.parts is None else candidates.parts.searched)
+    _, queries, key, candidate_rows = candidates.gathered(processes, part)
+    bound = centered.bound[queries] + key_error
     index, score, ranking_score = _rescore(scorer, queries, key, candidate_rows, bound, k, watch)
     # An image outside the candidates must be strictly below the k-th: ties go to the lower row.
     all_are_candidates = candidates.c == n - 1
     last_candidate_key = torch.full((len(key),), -torch.inf) if all_are_candidates else key[:, -1]
     upper_bound_outside = (last_candidate_key.double() + centered.offset + bound).float()
-    unproven = (upper_bound_outside >= ranking_score[:, -1]).nonzero().flatten()
-    complete = _search_exhaustively(
-        scorer, centered, candidates.groups.cpu(), queries[unproven], ranking_score[unproven, -1], k
+    unproven = upper_bound_outside >= ranking_score[:, -1]
+    search_again(
+        scorer, centered, queries, unproven, ranking_score[:, -1], (index, score), k, watch
     )
-    again = watch(zip(unproven, complete, strict=True), "searching again", len(unproven))
-    for row, (best, best_score) in again:
-        index[row], score[row] = best, best_score
-    share = sum(processes.all_gather_objects(len(unproven))) / n
-    return processes.all_gather_rows(index.int(), n), processes.all_gather_rows(score, n), share
+    shards = index.int(), score, unproven.byte()
+    index, score, again = (processes.all_gather_rows(shard, part.stop) for shard in shards)
+    return index, score, again.bool()
+
+
+def search_again(
+    scorer: Scorer,
+    centered: Centered,
+    queries: Tensor,
+    unproven: Tensor,
+    kth: Tensor,
+    lists: tuple[Tensor, Tensor],
+    k: int,
+    watch: Watch,
+) -> None:
+    """Compare the unproven queries with every image that the bound cannot rule out.
+
+    The first k entries of their lists, index and score (q, k or more), are replaced. kth (q,) is a
+    ranking score that k images of each query reach. watch goes through the unproven queries.
+    """
+    index, score = lists
+    rows = unproven.nonzero().flatten()
+    complete = _search_exhaustively(scorer, centered, queries[rows], kth[rows], k)
+    for row, (best, best_score) in watch(
+        zip(rows, complete, strict=True), "searching again", len(rows)
+    ):
+        index[row, :k], score[row, :k] = best, best_score
 
 
 def _rescore(
@@ -100,8 +122,9 @@ def _rescore(
     def rescore_part(at: slice) -> None:
         """Fill the results of these queries."""
         rows = candidate_rows[at, : int(count[at].max())]
+        is_empty, rows = rows == NONE, rows.clamp(min=0)
         exact = scorer.scores(queries[at], rows)
-        exact[key[at, : rows.shape[1]].isinf()] = -torch.inf  # slots without an image
+        exact[is_empty] = -torch.inf
         ranked = scorer.ranking_scores(exact, rows)
         best = best_columns(ranked, rows, k)
         index[at], score[at] = rows.gather(1, best), exact.gather(1, best)
@@ -112,12 +135,13 @@ def _rescore(
 
 
 def _search_exhaustively(
-    scorer: Scorer, centered: Centered, groups: Tensor, queries: Tensor, kth: Tensor, k: int
+    scorer: Scorer, centered: Centered, queries: Tensor, kth: Tensor, k: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield for each query index and score (k,) among all images the bound cannot rule out.
 
-    kth (q,) is a ranking score that k images of each query reach; groups is (n,).
+    kth (q,) is a ranking score that k images of each query reach.
     """
+    groups = scorer.groups
     # one step of float32 for rounding, and 2^-24 for that of the score
     low = torch.nextafter(kth, torch.tensor(-torch.inf)).double() - 2.0**-24
     floors = low - centered.offset - centered.bound[queries]

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -21,8 +22,12 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, center
 from src.similarity.checkpoint import Checkpoint, open_checkpoint
+from src.similarity.growing import Growth
 from src.similarity.inputs import checked_rows, finite_penalty, group_ids
+from src.similarity.kept_search import nearest_by_kept
+from src.similarity.lists import Lists
 from src.similarity.matrix import MatrixDtype, matrix_file
+from src.similarity.merging import merge
 from src.similarity.parallel import thread_count
 from src.similarity.plan import SearchOptions, choose_device, make_plan
 from src.similarity.record import hash_of
@@ -116,31 +121,67 @@ class NeighborSearch:
         if not 1 <= k <= self.max_k:
             raise ValueError(f"k must be between 1 and {self.max_k} for these {n} rows, got {k}")
         penalties = finite_penalty(penalty, n)
-        candidates = Candidates(self.groups, min(k + MARGIN, n - 1), self.centered, penalties)
+        if self.options.lists is not None and penalties is None:
+            lists = nearest_by_kept(self, self.options.lists, k, keep_tiles)
+        else:
+            lists = self.compare(k, k, penalties, keep_tiles)
+        index, score = lists.index[:, :k].numpy(), lists.score[:, :k].numpy()
+        return Neighbors(index, score, int(lists.unproven.sum()) / n)
+
+    def compare(
+        self,
+        k: int,
+        width: int,
+        penalties: Tensor | None = None,
+        keep_tiles: bool = False,
+        growth: Growth | None = None,
+    ) -> Lists:
+        """Return the lists of width entries of each row, at least k of which are proven.
+
+        All are if nothing is known from before, growth.
+        """
+        centered = self.centered if growth is None else self.centered.in_order(growth.places)
+        c = min(width + MARGIN, len(self.rows) - 1)
+        candidates = Candidates(self.groups, c, centered, penalties, growth)
+        scorer = Scorer(self.rows, self.norms, penalties, self.groups)
+        rest = self.processes, self.options.watch
         with self._checkpoint(candidates, penalties) as checkpoint:
-            key_error = self._propose(candidates, checkpoint, keep_tiles)
-            scorer = Scorer(self.rows, self.norms, penalties)
-            index, score, fallback_share = refine(
-                scorer, self.centered, candidates, k, key_error, self.processes, self.options.watch
-            )
-        return Neighbors(index.numpy(), score.numpy(), fallback_share)
+            key_error = self._propose(centered, candidates, checkpoint, keep_tiles)
+            found = refine(scorer, self.centered, candidates, width, key_error, *rest)
+            index, score, unproven = found
+            lists = Lists(index, score, torch.full((len(index),), width).int(), unproven)
+            if growth is not None:
+                merged = merge(scorer, self.centered, candidates, growth, k, width, *rest)
+                lists = lists.followed_by(merged).in_order_of(growth.places)
+        return lists
 
     def _checkpoint(
         self, candidates: Candidates, penalties: Tensor | None
     ) -> AbstractContextManager[Checkpoint | None]:
         """Return the checkpoint of a search; None if it needs none, as where a matrix is kept."""
-        if self._matrix is not None or self.options.checkpoints is None:
+        if self.options.checkpoints is None or (self._matrix and candidates.parts is None):
             return nullcontext()
         hashed = [self.groups] if penalties is None else [self.groups, penalties]
+        if candidates.parts is not None:
+            hashed += [
+                candidates.places,
+                torch.tensor(candidates.parts),
+                candidates.key[:, -1].cpu(),
+            ]
         record = replace(self.plan.record, groups=hash_of(*hashed))
         return open_checkpoint(self.options.checkpoints, candidates, record, self.processes)
 
     def _propose(
-        self, candidates: Candidates, checkpoint: Checkpoint | None, keep_tiles: bool
+        self,
+        centered: Centered,
+        candidates: Candidates,
+        checkpoint: Checkpoint | None,
+        keep_tiles: bool,
     ) -> float:
         """Run the fast pass; return how much the matrix's rounding adds to the error of a key."""
         watch, record, processes = self.options.watch, self.plan.record, self.processes
-        if self._matrix is not None:
+        parts = candidates.parts
+        if self._matrix is not None and parts is None:
             matrix = matrix_file(self._matrix, self.centered, self.options.dtype, record, processes)
             with matrix as file, thread_count(file.record.threads):
                 block, both = file.record.block, (candidates, file)
@@ -151,9 +192,9 @@ class NeighborSearch:
         record, save = self.plan.record, None
         if checkpoint is not None:
             record, save = checkpoint.record, checkpoint.save_if_due
-        cache = self._tile_cache(candidates, record.block, keep_tiles)
+        cache = None if parts else self._tile_cache(candidates, record.block, keep_tiles)
         consumers: list[TileConsumer] = [candidates] if cache is None else [candidates, cache]
-        for_each_tile(self.centered, consumers, record.block, watch, processes, cache, save)
+        for_each_tile(centered, consumers, record.block, watch, processes, cache, save, parts)
         if not keep_tiles:
             self._tiles.clear()
         return 0.0
@@ -167,44 +208,6 @@ class NeighborSearch:
             return None
         max_bytes = free_memory(self.device) // (4 * self.processes.world_size) if keep else 0
         return TileCache(self._tiles, candidates.done, max_bytes)
-
-
-def top_k(
-    features: ArrayLike | Tensor,
-    k: int = 10,
-    *,
-    groups: ArrayLike | Tensor | None = None,
-    penalty: ArrayLike | Tensor | None = None,
-    block_size: int | None = None,
-    device: str = "auto",
-) -> Neighbors:
-    """Return the k nearest neighbors of each row by cosine similarity, best first.
-
-    NeighborSearch has more options and runs several searches of the same rows.
-
-    Args:
-        features: (n, d) floats of any scale.
-        k: neighbors per row; the row itself is never one.
-        groups: (n,) integers; rows of one group are no neighbors of each other.
-        penalty: (n,) floats, subtracted from a neighbor's score for the order alone: csls_penalty.
-        block_size: rows multiplied at once; changes no result.
-        device: cpu, cuda or auto; changes no result.
-
-    Raises ValueError for features or a penalty that are not finite, or for k out of range.
-
-    Example:
-        >>> neighbors = top_k([[3.0, 0.0], [2.0, 0.0], [3.0, 4.0]], k=2)
-        >>> neighbors.index
-        array([[1, 2],
-               [0, 2],
-               [0, 1]], dtype=int32)
-        >>> neighbors.score
-        array([[1. , 0.6],
-               [1. , 0.6],
-               [0.6, 0.6]], dtype=float32)
-    """
-    options = SearchOptions(block_size=block_size, device=device)
-    return NeighborSearch(features, groups, options).nearest(k, penalty)
 
 
 def write_matrix(

@@ -4,7 +4,8 @@ n = images, b = rows of a block.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,17 @@ from src.runtime.progress import Watch, unwatched
 from src.similarity.centering import Centered, exact_products
 
 Pair = tuple[slice, slice]
+
+
+class Parts(NamedTuple):
+    """What is compared in a collection that has grown: not the rows after these with each other."""
+
+    new: int  # the first rows, which are compared with all
+    searched: int  # with those after them, which get candidates among all but give none
+
+    def is_mutual(self, rows: slice, columns: slice) -> bool:
+        """Return whether these rows are candidates of these columns, too."""
+        return bool(rows.start < self.new or columns.start < self.searched)
 
 
 class TileConsumer(Protocol):
@@ -67,15 +79,22 @@ class TileCache:
         return self.tiles[number]
 
 
-def tile_pairs(n: int, block: int) -> list[Pair]:
+def tile_pairs(n: int, block: int, parts: Parts | None = None) -> list[Pair]:
     """Return (rows, columns) of every tile of the upper triangle, band by band.
 
-    The number of a tile is its position. Raises ValueError for a block without rows.
+    With parts, only of the bands of the rows that are searched. The number of a tile is its
+    position. Raises ValueError for a block without rows.
     """
     if block < 1:
         raise ValueError(f"block_size must be at least 1, or None for auto, got {block}")
-    blocks = [slice(start, min(start + block, n)) for start in range(0, n, block)]
-    return [(rows, columns) for i, rows in enumerate(blocks) for columns in blocks[i:]]
+    new, searched = parts or (n, n)
+    blocks = [
+        slice(start, min(start + block, end))
+        for begin, end in pairwise((0, new, searched, n))
+        for start in range(begin, end, block)
+    ]
+    bands = [i for i, rows in enumerate(blocks) if rows.start < searched]
+    return [(blocks[i], columns) for i in bands for columns in blocks[i:]]
 
 
 def for_each_tile(
@@ -86,13 +105,14 @@ def for_each_tile(
     processes: ProcessGroup = SINGLE_PROCESS,
     source: TileSource | None = None,
     after_each: Callable[[], None] | None = None,
+    parts: Parts | None = None,
 ) -> None:
     """Give this process's shard of the tiles to the consumers that lack them, each pair once.
 
     Tiles that source has are read, the others are computed. watch goes through the tiles' numbers;
-    after_each is called after each tile.
+    after_each is called after each tile. parts are those of tile_pairs.
     """
-    pairs = tile_pairs(len(centered.rows), block)
+    pairs = tile_pairs(len(centered.rows), block, parts)
     done = [set(consumer.done) for consumer in consumers]
     remaining = [i for i in range(len(pairs)) if not all(i in tiles for tiles in done)]
     shard = remaining[processes.own_slice(len(remaining))]
@@ -103,7 +123,7 @@ def for_each_tile(
         numbers = watch(shard, "comparing", len(shard))
         for number, following in zip(numbers, [*shard[1:], None], strict=False):
             rows, columns = pairs[number]
-            if centered.host_rows:
+            if centered.host_rows and centered.places is None:
                 upcoming = () if following is None else pairs[following]
                 centered.host_rows.prefetch(rows, columns, *upcoming)
             if source is not None and number in source.readable:

@@ -1,0 +1,93 @@
+"""Searches that begin with the kept lists of earlier ones, and keep their own.
+
+n = images.
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from src.similarity.growing import Growth, grow
+from src.similarity.growth import Digests, row_digests
+from src.similarity.kept import Found, KeptLists, find_kept, kept_path, write_kept
+from src.similarity.lists import Lists
+from src.similarity.matrix import is_finished
+
+if TYPE_CHECKING:
+    from src.similarity.search import NeighborSearch
+
+log = logging.getLogger(__name__)
+
+SPARE = 16  # entries kept beyond k: of images that are removed, so many may be in a list
+
+
+def nearest_by_kept(
+    search: "NeighborSearch", folder: Path, k: int, keep_tiles: bool = False
+) -> Lists:
+    """Return lists of at least k entries, from kept ones as far as those go; keep them in folder.
+
+    Lists of the same rows are returned as they are. Those of other rows, some of which are the
+    same, are gone on from if that takes less than comparing all pairs.
+    """
+    digests: list[Digests] = []  # of rank 0
+
+    def known() -> Lists | tuple[Growth, int] | None:
+        """Return the lists, or what to go on from and how many entries to keep, or None."""
+        digests.append(row_digests(search.rows))
+        if _matrix_is_due(search):
+            return None
+        found = find_kept(digests[0], k, own, search.options.earlier)
+        return None if found is None else _what_is_known(search, found, k)
+
+    own = kept_path(folder, search.features_hash, search.groups_hash)
+    start = search.processes.broadcast_from_rank_zero(known)
+    if isinstance(start, Lists):
+        return start
+    if start is None:
+        width = min(k + SPARE, search.max_k)
+        lists = search.compare(width, width, None, keep_tiles)
+    else:
+        lists = search.compare(k, start[1], growth=start[0])
+    if search.processes.is_rank_zero:
+        columns = (column.numpy() for column in lists.columns)
+        names = ("index", "score", "depth", "unproven")
+        groups = search.groups.long().numpy()
+        kept = KeptLists(digests[0], groups, **dict(zip(names, columns, strict=True)))
+        write_kept(own, kept)
+    return lists
+
+
+def _matrix_is_due(search: "NeighborSearch") -> bool:
+    """Return whether the search has to write a matrix, for which all pairs are compared."""
+    options = search.options
+    return options.matrix is not None and not is_finished(
+        options.matrix, len(search.rows), options.dtype, search.plan.record
+    )
+
+
+def _what_is_known(
+    search: "NeighborSearch", found: Found, k: int
+) -> Lists | tuple[Growth, int] | None:
+    """Return the lists if they are of the same rows, or what to go on from, if that pays."""
+    lists = found.lists
+    growth = grow(lists, found.earlier, search.groups, k)
+    new, searched = growth.parts
+    n, where = len(growth.places), found.path.parent
+    if not searched and found.is_same and (lists.depth >= k).all():
+        log.info("similarity: the neighbors are known from %s", where)
+        columns = lists.index, lists.score, lists.depth, lists.unproven
+        return Lists(*(torch.from_numpy(column) for column in columns))
+    again = f", and {searched - new:,} whose neighbors are gone" if searched > new else ""
+    if not growth.pays:
+        log.info(
+            "similarity: comparing all, since %s of %s images are not those of %s%s",
+            *(f"{new:,}", f"{n:,}", where, again),
+        )
+        return None
+    log.info(
+        "similarity: %s of %s images are those of %s; comparing %s new ones%s with all",
+        *(f"{n - new:,}", f"{n:,}", where, f"{new:,}", again),
+    )
+    return growth, min(max(k + SPARE, lists.index.shape[1]), search.max_k)
