@@ -3,6 +3,7 @@
 Imports no torch, so that a run whose rows are cached does not load the network's libraries.
 """
 
+import glob
 import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -186,6 +187,13 @@ def _sources(folder: Path) -> list[Path]:
     folders = sorted(folder.parent.parent.glob(f"*/{backbone}-*"))
     finished = [path for folder in folders for path in (folder, folder / EARLIER)]
     return [*finished, *(part for folder in folders for part in sorted(folder.glob("*.part")))]
+
+
+def same_layer(folder: Path) -> tuple[Path, ...]:
+    """Return the folders of other rows of this layer by the same backbone, in all galleries."""
+    backbone = glob.escape(folder.parent.name.rpartition("-")[0])
+    found = folder.parents[2].glob(f"*/{backbone}-*/{glob.escape(folder.name)}")
+    return tuple(sorted({*found} - {folder}))
 
 
 def _has_options(folder: Path, options: dict[str, Any]) -> bool:

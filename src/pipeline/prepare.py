@@ -13,7 +13,6 @@ from src.config import Similarity
 from src.config.enums import Postprocess
 from src.embedding.cache import Embeddings
 from src.errors import UserError
-from src.io.arrays import read_npz, write_npz
 from src.pipeline.whiten_from import read_fitted
 from src.reporting.run_folder import RunFolder
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
@@ -68,37 +67,21 @@ def _postprocessed(features: Tensor, options: Similarity, folder: Path) -> Tenso
     return fitted(features, progress)
 
 
-def augmented(search: NeighborSearch, k: int, cache: Path, folder: Path) -> Tensor:
+def augmented(search: NeighborSearch, k: int, folder: Path) -> Tensor:
     """Return the rows of search, each with its k nearest added, (n, m) float32.
 
     The nearest and the lengths of the sums are saved in folder for queries. Rank 0 computes the
-    sums for all. cache is the folder of nearest_for_augmentation.
+    sums for all. As many nearest as an augmentation may add are searched, so that the lists that
+    are kept serve later runs.
     """
-    stored = nearest_for_augmentation(search, cache)
+    log.info("similarity: augmenting the features of each image by its %d nearest", k)
+    found = search.nearest(min(MAX_NEIGHBORS, search.max_k))
+    index, score = found.index[:, :k], found.score[:, :k]
 
     def make() -> Tensor:
-        """Read the lists, write those that are used, and add them."""
-        lists = read_npz(stored)
-        index, score = lists["index"][:, :k], lists["score"][:, :k]
+        """Write the lists that are used, and add them."""
         rows, length = augment(search.rows, index, score, watch=search.options.watch)
         RunFolder(folder).write_augmentation(index, score, length.numpy())
         return rows
 
-    log.info("similarity: augmenting the features of each image by its %d nearest", k)
     return search.processes.broadcast_tensor(make)
-
-
-def nearest_for_augmentation(search: NeighborSearch, cache: Path) -> Path:
-    """Return the file in cache with index and score (n, MAX_NEIGHBORS or all) of the nearest.
-
-    It takes a search of its own, so it is kept for later runs of the same rows, which may use fewer
-    neighbors.
-    """
-    path = cache / f"nearest-{MAX_NEIGHBORS}-{search.features_hash}-{search.groups_hash}.npz"
-    if not search.processes.broadcast_from_rank_zero(path.exists):
-        k = min(MAX_NEIGHBORS, search.max_k)
-        log.info("similarity: searching the %d nearest of each image, for augmentation", k)
-        found = search.nearest(k)
-        if search.processes.is_rank_zero:
-            write_npz(path, {"index": found.index, "score": found.score})
-    return path

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from src.config import Config, Similarity
 from src.config.enums import Accelerator, Exclude, Postprocess, RankedBy, Storage
-from src.embedding.cache import Embeddings
+from src.embedding.cache import Embeddings, same_layer
 from src.io.files import atomic_write
 from src.pipeline.prepare import augmented, check_finite, postprocess
 from src.pipeline.whiten_from import fitted_hash
@@ -95,7 +95,7 @@ def open_search(
         settings = search_options(options, device, None, cache, shown)
         # not kept in a variable: its copy of the features would stay in memory
         features = augmented(
-            NeighborSearch(features, groups, settings, processes), options.augment, cache, folder
+            NeighborSearch(features, groups, settings, processes), options.augment, folder
         )
     log.info("similarity: comparing %d images, %d numbers each, on %s", *features.shape, device)
     settings = search_options(options, device, matrix, cache, shown)
@@ -103,16 +103,21 @@ def open_search(
 
 
 def search_options(
-    options: Similarity, device: str, matrix: Path | None, checkpoints: Path, shown: bool
+    options: Similarity, device: str, matrix: Path | None, cache: Path, shown: bool
 ) -> SearchOptions:
-    """Return the options of a search on device; shown: whether progress bars are printed."""
+    """Return the options of a search on device; shown: whether progress bars are printed.
+
+    cache is the folder of the features, beside which checkpoints and lists of neighbors are kept.
+    """
     return SearchOptions(
         block_size=options.block,
         device=device,
         precision=options.precision.value,
         matrix=matrix,
         dtype=options.dtype.value,
-        checkpoints=checkpoints,
+        checkpoints=cache,
+        lists=cache,
+        earlier=same_layer(cache),
         watch=partial(progress, shown=shown),
     )
 

@@ -41,22 +41,21 @@ def nearest_by_kept(
         found = find_kept(digests[0], k, own, search.options.earlier)
         return None if found is None else _what_is_known(search, found, k)
 
+    def keep(lists: Lists) -> None:
+        """Write the lists on rank 0."""
+        if search.processes.is_rank_zero:
+            columns = [column.numpy() for column in lists.columns]
+            write_kept(own, KeptLists(digests[0], search.groups.long().numpy(), *columns))
+
     own = kept_path(folder, search.features_hash, search.groups_hash)
     start = search.processes.broadcast_from_rank_zero(known)
     if isinstance(start, Lists):
         return start
     if start is None:
         width = min(k + SPARE, search.max_k)
-        lists = search.compare(width, width, None, keep_tiles)
-    else:
-        lists = search.compare(k, start[1], growth=start[0])
-    if search.processes.is_rank_zero:
-        columns = (column.numpy() for column in lists.columns)
-        names = ("index", "score", "depth", "unproven")
-        groups = search.groups.long().numpy()
-        kept = KeptLists(digests[0], groups, **dict(zip(names, columns, strict=True)))
-        write_kept(own, kept)
-    return lists
+        return search.compare(width, width, None, keep_tiles, keep=keep)
+    growth, width = start
+    return search.compare(k, width, growth=growth, keep=keep)
 
 
 def _matrix_is_due(search: "NeighborSearch") -> bool:

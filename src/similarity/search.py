@@ -7,6 +7,7 @@ again in float64. So the answer never depends on block size, device, threads or 
 n = images, d = width of a row, k = neighbors kept, c = candidates of a row.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -135,10 +136,12 @@ class NeighborSearch:
         penalties: Tensor | None = None,
         keep_tiles: bool = False,
         growth: Growth | None = None,
+        keep: Callable[[Lists], None] = lambda lists: None,
     ) -> Lists:
         """Return the lists of width entries of each row, at least k of which are proven.
 
-        All are if nothing is known from before, growth.
+        All are if nothing is known from before, growth. keep is called with the lists as long as
+        the checkpoint is there.
         """
         centered = self.centered if growth is None else self.centered.in_order(growth.places)
         c = min(width + MARGIN, len(self.rows) - 1)
@@ -153,6 +156,7 @@ class NeighborSearch:
             if growth is not None:
                 merged = merge(scorer, self.centered, candidates, growth, k, width, *rest)
                 lists = lists.followed_by(merged).in_order_of(growth.places)
+            keep(lists)
         return lists
 
     def _checkpoint(

@@ -1,0 +1,387 @@
+"""A search that goes on from the lists of an earlier collection finds what a fresh one does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.runtime.processes import ProcessGroup
+from src.similarity import Neighbors, NeighborSearch, SearchOptions, checkpoint, growing
+from src.similarity import kept_search as keeping
+from src.similarity import search as searching
+from src.similarity.centering import Centered, center
+from src.similarity.growing import Growth
+from tests.support.brute_force import FEATURES, assert_same, brute_force
+from tests.support.processes import Fork, Point
+
+N, NEW, WIDTH, K = 400, 20, 12, 5
+ROWS = np.random.default_rng(0).random((N, WIDTH), dtype="f4")
+IS_NEW = np.isin(np.arange(N), np.random.default_rng(1).choice(N, NEW, replace=False))
+
+
+def keep(folder: Path, rows: Any, k: int, groups: Any = None, **options: Any) -> Neighbors:
+    """Return the neighbors, with the help of what is in folder/earlier, and keep them in folder."""
+    given = SearchOptions(lists=folder, earlier=(folder / "earlier",), **options)
+    return NeighborSearch(rows, groups, given).nearest(k)
+
+
+class Compared:
+    """Counts what is multiplied, and notes what searches go on from."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self.growths: list[Growth | None] = []
+
+    def __enter__(self) -> "Compared":
+        """Begin to count."""
+        self._patch = pytest.MonkeyPatch()
+        tile, compare = Centered.tile, NeighborSearch.compare
+
+        def counted(centered: Centered, rows: Any, columns: slice, *rest: Any) -> torch.Tensor:
+            found = tile(centered, rows, columns, *rest)
+            self.pairs += found.numel()
+            return found
+
+        def noted(*given: Any, **named: Any) -> Any:
+            self.growths.append(named.get("growth"))
+            return compare(*given, **named)
+
+        self._patch.setattr(Centered, "tile", counted)
+        self._patch.setattr(NeighborSearch, "compare", noted)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._patch.undo()
+
+
+# The squares and sums of these numbers are exact, so the brute force has no rounding of its own.
+few_values = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 3.0])
+
+
+@st.composite
+def grown(draw: Callable[..., Any]) -> dict[str, Any]:
+    """Draw a collection, a later state of it in any order, groups of both, and settings."""
+    row = st.tuples(*[few_values] * draw(st.integers(1, 3)))
+    content = draw(st.lists(row, min_size=4, max_size=10))
+    some = st.lists(st.sampled_from(content), min_size=4, max_size=24)
+    old = draw(some)
+    kept = [each for each in old if draw(st.integers(0, 9)) > draw(st.sampled_from([-1, 0, 4]))]
+    new = kept + draw(some)[: draw(st.integers(0, 8))]
+    if draw(st.booleans()):
+        new = draw(st.permutations(new))
+    if len(new) < 4:
+        new = new + content[:4]
+    number = {each: i % draw(st.integers(2, 12)) for i, each in enumerate(content)}
+    groups = [[number[each] for each in rows] for rows in (old, new)]
+    if draw(st.booleans()) or min(len(set(each)) for each in groups) < 2:
+        groups = [list(range(len(rows))) for rows in (old, new)]
+    return {
+        "rows": [np.array(rows, dtype="f4") for rows in (old, new)],
+        "groups": [np.array(each) for each in groups],
+        "margin": draw(st.integers(0, 3)),
+        "spare": draw(st.integers(0, 3)),
+        "precision": draw(st.sampled_from(["float32", "tf32", "float16"])),
+        "block_size": draw(st.integers(1, 13)),
+        "k": draw(st.integers(1, 23)),
+    }
+
+
+def possible(groups: np.ndarray) -> int:
+    return len(groups) - int(np.unique(groups, return_counts=True)[1].max())
+
+
+ANY = given(case=grown())
+
+
+@ANY
+def test_grown_lists_equal_those_of_a_fresh_search(tmp_path_factory, case):
+    folder, k = tmp_path_factory.mktemp("lists"), min(case["k"], *map(possible, case["groups"]))
+    how = {name: case[name] for name in ("precision", "block_size")}
+    with (
+        mock.patch.object(searching, "MARGIN", case["margin"]),
+        mock.patch.object(keeping, "SPARE", case["spare"]),
+        mock.patch.object(growing, "MAX_SHARE", 1.0),
+    ):
+        (old, new), (before, after) = case["rows"], case["groups"]
+        assert_same(keep(folder / "earlier", old, k, before, **how), brute_force(old, k, before))
+        shared = len({*map(tuple, old.tolist())} & {*map(tuple, new.tolist())})
+        with Compared() as compared:
+            found = keep(folder, new, k, after, **how)
+        assert_same(found, brute_force(new, k, after))
+        assert shared == 0 or None not in compared.growths
+        with Compared() as compared:
+            assert_same(keep(folder, new, k, after), found)
+        assert not compared.pairs
+
+
+test_grown_lists_equal_those_of_a_fresh_search_thoroughly = pytest.mark.slow(
+    settings(max_examples=1000)(
+        ANY(test_grown_lists_equal_those_of_a_fresh_search.hypothesis.inner_test)
+    )
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder of lists; the lists of the first images are in its subfolder."""
+    keep(tmp_path / "earlier", ROWS[~IS_NEW], K)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block_size", [7, 64, None])
+def test_only_new_images_are_compared_with_all(folder, block_size, caplog):
+    caplog.set_level("INFO")
+    with Compared() as compared:
+        found = keep(folder, ROWS, K, block_size=block_size)
+    assert_same(found, brute_force(ROWS, K))
+    blocks = [min(block_size or NEW, NEW - at) for at in range(0, NEW, block_size or NEW)]
+    twice = sum(a * b for i, a in enumerate(blocks) for b in blocks[:i])  # of the new ones
+    assert compared.pairs == NEW * N - twice
+    assert f"380 of 400 images are those of {folder}/earlier; comparing 20 new ones" in caplog.text
+
+
+def test_few_pairs_are_scored_again(folder, monkeypatch):
+    pairs: list[int] = []
+    scores = searching.Scorer.scores
+    monkeypatch.setattr(
+        searching.Scorer,
+        "scores",
+        lambda self, queries, candidates: (
+            pairs.append(candidates.numel()) or scores(self, queries, candidates)
+        ),
+    )
+    keep(folder, ROWS, K)
+    grown_pairs = sum(pairs)
+    pairs.clear()
+    keep(folder / "fresh", ROWS, K)
+    assert grown_pairs < sum(pairs) / 5
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+@pytest.mark.parametrize("how", [{"precision": "float16"}, {"block_size": 7}], ids=str)
+def test_features_that_are_hard_to_compare_grow_too(kind, how, tmp_path, monkeypatch):
+    monkeypatch.setattr(growing, "MAX_SHARE", 1.0)
+    rows = FEATURES[kind]
+    part = np.arange(len(rows)) % 5 != 2
+    k = min(3, int(part.sum()) - 1)
+    if k:
+        keep(tmp_path / "earlier", rows[part], k)
+    else:  # of two rows, one has no neighbors
+        k = 1
+    assert_same(keep(tmp_path, rows, k, **how), brute_force(rows, k))
+
+
+def test_rows_streamed_to_the_device_grow_too(folder, monkeypatch):
+    monkeypatch.setattr("src.similarity.centering.fits_on_device", lambda *_: False)
+    assert_same(keep(folder, ROWS, K, block_size=7), brute_force(ROWS, K))
+
+
+def test_removed_images_cost_nothing_while_lists_have_spare_entries(folder):
+    gone = np.isin(np.arange(N), [3, 77, 200, 201])
+    left = ROWS[~IS_NEW & ~gone]
+    with Compared() as compared:
+        found = keep(folder, left, K)
+    assert compared.pairs == 0
+    assert_same(found, brute_force(left, K))
+
+
+def test_lists_that_lost_too_many_are_searched_again(folder, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    rows = ROWS[~IS_NEW]
+    crowd = brute_force(rows, K + keeping.SPARE).index[0]  # all that the list of row 0 has
+    left = np.delete(rows, crowd[: keeping.SPARE + 1], axis=0)
+    with Compared() as compared:
+        found = keep(folder, left, K)
+    assert_same(found, brute_force(left, K))
+    again = compared.growths[0].parts.searched
+    assert again >= 1
+    assert compared.pairs == again * len(left)
+    assert f"comparing 0 new ones, and {again} whose neighbors are gone with all" in caplog.text
+
+
+def test_replaced_images_are_new_ones(folder):
+    rows = ROWS[~IS_NEW].copy()
+    rows[[5, 100]] = ROWS[IS_NEW][:2]
+    with Compared() as compared:
+        found = keep(folder, rows, K)
+    assert compared.growths[0].parts == (2, 2)
+    assert_same(found, brute_force(rows, K))
+
+
+def test_images_in_another_order_keep_their_lists(folder):
+    rows = ROWS[~IS_NEW][np.random.default_rng(3).permutation(N - NEW)]
+    with Compared() as compared:
+        found = keep(folder, rows, K)
+    assert compared.pairs == 0
+    assert_same(found, brute_force(rows, K))
+
+
+def test_rows_whose_group_has_other_members_are_searched_again(tmp_path):
+    before, after = np.arange(N), np.arange(N)
+    after[[10, 11]] = 10  # two images become views of one object
+    keep(tmp_path / "earlier", ROWS, K, before)
+    with Compared() as compared:
+        found = keep(tmp_path, ROWS, K, after)
+    assert compared.growths[0].parts == (0, 2)
+    assert_same(found, brute_force(ROWS, K, after))
+
+
+def test_other_numbers_of_the_same_groups_change_nothing(tmp_path):
+    keep(tmp_path / "earlier", ROWS, K, np.arange(N) // 2)
+    with Compared() as compared:
+        found = keep(tmp_path, ROWS, K, np.arange(N)[::-1] // 2)
+    assert compared.pairs == 0
+    assert_same(found, brute_force(ROWS, K, np.arange(N) // 2))
+
+
+def test_a_second_growth_goes_on_from_the_first(folder):
+    keep(folder, ROWS, K)
+    more = np.concatenate([np.random.default_rng(5).random((9, WIDTH), dtype="f4"), ROWS[7:]])
+    with Compared() as compared:
+        found = NeighborSearch(
+            more, None, SearchOptions(lists=folder / "more", earlier=(folder / "earlier", folder))
+        ).nearest(K)
+    assert compared.growths[0].parts == (9, 9)
+    assert_same(found, brute_force(more, K))
+
+
+def test_where_most_is_new_all_pairs_are_compared(folder, caplog):
+    caplog.set_level("INFO")
+    many = np.concatenate([ROWS, np.random.default_rng(6).random((200, WIDTH), dtype="f4")])
+    with Compared() as compared:
+        found = keep(folder, many, K)
+    assert compared.growths == [None]
+    assert_same(found, brute_force(many, K))
+    assert "comparing all, since 220 of 600 images are not those of" in caplog.text
+
+
+def test_lists_of_more_neighbors_serve_fewer_and_not_the_other_way_round(tmp_path):
+    keep(tmp_path, ROWS, 50)
+    with Compared() as compared:
+        assert_same(keep(tmp_path, ROWS, K), brute_force(ROWS, K))
+    assert compared.growths == []
+    with Compared() as compared:
+        assert_same(keep(tmp_path, ROWS, 80), brute_force(ROWS, 80))
+    assert compared.growths == [None]
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
+def test_a_penalty_has_its_own_order(folder):
+    penalty = np.random.default_rng(8).random(N)
+    options = SearchOptions(lists=folder, earlier=(folder / "earlier",))
+    found = NeighborSearch(ROWS, None, options).nearest(K, penalty)
+    assert_same(found, brute_force(ROWS, K, penalty=penalty))
+    assert not list(folder.glob("*.npz"))
+
+
+def test_a_due_matrix_is_written_though_the_neighbors_are_known(folder):
+    for _ in range(2):
+        found = keep(folder, ROWS, K, matrix=folder / "matrix.npy")
+        assert_same(found, brute_force(ROWS, K))
+    assert np.load(folder / "matrix.npy").shape == (N, N)
+    with Compared() as compared:
+        keep(folder, ROWS, K, matrix=folder / "matrix.npy")
+    assert not compared.pairs
+
+
+@pytest.mark.parametrize("off, bound, is_right", [(0.1, 0.101, True), (0.1, 0.0, False)])
+def test_a_wrong_product_needs_a_true_bound(folder, monkeypatch, off, bound, is_right):
+    tile = Centered.tile
+
+    def wrong(self: Centered, *where: Any) -> torch.Tensor:
+        right = tile(self, *where)
+        return right + off * torch.sin(1e4 * right)
+
+    def claimed(rows: torch.Tensor, *how: Any) -> Centered:
+        centered = center(rows, *how)
+        return replace(centered, bound=centered.bound + bound)
+
+    monkeypatch.setattr(Centered, "tile", wrong)
+    monkeypatch.setattr(searching, "center", claimed)
+    monkeypatch.setattr(searching, "MARGIN", 1)
+    found, expected = keep(folder, ROWS, K), brute_force(ROWS, K)
+    assert np.array_equal(found.index, expected.index) == is_right
+
+
+@pytest.mark.parametrize("stop", [1, 30])
+def test_an_interrupted_search_goes_on_where_it_was(folder, stop, monkeypatch):
+    def stopping(items: Any, step: str, _: int) -> Iterator[Any]:
+        for count, item in enumerate(items):
+            if step == "comparing" and count == stop:
+                raise KeyboardInterrupt
+            yield item
+
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", -1)
+    monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
+    how = {"block_size": 16, "checkpoints": folder / "parts"}
+    with pytest.raises(KeyboardInterrupt):
+        keep(folder, ROWS, K, watch=stopping, **how)
+    remaining = list[int]()
+
+    def seen(items: Any, step: str, _: int) -> Any:
+        if step == "comparing":
+            items = list(items)
+            remaining.extend(items)
+        return items
+
+    found = keep(folder, ROWS, K, watch=seen, **(how | {"block_size": 9}))
+    assert_same(found, brute_force(ROWS, K))
+    assert remaining == list(range(stop, 51))  # of 2 bands of 26 blocks, each pair once
+    assert not list((folder / "parts").iterdir())
+
+
+def grow_to_be_killed(folder: Path, point: Point) -> None:
+    """As the body of a child: grow, up to the point."""
+    checkpoint.SAVE_SECONDS, checkpoint.SAVE_COST_RATIO = -1, 0
+    point.arm()
+    keep(folder, ROWS, K, block_size=16, checkpoints=folder / "parts")
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point("replace", 3, "half", "candidates-0.npz"),
+        Point("replace", 20, "after", "candidates-0.npz"),
+        Point("replace", 0, "before", ".npz"),
+        Point("replace", 51, "half", ".npz"),  # the lists
+        Point("replace", 51, "after", ".npz"),
+    ],
+    ids=str,
+)
+def test_a_killed_search_goes_on(fork: Fork, folder, point):
+    fork(grow_to_be_killed, folder, point).kill_at_announcement()
+    with Compared() as compared:
+        found = keep(folder, ROWS, K, block_size=16, checkpoints=folder / "parts")
+    assert_same(found, brute_force(ROWS, K))
+    done = point.call + (point.when == "after")
+    assert compared.pairs <= max(0, 51 - done) * 16 * 16
+
+
+def grow_together(folder: Path, rank: int) -> None:
+    """Grow as one of two processes."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    options = SearchOptions(block_size=16, lists=folder, earlier=(folder / "earlier",))
+    for number, rows in enumerate([ROWS, ROWS, ROWS[30:]]):
+        found = NeighborSearch(rows, None, options, ProcessGroup(rank, 2)).nearest(K)
+        np.savez(folder / f"found-{number}-{rank}", index=found.index, score=found.score)
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_two_processes_find_what_one_does(fork: Fork, folder):
+    for process in [fork(grow_together, folder, rank) for rank in (0, 1)]:
+        process.wait_for_success()
+    for number, rows in enumerate([ROWS, ROWS, ROWS[30:]]):
+        for rank in (0, 1):
+            with np.load(folder / f"found-{number}-{rank}.npz") as found:
+                assert_same(Neighbors(found["index"], found["score"], 0), brute_force(rows, K))
