@@ -56,7 +56,7 @@ def test_a_manifest_is_written_into_the_run(
     assert capsys.readouterr().out.splitlines() == [
         "Painting 45, artist 1, 1645 and 10 similar images",
         f"wrote {path}",
-        "its address: http://127.0.0.1:8050/0/manifest.json?row=45",
+        "its address: http://127.0.0.1:8050/0/manifest/45.json",
         f"python -m src.browse {online} has it there; --base-url: anywhere else",
     ]
 

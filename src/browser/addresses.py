@@ -3,7 +3,7 @@
 0/gallery.html                          a page of run 0; beside it painting.html, map.html, ...
 0/data/<name>/000.js                    a part of the data of run 0, see data.py
 thumbnails/0/000/5.jpg, pictures/...    the image in row 5 of the first gallery
-0/manifest.json?row=5                   by server: a painting and its neighbors for IIIF clients
+0/manifest/5.json                       by server: a painting and its neighbors for IIIF clients
 static/                                 scripts and styles
 """
 

@@ -36,7 +36,7 @@ Pictures = Callable[[OpenRun, int], Picture]  # of rows whose image has no web a
 def manifest_address(run: OpenRun, row: int, wanted: Wanted) -> str:
     """Return the address of the manifest of what a painting's page shows, relative to that page."""
     chosen = wanted.parameters(wanted.only, default_count(run))
-    return address_of("manifest.json", row=row, **chosen)
+    return address_of(f"manifest/{row}.json", **chosen)
 
 
 def read_manifest_wanted(run: OpenRun, parameters: Parameters) -> Wanted:
@@ -104,20 +104,19 @@ def _manifest(
         """Return an image by its own address, else as one of pictures."""
         return museum_picture(run.gallery, row) or pictures(run, row)
 
-    summary = _summary(run, wanted, found)
-    return manifest(address, run.gallery, row, found.neighbors, picture, summary)
+    about = _about(run, wanted, found)
+    return manifest(address, run.gallery, row, found.neighbors, picture, about)
 
 
-def _summary(run: OpenRun, wanted: Wanted, found: Found) -> str:
-    """Return in sentences which images these are, and why."""
+def _about(run: OpenRun, wanted: Wanted, found: Found) -> dict[str, str]:
+    """Return by name which images these are, and why."""
     only = [ONLY_TEXTS[wanted.only]] if wanted.only else []
     chosen = [*only, *(f"{column.replace('_', ' ')} {value}" for column, value in wanted.labels)]
     fit = f" that fit ({', '.join(chosen)})" if chosen else ""
-    nearest = f"The {len(found.neighbors)} nearest of {found.among:,} images{fit}, best first"
-    facts = [
-        nearest,
-        describe_run(run.settings),
-        describe_order(run.settings),
-        warn_of(run.settings),
-    ]
-    return " ".join(f"{fact[:1].upper()}{fact[1:]}." for fact in facts if fact)
+    facts = {
+        "Neighbors": f"{len(found.neighbors)} nearest of {found.among:,} images{fit}, best first",
+        "Features": describe_run(run.settings),
+        "Order": describe_order(run.settings).removeprefix("order: "),
+        "Warning": warn_of(run.settings).capitalize(),
+    }
+    return {name: fact for name, fact in facts.items() if fact}

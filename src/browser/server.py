@@ -34,7 +34,7 @@ def application(site: Site, host: str = "127.0.0.1") -> ASGIApp:
         Route("/", lambda request: RedirectResponse("0/gallery.html")),
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/{run:int}/{name}.html", page),
-        Route("/{run:int}/manifest.json", manifest),
+        Route("/{run:int}/manifest/{row:int}.json", manifest),
         Route("/{run:int}/data/{name}/{number:int}.js", data),
         Route("/{kind}/{images:int}/{part}/{row:int}.jpg", picture),
         Route("/{run:int}/query", upload, methods=["POST"]),
@@ -96,10 +96,10 @@ async def manifest(request: Request) -> Response:
 
 def _manifest(request: Request) -> Response:
     site: Site = request.app.state.site
-    run, asked = site.run(request.path_params["run"]), parameters(request)
-    wanted = read_manifest_wanted(run, asked)
+    run, row = site.run(request.path_params["run"]), str(request.path_params["row"])
+    wanted = read_manifest_wanted(run, parameters(request))
     base = f"http://{request.headers['host']}/"  # one of ours: see security.py
-    text = manifest_text(served_manifest(run, row_of(run, asked), wanted, base))
+    text = manifest_text(served_manifest(run, row_of(run, {"row": row}), wanted, base))
     return _revalidated(request, _tag(text), text.encode, MEDIA_TYPE)
 
 

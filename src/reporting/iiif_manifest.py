@@ -39,12 +39,13 @@ def manifest(
     row: int,
     neighbors: Sequence[tuple[int, float]],
     pictures: Pictures,
-    summary: str,
+    about: Mapping[str, str],
 ) -> Resource:
     """Return the manifest of a row and its neighbors, best first: rows and scores.
 
     `address` is where it is published, or will be: the URI that it is known by. A canvas for each
-    image, the painting first; their URIs begin as that of the manifest.
+    image, the painting first; their URIs begin as that of the manifest. `about` has what is said
+    about the list, by name.
     """
     columns = dict.fromkeys(["artist", "date", *gallery.label_columns(), "medium", "rights"])
     canvases = _Canvases(address, gallery, [*columns], pictures)
@@ -55,7 +56,8 @@ def manifest(
         "id": address,
         "type": "Manifest",
         "label": {"en": [f"{shortened(gallery.caption(row))} and {similar}"]},
-        "summary": {"en": [plain(summary)]},
+        "summary": {"en": [plain(" ".join(f"{text}." for text in about.values()))]},
+        "metadata": [entry(name, plain(text)) for name, text in about.items()],
     }
     if is_of_nga(gallery):
         found |= _nga(gallery, all(canvas.get("rights") == CC0 for canvas in items))
@@ -146,8 +148,8 @@ class _Canvases:
 def part(address: str, kind: str, row: int) -> str:
     """Return the URI of a part of the manifest at an address, without a fragment.
 
-    >>> part("http://127.0.0.1:8050/0/manifest.json?row=45", "canvas", 7)
-    'http://127.0.0.1:8050/0/manifest/canvas/7?row=45'
+    >>> part("http://127.0.0.1:8050/0/manifest/45.json?k=20", "canvas", 7)
+    'http://127.0.0.1:8050/0/manifest/45/canvas/7?k=20'
     """
     parts = urlsplit(address)
     return urlunsplit(parts._replace(path=f"{parts.path.removesuffix('.json')}/{kind}/{row}"))

@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from src.browser.export_plan import Export, body, static_site
 from src.browser.manifest import MOST
 from src.browser.opened import OpenRun, open_runs
 from src.browser.server import application
 from src.browser.site import Site
 from src.browser.views import NAVIGATION
 from src.io.outputs import Outputs
-from tests.support.exported import References, export_runs, pages
+from tests.support.exported import References
 from tests.support.iiif_checks import image, problems, values
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
 
@@ -58,7 +59,7 @@ def rows(found: dict[str, Any]) -> list[int]:
 
 def linked(client: TestClient, address: str) -> str:
     """Return the address of the manifest to which a painting's page links."""
-    found = re.findall(r'href="(manifest\.json[^"]*)"', client.get(f"/0/{address}").text)
+    found = re.findall(r'href="(manifest/[^"]*)"', client.get(f"/0/{address}").text)
     assert len(found) == 1
     return f"/0/{html.unescape(found[0])}"
 
@@ -101,26 +102,26 @@ SIMILARITIES = [
 
 @pytest.mark.parametrize("run", SIMILARITIES, ids=str, indirect=True)
 def test_longer_lists_are_found_by_the_runs_own_order(run: OpenRun, asked: TestClient) -> None:
-    short = manifest_at(asked, "/0/manifest.json?row=8")
-    long = manifest_at(asked, "/0/manifest.json?row=8&k=37")
+    short = manifest_at(asked, "/0/manifest/8.json")
+    long = manifest_at(asked, "/0/manifest/8.json?k=37")
     assert rows(short) == [8, *run.index[8].tolist()]
     assert rows(long)[:11] == rows(short)
     assert len(set(rows(long))) == 38
     is_csls = run.settings.get("similarity.ranking") == "csls"
-    assert ("Order: csls" in long["summary"]["en"][0]) == is_csls
+    assert ("csls, which puts paintings" in long["summary"]["en"][0]) == is_csls
 
 
 def test_two_hundred_canvases_are_served_and_more_are_not(tmp_path: Path) -> None:
     run = open_runs([write_ranked_run(tmp_path, works_of(230), clustered(230))])[0]
     with TestClient(application(Site([run], Outputs(tmp_path), NAVIGATION)), OWN) as client:
-        assert len(manifest_at(client, f"/0/manifest.json?row=3&k={MOST}")["items"]) == 200
+        assert len(manifest_at(client, f"/0/manifest/3.json?k={MOST}")["items"]) == 200
         for k in (MOST + 1, 0, -1, "9" * 30, "x", "²"):
-            found = json.loads(client.get(f"/0/manifest.json?row=3&k={k}").content)
+            found = json.loads(client.get(f"/0/manifest/3.json?k={k}").content)
             assert len(found["items"]) == 11
 
 
 def test_images_that_are_on_no_other_server_are_on_this_one(client: TestClient) -> None:
-    found = manifest_at(client, "/1/manifest.json?row=5")
+    found = manifest_at(client, "/1/manifest/5.json")
     for canvas in found["items"]:
         painted, (thumbnail,) = image(canvas), canvas["thumbnail"]
         for resource in (painted, thumbnail):
@@ -132,28 +133,28 @@ def test_images_that_are_on_no_other_server_are_on_this_one(client: TestClient) 
 
 
 def test_an_unknown_row_or_run_is_not_found(asked: TestClient) -> None:
-    assert asked.get("/0/manifest.json?row=60").status_code == 404
-    assert asked.get("/0/manifest.json").status_code == 404
-    assert asked.get("/7/manifest.json?row=0").status_code == 404
-    assert asked.head("/0/manifest.json?row=0").status_code == 200
+    assert asked.get("/0/manifest/60.json").status_code == 404
+    assert asked.get("/0/manifest/x.json").status_code == 404
+    assert asked.get("/7/manifest/0.json").status_code == 404
+    assert asked.head("/0/manifest/0.json").status_code == 200
 
 
 def test_no_other_site_may_read_it(asked: TestClient) -> None:
     """Or any page that is open in a browser could list what a private collection holds."""
-    answer = asked.get("/0/manifest.json?row=5", headers={"Origin": "https://viewer.example"})
+    answer = asked.get("/0/manifest/5.json", headers={"Origin": "https://viewer.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
     other = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
-    assert asked.get("/0/manifest.json?row=5", headers=other).status_code == 403
-    assert asked.get("/0/manifest.json?row=5", headers={"Host": "evil.example"}).status_code == 421
+    assert asked.get("/0/manifest/5.json", headers=other).status_code == 403
+    assert asked.get("/0/manifest/5.json", headers={"Host": "evil.example"}).status_code == 421
 
 
 def test_the_type_is_that_of_the_specification_and_an_unchanged_one_is_not_sent_again(
     asked: TestClient,
 ) -> None:
-    answer = asked.get("/0/manifest.json?row=5")
+    answer = asked.get("/0/manifest/5.json")
     profile = 'profile="http://iiif.io/api/presentation/3/context.json"'
     assert answer.headers["content-type"] == f"application/ld+json;{profile}"
-    again = asked.get("/0/manifest.json?row=5", headers={"If-None-Match": answer.headers["etag"]})
+    again = asked.get("/0/manifest/5.json", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
@@ -168,14 +169,17 @@ def test_texts_of_others_stay_text(hostile_site: Site) -> None:
 
 def test_without_features_the_kept_neighbors_are_served(run: OpenRun, asked: TestClient) -> None:
     next(run.files.path.parents[2].glob("embeddings/**/features.npy")).unlink()
-    found = json.loads(asked.get("/0/manifest.json?row=5&k=50").content)
+    found = json.loads(asked.get("/0/manifest/5.json?k=50").content)
     assert rows(found) == [5, *run.index[5].tolist()]
 
 
 def test_an_export_has_no_manifest_as_it_does_not_know_its_address(
     run: OpenRun, tmp_path: Path
 ) -> None:
-    site = export_runs([run.files.path], tmp_path / "exported")
-    found = [reference for _, page in pages(site) for reference in References(page).found]
-    assert found
-    assert not [value for _, _, value in found if "manifest" in value]
+    served = Site([run], Outputs(tmp_path), NAVIGATION)
+    written = static_site(served, Export(tmp_path / "site"))
+    linked = [
+        [value for _, _, value in References(body(site, run, "painting", 5)).found]
+        for site in (served, written)
+    ]
+    assert [sum("manifest" in value for value in values) for values in linked] == [1, 0]

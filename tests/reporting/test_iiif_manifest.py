@@ -38,14 +38,19 @@ EVIL = [
 
 
 def made(
-    gallery: Gallery, neighbors: Sequence[tuple[int, float]], row: int = 0, about: str = "About."
+    gallery: Gallery,
+    neighbors: Sequence[tuple[int, float]],
+    row: int = 0,
+    about: str = "The nearest",
 ) -> dict[str, Any]:
     """Return the manifest as a program that reads the file has it, which must be valid."""
 
     def picture(row: int) -> Picture:
         return museum_picture(gallery, row) or published_picture(gallery, row, "https://me.example")
 
-    found = json.loads(manifest_text(manifest(ADDRESS, gallery, row, neighbors, picture, about)))
+    found = json.loads(
+        manifest_text(manifest(ADDRESS, gallery, row, neighbors, picture, {"List": about}))
+    )
     assert problems(found) == []
     return found
 
@@ -60,6 +65,7 @@ def described(**columns: list[str]) -> Gallery:
 
 def test_a_canvas_says_all_that_is_known_of_a_painting() -> None:
     found = made(museum_gallery(), [(1, 0.91234), (2, -0.5)])
+    assert found["summary"]["en"] == ["The nearest."]
     assert (found["id"], found["label"]["en"]) == (
         ADDRESS,
         ["A ship, Ann, 1635 and 2 similar images"],
@@ -158,7 +164,7 @@ def test_texts_of_others_stay_text() -> None:
     text = manifest_text(found)
     assert not re.search("[\\x00-\\x09\\x0b-\\x1f\\x7f\\u202e\\u2028]", text)
     assert not {"homepage", "seeAlso", "rights"} & {name for c in found["items"] for name in c}
-    assert found["summary"]["en"] == ["<b>About</b> "]
+    assert found["metadata"][0]["value"]["none"] == ["<b>About</b> "]
     for canvas, title in zip(found["items"], titles, strict=True):
         assert len(canvas["label"]["none"][0]) <= MAX_LABEL
         assert " " not in values(canvas)
