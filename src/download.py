@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from src.cli import app
 from src.config.data import Folder
+from src.config.features import Features
 from src.config.names import CONFIGS
 from src.config.overrides import shell_quote
 from src.errors import UserError
@@ -23,11 +24,12 @@ app.register()
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")
 def main(overrides: DictConfig) -> None:
-    """Validate the options and download. Raises UserError for data=folder."""
+    """Validate the options and download. Raises UserError for local files."""
     with app.report_user_errors():
         cfg = app.to_config(overrides)
-        if isinstance(cfg.data, Folder):
-            raise UserError("data=folder has nothing to download: its images are local files")
+        if isinstance(cfg.data, Folder | Features):
+            source = type(cfg.data).__name__.lower()
+            raise UserError(f"data={source} has nothing to download: its images are local files")
         gallery = museum_gallery(cfg)
         words = map(shell_quote, HydraConfig.get().overrides.task)
         print(printable(f"{len(gallery)} images: {gallery.root}"))

@@ -13,11 +13,12 @@ from omegaconf import OmegaConf
 from src.cli import app
 from src.cli.messages import user_message
 from src.config import Backbone
-from src.config.backbone import COLOR
+from src.config.backbone import COLOR, VECTORS
 from src.config.enums import DEPTHS
 from src.config.layer_terms import parse_terms
 from src.config.names import CONFIGS
 from src.embedding.layer_patterns import is_pattern, matches
+from src.errors import UserError
 from src.runtime.streams import print_error, run_command
 
 USAGE = """\
@@ -58,6 +59,8 @@ def compose_backbone(words: list[str]) -> Backbone:
     is_weights = any(word.startswith("backbone.weights=") for word in words)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         composed = compose("run", app.flags_first(words))
+    if composed.backbone.name == VECTORS:
+        raise UserError("data=features and backbone=vectors have no network, and so no layers")
     if not is_weights and composed.backbone.name != COLOR:
         composed.backbone.weights = "random"  # those of a group may not fit
     backbone = OmegaConf.to_object(composed.backbone)

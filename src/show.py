@@ -126,15 +126,17 @@ def show_gallery(options: argparse.Namespace) -> Path:
     default = Path(folder if (folder / "works.csv").exists() else options.outputs, "gallery.jpg")
     path = picture_path(options, default)
     gallery = open_gallery(folder, options.outputs)
-    broken = unreadable(gallery)
-    title, *lines = [*facts(gallery), f"{len(broken)} unreadable"]
+    broken = unreadable(gallery) if gallery.has_pictures else {}
+    found = f"{len(broken)} unreadable" if gallery.has_pictures else "no pictures"
+    title, *lines = [*facts(gallery), found]
     lines += [f"  {file}: {reason}" for file, reason in list(broken.items())[:10]]
     print_lines(title, *lines)
     readable = [row for row, file in enumerate(gallery.files) if file not in broken]
     rng = np.random.default_rng(options.seed or 0)
     rows = sorted(rng.choice(readable, min(THUMBNAILS, len(readable)), replace=False).tolist())
     works = gallery.works
-    sizes = [f"{works['width'][row]} x {works['height'][row]}" for row in rows]
+    sides = [(works["width"][row], works["height"][row]) for row in rows]
+    sizes = [f"{width} x {height}" if width and height else "" for width, height in sides]
     cards = [contact_sheets.card(gallery, row, size) for row, size in zip(rows, sizes, strict=True)]
     is_open = is_open_access(folder)
     heading = f"{name_collection(gallery, is_open)}, {len(gallery)} images"

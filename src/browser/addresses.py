@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 PORT = 8050
 HERE = f"http://127.0.0.1:{PORT}/"  # of the server, unless its options say otherwise
+NO_PICTURE = "../static/no_picture.svg"  # relative to a page of a run, as in page.js
 PER_FOLDER = 1000  # pictures in a folder
 PREFIX = "f."  # of a label column in an address, so that it may have any name
 

@@ -110,8 +110,9 @@ def written_views(site: Site) -> dict[str, Entry]:
 
 
 def galleries(site: Site) -> list[OpenRun]:
-    """Return a run of each collection of images."""
-    return list({run.images: run for run in reversed(site.runs)}.values())
+    """Return a run of each collection of images that has pictures."""
+    runs = [run for run in reversed(site.runs) if run.gallery.has_pictures]
+    return list({run.images: run for run in runs}.values())
 
 
 def per_chunk(mean: float, run: OpenRun) -> int:

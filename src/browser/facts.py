@@ -14,8 +14,10 @@ from src.leaderboard.words import has_effect
 from src.reporting.phrases import describe_order, describe_run, name_collection, warn_of
 from src.reporting.settings import PRIVATE
 
-# or other texts
-PATHS = ("data.images", "data.labels", "data.judgements", "data.tables", "backbone.weights")
+PATHS = (  # or other texts
+    *("data.images", "data.labels", "data.judgements", "data.features", "data.tables"),
+    "backbone.weights",
+)
 PATH = re.compile(r"[/~\\]|\.\.?[/\\]|[A-Za-z]:[/\\]")  # the start of one
 
 

@@ -9,6 +9,18 @@ SAMPLE = 5  # files that are looked for, as a page must not wait for all of a ne
 
 def missing_from(run: OpenRun) -> str:
     """Return the folder in which images are missing, "" if they are there."""
-    root, files = run.gallery.root, run.gallery.files
+    if not run.gallery.has_pictures:
+        return ""
+    root, files = run.gallery.root, _files_read(run)
     step = -(-len(files) // SAMPLE)
     return "" if all(os.path.isfile(root / file) for file in files[::step]) else str(root)
+
+
+def _files_read(run: OpenRun) -> list[str]:
+    """Return the files of which a checksum is known, all if it is known of none.
+
+    Of one's own vectors, some may never have had a picture.
+    """
+    checksums = run.columns.get("sha256", [""] * len(run))
+    files = run.gallery.files
+    return [file for file, sha256 in zip(files, checksums, strict=True) if sha256] or files

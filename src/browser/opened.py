@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from src.browser.addresses import picture_address
+from src.browser.addresses import NO_PICTURE, picture_address
 from src.browser.catalog import Catalog
 from src.browser.layouts import Layouts
+from src.config.backbone import VECTORS
 from src.config.overrides import MULTIRUN
 from src.errors import UserError
 from src.evaluation.hubness import k_occurrence
@@ -117,8 +118,18 @@ class OpenRun:
         """Return the path of an image."""
         return self.gallery.root / self.gallery.files[row]
 
+    @property
+    def has_network(self) -> bool:
+        """Return whether other images can be compared, by the network of the run."""
+        return self.settings.get("backbone.name") != VECTORS
+
     def thumbnail(self, row: int) -> str:
-        """Return the address of the small picture of an image, relative to a page of the run."""
+        """Return the address of the small picture of an image, relative to a page of the run.
+
+        Where only vectors are known, one picture stands for all.
+        """
+        if not self.gallery.has_pictures:
+            return NO_PICTURE
         return picture_address("thumbnails", self.images, row)
 
     def picture(self, row: int) -> str:

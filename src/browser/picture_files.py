@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from src.browser.pictures import cached_picture, picture_of, placeholder
 from src.errors import UserError
+from src.reporting.contact_sheets import NO_PICTURE, UNREADABLE
 
 AT_ONCE = 16  # pictures that a process gets
 FEW = 100  # pictures that are made before processes have started
@@ -49,8 +50,9 @@ def write_picture(job: Job) -> None:
 
 def _is_placeholder(job: Job) -> bool:
     """Return whether the file that is there stands for an image that could not be read."""
-    gray = placeholder(job.size, job.quality)
-    return job.target.stat().st_size == len(gray) and job.target.read_bytes() == gray
+    grays = [placeholder(job.size, job.quality, text) for text in (UNREADABLE, NO_PICTURE)]
+    size = job.target.stat().st_size
+    return any(len(gray) == size and job.target.read_bytes() == gray for gray in grays)
 
 
 @contextmanager

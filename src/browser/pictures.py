@@ -19,7 +19,7 @@ from src.browser.opened import OpenRun
 from src.io.files import atomic_write, sha256
 from src.io.outputs import Outputs
 from src.io.unreadable import Unreadable
-from src.reporting.contact_sheets import scaled_image, unreadable_square
+from src.reporting.contact_sheets import NO_PICTURE, UNREADABLE, gray_square, scaled_image
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +76,15 @@ def picture_of(path: Path, size: int, quality: int) -> tuple[bytes, bool]:
         try:
             image = scaled_image(path, size, enlarge=False)
         except Unreadable:
-            return placeholder(size, quality), False
+            text = UNREADABLE if path.exists() else NO_PICTURE
+            return placeholder(size, quality, text), False
     return _jpeg(image, quality), True
 
 
 @cache
-def placeholder(size: int, quality: int) -> bytes:
-    """Return the JPEG that stands for an image that cannot be read."""
-    return _jpeg(unreadable_square(min(size, SMALL)), quality)
+def placeholder(size: int, quality: int, text: str) -> bytes:
+    """Return the JPEG that stands for an image that cannot be shown, and says why."""
+    return _jpeg(gray_square(min(size, SMALL), text), quality)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

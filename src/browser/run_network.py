@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from src.config.backbone import VECTORS
 from src.config.layer_terms import parse_terms
 from src.config.stored import stored_config
 from src.config.validation import expand_home
@@ -27,6 +28,11 @@ def open_network(run: RunFolder, outputs: Outputs) -> QueryEmbedder:
     Raises UserError if the run's embeddings or weights are gone, or if this version would compute
     other rows than those that are stored.
     """
+    if run.settings().get("backbone.name") == VECTORS:
+        raise UserError(
+            "the run compares vectors that its user has given, and no network here makes such of"
+            " an image: python -m src.show and the pages find the neighbors of its own images"
+        )
     folder = run.path / run.paths().get("embeddings", "")
     try:
         record = read_options(folder)

@@ -16,7 +16,7 @@ def skipped_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     except (UserError, OSError) as error:
         reasons, missing = [], str(error)
     chosen = [reason for reason in reasons if reason.text == parameters.get("reason")]
-    checks = "check" in parameters and not site.is_static
+    checks = "check" in parameters and not site.is_static and run.gallery.has_pictures
     damaged, damages = damaged_images(run)
     not_downloaded = run.metrics.get("missing", 0)
     context = {

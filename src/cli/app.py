@@ -23,7 +23,7 @@ from src.cli.messages import user_message
 from src.cli.sweep_callback import current_sweep, write_sweep_leaderboard
 from src.config import Config
 from src.config.addresses import check_no_secret, redacted
-from src.config.data import SOURCES
+from src.config.sources import SOURCES
 from src.config.validation import expand_home
 from src.errors import UserError
 from src.runtime.environment import is_rank_zero, launched_world_size

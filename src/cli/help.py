@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, cast, get_type_hints
 from omegaconf import MISSING
 
 from src.config import Config
-from src.config.data import SOURCES
 from src.config.names import CONFIGS
+from src.config.sources import SOURCES
 from src.config.validation import bounds_text
 
 PAGE = """\

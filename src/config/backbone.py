@@ -11,6 +11,9 @@ from src.config.validation import check_bounds, expand_home, model_names, option
 from src.errors import UserError, did_you_mean
 
 COLOR = "color"  # of backbone.name: the baseline without weights
+VECTORS = "vectors"  # of backbone.name: no network, but the rows of data.features
+# What has no weights, and what it is
+WITHOUT_WEIGHTS = {COLOR: "a histogram of colors", VECTORS: "a file of vectors"}
 
 
 @dataclass
@@ -19,13 +22,14 @@ class Backbone:
 
     name: str = option(
         "resnet50",
-        "a torchvision classification model, timm/<model> (needs the optional dependency timm), or"
-        " color: a histogram of colors, without weights (backbone=color)",
+        "a torchvision classification model, timm/<model> (needs the optional dependency timm),"
+        " color: a histogram of colors, without weights (backbone=color), or vectors: the rows of"
+        " data=features, which chooses it",
     )
     weights: str = option(
         "IMAGENET1K_V2",
         "IMAGENET1K_V1, IMAGENET1K_V2, random (see seed), the path of a state dict, pretrained"
-        " (timm only), or none (color only)",
+        " (timm only), or none (color and vectors)",
     )
     layer: str = option(
         "avgpool",
@@ -64,13 +68,15 @@ class Backbone:
     def __post_init__(self) -> None:
         check_bounds(self, "backbone")
         self.weights = expand_home(self.weights)
+        if self.is_vectors:
+            self._check_unused()
         if self.in_timm:
             if find_spec("timm") is None:
                 raise UserError(
                     f"backbone.name={self.name} needs the optional dependency timm:"
                     " pip install -e .[timm]"
                 )
-        elif self.name not in (names := [COLOR, *model_names()]):
+        elif self.name not in (names := [*WITHOUT_WEIGHTS, *model_names()]):
             raise UserError(
                 f"backbone.name={self.name} is not a torchvision classification model"
                 f"{did_you_mean(self.name, names)}"
@@ -88,13 +94,23 @@ class Backbone:
                     f"backbone.layer or layers: {part} is not one of the depths {', '.join(DEPTHS)}"
                 )
 
+    def _check_unused(self) -> None:
+        """Raise UserError for an option of networks that is set although there is none."""
+        for name, value in vars(self).items():
+            usual = VECTORS if name == "layer" else getattr(Backbone, name)
+            if name not in ("name", "weights") and value != usual:
+                raise UserError(
+                    f"backbone.{name}={getattr(value, 'name', value)} has no effect with"
+                    " data=features, whose rows are compared as they are: leave it out"
+                )
+
     def _check_weights(self) -> None:
         """Raise UserError for weights that the network cannot have."""
-        if self.is_color:
+        if what := WITHOUT_WEIGHTS.get(self.name):
             if self.weights != "none":
                 raise UserError(
-                    f"backbone.weights={self.weights}: a histogram of colors has no weights: use"
-                    " backbone=color"
+                    f"backbone.weights={self.weights}: {what} has no weights: use"
+                    f" backbone={self.name}"
                 )
             return
         pattern = "pretrained" if self.in_timm else r"IMAGENET1K_\w+"
@@ -108,6 +124,11 @@ class Backbone:
     def is_color(self) -> bool:
         """Return whether the features are a histogram of colors instead of a network's."""
         return self.name == COLOR
+
+    @property
+    def is_vectors(self) -> bool:
+        """Return whether the features are the user's own, and no network is there."""
+        return self.name == VECTORS
 
     @property
     def in_timm(self) -> bool:

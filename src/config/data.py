@@ -198,10 +198,6 @@ class Demo(Data):
     image_size: str | None = _image_size("256")
 
 
-# The configuration classes of data=<name>, each with its configs/data/<name>.yaml
-SOURCES: dict[str, type[Data]] = {"nga": Nga, "iiif": Iiif, "folder": Folder, "demo": Demo}
-
-
 @dataclass
 class Download:
     """Options of requests to the museum's servers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from src.config import Config
-from src.config.data import SOURCES
+from src.config.sources import SOURCES
 
 Swept = Mapping[str, Sequence[str]]  # by option, the values that the jobs of a sweep give to it
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

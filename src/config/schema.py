@@ -26,6 +26,7 @@ from src.config.enums import (
     WandbMode,
 )
 from src.config.evaluation import Evaluation
+from src.config.features import Features
 from src.config.validation import check_bounds, expand_home, option
 from src.errors import UserError
 
@@ -208,3 +209,24 @@ class Config:
         if not self.outputs:
             raise UserError("outputs must be the path of a folder, got an empty value")
         self.outputs = expand_home(self.outputs)
+        self._check_vectors()
+
+    def _check_vectors(self) -> None:
+        """Raise UserError if a network is asked for and vectors are given, or the other way."""
+        has_vectors = isinstance(self.data, Features)
+        if self.backbone.is_vectors and not has_vectors:
+            raise UserError(
+                "backbone.name=vectors needs data=features data.features=<a .npy, .npz or .parquet"
+                " file>"
+            )
+        if has_vectors and not self.backbone.is_vectors:
+            raise UserError(
+                f"backbone.name={self.backbone.name} has no effect with data=features, whose rows"
+                " are compared in place of a network's: leave out backbone, and an experiment that"
+                " sets it"
+            )
+        if has_vectors and self.trainer.precision is not Precision["32-true"]:
+            raise UserError(
+                f"trainer.precision={self.trainer.precision.name} has no effect with data=features,"
+                " which needs no network: leave it out"
+            )

@@ -9,8 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.backbone import Backbone
-from src.config.data import SOURCES, Data
+from src.config.data import Data
 from src.config.schema import Config, Trainer
+from src.config.sources import SOURCES
 from src.errors import UserError
 
 T = TypeVar("T", Backbone, Data, Trainer)

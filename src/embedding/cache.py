@@ -43,7 +43,8 @@ class Facts(TypedDict, total=False):
     """How the embeddings were computed, for metrics.json."""
 
     weights: str
-    precision: str  # trainer.precision
+    precision: str  # trainer.precision; absent for one's own vectors
+    vectors: str  # SHA-256 of the file of one's own vectors, absent for those of a network
     reused_embeddings: bool  # all rows were cached
     processes: int
     images: int  # that could be read

@@ -7,7 +7,8 @@ import pandas as pd
 
 from src.errors import UserError
 from src.gallery import Gallery, write_gallery
-from src.gallery.gallery import sample, with_file_facts
+from src.gallery.file_facts import with_file_facts
+from src.gallery.gallery import sample
 from src.gallery.labels import join_labels, normalize, read_labels
 from src.gallery.listing import find_images
 from src.gallery.names import FileNames

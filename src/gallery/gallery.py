@@ -6,9 +6,7 @@ folder of images that the column file is relative to).
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,12 +24,10 @@ from src.gallery.exclusion import SHARED_COLUMN, check_neighbors
 from src.gallery.judgements import Verdict
 from src.io.bounded import check_size, damaged, read_yaml
 from src.io.csv_cells import escape_cell, unescape_cell
-from src.io.files import atomic_write, sha256
-from src.io.images import pixel_size
+from src.io.files import atomic_write
 from src.io.outputs import Outputs
 from src.io.printable import printable
 from src.io.tables import map_text, read_table
-from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +65,7 @@ class Gallery:
     works: pd.DataFrame  # n rows, string columns, "" for unknown values
     missing: int = 0  # selected images that could not be downloaded
     verdicts: Sequence[Verdict] = ()  # of data.judgements, about pairs of images
+    has_pictures: bool = True  # False: only vectors of the images are known, root is their own
 
     def __len__(self) -> int:
         return len(self.works)
@@ -160,7 +157,7 @@ class Gallery:
 
 def write_gallery(
     source: str,
-    root: Path,
+    root: Path | None,
     works: pd.DataFrame,
     selection: dict[str, Any],
     outputs: Path,
@@ -168,16 +165,16 @@ def write_gallery(
 ) -> Gallery:
     """Write works.csv and gallery.yaml to outputs/galleries/<source>-<hash of the selection>.
 
-    `works` are the rows of the gallery; `selection` are the options that chose them, with values
-    that YAML can hold. With escape_formulas, a text in works.csv that a spreadsheet would compute
-    has an apostrophe in front. Returns the gallery.
+    `works` are the rows of the gallery; root is None if there are no pictures; `selection` are the
+    options that chose them, with values that YAML can hold. With escape_formulas, a text in
+    works.csv that a spreadsheet would compute has an apostrophe in front. Returns the gallery.
     """
     digest = hashlib.sha256(repr(sorted(selection.items())).encode("utf-8", "surrogateescape"))
     name = f"{source}-{digest.hexdigest()[:12]}"
     folder = Outputs(outputs).galleries / name
     standard = [column for column in COLUMNS if column in works]
     works = works[standard + [column for column in works if column not in standard]]
-    facts = {"source": source, "root": str(root), "selection": selection}
+    facts = {"source": source, "root": root and str(root), "selection": selection}
     with atomic_write(folder / "gallery.yaml") as part:  # first: it says how to read works.csv
         part.write_text(
             yaml.safe_dump(facts | {"escape_formulas": escape_formulas}, sort_keys=False)
@@ -186,7 +183,7 @@ def write_gallery(
     with atomic_write(folder / "works.csv") as part:
         # Lines end in \r\n so that pandas quotes a lone \r in a field
         written.to_csv(part, index=False, errors="surrogateescape", lineterminator="\r\n")
-    return Gallery(name, root, works)
+    return Gallery(name, root or folder, works, has_pictures=root is not None)
 
 
 def read_gallery(folder: Path) -> Gallery:
@@ -195,7 +192,8 @@ def read_gallery(folder: Path) -> Gallery:
     Raises UserError if a file is damaged, or lists an image that is not below the gallery's root.
     """
     path, facts = folder / "works.csv", read_yaml(folder / "gallery.yaml")
-    if not isinstance(facts, dict) or not isinstance(facts.get("root"), str):
+    root = facts.get("root", 0) if isinstance(facts, dict) else 0
+    if not isinstance(root, str | None):
         raise damaged(folder / "gallery.yaml", "it names no root")
     check_size(path, MAX_WORKS_BYTES)
     works = read_table(path)
@@ -208,7 +206,8 @@ def read_gallery(folder: Path) -> Gallery:
     for file in works["file"]:
         if not file or "\0" in file or file.startswith("/") or ".." in file.split("/"):
             raise damaged(path, f"{file} is not below the folder of images")
-    return Gallery(folder.name, Path(facts["root"]), works)
+    place = folder if root is None else Path(root)
+    return Gallery(folder.name, place, works, has_pictures=root is not None)
 
 
 def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
@@ -220,30 +219,11 @@ def sample(names: list[str], limit: int | None, seed: int) -> list[str]:
     >>> sample(["a", "b", "c", "d"], limit=2, seed=0)
     ['b', 'c']
     """
+    if limit is None:
+        return names
     hashes = {
         name: hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
         for name in names
     }
-    sampled = set(names if limit is None else sorted(names, key=hashes.__getitem__)[:limit])
+    sampled = set(sorted(names, key=hashes.__getitem__)[:limit])
     return [name for name in names if name in sampled]
-
-
-def with_file_facts(works: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Return works with sha256, width and height of each file below root, "" if unreadable."""
-    paths = [root / file for file in works["file"]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = progress(pool.map(_file_facts, paths), "scanning", len(paths), " images")
-        columns = pd.DataFrame(facts, columns=["sha256", "width", "height"], dtype=object)
-    return works.assign(**columns)
-
-
-def _file_facts(path: Path) -> tuple[str, str, str]:
-    """Return sha256, width and height of an image file, "" for what cannot be read."""
-    try:
-        digest = sha256(path) if path.is_file() else ""
-    except OSError:
-        digest = ""
-    if not digest:
-        return "", "", ""
-    width, height = pixel_size(path) or ("", "")
-    return digest, str(width), str(height)

@@ -9,8 +9,8 @@ import pandas as pd
 from src.config.data import Data
 from src.errors import UserError
 from src.gallery import Gallery, read_gallery
+from src.gallery.file_facts import with_file_facts
 from src.gallery.folder import list_images
-from src.gallery.gallery import with_file_facts
 from src.io.bounded import read_yaml
 from src.io.images import load_rgb
 from src.io.unreadable import Unreadable
@@ -54,7 +54,8 @@ def facts(gallery: Gallery) -> list[str]:
         codes = gallery.labels(column)
         unknown = f" ({(codes < 0).sum()} unknown)" if (codes < 0).any() else ""
         counts.append(f"{column} {codes.max() + 1}{unknown}")
-    return [lines[0], "; ".join(lines[1:]), *([f"values: {', '.join(counts)}"] if counts else [])]
+    labels = f"values: {', '.join(counts)}" if counts else ""
+    return list(filter(None, [lines[0], "; ".join(lines[1:]), labels]))
 
 
 def unreadable(gallery: Gallery) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,19 +19,38 @@ MAX_NAME = 200  # characters of a column's name, which becomes part of the names
 MAX_LISTED = 300  # characters of the names of columns in a message
 
 
+FACTS_OF_FILES = frozenset(FILE_FACT_COLUMNS) - {"file"}
+
+
 def read_labels(path: Path) -> pd.DataFrame:
     """Return the table of data.labels: its column file, and its labels in normal form.
 
     Raises UserError if it has no column file, or a name that occurs twice or cannot be a label.
     """
-    table = read_spreadsheet(path, "file")
+    table = read_columns(path)
+    if "file" not in table:
+        listed = ", ".join(map(str, table))
+        listed = listed if len(listed) <= MAX_LISTED else f"{listed[:MAX_LISTED]}…"
+        raise UserError(f"data.labels={path} has no column named file; it has {listed}")
+    return table
+
+
+def read_columns(
+    path: Path, keys: Sequence[str] = ("file",), left_out: Collection[str] = FACTS_OF_FILES
+) -> pd.DataFrame:
+    """Return the columns of a table, but for those left out; labels are in normal form.
+
+    The keys, columns by which rows are found, stay as they are written. Raises UserError if a name
+    occurs twice or cannot be that of a label.
+    """
+    table = read_spreadsheet(path, *keys)
     table.columns = pd.Index([_column_name(name) for name in map(str, table)], dtype=object)
     _check_names(names := list(map(str, table)), path)
-    if ours := [name for name in names if name in FILE_FACT_COLUMNS and name != "file"]:
+    if ours := [name for name in names if name in left_out]:
         log.info("labels: columns %s are read from the images, not from %s", ", ".join(ours), path)
     named = [name for name in names if name and not name.startswith("Unnamed: ")]  # by pandas
     table = table[[name for name in named if name not in ours]].copy()
-    normalize(table, [name for name in named if name not in (*ours, "file")])
+    normalize(table, [name for name in named if name not in (*ours, *keys)])
     return table
 
 
@@ -41,11 +61,7 @@ def _column_name(name: str) -> str:
 
 
 def _check_names(names: list[str], path: Path) -> None:
-    """Raise UserError if names of columns repeat, lack file, or cannot be those of labels."""
-    if "file" not in names:
-        listed = ", ".join(filter(None, names))
-        listed = listed if len(listed) <= MAX_LISTED else f"{listed[:MAX_LISTED]}…"
-        raise UserError(f"data.labels={path} has no column named file; it has {listed}")
+    """Raise UserError if names of columns repeat, or cannot be those of labels."""
     for name, count in Counter(filter(None, names)).items():
         if count > 1:
             raise UserError(

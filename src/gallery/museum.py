@@ -1,7 +1,7 @@
 """The gallery of a museum: catalog, selection, downloads, works.csv.
 
 Any institution with IIIF manifests is data=iiif. Another source needs a dataclass and a line of
-SOURCES in src/config/data.py, its file in configs/data/, a module beside nga.py that returns its
+SOURCES in src/config/sources.py, its file in configs/data/, a module beside nga.py that returns its
 Catalog, and a branch of museum_gallery.
 """
 

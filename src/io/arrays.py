@@ -25,6 +25,7 @@ MAX_ARRAY_BYTES = 2**31  # of one array
 MAX_DIRECTORY_BYTES = 2**20  # of the list of a .npz file's arrays
 END, END_SIZE = b"PK\5\6", 22  # of a zip file: a record that ends with a comment of 16 bits
 END_64, END_64_SIZE = b"PK\6\6", 56 + 20  # of a large one: before that record, with its locator
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether by columns, type
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -69,7 +70,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArra
     They must not be compressed. Raises UserError if it is damaged.
     """
     with _names_damage(path), open_regular(path) as file:
-        _check_directory(file)
+        check_directory(file)
         with zipfile.ZipFile(file) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             chosen = members if names is None else [name for name in names if name in members]
@@ -88,7 +89,7 @@ def _names_damage(path: Path) -> Iterator[None]:
         raise damaged(path, str(error) or type(error).__name__) from error
 
 
-def _check_directory(file: BinaryIO) -> None:
+def check_directory(file: BinaryIO) -> None:
     """Raise ValueError if a zip file's list of members, which zipfile reads whole, is too large."""
     size = file.seek(0, 2)
     file.seek(max(0, size - END_SIZE - 2**16 - END_64_SIZE))
@@ -127,12 +128,17 @@ def _read_array(file: IO[bytes], size: int, limit: int) -> NDArray[Any]:
     return array.reshape(shape, order="F" if in_columns else "C")
 
 
-def _read_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, order and type of an array whose values end after size bytes."""
+def npy_header(file: IO[bytes]) -> Header:
+    """Return shape, order and type that a .npy file gives at its start; raises anything."""
     version = npy.read_magic(file)
     if version not in HEADERS:
         raise ValueError(f"version {version} of the format")
-    shape, in_columns, dtype = HEADERS[version](file)
+    return HEADERS[version](file)
+
+
+def _read_header(file: IO[bytes], size: int) -> Header:
+    """Return shape, order and type of an array whose values end after size bytes."""
+    shape, in_columns, dtype = npy_header(file)
     needed = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or min(shape, default=0) < 0 or needed != size - file.tell():
         raise ValueError(f"shape {shape} of {dtype} does not fit its {size} bytes")

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,23 +21,23 @@ MAX_BYTES = 2**27  # of a table
 MAX_ROW = 2**20  # characters
 
 
-def read_spreadsheet(path: Path, key: str) -> pd.DataFrame:
+def read_spreadsheet(path: Path, *keys: str) -> pd.DataFrame:
     """Return the table of a CSV or of the first sheet of an .xlsx, as text, "" for empty cells.
 
     No text counts as missing: NA may be an artist. Otherwise as read_rows.
     """
-    names, rows = read_rows(path, key)
+    names, rows = read_rows(path, *keys)
     values = [cells for _, cells in rows]
     return pd.DataFrame(values, columns=pd.Index(names, dtype=object), dtype=object)
 
 
-def read_rows(path: Path, key: str) -> tuple[list[str], Rows]:
+def read_rows(path: Path, *keys: str) -> tuple[list[str], Rows]:
     """Return the names of a table's columns, and its rows: line from 1, and a text for each name.
 
-    What the file is depends on its content, not on its name. `key` is the column that users must
-    have: the separator is the one that makes it a column. Blank rows, empty columns at the end and
-    blanks around column names are left out. Raises UserError if it is no table, or a row has more
-    cells than the header.
+    What the file is depends on its content, not on its name. `keys` are columns that users may
+    have: the separator is one that makes the first of them, else the next one, a column. Blank
+    rows, empty columns at the end and blanks around column names are left out. Raises UserError if
+    it is no table, or a row has more cells than the header.
     """
     with open_source(path, MAX_BYTES) as file:
         data = file.read(os.fstat(file.fileno()).st_size)  # a limit is reserved at once
@@ -47,7 +47,7 @@ def read_rows(path: Path, key: str) -> tuple[list[str], Rows]:
             " .xlsx without a password"
         )
     is_archive = data.startswith(ZIP)
-    rows = read_workbook(path, data) if is_archive else _csv_rows(path, data, key)
+    rows = read_workbook(path, data) if is_archive else _csv_rows(path, data, keys)
     if not rows:
         raise UserError(f"{_not_csv(path)}: No columns, the file is empty")
     (_, header), *body = rows
@@ -76,8 +76,8 @@ def _trimmed(cells: list[str]) -> list[str]:
     return cells
 
 
-def _csv_rows(path: Path, data: bytes, key: str) -> Rows:
-    """Return the rows of a CSV, separated as its line sep= says or as makes `key` a column."""
+def _csv_rows(path: Path, data: bytes, keys: Sequence[str]) -> Rows:
+    """Return the rows of a CSV, separated as its line sep= says or as makes a key a column."""
     if max(data.count(b"\n"), data.count(b"\r")) > MAX_CELLS:
         raise UserError(too_many_cells(path))
     text = decode_text(data, path)
@@ -86,7 +86,8 @@ def _csv_rows(path: Path, data: bytes, key: str) -> Rows:
         assert end is not None
         return _parse(path, text[end.end() :], named[1], first_line=2)
     headers = {sign: _trimmed(_first_row(text, sign)) for sign in SEPARATORS}
-    fitting = [sign for sign in SEPARATORS if key in headers[sign]]
+    fits = ([sign for sign in SEPARATORS if key in headers[sign]] for key in keys)
+    fitting = next(filter(None, fits), [])
     if not fitting:
         return _parse(path, text, max(SEPARATORS, key=lambda sign: len(headers[sign])))
     if len(fitting) == 1:

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 from src.config import Config
-from src.config.data import SOURCES
+from src.config.sources import SOURCES
 from src.reporting.baselines import is_random
 from src.reporting.phrases import phrase, plain_value
 from src.reporting.run_names import MAX_LETTERS, join_name, short_phrase, shorten

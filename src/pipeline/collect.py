@@ -6,16 +6,17 @@ from pathlib import Path
 
 from src.config import Config
 from src.config.data import Folder
+from src.config.features import Features
 from src.gallery import Gallery
 
 log = logging.getLogger(__name__)
 
 
 def collect(cfg: Config) -> Gallery:
-    """Return the gallery of a folder or a museum; download missing images of a museum.
+    """Return the gallery of a folder, a museum or one's own vectors; download a museum's images.
 
-    Raises UserError as folder_gallery and museum_gallery do, and for options that can be checked
-    only against the gallery (top_k, label columns, judgements).
+    Raises UserError as folder_gallery, museum_gallery and features_gallery do, and for options that
+    can be checked only against the gallery (top_k, label columns, judgements).
     """
     if isinstance(cfg.data, Folder):
         from src.gallery.folder import folder_gallery
@@ -26,6 +27,10 @@ def collect(cfg: Config) -> Gallery:
         gallery = folder_gallery(
             images, labels, cfg.data.limit, cfg.seed, outputs, cfg.escape_formulas
         )
+    elif isinstance(cfg.data, Features):
+        from src.gallery.features import features_gallery
+
+        gallery = features_gallery(cfg.data, cfg.seed, Path(cfg.outputs), cfg.escape_formulas)
     else:
         from src.gallery.museum import museum_gallery
 

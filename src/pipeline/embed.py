@@ -14,6 +14,7 @@ from typing import Any
 
 from src.config import Config
 from src.config.enums import Pooling
+from src.config.features import Features
 from src.config.names import Swept
 from src.embedding.cache import (
     EmbeddingRequest,
@@ -53,12 +54,17 @@ def embed(
 ) -> Embeddings:
     """Return the embeddings of gallery: the cached ones of these images and options, or new ones.
 
-    A pass over the images also writes what the other jobs of a sweep ask for. A file lock makes
-    concurrent runs wait and reuse the result. Several processes share the images; each returns all
-    rows. Raises UserError if the device, the weights or a layer does not exist, if no image can be
-    read, if layers cannot be whitened, or if cached files are damaged.
+    One's own vectors are only converted. A pass over the images also writes what the other jobs of
+    a sweep ask for. A file lock makes concurrent runs wait and reuse the result. Several processes
+    share the images; each returns all rows. Raises UserError if the device, the weights or a layer
+    does not exist, if no image can be read, if layers cannot be whitened, or if cached files are
+    damaged.
     """
     check_accelerator(cfg.trainer)
+    if isinstance(cfg.data, Features):
+        from src.embedding.own_vectors import own_vectors
+
+        return own_vectors(gallery, Path(cfg.data.features), Path(cfg.outputs), processes)
     cfg, preset = with_named_layers(cfg), cached_preset(cfg.backbone, _presets(cfg))
     join, (layers, poolings) = layer_join(cfg.backbone, preset), _written(cfg, preset, swept or {})
     fitted = transform(preset, cfg.data)
@@ -92,7 +98,9 @@ def _log_cached(folder: Path, skipped: int) -> None:
 
 
 def with_named_layers(cfg: Config) -> Config:
-    """Return the options with the names of layers in place of depths."""
+    """Return the options with the names of layers in place of depths; vectors have none."""
+    if cfg.backbone.is_vectors:
+        return cfg
     preset = cached_preset(cfg.backbone, _presets(cfg))
     return replace(cfg, backbone=name_layers(cfg.backbone, preset, _presets(cfg)))
 

@@ -43,6 +43,13 @@ def check_whiten_from(cfg: Config) -> None:
             " their own in each collection"
         )
     read_fitted(cfg.similarity)
+    if cfg.backbone.is_vectors:
+        log.warning(
+            "similarity: which network made one's own vectors is not known, so only their width"
+            " tells whether %s suits them",
+            path,
+        )
+        return
     theirs = _recorded(path.parent)
     if theirs is None:
         log.warning(

@@ -29,6 +29,7 @@ INK, FAINT, ACCENT, BLANK, WARNING = "#1c1c1c", "#6b6b6b", "#1f5fa8", "#e8e8e8",
 TITLE_SIZE, TEXT_SIZE, SOURCE_SIZE = 18, 14, 11  # of text outside of cards
 SHORT_DATE = 12  # letters of a date that is shown whole
 MAX_PIXELS = Data().max_pixels  # larger images are not decoded
+UNREADABLE, NO_PICTURE = "unreadable", "no picture"
 SHEET_IMAGE = 130  # side of a square on an overview
 
 
@@ -59,12 +60,12 @@ class About:
 def thumbnail(path: Path, size: int) -> Image.Image:
     """Return the image at path scaled to fit a square of size pixels.
 
-    An unreadable image becomes a gray square that says so.
+    One that is not there, or cannot be read, becomes a gray square that says so.
     """
     try:
         return scaled_image(path, size)
     except Unreadable:
-        return unreadable_square(size)
+        return gray_square(size, UNREADABLE if path.exists() else NO_PICTURE)
 
 
 def scaled_image(path: Path, size: int, enlarge: bool = True) -> Image.Image:
@@ -79,12 +80,12 @@ def scaled_image(path: Path, size: int, enlarge: bool = True) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def unreadable_square(size: int) -> Image.Image:
-    """Return a gray square that stands for an image that cannot be read, and says so."""
+def gray_square(size: int, text: str = UNREADABLE) -> Image.Image:
+    """Return a gray square that stands for an image that cannot be shown, and says why."""
     image = Image.new("RGB", (size, size), BLANK)
     face = font(max(6, min(12, size // 8)))
     pen, middle = ImageDraw.Draw(image), (size / 2, size / 2)
-    pen.text(middle, "unreadable", FAINT, face.base, anchor="mm")
+    pen.text(middle, text, FAINT, face.base, anchor="mm")
     return image
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src import __version__
-from src.config.backbone import COLOR
+from src.config.backbone import COLOR, VECTORS
 from src.gallery import Gallery
 from src.reporting.baselines import MARK, is_random
 
@@ -59,6 +59,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "seed": "seed {}",
 }
 
+NO_NETWORKS = {COLOR: "histogram of colors", VECTORS: "own vectors"}
 FAMILIES = (  # of networks, as their authors write them
     *("AlexNet", "ConvNeXt", "DenseNet", "EfficientNet", "GoogLeNet", "Inception", "MaxViT"),
     *("MNASNet", "MobileNet", "RegNet", "ResNet", "ResNeXt", "ShuffleNet", "SqueezeNet", "Swin"),
@@ -107,8 +108,8 @@ def network_name(name: str) -> str:
     >>> network_name("resnet50"), network_name("squeezenet1_1"), network_name("vit_b_16")
     ('ResNet50', 'SqueezeNet1.1', 'ViT-b-16')
     """
-    if name == COLOR:
-        return "histogram of colors"
+    if name in NO_NETWORKS:
+        return NO_NETWORKS[name]
     starts = {family.lower().replace(" ", "_"): family for family in FAMILIES}
     start = max(filter(name.startswith, starts), key=len, default="")
     if not start:
@@ -139,7 +140,9 @@ def describe_run(settings: Settings) -> str:
     network = [network_name(known["backbone.name"])] if "backbone.name" in known else []
     if known.get("backbone.weights", "none") != "none":
         network += [weights_name(str(known["backbone.weights"]))]
-    names = ["backbone.layer", "backbone.pooling"]
+    is_own = known.get("backbone.name") == VECTORS
+    network += [Path(str(known["data.features"])).name] if "data.features" in known else []
+    names = [] if is_own else ["backbone.layer", "backbone.pooling"]
     names += ["backbone.gem_p"] if known.get("backbone.pooling") == "gem" else []
     names += ["backbone.join", "similarity.postprocess", "similarity.whiten_from"]
     if known.get("similarity.postprocess") == "whiten":
@@ -178,6 +181,8 @@ def name_collection(gallery: Gallery, is_open: bool) -> str:
         return f"National Gallery of Art, Washington{', open data (CC0)' if is_open else ''}"
     if re.fullmatch(r"demo-seed-\d+-[0-9a-f]{12}", gallery.name):
         return "paintings drawn by the program"
+    if not gallery.has_pictures:
+        return "known by their vectors alone"
     return gallery.root.resolve().name
 
 

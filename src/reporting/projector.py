@@ -32,6 +32,7 @@ def write_projection(
     """Write a seeded sample of features (n, d) with thumbnails and labels into a run's folder.
 
     Points are rows of unit length, rotated so that WIDTH numbers keep as much of them as possible.
+    Where there are no pictures, they have no thumbnails.
     """
     n = len(gallery)
     rng = np.random.default_rng(seed)
@@ -45,12 +46,13 @@ def write_projection(
     lines = [columns, *works.to_numpy().tolist()]
     with (data / "works.tsv").open("w", encoding="utf-8", errors="replace") as file:
         file.writelines("\t".join(" ".join(cell.split()) for cell in line) + "\n" for line in lines)
-    sprite(gallery, rows.tolist()).save(data / "thumbnails.jpg", quality=85)
     config = ProjectorConfig()
     embedding = config.embeddings.add(tensor_name=name, tensor_path="projector/points.tsv")
     embedding.metadata_path = "projector/works.tsv"
-    embedding.sprite.image_path = "projector/thumbnails.jpg"
-    embedding.sprite.single_image_dim.extend([THUMBNAIL, THUMBNAIL])
+    if gallery.has_pictures:
+        sprite(gallery, rows.tolist()).save(data / "thumbnails.jpg", quality=85)
+        embedding.sprite.image_path = "projector/thumbnails.jpg"
+        embedding.sprite.single_image_dim.extend([THUMBNAIL, THUMBNAIL])
     with atomic_write(folder / "projector_config.pbtxt") as part:
         part.write_text(text_format.MessageToString(config))
 

@@ -5,7 +5,7 @@ n = images, k = neighbors of each.
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ class RunFolder(ResultFiles):
         if len(names) != len(self.neighbors()[0]) or not {str}.issuperset(map(type, names)):
             raise damaged(path, "not the name of each image")
         works = gallery.works.set_index("file").reindex(names).fillna("").reset_index(names="file")
-        return Gallery(gallery.name, gallery.root, works)
+        return replace(gallery, works=works)
 
     def works(self) -> pd.DataFrame:
         """Return what is known about the images: n rows of text, "" for what is unknown."""

@@ -20,7 +20,7 @@ SHORT = {"similarity.top_k": "k"}  # of options, which else are told by their la
 # Their values alone say what they are
 ALONE = {
     *("backbone.name", "backbone.weights", "backbone.layer", "similarity.postprocess"),
-    *("similarity.ranking", "data.resize", "data.images", "data.labels"),
+    *("similarity.ranking", "data.resize", "data.images", "data.labels", "data.features"),
 }
 
 

@@ -92,10 +92,11 @@ class Tracker:
         if self.wandb_run:
             import wandb
 
-            table = wandb.Table(["image", "file", "neighbor_of"])
+            heads = ["image"] if gallery.has_pictures else []
+            table = wandb.Table([*heads, "file", "neighbor_of"])
             for file, count in rows:
-                image = wandb.Image(thumbnail(gallery.root / file, 128))
-                table.add_data(image, as_utf8(file), count)
+                image = [wandb.Image(thumbnail(gallery.root / file, 128)) for _ in heads]
+                table.add_data(*image, as_utf8(file), count)
             self.wandb_run.log({"hubs": table})
         if self.board:
             self._table("hubs", ["file", "neighbor_of"], rows)

@@ -60,7 +60,7 @@ def compose_config(*overrides: str) -> Config:
             "no option similrity.top_k; did you mean similarity.top_k?",
         ),
         (["similarity.top_k=0"], "similarity.top_k must be at least 1, got 0"),
-        (["data=museum"], "data=museum: choose one of demo, folder, iiif, nga"),
+        (["data=museum"], "data=museum: choose one of demo, features, folder, iiif, nga"),
         (
             ["experiment=demmo"],
             "experiment=demmo: choose one of demo, layers, postprocess, quality",
@@ -179,9 +179,13 @@ def test_every_config_file_composes(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
     monkeypatch.setenv("SLURM_NNODES", "2")
     choice = f"{path.parent.name}={path.stem}"
-    needed = {"data=folder": "data.images=tests", "data=iiif": "data.manifest=https://a.org/m"}
-    extra = [needed[choice]] if choice in needed else []
-    assert compose_config(choice, *extra).similarity.top_k >= 1
+    needed = {
+        "data=folder": ["data.images=tests"],
+        "data=iiif": ["data.manifest=https://a.org/m"],
+        "data=features": [f"data.features={__file__}"],
+        "backbone=vectors": ["data=features", f"data.features={__file__}"],
+    }
+    assert compose_config(choice, *needed.get(choice, [])).similarity.top_k >= 1
 
 
 def test_trainer_slurm_reads_the_world_size_from_slurm(

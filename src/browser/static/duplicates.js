@@ -37,9 +37,8 @@ const element = (name, properties = {}, ...children) => {
   return made
 }
 
-const cardOf = (row, place, [title, artist, date, alt, file], pictures) => {
-  const address = `${pictures}/${String(Math.floor(row / 1000)).padStart(3, "0")}/${row}.jpg`
-  const picture = element("img", {loading: "lazy", width: 160, height: 160, alt, src: address})
+const cardOf = (row, place, [title, artist, date, alt, file]) => {
+  const picture = element("img", {loading: "lazy", width: 160, height: 160, alt, src: thumbnailAddress(row)})
   const about = element("span", {}, ...byline(artist, date))
   const link = element("a", {href: `painting.html?row=${row}`}, picture, element("b", {textContent: title}), about)
   const card = element("li", {className: "card"}, link, element("span", {className: "note", textContent: `${place} · ${file}`}))
@@ -50,7 +49,7 @@ const cardOf = (row, place, [title, artist, date, alt, file], pictures) => {
 const groupOf = async ({images, pairs}, rows, form) => {
   const [, mostImages, mostPairs] = form.dataset.limits.split(",").map(Number)
   const captions = await Promise.all(images.slice(0, mostImages).map(async image => (await load("pair-captions", Math.floor(image / PER_CAPTIONS)))[image % PER_CAPTIONS]))
-  const cards = captions.map((caption, at) => cardOf(rows[images[at]], at + 1, caption, form.dataset.picture))
+  const cards = captions.map((caption, at) => cardOf(rows[images[at]], at + 1, caption))
   const places = new Map(images.map((image, at) => [image, at + 1])), text = element("p", {className: "faint"})
   pairs.slice(0, mostPairs).forEach(([first, second, score, kind], at) => {
     const [low, high] = [places.get(first), places.get(second)].sort((a, b) => a - b)

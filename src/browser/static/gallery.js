@@ -82,10 +82,9 @@ const fillFields = (name, fields) => part(name).replaceChildren(...fields.map(([
 const copyCard = async (row, note) => {
   const [title, artist, date, alt] = (await load("captions", Math.floor(row / PER_CAPTIONS)))[row % PER_CAPTIONS]
   const piece = byId("card").content.firstElementChild.cloneNode(true), picture = piece.querySelector("img")
-  const folder = picture.getAttribute("src").split("/").slice(0, -2).join("/")
   piece.dataset.row = row
   piece.querySelector("a").href = `painting.html?row=${row}`
-  picture.src = `${folder}/${String(Math.floor(row / PER_CAPTIONS)).padStart(3, "0")}/${row}.jpg`
+  picture.src = thumbnailAddress(row)
   picture.alt = alt
   piece.querySelector("b").textContent = title
   piece.querySelector("a > span").replaceChildren(...byline(artist, date))

@@ -128,7 +128,6 @@ const paintPoints = () => {
 
 // Thumbnails by row; those that were not shown for long are dropped
 const THUMBNAILS = new Map()
-const thumbnailAddress = row => `${byId("map").dataset.thumbnails}${String(Math.floor(row / 1000)).padStart(3, "0")}/${row}.jpg`
 const thumbnail = row => {
   const image = THUMBNAILS.get(row) ?? new Image()
   THUMBNAILS.delete(row)
@@ -161,7 +160,7 @@ const placedBoxes = side => {
 // The largest at which half of the images have a place, or as many as can; the others stay dots
 const paintThumbnails = () => {
   MAP.placed = []
-  if (MAP.shown > FEW) return
+  if (MAP.shown > FEW || !PAGE.thumbnails) return
   const places = boxes => Math.min(boxes.length, MAP.shown / 2)
   MAP.placed = SIDES.map(placedBoxes).reduce((best, boxes) => places(boxes) > places(best) ? boxes : best)
   for (const {id, image, left, top, right, bottom} of MAP.placed) {

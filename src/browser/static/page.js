@@ -17,6 +17,8 @@ const load = (name, number) => {
 }
 
 const PAGE = document.body.dataset, IMAGES = Number(PAGE.images), IS_STATIC = "static" in PAGE
+// The small picture of a row; where only vectors are known, one stands for all
+const thumbnailAddress = row => PAGE.thumbnails ? `${PAGE.thumbnails}/${String(Math.floor(row / 1000)).padStart(3, "0")}/${row}.jpg` : "../static/no_picture.svg"
 const PARAMETERS = new URLSearchParams(location.search)
 const all = (selector, within = document) => [...within.querySelectorAll(selector)]
 const byId = id => document.getElementById(id)
