@@ -27,25 +27,25 @@ def read_labels(path: Path) -> pd.DataFrame:
 
     Raises UserError if it has no column file, or a name that occurs twice or cannot be a label.
     """
-    table = read_columns(path)
-    if "file" not in table:
-        listed = ", ".join(map(str, table))
-        listed = listed if len(listed) <= MAX_LISTED else f"{listed[:MAX_LISTED]}…"
-        raise UserError(f"data.labels={path} has no column named file; it has {listed}")
-    return table
+    return read_columns(path, ("file",), "file")
 
 
 def read_columns(
-    path: Path, keys: Sequence[str] = ("file",), left_out: Collection[str] = FACTS_OF_FILES
+    path: Path, keys: Sequence[str], needed: str = "", left_out: Collection[str] = FACTS_OF_FILES
 ) -> pd.DataFrame:
     """Return the columns of a table, but for those left out; labels are in normal form.
 
-    The keys, columns by which rows are found, stay as they are written. Raises UserError if a name
-    occurs twice or cannot be that of a label.
+    The keys, columns by which rows are found, stay as they are written. Raises UserError if the
+    column needed is not there, or if a name occurs twice or cannot be that of a label.
     """
     table = read_spreadsheet(path, *keys)
     table.columns = pd.Index([_column_name(name) for name in map(str, table)], dtype=object)
-    _check_names(names := list(map(str, table)), path)
+    names = list(map(str, table))
+    if needed and needed not in names:
+        listed = ", ".join(filter(None, names))
+        listed = listed if len(listed) <= MAX_LISTED else f"{listed[:MAX_LISTED]}…"
+        raise UserError(f"data.labels={path} has no column named {needed}; it has {listed}")
+    _check_names(names, path)
     if ours := [name for name in names if name in left_out]:
         log.info("labels: columns %s are read from the images, not from %s", ", ".join(ours), path)
     named = [name for name in names if name and not name.startswith("Unnamed: ")]  # by pandas

@@ -43,8 +43,8 @@ def works_of_rows(
         _check_ids(f"data.features={path}", "id", image_ids)
     works = pd.DataFrame({"image_id": image_ids, "file": image_ids}, dtype=object)
     if labels is not None:
-        table = read_columns(labels, KEYS, ("image_id",) if images is None else _facts())
-        table = table.reset_index(drop=True)
+        left_out = ("image_id",) if images is None else ("image_id", *FACTS)
+        table = read_columns(labels, KEYS, left_out=left_out)
         key = _key(table, ids)
         if ids is not None and key:
             names = FileNames(ids.texts, images or path.parent)
@@ -63,10 +63,6 @@ def works_of_rows(
         f"data.labels={labels}" if labels else f"data.features={path}", "file", works["file"]
     )
     return _with_facts(works)
-
-
-def _facts() -> tuple[str, ...]:
-    return ("image_id", *FACTS)
 
 
 def _key(table: pd.DataFrame, ids: Ids | None) -> str:
