@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from src.config import Config
-from src.config.data import SOURCES
 from src.config.enums import Resample
 from src.config.overrides import MULTIRUN
+from src.config.sources import SOURCES
 from src.embedding.presets import weights_file
 from src.evaluation.metric_table import SUFFIXES
 from src.evaluation.metrics import JUDGED, find_metric
