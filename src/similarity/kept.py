@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from src.errors import UserError
@@ -23,7 +22,8 @@ log = logging.getLogger(__name__)
 
 KEPT = "nearest-*-*.npz"
 MAX_FILES = 100  # the newest, whose rows are looked at
-ARITHMETIC = "arithmetic"  # in a file beside the arrays
+ARITHMETIC = "arithmetic"  # in a file beside the arrays: what the last bit of a score depends on
+SUMS = "float64, summed by halves"  # to be changed with numerics.exact_sum
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -63,14 +63,9 @@ def kept_path(folder: Path, features: str, groups: str) -> Path:
     return folder / f"nearest-{features}-{groups}.npz"
 
 
-def arithmetic() -> str:
-    """Return what the last bit of a score depends on: the version and the vectors of its sums."""
-    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
-
-
 def write_kept(path: Path, lists: KeptLists) -> None:
     """Write lists to a file, which appears whole or not at all."""
-    write_npz(path, asdict(lists) | {ARITHMETIC: np.array(arithmetic())})
+    write_npz(path, asdict(lists) | {ARITHMETIC: np.array(SUMS)})
 
 
 def find_kept(digests: Digests, k: int, own: Path, folders: Iterable[Path]) -> Found | None:
@@ -139,8 +134,8 @@ def _is_complete(groups: NDArray[np.int64], depth: NDArray[np.int32]) -> NDArray
 
 
 def _is_ours(arrays: Arrays) -> bool:
-    """Return whether a file is of this version, and its scores are to the bit what they are now."""
-    return {*_BY_ROW} <= arrays.keys() and str(arrays.get(ARITHMETIC)) == arithmetic()
+    """Return whether a file is of this version, and its scores are what they would be now."""
+    return {*_BY_ROW} <= arrays.keys() and str(arrays.get(ARITHMETIC)) == SUMS
 
 
 def _read(path: Path) -> KeptLists | None:

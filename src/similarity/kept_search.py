@@ -4,28 +4,57 @@ n = images.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
+from src.runtime.processes import ProcessGroup
 from src.similarity.growing import Growth, grow
 from src.similarity.growth import Digests, row_digests
 from src.similarity.kept import Found, KeptLists, find_kept, kept_path, write_kept
 from src.similarity.lists import Lists
 from src.similarity.matrix import is_finished
-
-if TYPE_CHECKING:
-    from src.similarity.search import NeighborSearch
+from src.similarity.plan import SearchOptions, SearchPlan
 
 log = logging.getLogger(__name__)
 
 SPARE = 16  # entries kept beyond k: of images that are removed, so many may be in a list
 
 
-def nearest_by_kept(
-    search: "NeighborSearch", folder: Path, k: int, keep_tiles: bool = False
-) -> Lists:
+class Search(Protocol):
+    """A NeighborSearch."""
+
+    rows: Tensor  # (n, d)
+    groups: Tensor  # (n,)
+    max_k: int
+    options: SearchOptions
+    plan: SearchPlan
+    processes: ProcessGroup
+
+    @property
+    def features_hash(self) -> str:
+        """Hash of the rows."""
+
+    @property
+    def groups_hash(self) -> str:
+        """Hash of the groups."""
+
+    def compare(
+        self,
+        k: int,
+        width: int,
+        penalties: Tensor | None = None,
+        keep_tiles: bool = False,
+        growth: Growth | None = None,
+        keep: Callable[[Lists], None] = ...,
+    ) -> Lists:
+        """Return lists of width entries, at least k of them proven; keep is called with them."""
+
+
+def nearest_by_kept(search: Search, folder: Path, k: int, keep_tiles: bool = False) -> Lists:
     """Return lists of at least k entries, from kept ones as far as those go; keep them in folder.
 
     Lists of the same rows are returned as they are. Those of other rows, some of which are the
@@ -58,7 +87,7 @@ def nearest_by_kept(
     return search.compare(k, width, growth=growth, keep=keep)
 
 
-def _matrix_is_due(search: "NeighborSearch") -> bool:
+def _matrix_is_due(search: Search) -> bool:
     """Return whether the search has to write a matrix, for which all pairs are compared."""
     options = search.options
     return options.matrix is not None and not is_finished(
@@ -66,9 +95,7 @@ def _matrix_is_due(search: "NeighborSearch") -> bool:
     )
 
 
-def _what_is_known(
-    search: "NeighborSearch", found: Found, k: int
-) -> Lists | tuple[Growth, int] | None:
+def _what_is_known(search: Search, found: Found, k: int) -> Lists | tuple[Growth, int] | None:
     """Return the lists if they are of the same rows, or what to go on from, if that pays."""
     lists = found.lists
     growth = grow(lists, found.earlier, search.groups, k)

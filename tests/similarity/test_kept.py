@@ -112,7 +112,7 @@ def test_lists_of_other_rows_under_the_name_of_these_are_not_used(path, monkeypa
 def test_lists_by_another_arithmetic_or_version_are_not_used(path, monkeypatch, caplog):
     calls = compared(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "arithmetic", lambda: "another")
+        patch.setattr(kept, "SUMS", "another")
         keep(path.parent)
     assert calls == [1]
     keep(path.parent)

@@ -1,0 +1,116 @@
+"""A run over a folder that has changed equals, to the bit, a run that has never seen it before."""
+
+import logging
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.config import Config
+from src.config.enums import Exclude, Postprocess, RankedBy, Storage
+from src.similarity.centering import Centered
+from tests.support.options import changed
+from tests.test_run import outcome, results
+
+DRAW = np.random.default_rng(7)
+PICTURES = DRAW.integers(0, 256, (8, 36, 40, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def options(cfg: Config, small_squares: None) -> Config:
+    """Return the options of a run; a network gives other last bits to images in other batches."""
+    return changed(cfg, "data", batch_size=1)
+
+
+def save(path: Path, number: int) -> None:
+    """Write one of the pictures."""
+    Image.fromarray(PICTURES[number]).save(path)
+
+
+def add(folder: Path) -> None:
+    """Add pictures before, between and after the others."""
+    for number, name in enumerate(("ada/00.png", "bea/1 and a half.png", "cleo/zz.png")):
+        save(folder / name, number)
+
+
+def remove(folder: Path) -> None:
+    """Remove two pictures."""
+    for path in (sorted(folder.glob("*/*"))[at] for at in (0, 6)):
+        path.unlink()
+
+
+def change(folder: Path) -> None:
+    """Replace a picture, add a copy of another, rename a third."""
+    first, second, third = sorted(folder.glob("*/*"))[3:6]
+    save(first, 5)
+    shutil.copy(second, folder / "cleo" / "copy.png")
+    third.rename(folder / "ada" / "renamed.png")
+
+
+def assert_equal_to_fresh(cfg: Config, step: Any, tmp_path: Path) -> dict[str, Any]:
+    """Run before and after a change; compare with a run in other outputs; return the metrics."""
+    outcome(cfg, tmp_path / "before")
+    step(Path(cfg.data.images))  # type: ignore[attr-defined]
+    grown = outcome(cfg, tmp_path / "grown")
+    fresh = outcome(replace(cfg, outputs=str(tmp_path / "others")), tmp_path / "fresh")
+    assert results(grown) == results(fresh)
+    for name in ("neighbors.npz", "queries.npz", "neighbors.csv", "hubs.csv", "map-pca.npy"):
+        assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+    return grown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "new"), [(add, 3), (remove, 0), (change, 1)])
+def test_a_folder_that_changes(options, tmp_path, caplog, monkeypatch, step, new):
+    pairs = list[int]()
+    tile = Centered.tile
+
+    def counted(*given: Any) -> Any:
+        found = tile(*given)
+        pairs.append(found.numel())
+        return found
+
+    monkeypatch.setattr(Centered, "tile", counted)
+    with caplog.at_level(logging.INFO):
+        grown = assert_equal_to_fresh(options, step, tmp_path)
+    n = grown["images"]
+    assert grown.get("embedded_rows", 0) == new
+    assert grown["copied_rows"] == n - new
+    assert pairs[1:-1] == ([new * new, new * (n - new)] if new else [])
+    assert f"images are those of {options.outputs}" in caplog.text
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {"postprocess": Postprocess.whiten},
+    {"postprocess": Postprocess.center, "exclude": Exclude.same_image},
+    {"ranking": RankedBy.csls},
+    {"augment": 2},
+    {"augment": 2, "ranking": RankedBy.csls, "exclude": Exclude.same_image},
+    {"storage": Storage.full},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [add, remove, change])
+@pytest.mark.parametrize("how", VARIANTS, ids=str)
+def test_a_folder_that_changes_with_every_way_to_compare(options, tmp_path, step, how):
+    grown = assert_equal_to_fresh(changed(options, "similarity", **how), step, tmp_path)
+    assert grown["images"] >= 10
+
+
+@pytest.mark.slow
+def test_a_larger_data_limit(options, tmp_path, caplog):
+    folder = Path(options.data.images)
+    outcome(changed(options, "data", limit=10), tmp_path / "before")
+    with caplog.at_level(logging.INFO):
+        grown = outcome(changed(options, "data", limit=12), tmp_path / "grown")
+    other = replace(options, outputs=str(tmp_path / "others"))
+    fresh = outcome(changed(other, "data", limit=12), tmp_path / "fresh")
+    assert results(grown) == results(fresh)
+    assert grown["embedded_rows"] == 2
+    assert "10 of 12 images are those of" in caplog.text
+    assert folder.is_dir()
