@@ -75,11 +75,10 @@ def fetch_catalog(
         sampled = set(sample([work.image_id for work in works], options.limit, seed))
         selected = [work for work in works if work.image_id in sampled]
         rows, missing = _with_addresses(selected, options.max_side, documents, found)
-        refusal = documents.refusal
     _log(found, documents, len(rows))
     missing += found.unavailable
     if len(rows) < 2:
-        raise UserError(_few(len(rows), missing, options, refusal))
+        raise UserError(_few(len(rows), missing, options, documents.refusal))
     selection = {
         "manifest": _location(options.manifest),
         "view": options.view.value,
@@ -87,7 +86,9 @@ def fetch_catalog(
         "max_manifests": options.max_manifests,
     }
     published = frozenset(work.image_id for work in works)
-    return Catalog(_table(rows), published, dict(found.counts), selection, missing, refusal)
+    return Catalog(
+        _table(rows), published, dict(found.counts), selection, missing, documents.refusal
+    )
 
 
 def _read_root(

@@ -107,10 +107,14 @@ class Documents:
 
     def finish(self) -> None:
         """Wait for the end of all downloads."""
-        if self._results is not None and not self.refusal:
-            self._downloader.finish()
-            while next(self._results, None) is not None:
+        if self._results is None or self.refusal:
+            return
+        self._downloader.finish()
+        try:
+            for _ in self._results:
                 pass
+        except HostUnavailable as reason:  # after the last outcome
+            self.refusal = str(reason)
 
     def close(self) -> None:
         """End the downloads, finished or not."""

@@ -1,25 +1,13 @@
 """data=iiif as a stage: collections, manifests, images, works.csv."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from src.config import Config
-from src.config.data import Download, Iiif
-from src.gallery import Gallery
-from src.gallery.museum import museum_gallery
 from tests.gallery.iiif.conftest import WORKS
+from tests.support.iiif_galleries import gallery
 from tests.support.iiif_host import IiifHost
-
-
-def gallery(host: IiifHost, outputs: Path, path: str = "/p3/top.json", **options: Any) -> Gallery:
-    """Download into outputs; options are those of Iiif and of Download."""
-    download = {key: options.pop(key) for key in list(options) if hasattr(Download, key)}
-    data = Iiif(manifest=f"{host.address}{path}", **({"image_size": "32"} | options))
-    limits = Download(**({"requests_per_second": 0} | download))
-    return museum_gallery(Config(data=data, download=limits, outputs=str(outputs)))
 
 
 def test_works_csv_has_the_images_and_the_labels_of_the_metadata(
