@@ -51,6 +51,7 @@ class IiifHandler(Misbehaving):
         if self.headers.get("If-None-Match") == etag:
             self.reply(304, b"", kind, **headers)
         else:
+            self.host.sent.append(body)
             self.reply(200, body, kind, **headers)
 
     @property
@@ -72,6 +73,7 @@ class IiifHost(BadMuseum):
         for version in (2, 3):
             self.documents |= nested(self.address, records, version)
         self.headers_of: dict[str, dict[str, str]] = {}  # by path
+        self.sent: list[bytes] = []  # bodies of answers without a fault
 
     def answer(self, path: str) -> tuple[bytes | None, str]:
         """Return the body and content type for a path; None if there is nothing."""

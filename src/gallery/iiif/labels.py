@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from src.evaluation.metrics import reserved_group
 from src.gallery.gallery import LISTS, NON_LABEL_COLUMNS
@@ -39,6 +40,7 @@ COLUMN_OF = {label: column for column, labels in WELL_KNOWN.items() for label in
 Row = dict[str, str]
 
 
+@lru_cache(maxsize=10_000)  # the same few in all manifests
 def column_name(label: str) -> str:
     """Return a label as the name of a column: lower case, with _ for what is no letter or digit.
 
