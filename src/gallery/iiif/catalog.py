@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -148,12 +148,18 @@ def _work(manifest: Manifest, collection: str, picture: Picture, labels: Row, nu
         "view": "primary" if number == 1 else "alternate",
         "collection": collection,
     }
-    if service:
-        size = {"iiif_width": service.width or picture.width}
-        size |= {"iiif_height": service.height or picture.height}
-        row |= {column: str(pixels) for column, pixels in size.items() if pixels}
-        row |= {"iiif": service.url, "iiif_profile": profile(service)}
     return Work(image_id, picture, row)
+
+
+def _facts(picture: Picture) -> Row:
+    """Return what a viewer has to know of the service of an image."""
+    service = picture.service
+    if service is None:
+        return {}
+    size = {"iiif_width": service.width or picture.width}
+    size |= {"iiif_height": service.height or picture.height}
+    row = {column: str(pixels) for column, pixels in size.items() if pixels}
+    return row | {"iiif": service.url, "iiif_profile": profile(service)}
 
 
 def _unique(works: Iterator[Work], found: Found) -> list[Work]:
@@ -178,8 +184,9 @@ def _with_addresses(
     documents.want(w.picture.service.info_url for w in unknown if w.picture.service)
     rows = []
     for work, url in zip(works, addresses, strict=True):
-        if url := url or _described(work.picture, side, documents, found):
-            rows.append(work.row | {"url": url})
+        picture = work.picture if url else _described(work.picture, documents, found)
+        if picture and (url := url or _address(picture, side) or _listed(picture, side)):
+            rows.append(work.row | _facts(picture) | {"url": url})
     return rows, len(works) - len(rows)
 
 
@@ -193,20 +200,23 @@ def _address(picture: Picture, side: int | None) -> str:
     return made_url(service, side, picture.width, picture.height)
 
 
-def _described(picture: Picture, side: int | None, documents: Documents, found: Found) -> str:
-    """Return the address of an image by its info.json, "" if that may be had later.
+def _listed(picture: Picture, side: int | None) -> str:
+    """Return the address of an image whose service makes no sizes, or is not known."""
+    return listed_url(picture.service, side, picture.url) if picture.service else ""
+
+
+def _described(picture: Picture, documents: Documents, found: Found) -> Picture | None:
+    """Return an image with what the info.json of its service says, None if that may be had later.
 
     Where it cannot be had at all, the image is taken as the manifest gives it.
     """
     assert picture.service is not None
     try:
-        service = read_info(documents.read(picture.service.info_url), picture.service)
+        info = documents.read(picture.service.info_url)
     except Unavailable as reason:
         found.counts[f"info.json not read: {reason}"] += 1
-        return "" if reason.is_transient else picture.url
-    return made_url(service, side, picture.width, picture.height) or listed_url(
-        service, side, picture.url
-    )
+        return None if reason.is_transient else replace(picture, service=None)
+    return replace(picture, service=read_info(info, picture.service))
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:

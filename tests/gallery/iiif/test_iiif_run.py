@@ -45,7 +45,7 @@ def test_a_run_goes_from_a_collection_to_neighbors_and_metrics(
     assert len(services) == 21 * 3  # one in four is a file without a service
     assert all(url.startswith(f"{drawn.address}/level") for url in services)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["artist/map_at_10"] > metrics["artist/map_at_10_random"]
+    assert metrics["artist/map_at_10"] > metrics["artist/map_at_10_chance"]
     assert not [name for name in metrics if name.startswith("rights")]
 
 
