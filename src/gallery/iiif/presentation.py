@@ -23,7 +23,9 @@ MAX_PICTURES = 100  # of a canvas
 MAX_EMBEDDED = 5  # collections that stand in each other in one document
 OTHER_MEDIA = {"video", "sound", "audio", "movingimage", "text", "textualbody", "document"}
 OTHER_MEDIA |= {"dataset", "model"}
-WIKIDATA = re.compile(r"https?://(?:www\.)?wikidata\.org/(?:wiki|entity)/(?:Special:EntityData/)?(Q\d{1,12})\b.*")
+WIKIDATA = re.compile(
+    r"https?://(?:www\.)?wikidata\.org/(?:wiki|entity)/(?:Special:EntityData/)?(Q\d{1,12})\b.*"
+)
 Pairs = tuple[tuple[str, tuple[str, ...]], ...]  # labels and their values
 
 
