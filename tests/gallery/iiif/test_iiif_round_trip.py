@@ -30,7 +30,7 @@ def test_the_manifest_of_a_painting_and_its_neighbors_is_a_gallery(
         return found
 
     neighbors = [(row, 0.5) for row in rows[1:]]
-    written = manifest(address, first, rows[0], neighbors, picture, "About.")
+    written = manifest(address, first, rows[0], neighbors, picture, {"About": "Made for a test"})
     assert problems(json.loads(manifest_text(written))) == []
     text = manifest_text(written).replace(PUBLIC, host.address)
     host.documents["/neighbors.json"] = text.encode()
