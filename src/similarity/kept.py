@@ -87,6 +87,8 @@ def find_kept(digests: Digests, k: int, own: Path, folders: Iterable[Path]) -> F
             lists = _read(path) if count else None
             if lists is not None:
                 return Found(lists, earlier_rows(digests, lists.digests), path)
+    if shared:
+        log.info("similarity: comparing all, since no kept lists are of rows as these")
     return None
 
 

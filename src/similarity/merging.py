@@ -4,6 +4,7 @@ n = images, r = rows whose earlier lists are used, b = rows of a part, m = entri
 list, c = candidates of a row, k = neighbors needed, w = entries kept.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from src.similarity.growing import NONE, Growth
 from src.similarity.lists import Lists
 from src.similarity.numerics import PAIRS_PER_STEP
 from src.similarity.parallel import parallel_map
-from src.similarity.refinement import Scorer, best_columns, search_again
+from src.similarity.refinement import Scorer, search_again
 
 ROWS_PER_STEP = 512  # merged by one thread at once
 
@@ -50,9 +51,8 @@ def merge(
         new, new_score = _scored(scorer, queries[at], rows[at])
         found = torch.cat([earlier.index[at], new], dim=1)
         ranked = torch.cat([earlier.score[at], new_score], dim=1)
-        best = best_columns(ranked, found, width)
-        index[at, : best.shape[1]] = found = found.gather(1, best)
-        score[at, : best.shape[1]] = ranked = ranked.gather(1, best)
+        found, ranked = _best(found, ranked, width)
+        index[at, : found.shape[1]], score[at, : found.shape[1]] = found, ranked
         depth[at] = _depth(found, ranked, earlier, at, outside[at])
 
     parallel_map(merge_part, b, ROWS_PER_STEP, watch, "merging")
@@ -78,6 +78,22 @@ def _scored(scorer: Scorer, queries: Tensor, rows: Tensor) -> tuple[Tensor, Tens
         pairs = query[at], slot[at]
         score[pairs] = scorer.scores(queries[query[at]], rows[pairs][:, None])[:, 0]
     return rows, score
+
+
+def _best(index: Tensor, score: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Return index and score (b, width or fewer) of the largest scores, ties by ascending index.
+
+    One sort of integers, a score's bits before those of the index, is several times as fast as two
+    sorts of numbers. An index of NONE comes last among equal scores.
+    """
+    bits = (score.numpy() + np.float32(0)).view(np.int32)  # -0 becomes 0
+    bits ^= (bits >> 31) & 0x7FFFFFFF  # as integers, negative floats descend
+    keys = (~bits).astype(np.int64) << 32 | index.numpy().astype(np.int32).view(np.uint32)
+    keys = np.sort(keys, axis=1)[:, :width]
+    bits = ~(keys >> 32).astype(np.int32)
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    index_there = (keys & 0xFFFFFFFF).astype(np.uint32).view(np.int32).astype(np.int64)
+    return torch.from_numpy(index_there), torch.from_numpy(bits.view(np.float32))
 
 
 def _depth(index: Tensor, score: Tensor, earlier: Growth, at: slice, outside: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.runtime.processes import ProcessGroup
-from src.similarity import Neighbors, NeighborSearch, SearchOptions, checkpoint, growing
+from src.similarity import Neighbors, NeighborSearch, SearchOptions, checkpoint, growing, merging
 from src.similarity import kept_search as keeping
 from src.similarity import search as searching
 from src.similarity.centering import Centered, center
@@ -128,6 +128,18 @@ test_grown_lists_equal_those_of_a_fresh_search_thoroughly = pytest.mark.slow(
         ANY(test_grown_lists_equal_those_of_a_fresh_search.hypothesis.inner_test)
     )
 )
+
+
+@given(st.integers(0, 2**31), st.integers(1, 25))
+def test_sorting_by_bits_is_sorting_by_score_then_row(seed, width):
+    draw = np.random.default_rng(seed)
+    index = np.stack([draw.permutation(300)[:20] for _ in range(4)])
+    score = draw.choice([-1 / 3, -0.0, 0.0, 1e-30, -1e-30, 2 / 3, 1], (4, 20)).astype("f4")
+    index[0, 5], score[0, 5] = -1, -np.inf
+    found, ranked = merging._best(torch.from_numpy(index), torch.from_numpy(score), width)
+    order = np.lexsort([index, -score])[:, :width]
+    np.testing.assert_array_equal(found, np.take_along_axis(index, order, 1))
+    np.testing.assert_array_equal(ranked, np.take_along_axis(score, order, 1))
 
 
 @pytest.fixture
