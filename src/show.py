@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from src.browser.manifest import written_manifest
-from src.browser.opened import open_runs
 from src.cli.show_options import manifest_path, parse, picture_path
 from src.errors import UserError
 from src.gallery import Gallery
@@ -81,6 +79,10 @@ def write_manifest(options: argparse.Namespace, folder: RunFolder) -> None:
 
     Raises UserError.
     """
+    # they load Hydra, for which a picture need not wait
+    from src.browser.manifest import written_manifest
+    from src.browser.opened import open_runs
+
     run = open_runs([folder.path])[0]
     row = chosen_row(run.gallery, options)
     path = manifest_path(options, folder.manifest(row))
