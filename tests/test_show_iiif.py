@@ -181,6 +181,15 @@ def test_a_longer_list_needs_the_features(online: Path, capsys: pytest.CaptureFi
     )
 
 
+def test_help_names_the_options_of_a_manifest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        show.main(["--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "python -m src.show 45 --iiif" in printed
+    assert "-k N neighbors, 1 to 199" in printed
+    assert "--base-url URL where you publish the manifest" in printed
+
+
 def test_with_all_paintings_are_listed(online: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(online, "--all", "Painting 45") == 0
     assert "1 of 60 paintings have 'Painting 45'" in capsys.readouterr().out

@@ -27,6 +27,7 @@ LINKS = {  # columns that hold addresses, and the text of the link
     "rights": "Rights",
     "url": "Image file",
 }
+FACTS = (*FILE_FACT_COLUMNS, "iiif_width", "iiif_height", "iiif_profile")
 DEPTHS = (10, 5, 1)  # of precision, the deepest that was measured is shown
 MAX_REVERSE = 50  # images that have this one as a neighbor, and are listed
 
@@ -45,13 +46,13 @@ def details(run: OpenRun, row: int) -> list[Detail]:
     return [
         Detail(column.replace("_", " "), text, _same(run, row, column))
         for column, text in texts.items()
-        if text and column not in FILE_FACT_COLUMNS and not (column in LINKS and link(column, text))
+        if text and column not in FACTS and not (column in LINKS and link(column, text))
     ]
 
 
 def file_facts(run: OpenRun, row: int) -> list[Detail]:
-    """Return what is known of the file."""
-    texts = {column: run.value(row, column) for column in FILE_FACT_COLUMNS}
+    """Return what is known of the file, and of the one that it was made from."""
+    texts = {column: run.value(row, column) for column in FACTS}
     return [Detail(column.replace("_", " "), text) for column, text in texts.items() if text]
 
 

@@ -49,6 +49,13 @@ def test_neighbors_stand_in_order_with_score_and_shared_labels(tmp_path):
             assert (f"same {column}" in card) == same
 
 
+def test_rights_are_a_link_and_the_museums_file_is_told_with_the_file(tmp_path):
+    by, n = "http://creativecommons.org/licenses/by/4.0/", len(works_of())
+    html = page(site_of(tmp_path, works=works_of(rights=[by] * n, iiif_width=["9000"] * n)))
+    assert f'<a href="{by}" rel="noreferrer noopener">Rights</a>' in html
+    assert html.index("<summary>File</summary>") < html.index("<dt>iiif width</dt><dd>9000</dd>")
+
+
 def test_label_values_lead_to_the_gallery_and_unknown_ones_are_left_out(tmp_path):
     html = page(site_of(tmp_path), "row=4")
     assert '<a href="gallery.html?f.artist=artist+2">artist 2</a>' in html
