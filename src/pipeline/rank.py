@@ -56,8 +56,6 @@ def rank(
     options = cfg.similarity
     source = processes.broadcast_from_rank_zero(lambda: fitted_hash(options))
     matrix = matrix_path(embeddings, options, source)
-    if matrix and matrix.exists():
-        log.info("similarity: the matrix already exists: %s", matrix)
     device = comparison_device(cfg.trainer.accelerator, processes)
     search = open_search(embeddings, options, device, matrix, folder, processes)
     penalty = None

@@ -5,7 +5,7 @@ evaluation, reporting, pipeline and notebooks.
 """
 
 from src.similarity.plan import SearchOptions
-from src.similarity.search import Neighbors, NeighborSearch, write_matrix
-from src.similarity.shortcuts import top_k
+from src.similarity.search import Neighbors, NeighborSearch
+from src.similarity.shortcuts import top_k, write_matrix
 
 __all__ = ["NeighborSearch", "Neighbors", "SearchOptions", "top_k", "write_matrix"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from src.runtime.memory import free_memory
 from src.runtime.progress import Watch, unwatched
-from src.similarity.exact_tiles import SIDE, ExactTiles
+from src.similarity.exact_tiles import ExactTiles, blocks
 from src.similarity.inputs import checked_rows
 
 CPU = torch.device("cpu")
@@ -40,9 +40,10 @@ class AllScores:
         max_bytes: int | None = None,
     ):
         rows, norms = checked_rows(features)
-        self.device, self.n, size = device, len(rows), SIDE[device.type]
+        self.device, self.n = device, len(rows)
         self._exact = ExactTiles(rows, norms, device)
-        self._blocks = [slice(at, min(at + size, self.n)) for at in range(0, self.n, size)]
+        size = self._exact.side
+        self._blocks = blocks(slice(0, self.n), size)
         free = free_memory(device) // 4 if max_bytes is None else max_bytes
         self._reach = reach(len(self._blocks), free // (4 * size * size))
         self._tiles: dict[tuple[int, int], Tensor] = {}  # by numbers of blocks, rows < columns

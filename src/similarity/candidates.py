@@ -136,10 +136,10 @@ class Candidates:
             return None
         values = split[run, :, row] if transposed else split[row, run]  # (hits, length)
         hit, within = (values > floor[row, None]).nonzero(as_tuple=True)
-        return _padded(row[hit], run[hit] * length + within, values[hit, within], len(floor))
+        return padded(row[hit], run[hit] * length + within, values[hit, within], len(floor))
 
 
-def _padded(row: Tensor, column: Tensor, value: Tensor, b: int) -> tuple[Tensor, Tensor]:
+def padded(row: Tensor, column: Tensor, value: Tensor, b: int) -> tuple[Tensor, Tensor]:
     """Return value and column (hits,), ordered by row, as key and index (b, widest row)."""
     counts = torch.bincount(row, minlength=b)
     widest = int(counts.max())

@@ -8,6 +8,7 @@ n = images, d = width of a row, b = rows of a tile, t = columns of a tile, p = p
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import ceil
 
 import torch
@@ -36,18 +37,28 @@ class ExactTiles:
 
     def __init__(self, rows: Tensor, norms: Tensor, device: torch.device):
         self.rows, self.norms, self.device = rows, norms, device
-        self._operand = rows.to(device) if fits_on_device(rows.nbytes, device) else rows
+        self.side = SIDE[device.type]
         self._inverse = torch.where(norms == 0, 0, 1 / norms).to(device)  # (n,)
         zero, short = norms == 0, (norms > 0) & (norms < SHORTEST)
         self._zero = zero.to(device) if zero.any() else None  # (n,)
         self._short = short.to(device) if short.any() else None  # (n,)
-        self._nonnegative = not any(bool(part.signbit().any()) for part in rows.split(CHUNK))
         self._slice = min(SLICE[device.type], rows.shape[1])
         self._error = error_bound(rows.shape[1], self._slice)
 
     def __len__(self) -> int:
         """Return n."""
         return len(self.rows)
+
+    @cached_property
+    def _operand(self) -> Tensor:
+        """The rows that are multiplied, on the device if they fit there."""
+        fits = fits_on_device(self.rows.nbytes, self.device)
+        return self.rows.to(self.device) if fits else self.rows
+
+    @cached_property
+    def _nonnegative(self) -> bool:
+        """Whether no number is negative, nor -0."""
+        return not any(bool(part.signbit().any()) for part in self.rows.split(CHUNK))
 
     def fill(
         self, out: Tensor, rows: slice | Tensor, parts: Sequence[slice], first: int = 0
@@ -57,11 +68,11 @@ class ExactTiles:
         out is (b, t) float32 on the device; rows, a slice or their numbers (b,), and each part are
         at most SIDE. The parts are shared among torch's threads.
         """
-        left = self._left(rows)
+        left, _ = self._left(rows), self._nonnegative  # found once, before threads need it
 
         def fill_parts(at: slice) -> list[Tensor]:
             """Fill these parts; return where scores are undecided, (2, p) for each part."""
-            memory = _Memory(SIDE[self.device.type], self._slice, self.device)
+            memory = _Memory(self.side, self._slice, self.device)
             undecided = []
             for part in parts[at]:
                 tile = out[:, part.start - first : part.stop - first]
@@ -86,7 +97,7 @@ class ExactTiles:
 
     def _fill(
         self, out: Tensor, left: Tensor, rows: slice | Tensor, columns: slice, memory: "_Memory"
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor, Tensor]:
         """Write the scores of a tile to out (b, t); return row and column of those undecided."""
         dots = self._multiply(left, columns, memory)
         undecided = self._round(out, dots, self._inverse[columns], memory.more)
@@ -96,13 +107,15 @@ class ExactTiles:
             zero = self._zero[rows][:, None] | self._zero[columns]
             out.masked_fill_(zero, 0)
             undecided &= ~zero
-        return undecided.nonzero(as_tuple=True)
+        row, column = undecided.nonzero(as_tuple=True)
+        return row, column
 
     def _multiply(self, left: Tensor, columns: slice, memory: "_Memory") -> Tensor:
         """Return the products of left (b, d) with columns, (b, t) float64 in memory."""
         width = left.shape[1]
         size = len(left), columns.stop - columns.start
-        dots, more = (one[: size[0] * size[1]].view(size) for one in (memory.dots, memory.more))
+        dots: Tensor = memory.dots[: size[0] * size[1]].view(size)
+        more = memory.more[: dots.numel()].view(size)
         for start in range(0, width, self._slice):
             part = slice(start, start + self._slice)
             theirs = self._operand[columns, part]
@@ -125,7 +138,8 @@ class ExactTiles:
             torch.mul(dots, inverse, out=bounds)
             out.copy_(torch.sub(bounds, self._error, out=dots))
             dots = bounds.add_(self._error)
-        return dots.float() != out  # also what is not a number
+        undecided: Tensor = dots.float() != out  # also what is not a number
+        return undecided
 
     def _scores(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Return the scores of pairs of rows (p,) and columns (p,), (p,) float32 on the device."""
@@ -133,19 +147,27 @@ class ExactTiles:
 
         def score(part: slice) -> Tensor:
             """Return the scores of these pairs."""
-            return exact_scores(self.rows, self.norms, queries[part], candidates[part])[:, 0]
+            scores: Tensor = exact_scores(self.rows, self.norms, queries[part], candidates[part])
+            return scores[:, 0]
 
-        scores = parallel_map(score, len(queries), PAIRS_PER_STEP)
-        return torch.cat([torch.empty(0), *scores]).to(self.device)
+        scores: Tensor = torch.cat(
+            [torch.empty(0), *parallel_map(score, len(queries), PAIRS_PER_STEP)]
+        )
+        return scores.to(self.device)
 
 
 class _Memory:
     """Memory for tiles of one thread, one after the other: new memory takes time."""
 
     def __init__(self, side: int, width: int, device: torch.device):
-        kind = {"dtype": torch.float64, "device": device}
-        self.operand = torch.empty(side * width, **kind)  # the rows of the columns
-        self.dots, self.more = torch.empty(2, side * side, **kind)
+        self.operand = torch.empty(side * width, dtype=torch.float64, device=device)
+        self.dots, self.more = torch.empty(2, side * side, dtype=torch.float64, device=device)
+
+
+def blocks(rows: slice, size: int) -> list[slice]:
+    """Return consecutive parts of rows, of that size but the last."""
+    starts = range(rows.start, rows.stop, size)
+    return [slice(start, min(start + size, rows.stop)) for start in starts]
 
 
 def error_bound(d: int, at_once: int) -> float:

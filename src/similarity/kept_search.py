@@ -16,7 +16,6 @@ from src.similarity.growing import Growth, grow
 from src.similarity.growth import Digests, row_digests
 from src.similarity.kept import Found, KeptLists, find_kept, kept_path, write_kept
 from src.similarity.lists import Lists
-from src.similarity.matrix import is_finished
 from src.similarity.plan import SearchOptions, SearchPlan
 
 log = logging.getLogger(__name__)
@@ -65,8 +64,6 @@ def nearest_by_kept(search: Search, folder: Path, k: int, keep_tiles: bool = Fal
     def known() -> Lists | tuple[Growth, int] | None:
         """Return the lists, or what to go on from and how many entries to keep, or None."""
         digests.append(row_digests(search.rows))
-        if _matrix_is_due(search):
-            return None
         found = find_kept(digests[0], k, own, search.options.earlier)
         return None if found is None else _what_is_known(search, found, k)
 
@@ -85,14 +82,6 @@ def nearest_by_kept(search: Search, folder: Path, k: int, keep_tiles: bool = Fal
         return search.compare(width, width, None, keep_tiles, keep=keep)
     growth, width = start
     return search.compare(k, width, growth=growth, keep=keep)
-
-
-def _matrix_is_due(search: Search) -> bool:
-    """Return whether the search has to write a matrix, for which all pairs are compared."""
-    options = search.options
-    return options.matrix is not None and not is_finished(
-        options.matrix, len(search.rows), options.dtype, search.plan.record
-    )
 
 
 def _what_is_known(search: Search, found: Found, k: int) -> Lists | tuple[Growth, int] | None:

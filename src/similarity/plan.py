@@ -10,14 +10,13 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from src.runtime.devices import processor_name
 from src.runtime.memory import block_rows, fits_on_device, free_memory
 from src.runtime.progress import Watch, unwatched
 from src.similarity.centering import Precision, operand_dtype, operand_width
 from src.similarity.matrix import MatrixDtype, is_finished
 from src.similarity.record import SearchRecord, hash_of
 
-# Row width from which reading a stored matrix beats recomputing it (two cores)
+# Row width from which reading a stored matrix of float32 beats searching (two cores)
 MIN_WIDTH_TO_READ = 512
 
 
@@ -28,7 +27,7 @@ class SearchOptions:
     block_size: int | None = None  # rows of a tile; None: as many as suit device and free memory
     device: str = "auto"  # of the fast pass: cpu, cuda, cuda:1; auto: a GPU if there is one
     precision: Literal["auto"] | Precision = "auto"  # of the fast pass
-    matrix: Path | None = None  # file of the (n, n) cosines: written, or read once complete
+    matrix: Path | None = None  # file of the (n, n) scores: written, or read once complete
     dtype: MatrixDtype = "float32"  # of the matrix
     checkpoints: Path | None = None  # folder from which an interrupted search resumes
     lists: Path | None = None  # folder in which the neighbors by cosine are kept for later searches
@@ -42,34 +41,30 @@ class SearchPlan:
 
     precision: Precision  # one for all: a rank verifies what another rank proposes
     record: SearchRecord  # without groups, which are of one search
-    matrix: Path | None  # to write or read; None also if complete and slower to read than compute
-    reading_pays: bool  # whether reading a complete matrix beats recomputing it
+    matrix: Path | None  # to write unless it is complete
+    readable: Path | None  # the matrix, if reading neighbors from it is faster than searching
 
 
 def make_plan(rows: Tensor, device: torch.device, options: SearchOptions) -> SearchPlan:
     """Decide how rows (n, d) are compared on device.
 
-    Raises ValueError for a precision too coarse for the matrix, UserError if
-    options.matrix is the file of something else.
+    Raises UserError if options.matrix is the file of something else.
     """
     (n, d), matrix = rows.shape, options.matrix
-    precision = choose_precision(options.precision, device, matrix)
+    precision = choose_precision(options.precision, device)
     stored = not (matrix is options.checkpoints is options.lists is None)
     record = SearchRecord(
         features=hash_of(rows) if stored else "",
         groups="",
         precision=precision,
-        device=processor_name(device),
-        torch=torch.__version__,
         block=options.block_size
         if options.block_size is not None
         else auto_block(n, d, device, precision),
-        threads=torch.get_num_threads(),
     )
-    reading_pays = device.type != "cuda" and d >= MIN_WIDTH_TO_READ
-    if matrix is not None and is_finished(matrix, n, options.dtype, record) and not reading_pays:
-        matrix = None
-    return SearchPlan(precision, record, matrix, reading_pays)
+    if matrix is not None:
+        is_finished(matrix, n, options.dtype, record.features)  # or it is refused, before the work
+    reads = device.type != "cuda" and d >= MIN_WIDTH_TO_READ and options.dtype == "float32"
+    return SearchPlan(precision, record, matrix, matrix if reads else None)
 
 
 def auto_block(n: int, d: int, device: torch.device, precision: Precision) -> int:
@@ -86,14 +81,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(name: str, device: torch.device, matrix: Path | None) -> Precision:
-    """Return the precision of the fast pass; auto: float16 if a GPU has tensor cores, else float32.
-
-    Raises ValueError for less than float32 if a matrix is stored.
-    """
-    if matrix is not None and name not in ("auto", "float32"):
-        raise ValueError(f"precision must be auto or float32 if a matrix is stored, got {name}")
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """Return the precision of the fast pass; auto: float16 on tensor cores, else float32."""
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
-        return "float16" if fast and matrix is None else "float32"
+        return "float16" if fast else "float32"
     return cast(Precision, name)

@@ -1,4 +1,4 @@
-"""The record of what a tile's bits depend on; unfinished work resumes only with an equal one."""
+"""The record of a search, which resumes only with an equal one, and hashes of what it compares."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,20 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-FREE_TO_DIFFER = ("block", "threads")  # fields in which a resumed call keeps the stored values
+FREE_TO_DIFFER = ("block",)  # fields in which a resumed search keeps the stored values
 
 
 @dataclass(frozen=True)
 class SearchRecord:
-    """What a tile's bits depend on. Stored as JSON under these names."""
+    """What its candidates and their bound depend on. Stored as JSON under these names."""
 
     features: str  # hash of the rows; empty if nothing is stored
-    groups: str  # hash of the groups and the penalty; empty for a matrix, which has all pairs
+    groups: str  # hash of the groups and the penalty
     precision: str
-    device: str
-    torch: str  # version
-    block: int  # rows of a tile
-    threads: int
+    block: int  # rows of a tile, by which finished tiles are numbered
 
 
 def hash_of(*tensors: Tensor) -> str:

@@ -44,7 +44,6 @@ def refine(
     centered: Centered,
     candidates: Candidates,
     k: int,
-    key_error: float = 0,
     processes: ProcessGroup = SINGLE_PROCESS,
     watch: Watch = unwatched,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,14 +51,13 @@ def refine(
 
     The rows are those in all places, or in those that are searched if a collection has grown. A row
     is proven if no image outside its candidates can reach its k-th neighbor, by the bound on the
-    fast pass; key_error (cosine) is added to that bound. Each process refines its own shard of the
-    rows, from the candidates of all processes. watch goes through the parts of the shard, and
-    through the rows that are searched again.
+    fast pass. Each process refines its own shard of the rows, from the candidates of all processes.
+    watch goes through the parts of the shard, and through the rows that are searched again.
     """
-    n, key_error = len(scorer.rows), key_error + candidates.key_error
+    n = len(scorer.rows)
     part = slice(0, n if candidates.parts is None else candidates.parts.searched)
     _, queries, key, candidate_rows = candidates.gathered(processes, part)
-    bound = centered.bound[queries] + key_error
+    bound = centered.bound[queries] + candidates.key_error
     index, score, ranking_score = _rescore(scorer, queries, key, candidate_rows, bound, k, watch)
     # An image outside the candidates must be strictly below the k-th: ties go to the lower row.
     all_are_candidates = candidates.c == n - 1

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +24,17 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, center
 from src.similarity.checkpoint import Checkpoint, open_checkpoint
+from src.similarity.exact_tiles import ExactTiles
 from src.similarity.growing import Growth
 from src.similarity.inputs import checked_rows, finite_penalty, group_ids
 from src.similarity.kept_search import nearest_by_kept
 from src.similarity.lists import Lists
-from src.similarity.matrix import MatrixDtype, matrix_file
+from src.similarity.matrix import MatrixRecord, complete_matrix
 from src.similarity.merging import merge
-from src.similarity.parallel import thread_count
 from src.similarity.plan import SearchOptions, choose_device, make_plan
 from src.similarity.record import hash_of
 from src.similarity.refinement import Scorer, refine
+from src.similarity.stored_matrix import nearest_stored
 from src.similarity.tiles import TileCache, TileConsumer, for_each_tile
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
@@ -87,7 +89,7 @@ class NeighborSearch:
         self.plan = processes.broadcast_from_rank_zero(
             lambda: make_plan(self.rows, self.device, options)
         )
-        self._matrix = self.plan.matrix
+        self._unwritten = self.plan.matrix  # until the first search
         self._tiles: dict[int, Tensor] = {}  # for the next search, by number
 
     @cached_property
@@ -112,9 +114,9 @@ class NeighborSearch:
 
         A score is float32(float64 dot / float64 norms) of the rows given, 0 if one is zero. The
         order is by descending score, then ascending row; with a penalty (n,), by float32(score -
-        penalty of the neighbor). The first search writes options.matrix in the same pass, or takes
-        candidates from a complete one. With keep_tiles its products stay in memory, up to a quarter
-        of what is free, and the next search need not recompute them.
+        penalty of the neighbor). The first search writes options.matrix, from which neighbors are
+        read if that is faster. With keep_tiles the products of the fast pass stay in memory, up to
+        a quarter of what is free, and the next search need not recompute them.
 
         Raises ValueError if k is not in 1..max_k, or the penalty is not (n,) finite numbers.
         """
@@ -122,6 +124,9 @@ class NeighborSearch:
         if not 1 <= k <= self.max_k:
             raise ValueError(f"k must be between 1 and {self.max_k} for these {n} rows, got {k}")
         penalties = finite_penalty(penalty, n)
+        if self._unwritten is not None:
+            with self._complete_matrix(self._unwritten):
+                self._unwritten = None
         if self.options.lists is not None and penalties is None:
             lists = nearest_by_kept(self, self.options.lists, k, keep_tiles)
         else:
@@ -143,15 +148,18 @@ class NeighborSearch:
         All are if nothing is known from before, growth. keep is called with the lists as long as
         the checkpoint is there.
         """
+        if growth is None and self.plan.readable is not None:
+            lists = self._by_matrix(self.plan.readable, width, penalties)
+            keep(lists)
+            return lists
         centered = self.centered if growth is None else self.centered.in_order(growth.places)
         c = min(width + MARGIN, len(self.rows) - 1)
         candidates = Candidates(self.groups, c, centered, penalties, growth)
         scorer = Scorer(self.rows, self.norms, penalties, self.groups)
         rest = self.processes, self.options.watch
         with self._checkpoint(candidates, penalties) as checkpoint:
-            key_error = self._propose(centered, candidates, checkpoint, keep_tiles)
-            found = refine(scorer, self.centered, candidates, width, key_error, *rest)
-            index, score, unproven = found
+            self._propose(centered, candidates, checkpoint, keep_tiles)
+            index, score, unproven = refine(scorer, self.centered, candidates, width, *rest)
             lists = Lists(index, score, torch.full((len(index),), width).int(), unproven)
             if growth is not None:
                 merged = merge(scorer, self.centered, candidates, growth, k, width, *rest)
@@ -159,11 +167,26 @@ class NeighborSearch:
             keep(lists)
         return lists
 
+    def _complete_matrix(self, path: Path) -> AbstractContextManager[NDArray[Any]]:
+        """Return the matrix, which is written first unless it is complete."""
+        exact = ExactTiles(self.rows, self.norms, self.device)
+        record = MatrixRecord(self.features_hash, self.plan.record.block)
+        rest = self.processes, self.options.watch
+        return complete_matrix(path, exact, self.options.dtype, record, *rest)
+
+    def _by_matrix(self, path: Path, k: int, penalties: Tensor | None) -> Lists:
+        """Return the lists of k entries of each row, read from the matrix."""
+        rest = self.processes, self.options.watch
+        with self._complete_matrix(path) as matrix:
+            index, score = nearest_stored(matrix, self.groups, k, penalties, *rest)
+        count = len(index)
+        return Lists(index, score, torch.full((count,), k).int(), torch.zeros(count).bool())
+
     def _checkpoint(
         self, candidates: Candidates, penalties: Tensor | None
     ) -> AbstractContextManager[Checkpoint | None]:
-        """Return the checkpoint of a search; None if it needs none, as where a matrix is kept."""
-        if self.options.checkpoints is None or (self._matrix and candidates.parts is None):
+        """Return the checkpoint of a search; None if options name no folder for it."""
+        if self.options.checkpoints is None:
             return nullcontext()
         hashed = [self.groups] if penalties is None else [self.groups, penalties]
         if candidates.parts is not None:
@@ -181,18 +204,9 @@ class NeighborSearch:
         candidates: Candidates,
         checkpoint: Checkpoint | None,
         keep_tiles: bool,
-    ) -> float:
-        """Run the fast pass; return how much the matrix's rounding adds to the error of a key."""
-        watch, record, processes = self.options.watch, self.plan.record, self.processes
-        parts = candidates.parts
-        if self._matrix is not None and parts is None:
-            matrix = matrix_file(self._matrix, self.centered, self.options.dtype, record, processes)
-            with matrix as file, thread_count(file.record.threads):
-                block, both = file.record.block, (candidates, file)
-                for_each_tile(self.centered, both, block, watch, processes, source=file)
-            if not self.plan.reading_pays:
-                self._matrix = None  # complete now: later searches compute
-            return file.rounding if file.readable else 0.0
+    ) -> None:
+        """Run the fast pass."""
+        watch, processes, parts = self.options.watch, self.processes, candidates.parts
         record, save = self.plan.record, None
         if checkpoint is not None:
             record, save = checkpoint.record, checkpoint.save_if_due
@@ -201,7 +215,6 @@ class NeighborSearch:
         for_each_tile(centered, consumers, record.block, watch, processes, cache, save, parts)
         if not keep_tiles:
             self._tiles.clear()
-        return 0.0
 
     def _tile_cache(self, candidates: Candidates, block: int, keep: bool) -> TileCache | None:
         """Return the cache of a search; None on a GPU, where computing is faster than copying.
@@ -212,37 +225,3 @@ class NeighborSearch:
             return None
         max_bytes = free_memory(self.device) // (4 * self.processes.world_size) if keep else 0
         return TileCache(self._tiles, candidates.done, max_bytes)
-
-
-def write_matrix(
-    features: ArrayLike | Tensor,
-    path: str | Path,
-    dtype: MatrixDtype = "float32",
-    block_size: int | None = None,
-    device: str = "auto",
-) -> None:
-    """Write the cosines of all pairs to path, an (n, n) .npy of float32 or float16.
-
-    It is symmetric to the bit, with 1 on the diagonal, and 0 for a row of zeros. Called again after
-    an interruption, it resumes; a complete matrix of the same features is left as it is. Raises
-    UserError if the disk is too small, or path holds something else.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_matrix([[3.0, 0.0], [2.0, 0.0], [0.0, 1.0]], f"{folder}/matrix.npy")
-        ...     np.load(f"{folder}/matrix.npy")
-        array([[1., 1., 0.],
-               [1., 1., 0.],
-               [0., 0., 1.]], dtype=float32)
-    """
-    rows, _ = checked_rows(features)
-    target, processor = Path(path), choose_device(device)
-    options = SearchOptions(block_size, device, matrix=target, dtype=dtype)
-    plan = make_plan(rows, processor, options)
-    centered = center(rows, processor, plan.precision)
-    with (
-        matrix_file(target, centered, dtype, plan.record, SINGLE_PROCESS) as matrix,
-        thread_count(matrix.record.threads),
-    ):
-        for_each_tile(centered, [matrix], matrix.record.block)

@@ -1,9 +1,14 @@
-"""A whole search in one call."""
+"""A whole search, and a whole matrix, in one call."""
+
+from pathlib import Path
 
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from src.similarity.plan import SearchOptions
+from src.similarity.exact_tiles import ExactTiles
+from src.similarity.inputs import checked_rows
+from src.similarity.matrix import MatrixDtype, MatrixRecord, complete_matrix
+from src.similarity.plan import SearchOptions, choose_device, make_plan
 from src.similarity.search import Neighbors, NeighborSearch
 
 
@@ -43,3 +48,34 @@ def top_k(
     """
     options = SearchOptions(block_size=block_size, device=device)
     return NeighborSearch(features, groups, options).nearest(k, penalty)
+
+
+def write_matrix(
+    features: ArrayLike | Tensor,
+    path: str | Path,
+    dtype: MatrixDtype = "float32",
+    block_size: int | None = None,
+    device: str = "auto",
+) -> None:
+    """Write the scores of all pairs to path, an (n, n) .npy of float32 or float16.
+
+    They are to the bit those of neighbors, for float16 rounded once more: symmetric, with 1 on the
+    diagonal and 0 for a row of zeros. Called again after
+    an interruption, it resumes; a complete matrix of the same features is left as it is. Raises
+    UserError if the disk is too small, or path holds something else.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_matrix([[3.0, 0.0], [2.0, 0.0], [0.0, 1.0]], f"{folder}/matrix.npy")
+        ...     np.load(f"{folder}/matrix.npy")
+        array([[1., 1., 0.],
+               [1., 1., 0.],
+               [0., 0., 1.]], dtype=float32)
+    """
+    rows, norms = checked_rows(features)
+    processor = choose_device(device)
+    plan = make_plan(rows, processor, SearchOptions(block_size, matrix=Path(path), dtype=dtype))
+    record = MatrixRecord(plan.record.features, plan.record.block)
+    with complete_matrix(Path(path), ExactTiles(rows, norms, processor), dtype, record):
+        pass

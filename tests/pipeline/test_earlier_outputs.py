@@ -18,6 +18,7 @@ from src.leaderboard.runs import read_runs
 from src.pipeline.embed import embed
 from src.pipeline.rank import rank
 from src.runtime.devices import processor_name
+from tests.support.brute_force import contract
 from tests.support.embedding import forbid_embedding, list_gallery
 from tests.support.options import small
 
@@ -81,13 +82,15 @@ def test_an_earlier_unfinished_pass_is_resumed(cfg):
     assert not part.exists()
 
 
-def test_an_earlier_matrix_gives_the_same_neighbors(cfg, tmp_path):
+def test_an_earlier_matrix_is_written_anew_and_the_neighbors_are_the_same(cfg, tmp_path):
     embeddings = embed_again(cfg, Path(cfg.outputs, "embeddings", GALLERY))
     matrix = embeddings.folder / "similarity_scores.npy"
     written = matrix.stat().st_mtime_ns
     cfg.similarity = Similarity(storage=Storage.full, top_k=2)
     ranking = rank(embeddings, cfg, tmp_path)
-    assert matrix.stat().st_mtime_ns == written
+    assert matrix.stat().st_mtime_ns != written
+    scores = np.load(matrix)
+    assert scores.tobytes() == contract(embeddings.features).tobytes()
     with np.load(EARLIER / RUN / "neighbors.npz") as neighbors:
         np.testing.assert_array_equal(ranking.saved.index, neighbors["index"])
         np.testing.assert_array_equal(ranking.saved.score, neighbors["score"])

@@ -12,7 +12,14 @@ import torch.distributed as dist
 
 from src.runtime import processes, resume
 from src.runtime.progress import Watch
-from src.similarity import NeighborSearch, SearchOptions, checkpoint, matrix, top_k
+from src.similarity import (
+    NeighborSearch,
+    SearchOptions,
+    checkpoint,
+    matrix,
+    tile_writer,
+    top_k,
+)
 from src.similarity.centering import Centered
 from src.similarity.csls import csls_penalty
 from tests.support.brute_force import of_tiles
@@ -39,7 +46,7 @@ def search(folder: Path, rank: int, size: int, what: str, held: bool) -> None:
         processes.HEARTBEAT_SECONDS,
         checkpoint.SAVE_SECONDS,
         checkpoint.SAVE_COST_RATIO,
-        matrix.SYNC_SECONDS,
+        tile_writer.SYNC_SECONDS,
     ) = 0.05, 0, 0, 0
     options = SearchOptions(block_size=16)
     group = processes.ProcessGroup(rank, size)
@@ -50,7 +57,8 @@ def search(folder: Path, rank: int, size: int, what: str, held: bool) -> None:
     if held and what == "matrix":
         Point("fdatasync", 2).arm()  # after one of the matrix, and one of its record
     seen, computed = list[int](), list[int]()
-    watch = watched(seen, computed, HELD if held and what != "matrix" else None)
+    held_at = HELD if held and what != "matrix" else None
+    watch = watched(seen, computed, held_at, "matrix" if what == "matrix" else "search")
     stored: dict[str, Any] = {"checkpoints": folder / "part"}
     if what == "matrix":
         stored = {"matrix": folder / "m.npy"}
@@ -62,14 +70,22 @@ def search(folder: Path, rank: int, size: int, what: str, held: bool) -> None:
     dist.destroy_process_group()
 
 
-def watched(seen: list[int], computed: list[int], held: int | None) -> Watch:
-    """Record the numbers of all tiles and of the computed ones; announce after `held` tiles."""
-    tile = Centered.tile
+def watched(seen: list[int], computed: list[int], held: int | None, of: str) -> Watch:
+    """Record the numbers of all tiles and of the computed ones; announce after `held` tiles.
+
+    They are those of a matrix or of a search.
+    """
+    tile, scores = Centered.tile, matrix.scores
 
     def compute(self: Centered, rows: Any, *arguments: Any) -> torch.Tensor:
         """Record the number of a tile, but not of single rows."""
         computed.extend(seen[-1:] if isinstance(rows, slice) else [])
         return tile(self, rows, *arguments)
+
+    def compute_scores(*arguments: Any) -> torch.Tensor:
+        """Record the number of a tile of a matrix."""
+        computed.append(seen[-1])
+        return scores(*arguments)
 
     def watch(tiles: Sequence[int]) -> Iterator[int]:
         """Yield the numbers."""
@@ -79,6 +95,9 @@ def watched(seen: list[int], computed: list[int], held: int | None) -> Watch:
             if len(seen) == held:
                 announce(seen)
 
+    if of == "matrix":
+        matrix.scores = compute_scores
+        return lambda items, step, _: watch(items) if step == "filling the matrix" else items
     Centered.tile = compute  # type: ignore[method-assign]
     return of_tiles(watch)
 

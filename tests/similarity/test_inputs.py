@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from src.similarity import top_k, write_matrix
-from tests.support.brute_force import BASE, assert_same, brute_force, nearest
+from tests.support.brute_force import BASE, assert_same, brute_force
 
 
 @pytest.fixture
@@ -78,10 +78,3 @@ def test_k_too_large_for_the_groups_is_refused():
 def test_groups_of_another_length_are_refused(groups):
     with pytest.raises(ValueError, match=r"groups must be \(40,\), got \("):
         top_k(BASE, 1, groups=groups)
-
-
-def test_a_matrix_of_less_precision_is_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match="precision must be auto or float32 if a matrix is stored, got float16"
-    ):
-        nearest(BASE, 5, precision="float16", matrix=tmp_path / "matrix.npy")

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from src.runtime.resume import LOGS
-from src.similarity import matrix, tiles, write_matrix
+from src.similarity import matrix, tile_writer, write_matrix
+from src.similarity.exact_tiles import ExactTiles
+from src.similarity.tile_writer import TileWriter
 from tests.support.processes import (
     Fork,
     Point,
@@ -21,32 +23,32 @@ ROWS = np.random.default_rng(0).random((300, 24), dtype="f4")
 TILES = 190  # of 19 blocks
 SYNC = 4  # tiles
 # written and not synced, waiting for the sync before, waiting to be written, being computed
-AT_MOST = 2 * SYNC + 1 + matrix.QUEUED_TILES + 1
+AT_MOST = 2 * SYNC + 1 + tile_writer.QUEUED_TILES + 1
 
 
 def write(folder: Path, dtype: str, point: Point | None = None) -> None:
     """Write the matrix of the rows in folder, with a sync after every 4th tile; a child's body."""
     if point is not None:
         point.arm()
-    tile, write_tile, number = tiles.Centered.tile, matrix.Matrix._write, count(1)
+    scores, write_tile, number = matrix.scores, TileWriter._write, count(1)
 
-    def compute(self: tiles.Centered, rows: slice, columns: slice, memory: Any) -> Any:
+    def compute(exact: ExactTiles, rows: slice, columns: slice) -> Any:
         """Note which tile is computed."""
         with (folder / "computed").open("a") as file:
             file.write(f"{rows.start} {columns.start}\n")
-        return tile(self, rows, columns, memory)
+        return scores(exact, rows, columns)
 
-    def write_and_sync(self: matrix.Matrix, *piece: Any) -> None:
+    def write_and_sync(self: TileWriter, *piece: Any) -> None:
         """Write a tile; before each 4th, wait until the sync before is done."""
-        matrix.SYNC_SECONDS = math.inf
+        tile_writer.SYNC_SECONDS = math.inf
         if next(number) % SYNC == 0:
             before: Future[None] = self._syncing
             before.result()
-            matrix.SYNC_SECONDS = -1
+            tile_writer.SYNC_SECONDS = -1
         write_tile(self, *piece)
 
-    tiles.Centered.tile = compute  # type: ignore[method-assign]
-    matrix.Matrix._write = write_and_sync  # type: ignore[method-assign]
+    matrix.scores = compute
+    TileWriter._write = write_and_sync  # type: ignore[method-assign]
     write_matrix(np.load(folder / "rows.npy"), folder / "matrix.npy", dtype, block_size=16)
 
 

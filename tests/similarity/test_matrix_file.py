@@ -1,5 +1,6 @@
 """The matrix of cosines: its values, and how it is written, resumed, reused and refused."""
 
+import json
 import shutil
 from itertools import chain, repeat
 from unittest import mock
@@ -9,20 +10,80 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from src.errors import UserError
-from src.similarity import plan, write_matrix
+from src.runtime.progress import Watch
+from src.similarity import (
+    NeighborSearch,
+    SearchOptions,
+    exact_tiles,
+    matrix,
+    plan,
+    stored_matrix,
+    write_matrix,
+)
 from src.similarity.centering import Centered
-from src.similarity.matrix import Matrix
-from tests.support.brute_force import BASE, FEATURES, WIDE, assert_same, brute_force, nearest
+from src.similarity.exact_tiles import ExactTiles
+from src.similarity.parallel import thread_count
+from src.similarity.tile_writer import TileWriter
+from tests.similarity.test_exact_tiles import at_boundaries
+from tests.support.brute_force import (
+    BASE,
+    DRAW,
+    FEATURES,
+    WIDE,
+    assert_same,
+    brute_force,
+    contract,
+    nearest,
+)
 
 
-@pytest.mark.parametrize("block_size", [1, 5, 23, 100])
-@pytest.mark.parametrize("dtype, off", [("float32", 2e-6), ("float16", 5e-4)])
-@pytest.mark.parametrize("kind", ["positive", "normal", "opposite rows", "zero rows", "alike"])
-def test_matrix_holds_the_cosines(kind, dtype, off, block_size, tmp_path):
+@pytest.mark.parametrize("block_size", [1, 7, 23, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("kind", FEATURES)
+def test_entries_are_the_scores_of_the_contract(kind, dtype, block_size, tmp_path):
     write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size)
-    matrix = np.load(tmp_path / "matrix.npy", mmap_mode="r")
-    assert (matrix.shape, matrix.dtype) == ((40, 40), dtype)
-    assert abs(matrix - cosine_similarity(FEATURES[kind].astype(np.float64))).max() < off
+    stored, expected = np.load(tmp_path / "matrix.npy", mmap_mode="r"), contract(FEATURES[kind])
+    assert stored.dtype == dtype
+    assert stored.tobytes() == expected.astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize("dtype, off", [("float32", 1e-7), ("float16", 5e-4)])
+@pytest.mark.parametrize("kind", ["positive", "normal", "opposite rows", "zero rows", "alike"])
+def test_entries_are_cosines(kind, dtype, off, tmp_path):
+    write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype)
+    expected = cosine_similarity(FEATURES[kind].astype(np.float64))
+    assert abs(np.load(tmp_path / "matrix.npy") - expected).max() < off
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_no_bit_of_the_file_depends_on_threads_blocks_or_hard_rows(threads, tmp_path):
+    rows = at_boundaries(60, True)
+    with thread_count(threads):
+        for block_size in (64, len(rows)):
+            write_matrix(rows, tmp_path / "matrix.npy", block_size=block_size)
+            assert np.load(tmp_path / "matrix.npy").tobytes() == contract(rows).tobytes()
+            (tmp_path / "matrix.npy").unlink()
+
+
+def test_products_alone_give_other_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(exact_tiles, "error_bound", lambda *_: 0.0)
+    write_matrix(at_boundaries(60, True), tmp_path / "matrix.npy")
+    assert (np.load(tmp_path / "matrix.npy") != contract(at_boundaries(60, True))).any()
+
+
+def test_the_matrix_of_an_earlier_version_is_written_anew(tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = tmp_path / "matrix.npy"
+    write_matrix(BASE, path)
+    expected = path.read_bytes()
+    np.save(path, np.ones((40, 40), "f4"))
+    record = json.loads((tmp_path / "matrix.json").read_text())
+    earlier = {"precision": "float32", "device": "cpu", "torch": "2.0", "block": 40, "threads": 2}
+    (tmp_path / "matrix.json").write_text(json.dumps({"features": record["features"]} | earlier))
+    assert_same(nearest(BASE, 4, matrix=path), brute_force(BASE, 4))
+    assert f"not exact, of an earlier version, so written anew: {path}" in caplog.text
+    assert path.read_bytes() == expected
+    assert json.loads((tmp_path / "matrix.json").read_text()) == record
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -30,11 +91,11 @@ def test_matrix_holds_the_cosines(kind, dtype, off, block_size, tmp_path):
 @pytest.mark.parametrize("kind", ["zero rows", "scaled copies", "normal"])
 def test_matrix_is_symmetric_and_its_diagonal_one(kind, block_size, dtype, tmp_path):
     write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size)
-    matrix, zero = np.load(tmp_path / "matrix.npy"), ~FEATURES[kind].any(axis=1)
-    assert matrix.tobytes() == matrix.T.tobytes()
-    np.testing.assert_array_equal(matrix.diagonal(), ~zero)
-    assert not matrix[zero].any()
-    assert abs(matrix).max() <= 1
+    stored, zero = np.load(tmp_path / "matrix.npy"), ~FEATURES[kind].any(axis=1)
+    assert stored.tobytes() == stored.T.tobytes()
+    np.testing.assert_array_equal(stored.diagonal(), ~zero)
+    assert not stored[zero].any()
+    assert abs(stored).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -62,42 +123,47 @@ def test_a_matrix_of_other_features_is_refused(tmp_path):
 
 
 def test_a_search_with_groups_resumes_the_matrix_of_one_without(tmp_path):
+    options = SearchOptions(7, matrix=tmp_path / "matrix.npy", watch=interrupted_at_tile(3))
     with pytest.raises(KeyboardInterrupt):
-        stop = mock.Mock(side_effect=KeyboardInterrupt)
-        nearest(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=7, watch=stop)
+        NeighborSearch(BASE, options=options).nearest(4)
     groups = np.arange(40) // 2
     neighbors = nearest(BASE, 4, matrix=tmp_path / "matrix.npy", block_size=9, groups=groups)
     assert_same(neighbors, brute_force(BASE, 4, groups))
     assert '"block": 7' in (tmp_path / "matrix.json").read_text()
 
 
-@pytest.mark.parametrize("kind", ["positive", "zero rows", "ties", "normal", "alike"])
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("kind", [kind for kind in FEATURES if len(FEATURES[kind]) == 40])
 @pytest.mark.parametrize("k", [1, 4, 20])
-def test_neighbors_are_read_from_a_complete_matrix(kind, dtype, k, tmp_path, monkeypatch):
-    write_matrix(FEATURES[kind], tmp_path / "matrix.npy", dtype, block_size=23)
+def test_neighbors_are_read_from_a_complete_matrix(kind, k, tmp_path, monkeypatch):
+    rows, groups, penalty = FEATURES[kind], np.arange(40) // 3, DRAW.random(40)
+    write_matrix(rows, tmp_path / "matrix.npy", block_size=23)
     before = (tmp_path / "matrix.npy").read_bytes()
-    computed = mock.Mock(wraps=Centered.tile)
     monkeypatch.setattr(plan, "MIN_WIDTH_TO_READ", 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(Centered, "tile", lambda *a: computed(*a))
-        neighbors = nearest(
-            FEATURES[kind], k, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype
-        )
-    assert_same(neighbors, brute_force(FEATURES[kind], k))
-    again = round(neighbors.fallback_share * len(FEATURES[kind]))
-    assert computed.call_count <= again  # only rows that the stored numbers leave open
-    assert (tmp_path / "matrix.npy").read_bytes() == before
+    monkeypatch.setattr(Centered, "tile", mock.Mock(side_effect=AssertionError("computed")))
+    monkeypatch.setattr(ExactTiles, "fill", mock.Mock(side_effect=AssertionError("computed")))
+    monkeypatch.setattr(stored_matrix, "RUN_LENGTH", 2)
+    monkeypatch.setattr(stored_matrix, "NUMBERS_AT_ONCE", 7 * 40)
+    path = tmp_path / "matrix.npy"
+    assert_same(nearest(rows, k, matrix=path), brute_force(rows, k))
+    found = nearest(rows, k, groups, penalty, matrix=path)
+    assert_same(found, brute_force(rows, k, groups, penalty))
+    assert path.read_bytes() == before
 
 
-def test_a_matrix_of_narrow_rows_is_not_read(tmp_path, monkeypatch):
-    write_matrix(BASE, tmp_path / "matrix.npy", block_size=23)
-    write_matrix(WIDE, tmp_path / "wide.npy")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_matrix_of_narrow_rows_or_float16_is_not_read(dtype, tmp_path, monkeypatch):
+    write_matrix(BASE, tmp_path / "matrix.npy", dtype)
+    write_matrix(WIDE, tmp_path / "wide.npy", dtype)
     read = mock.Mock(side_effect=AssertionError("the matrix was read"))
-    monkeypatch.setattr(Matrix, "read", read)
-    assert_same(nearest(BASE, 4, matrix=tmp_path / "matrix.npy"), brute_force(BASE, 4))
-    with pytest.raises(AssertionError, match="was read"):
-        nearest(WIDE, 4, matrix=tmp_path / "wide.npy")
+    monkeypatch.setattr("src.similarity.search.nearest_stored", read)
+    found = nearest(BASE, 4, matrix=tmp_path / "matrix.npy", dtype=dtype)
+    assert_same(found, brute_force(BASE, 4))
+    if dtype == "float16":
+        found = nearest(WIDE, 4, matrix=tmp_path / "wide.npy", dtype=dtype)
+        assert_same(found, brute_force(WIDE, 4))
+    else:
+        with pytest.raises(AssertionError, match="was read"):
+            nearest(WIDE, 4, matrix=tmp_path / "wide.npy")
 
 
 def test_another_file_in_place_of_the_matrix_is_refused(tmp_path):
@@ -109,9 +175,22 @@ def test_another_file_in_place_of_the_matrix_is_refused(tmp_path):
         write_matrix(BASE, tmp_path / "matrix.npy")
 
 
+def interrupted_at_tile(number: int) -> Watch:
+    """Return a Watch that is interrupted before the tile of that number is computed."""
+
+    def watch(items, step, count):
+        """Go through the tiles; stop at one of them."""
+        for place, item in enumerate(items):
+            if step == "filling the matrix" and place == number:
+                raise KeyboardInterrupt
+            yield item
+
+    return watch
+
+
 def unplug_at_the_sixth_sync(patch: pytest.MonkeyPatch) -> None:
     """Sync each tile before the next is computed; from the sixth on, the disk fails."""
-    add, sync = Matrix.add, chain([None] * 5, repeat(OSError("unplugged")))
+    add, sync = TileWriter.add, chain([None] * 5, repeat(OSError("unplugged")))
 
     def add_and_wait(self, *tile):
         """Add a tile while nothing else is synced, and wait until it is."""
@@ -120,8 +199,8 @@ def unplug_at_the_sixth_sync(patch: pytest.MonkeyPatch) -> None:
         self._queue[-1].result()
         self._syncing.result()
 
-    patch.setattr(Matrix, "add", add_and_wait)
-    patch.setattr("src.similarity.matrix.SYNC_SECONDS", -1)
+    patch.setattr(TileWriter, "add", add_and_wait)
+    patch.setattr("src.similarity.tile_writer.SYNC_SECONDS", -1)
     patch.setattr("os.fdatasync", mock.Mock(side_effect=sync))
 
 
@@ -133,8 +212,8 @@ def test_a_matrix_resumes_after_a_disk_error(dtype, tmp_path, monkeypatch):
         with pytest.raises(OSError, match="unplugged"):
             nearest(BASE, 5, block_size=7, matrix=tmp_path / "matrix.npy", dtype=dtype)
     assert not (tmp_path / "matrix.npy").exists()
-    tile, computed = Centered.tile, []
-    monkeypatch.setattr(Centered, "tile", lambda *a: computed.append(a) or tile(*a))
+    scores, computed = matrix.scores, []
+    monkeypatch.setattr(matrix, "scores", lambda *a: computed.append(a) or scores(*a))
     neighbors = nearest(BASE, 5, block_size=9, matrix=tmp_path / "matrix.npy", dtype=dtype)
     assert_same(neighbors, brute_force(BASE, 5))
     assert 0 < len(computed) < 21  # of the 21 tiles of 7 rows
@@ -144,7 +223,7 @@ def test_a_matrix_resumes_after_a_disk_error(dtype, tmp_path, monkeypatch):
 
 def test_tiles_of_a_failed_sync_are_not_logged_as_finished(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("src.similarity.matrix.SYNC_SECONDS", -1)
+        patch.setattr("src.similarity.tile_writer.SYNC_SECONDS", -1)
         patch.setattr("os.fdatasync", mock.Mock(side_effect=[OSError("unplugged"), *[None] * 99]))
         with pytest.raises(OSError, match="unplugged"):
             write_matrix(BASE, tmp_path / "matrix.npy", block_size=7)
@@ -165,7 +244,7 @@ def test_a_matrix_whose_partial_file_was_deleted_is_written_again(tmp_path, monk
 
 @pytest.mark.parametrize("write", [write_matrix, lambda rows, path: nearest(rows, 5, matrix=path)])
 def test_an_error_leaves_no_matrix(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(Matrix, "add", mock.Mock(side_effect=OSError("unplugged")))
+    monkeypatch.setattr(TileWriter, "add", mock.Mock(side_effect=OSError("unplugged")))
     with pytest.raises(OSError, match="unplugged"):
         write(BASE, tmp_path / "matrix.npy")
     assert not (tmp_path / "matrix.npy").exists()

@@ -20,10 +20,10 @@ from src.cli import app
 from src.embedding import writer
 from src.run import main
 from src.runtime import processes
-from src.similarity import checkpoint, matrix
+from src.similarity import checkpoint, tile_writer
 from src.similarity.centering import Centered
 
-processes.HEARTBEAT_SECONDS = writer.FLUSH_SECONDS = matrix.SYNC_SECONDS = (
+processes.HEARTBEAT_SECONDS = writer.FLUSH_SECONDS = tile_writer.SYNC_SECONDS = (
     checkpoint.SAVE_SECONDS
 ) = checkpoint.SAVE_COST_RATIO = 0
 
