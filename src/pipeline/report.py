@@ -25,6 +25,7 @@ from src.reporting.run_folder import RunFolder
 from src.reporting.settings import flat_options
 from src.reporting.summary import print_job, print_summary
 from src.reporting.tracking import Tracker, track_results
+from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def write_report(
         log.info("report: writing neighbors.csv and paintings.csv")
         lists = ranking.saved.index, ranking.saved.score
         write_neighbor_table(folder, gallery, *lists, cfg.escape_formulas)
-        places = principal_components(Compared(ranking.features.numpy()), 2)
+        places = principal_components(Compared(ranking.features.numpy()), 2, watch=progress)
         files.write_layout("pca", places)
         write_painting_table(folder, gallery, *lists, places, cfg.escape_formulas)
     files.write_results(run_results(files, cfg, metrics, gallery, embeddings.folder))

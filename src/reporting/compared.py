@@ -5,9 +5,12 @@ row, m = width after post-processing, s = rows of the sample.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
+
+from src.runtime.progress import Watch, unwatched
 
 Floats = NDArray[np.float64]
 SAMPLE = 4096  # rows that principal axes are fitted on
@@ -62,10 +65,13 @@ def _normalize(rows: Floats) -> Floats:
     return rows
 
 
-def principal_components(rows: Compared, count: int, seed: int = 0) -> NDArray[np.float32]:
+def principal_components(
+    rows: Compared, count: int, seed: int = 0, watch: Watch = unwatched
+) -> NDArray[np.float32]:
     """Return rows on their `count` principal axes, (n, count), the widest first.
 
-    The axes are those of a seeded sample; axes along which it has no extent give zeros.
+    The axes are those of a seeded sample; axes along which it has no extent give zeros. watch goes
+    through the blocks of rows.
     """
     n = len(rows)
     chosen = np.random.default_rng(seed).choice(n, min(SAMPLE, n), replace=False)
@@ -73,7 +79,7 @@ def principal_components(rows: Compared, count: int, seed: int = 0) -> NDArray[n
     mean = sample.mean(axis=0)
     axes = principal_axes(sample - mean, count)
     points = np.empty((n, count), np.float32)
-    for start in range(0, n, BLOCK):
+    for start in watch(range(0, n, BLOCK), "placing", ceil(n / BLOCK)):
         block = slice(start, start + BLOCK)
         points[block] = rows.rows(block) @ axes - mean @ axes
     return points

@@ -37,13 +37,15 @@ def invented(n: int) -> Gallery:
 
 
 def measured(what: str, work: Callable[[], object], *paths: Path) -> None:
-    """Print the seconds of some work, the memory that it adds, and the sizes of its files."""
+    """Print the time of some work, the memory that it adds, and the sizes of its files."""
     reset_peak()
-    before, began = peak_kilobytes(), time.perf_counter()
+    before, began, computed = peak_kilobytes(), time.perf_counter(), time.process_time()
     work()
-    seconds, added = time.perf_counter() - began, (peak_kilobytes() - before) / 1e6
+    seconds, computing = time.perf_counter() - began, time.process_time() - computed
+    added = (peak_kilobytes() - before) / 1e6
     sizes = [f"{path.name} {path.stat().st_size / 1e6:.0f} MB" for path in paths]
-    print(", ".join([f"{what}: {seconds:.1f} s", f"{added:.2f} GB of memory", *sizes]))
+    times = f"{what}: {seconds:.1f} s ({computing:.1f} s of processors)"
+    print(", ".join([times, f"{added:.2f} GB of memory", *sizes]))
 
 
 def main() -> None:
