@@ -44,7 +44,7 @@ def test_the_command_of_embedding_atlas_names_columns_that_each_run_has(
 
 
 def test_methods_that_are_named_are_those_of_a_run() -> None:
-    (told,) = re.findall(r"RunFolder\(.*?\)` has the methods\n(.*)\n", TEXT)
+    (told,) = re.findall(r"RunFolder\(\"outputs.*?\)` has the\s+methods\s(.*)\n", TEXT)
     names = re.findall(r"`(\w+)\(\)`", told)
     assert len(names) == 7
     assert all(callable(getattr(RunFolder, name)) for name in names)
