@@ -14,6 +14,7 @@ from src.browser.addresses import PORT
 from src.browser.choice import chosen_runs
 from src.browser.export import export
 from src.browser.export_options import add_export_options, export_options
+from src.browser.judging import judge_name
 from src.browser.opened import open_runs
 from src.browser.serving import listen, port, serve
 from src.browser.site import Site
@@ -55,6 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         help="address to listen on; 0.0.0.0 lets in everybody in the network"
         " (default: 127.0.0.1, this machine alone)",
     )
+    parser.add_argument(
+        "--judge",
+        type=judge_name,
+        default="",
+        metavar="NAME",
+        help="who says yes and no to neighbors, where several people do (default: nobody by name)",
+    )
     parser.add_argument("--open", action="store_true", help="open the first page in a web browser")
     parser.add_argument(
         "--outputs",
@@ -78,7 +86,7 @@ def write(options: argparse.Namespace) -> int:
 def open_site(options: argparse.Namespace) -> Site:
     """Return the site of the runs that are named, else of the newest. Raises UserError."""
     folders = chosen_runs(options.runs, options.outputs)
-    return Site(open_runs(folders), Outputs(options.outputs), NAVIGATION)
+    return Site(open_runs(folders), Outputs(options.outputs), NAVIGATION, judge=options.judge)
 
 
 if __name__ == "__main__":

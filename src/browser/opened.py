@@ -58,6 +58,11 @@ class OpenRun:
         return len(self.index)
 
     @cached_property
+    def fingerprint(self) -> str:
+        """Return a hash of the images in row order."""
+        return self.gallery.fingerprint()
+
+    @cached_property
     def rows(self) -> NDArray[np.int64]:
         """Return the images that have a page, in order."""
         return np.arange(len(self)) if self.written is None else np.flatnonzero(self.written)

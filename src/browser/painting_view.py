@@ -21,6 +21,7 @@ from src.browser.filters import (
     selects,
     value_of,
 )
+from src.browser.judging import judging
 from src.browser.manifest import manifest_address
 from src.browser.opened import OpenRun
 from src.browser.run_search import is_augmented
@@ -54,7 +55,8 @@ def painting_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
     context: dict[str, Any] = {
         "row": row,
         "wanted": wanted,
-        "scripts": ["painting.js"],
+        "scripts": ["painting.js"] if site.is_static else ["painting.js", "judge.js"],
+        "judging": None if site.is_static else judging(site, run, row),
         "counts": counts(run),
         "only": _only_choices(run, row, wanted),
         "prefix": PREFIX,

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from src.browser.addresses import picture_path
 from src.browser.data import data_chunk
 from src.browser.errors import error_handlers, refusal_page
+from src.browser.judge_server import judged
 from src.browser.manifest import read_manifest_wanted, served_manifest
 from src.browser.pictures import LARGE, SMALL, large_picture, picture_tag, small_picture
 from src.browser.security import guarded
@@ -38,6 +39,7 @@ def application(site: Site, host: str = "127.0.0.1") -> ASGIApp:
         Route("/{run:int}/data/{name}/{number:int}.js", data),
         Route("/{kind}/{images:int}/{part}/{row:int}.jpg", picture),
         Route("/{run:int}/query", upload, methods=["POST"]),
+        Route("/{run:int}/judge", judged, methods=["POST"]),
         Route("/queries/{checksum}.jpg", sent),
     ]
     app = Starlette(routes=routes, exception_handlers=error_handlers(site))

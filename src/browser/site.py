@@ -46,6 +46,7 @@ class Site:
     outputs: Outputs
     navigation: Sequence[tuple[str, str]] = ()  # pages that every page links to, with their texts
     is_static: bool = False
+    judge: str = ""  # who says yes and no to neighbors
     _facts: dict[int, dict[str, Any]] = field(default_factory=dict)  # by number of the run
 
     def run(self, number: int) -> OpenRun:

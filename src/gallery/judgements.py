@@ -80,13 +80,13 @@ def _places(names: list[str], path: Path) -> tuple[int, int, int, int | None]:
 
 
 def match_verdicts(
-    verdicts: Iterable[Verdict], works: pd.DataFrame, root: Path
+    verdicts: Iterable[Verdict], find: Callable[[str], str]
 ) -> tuple[list[Verdict], int]:
-    """Return the verdicts about images of works.csv, by their files, and how many others there are.
+    """Return the verdicts about images that find knows, by file, and how many others there are.
 
-    Names are found as those of data.labels are. Of several names of a pair, the last one counts.
+    find is what name_finder returns. Of several names of a pair, the last one counts.
     """
-    find, found, unknown = _finder(works, root), dict[tuple[str, str, str], bool](), 0
+    found, unknown = dict[tuple[str, str, str], bool](), 0
     for verdict in verdicts:
         query, neighbor = find(verdict.query), find(verdict.neighbor)
         if query and neighbor:
@@ -96,8 +96,11 @@ def match_verdicts(
     return [Verdict(*key, is_good) for key, is_good in found.items()], unknown
 
 
-def _finder(works: pd.DataFrame, root: Path) -> Callable[[str], str]:
-    """Return what finds the file of an image by any name of it, "" for an unknown one."""
+def name_finder(works: pd.DataFrame, root: Path) -> Callable[[str], str]:
+    """Return what finds the file of an image of works.csv by any name of it, "" if unknown.
+
+    Names are found as those of data.labels are, or by image_id.
+    """
     names, known = FileNames(list(works["file"]), root), dict[str, str]()
     ids = dict[str, str]()
     if "image_id" in works and works["image_id"].is_unique:
@@ -121,7 +124,7 @@ def gallery_verdicts(
     Raises UserError if there are none.
     """
     read = read_verdicts(path, escape_formulas)
-    verdicts, unknown = match_verdicts(read, works, root)
+    verdicts, unknown = match_verdicts(read, name_finder(works, root))
     if not read:
         raise UserError(f"data.judgements={path} has no judgements: leave it out, or judge pairs")
     if not verdicts:

@@ -56,6 +56,11 @@ class Outputs:
         return self.browser / "queries"
 
     @property
+    def judgements(self) -> Path:
+        """Return the folder of what people say in the browser about pairs: <gallery>.csv."""
+        return self.root / "judgements"
+
+    @property
     def runs(self) -> Path:
         """Return the folder of single runs: <date>/<time>/."""
         return self.root / "runs"

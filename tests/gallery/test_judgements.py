@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from src.errors import UserError
-from src.gallery.judgements import Verdict, gallery_verdicts, match_verdicts, read_verdicts
+from src.gallery.judgements import (
+    Verdict,
+    gallery_verdicts,
+    match_verdicts,
+    name_finder,
+    read_verdicts,
+)
 from src.io import spreadsheets, workbooks
 
 HEAD = "query,neighbor,judgement\n"
@@ -88,7 +94,7 @@ def test_names_are_files_or_ids_in_any_spelling(tmp_path: Path) -> None:
     names = ["a.png", "./a.png", str(tmp_path / "a.png"), "A.PNG", "i0", " i0 "]
     verdicts = [Verdict(name, "sub\\é.png", str(at), True) for at, name in enumerate(names)]
     verdicts += [Verdict("a.png", "b.png", "", True), Verdict("=c.png", "i1", "", False)]
-    found, unknown = match_verdicts(verdicts, WORKS, tmp_path)
+    found, unknown = match_verdicts(verdicts, name_finder(WORKS, tmp_path))
     assert unknown == 1
     assert found == [
         *(Verdict("a.png", "sub/é.png", str(at), True) for at in range(len(names))),
@@ -98,8 +104,9 @@ def test_names_are_files_or_ids_in_any_spelling(tmp_path: Path) -> None:
 
 def test_ids_that_repeat_name_nothing() -> None:
     works = WORKS.assign(image_id="same")
-    assert match_verdicts([Verdict("same", "a.png", "", True)], works, Path()) == ([], 1)
-    assert match_verdicts([Verdict("i0", "a.png", "", True)], WORKS[["file"]], Path()) == ([], 1)
+    for table, name in ((works, "same"), (WORKS[["file"]], "i0")):
+        assert name_finder(table, Path())(name) == ""
+        assert name_finder(table, Path())("a.png") == "a.png"
 
 
 @pytest.mark.parametrize(("escaped", "name"), [(True, "'=c.png"), (False, "=c.png")])
