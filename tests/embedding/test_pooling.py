@@ -59,6 +59,9 @@ def test_tokens_of_patches_are_needed() -> None:
     with pytest.raises(UserError, match=message):
         pooling_axes("norm", (2, 5, 8), None, Pooling.patches, prefix=5)
     assert pooling_axes("norm", (2, 6, 8), None, Pooling.patches, prefix=5) == (1,)
+    with pytest.raises(UserError, match=r"meanstd needs a layer with several positions or tokens"):
+        pooling_axes("norm", (2, 6, 8), None, Pooling.meanstd, prefix=5)
+    assert pooling_axes("norm", (2, 7, 8), None, Pooling.meanstd, prefix=5) == (1,)
 
 
 @pytest.mark.parametrize(

@@ -200,3 +200,12 @@ def test_small_collections_are_measured_by_definition(images):
             if any(hits):
                 expected = over_all_orders(scores[query, others].tolist(), hits)
             np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_chance_is_that_of_the_queries_for_which_a_measure_is_defined():
+    labels, groups = np.array([0, 0, 1, 1, 1, 2, 2, 2]), np.array([9, 8, 9, 9, 9, 9, 9, 9])
+    # the only candidate of the first image is right, so that its ranking has no AUC
+    metrics, queries = all_pairs(FEATURES[10:18], [Task("x", Relevance(labels, [groups]))])
+    assert np.flatnonzero(~np.isnan(queries["x/map"])).tolist() == [0, 1]
+    assert np.flatnonzero(~np.isnan(queries["x/label_auc"])).tolist() == [1]
+    assert metrics["x/label_auc_chance"] == metrics["x/label_auc_macro_chance"] == 0.5

@@ -80,6 +80,20 @@ def test_classes_are_resampled_alike_whatever_else_is_measured():
     assert same_ids == together
 
 
+def test_a_metric_is_resampled_among_the_classes_in_which_it_has_values():
+    values, classes = clustered(np.array([2, 5, 3, 4] * 5), DRAW)
+    some = np.where(classes % 3 == 0, np.nan, values)
+    alone = intervals({"b": some}, {"b": classes}, 60, seed=0)
+    together = intervals({"a": values, "b": some}, dict.fromkeys("ab", classes), 60, seed=0)
+    assert ends(together, "b") == ends(alone, "b")
+
+
+def test_a_metric_of_a_single_query_has_no_interval_beside_others():
+    values = DRAW.random(30)
+    single = np.where(np.arange(30) == 7, values, np.nan)
+    assert set(intervals({"a": values, "b": single}, NO_CLASSES, 60, 0)) == {"a_low", "a_high"}
+
+
 def test_paintings_that_depend_on_one_another_widen_the_interval_by_class_alone():
     values, classes = clustered(np.full(40, 25), DRAW)
     by_query, by_class = (intervals({"x": values}, c, 500, 0) for c in ({}, {"x": classes}))

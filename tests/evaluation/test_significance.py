@@ -47,6 +47,13 @@ def test_ties_count_whatever_rounding_does() -> None:
     assert sign_flip_p_values(sums * 7)[0] == p == sign_flip_p_values(-sums)[0]
 
 
+def test_signs_whose_sum_is_as_far_from_0_but_for_rounding_count() -> None:
+    sums = np.array([[0.6], [-0.7], [-0.1], [-0.2], [-0.4], [-0.5]])  # many choices add up to 1.3
+    expected = enumerated(sums[:, 0])
+    assert expected == 20 / 64
+    assert sign_flip_p_values(sums)[0] == pytest.approx(expected, abs=0.02)
+
+
 def test_no_p_value_is_0_and_equal_runs_have_1() -> None:
     sums = np.stack([np.ones(200), np.zeros(200)], axis=1)
     assert sign_flip_p_values(sums).tolist() == [1 / (DRAWS + 1), 1.0]

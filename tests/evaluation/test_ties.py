@@ -33,6 +33,17 @@ def few_scores(n: int, seed: int) -> np.ndarray:
     return rows
 
 
+def test_equal_rows_whose_lists_end_with_other_keys_tie_with_other_images() -> None:
+    features = torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 1], [0, 1]])
+    key = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [1, 0]], dtype="f4")
+    found = {
+        row: np.flatnonzero(flags).tolist()
+        for rows, flags in TiedImages(features, key)(np.arange(3))
+        for row in rows.tolist()
+    }
+    assert found == {0: [0, 1, 2], 1: [3, 4], 2: [0, 1, 2]}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_measures_are_means_over_all_orders_of_equal_scores(seed: int) -> None:
     draw = np.random.default_rng(seed)

@@ -68,6 +68,17 @@ def test_a_run_is_meant_by_its_folder(sweep: Path, monkeypatch: pytest.MonkeyPat
     assert baseline_of(sweep, "a=b/3") == "3"
 
 
+def test_a_folder_goes_before_a_name_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(0)
+    for folder in ("sweep/0", "deep/sweep/0"):
+        write_run(tmp_path / folder, draw.random(N), random_neighbors(draw))
+    assert baseline_of(tmp_path, "sweep/0") == "sweep/0"
+    monkeypatch.chdir(tmp_path / "deep")
+    assert baseline_of(tmp_path, "sweep/0") == "deep/sweep/0"
+
+
 def test_a_file_is_meant_by_its_name_as_in_the_table(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for name in ("x", "y"):

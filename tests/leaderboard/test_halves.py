@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from src.leaderboard import paired
 from src.leaderboard.__main__ import main
@@ -166,3 +167,28 @@ def test_halves_that_cannot_be_made_are_explained(
     works.unlink()
     text = " ".join(notes(board_of(folder)))
     assert "no halves: the classes of artist/map_at_10 are not known: the gallery of the" in text
+
+
+def test_runs_whose_metric_depends_on_other_settings_are_not_halved(
+    tmp_path: Path, values: dict[str, np.ndarray]
+) -> None:
+    options = {name: {"resample": "class", "multilabel": name} for name in (";", None)}
+    other = {"solid": {"evaluation": options[";"]}}
+    folder = write_compared(tmp_path, ARTISTS, values, other, evaluation=options[None])
+    board = board_of(folder)
+    assert board.halves is None
+    text = "no halves: artist/map_at_10 is not comparable between these runs"
+    assert text in " ".join(notes(board))
+
+
+def test_a_run_that_is_always_right_on_a_half_has_wilsons_interval_there(
+    tmp_path: Path, values: dict[str, np.ndarray]
+) -> None:
+    right = np.where(HALF < 0, np.nan, 1.0)
+    board = board_of(write_compared(tmp_path, ARTISTS, {"plain": values["plain"], "right": right}))
+    assert board.halves is not None
+    for choice in board.halves.choices:
+        classes = sum(digest_half(name) == 1 - choice.chosen_on for name in NAMES)
+        ends = stats.binomtest(classes, classes).proportion_ci(0.95, method="wilson")
+        assert board.names[choice.at] == "right"
+        assert (choice.low, choice.high) == pytest.approx(tuple(ends), abs=1e-6)

@@ -85,3 +85,28 @@ def test_rows_of_zeros_have_no_error():
     key, error = rows.keys(torch.tensor([3, 259, 690, 4]), vector, products)
     assert key[:3].tolist() == error[:3].tolist() == [0, 0, 0]
     assert key[3] != 0 < error[3]
+
+
+def test_the_rounding_of_a_score_is_in_the_error_of_its_exact_key():
+    stored = StoredRows(ROWS, None)
+    found = top_k(ROWS, 3)
+    augmented, length = augment(torch.from_numpy(ROWS), found.index, found.score)
+    lists = Augmentation(found.index, found.score, length.numpy())
+    once = 3 * 2.0**-24  # two rows and a score that become float32
+    for rows, compared, least in (
+        (stored, torch.from_numpy(ROWS), once),
+        (AugmentedRows(stored, lists), augmented, 2 * once),  # the rows that are added, and sums
+    ):
+        ((vector, _),) = rows.products(compared[[8]])
+        _, error = rows.keys(torch.arange(700), vector, None)
+        zero = compared.norm(dim=1) == 0
+        assert (error[~zero] >= least).all() and not error[zero].any()
+
+
+def test_rows_too_long_for_float32_are_scored_exactly():
+    rows = np.float32([[1.0, 2.0], [2.0**121, 0.0], [2.0**119, 0.0]])
+    ((vector, products),) = StoredRows(rows, None).products(torch.tensor([[1.0, 0.0]]))
+    assert products.isfinite().all()
+    key, error = StoredRows(rows, None).keys(torch.arange(3), vector, products)
+    assert key[1] == 0 and error[1] == 2  # nothing is known of it
+    assert key[2] == pytest.approx(1) and error[2] < 1e-5
