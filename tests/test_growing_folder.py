@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.config import Config
+from src.config import Backbone, Config
 from src.config.enums import Exclude, Postprocess, RankedBy, Storage
+from src.config.features import Features
 from src.similarity.centering import Centered
 from tests.support.options import changed
 from tests.test_run import outcome, results
@@ -116,3 +117,22 @@ def test_a_larger_data_limit(options, tmp_path, caplog):
     assert grown["embedded_rows"] == 2
     assert "10 of 12 images are those of" in caplog.text
     assert folder.is_dir()
+
+
+@pytest.mark.slow
+def test_own_vectors_that_get_more_rows(cfg, tmp_path, caplog):
+    def vectors(rows: np.ndarray, outputs: str) -> Config:
+        np.save(tmp_path / "vectors.npy", rows)
+        table = "\n".join(["artist", *(f"a{row % 7}" for row in range(len(rows)))])
+        (tmp_path / "labels.csv").write_text(table)
+        data = Features(features=str(tmp_path / "vectors.npy"), labels=str(tmp_path / "labels.csv"))
+        backbone = Backbone(name="vectors", layer="vectors")
+        return replace(cfg, data=data, backbone=backbone, outputs=outputs)
+
+    rows = np.random.default_rng(0).random((330, 16), dtype="f4")
+    outcome(vectors(rows[:300], cfg.outputs), tmp_path / "before")
+    with caplog.at_level(logging.INFO):
+        grown = outcome(vectors(rows, cfg.outputs), tmp_path / "grown")
+    fresh = outcome(vectors(rows, str(tmp_path / "others")), tmp_path / "fresh")
+    assert results(grown) == results(fresh)
+    assert "300 of 330 images are those of" in caplog.text
