@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.evaluation.ranks import (
@@ -24,7 +24,7 @@ from src.evaluation.ranks import (
 from src.evaluation.relevance import Columns, Flags, Ints, Relevance, shared_values
 from src.evaluation.retrieval import Metrics, Queries, means
 from src.runtime.progress import Watch, unwatched
-from src.similarity.all_scores import AllScores
+from src.similarity.all_scores import AllScores, StoredScores
 from src.similarity.inputs import finite_penalty
 from src.similarity.numerics import ranking_scores
 from src.similarity.parallel import parallel_map
@@ -45,6 +45,7 @@ def all_pairs(
     penalty: ArrayLike | Tensor | None = None,
     device: str = "cpu",
     watch: Watch = unwatched,
+    matrix: NDArray[np.float32] | None = None,
 ) -> tuple[Metrics, Queries]:
     """Return <name>/map, /r_precision and /label_auc of each task, and those of each query.
 
@@ -53,14 +54,16 @@ def all_pairs(
     equal scores come in every order, each equally likely. An image without a label is wrong;
     queries without a label, or whose label no candidate has, are skipped. label_auc also skips
     those whose label all candidates have. Suffixes are those of retrieval. The result is the same
-    for any number of threads and any memory. watch goes through the bands of rows.
+    for any number of threads and any memory. Scores are read from the matrix (n, n) of these
+    features if there is one. watch goes through the bands of rows.
 
     >>> features, labels = [[4.0, 0.0], [3.0, 1.0], [0.0, 2.0], [1.0, 2.0]], np.array([0, 0, 1, 0])
     >>> metrics, queries = all_pairs(features, [Task("style", Relevance(labels, [np.arange(4)]))])
     >>> queries["style/map"].round(3).tolist(), queries["style/label_auc"].tolist()
     ([1.0, 1.0, nan, 0.583], [1.0, 1.0, nan, 0.0])
     """
-    scores = AllScores(features, torch.device(device))
+    where = torch.device(device)
+    scores = AllScores(features, where) if matrix is None else StoredScores(matrix, where)
     rankings = WholeRankings(tasks, finite_penalty(penalty, scores.n))
     for rows, band in scores.bands(watch):
         rankings.add(rows, band)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from src.config import Config
 from src.config.enums import AllPairs, Resample
@@ -22,6 +23,7 @@ from src.evaluation.retrieval import Metrics, Queries, instance_recall, retrieva
 from src.evaluation.tied_images import TiedImages
 from src.gallery import Gallery
 from src.gallery.exclusion import count_copies
+from src.io.arrays import view_npy
 from src.pipeline.judged import Judged, judged_metrics
 from src.pipeline.label_tasks import LabelTask, label_tasks, object_groups
 from src.pipeline.rank import Ranking
@@ -153,9 +155,17 @@ def _whole_rankings(
             }
         )
     whole = [Task(task.name, task.relevance) for task in tasks]
-    found = all_pairs(ranking.features, whole, ranking.penalty, ranking.device, progress)
+    found = all_pairs(
+        ranking.features, whole, ranking.penalty, ranking.device, progress, _stored_scores(ranking)
+    )
     by_task = {task.name: task.relevance.classes for task in whole}
     return Family(*found, {name: by_task[name.rpartition("/")[0]] for name in found[1]})
+
+
+def _stored_scores(ranking: Ranking) -> NDArray[np.float32] | None:
+    """Return the matrix if the run has one with the scores as they are, not rounded to float16."""
+    stored = None if ranking.matrix is None else view_npy(ranking.matrix)
+    return stored if stored is not None and stored.dtype == np.float32 else None
 
 
 def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:

@@ -5,13 +5,14 @@ n = images, d = width of a row, b = rows of a band.
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from src.runtime.memory import free_memory
 from src.runtime.progress import Watch, unwatched
-from src.similarity.exact_tiles import ExactTiles, blocks
+from src.similarity.exact_tiles import SIDE, ExactTiles, blocks
 from src.similarity.inputs import checked_rows
 
 CPU = torch.device("cpu")
@@ -75,6 +76,24 @@ class AllScores:
         for other in missing:
             if number < other <= number + self._reach:
                 self._tiles[number, other] = band[:, self._blocks[other]].clone()
+
+
+class StoredScores:
+    """The same scores, read from a complete matrix.
+
+    Args:
+        matrix: (n, n) float32, as write_matrix writes it.
+        device: of the bands.
+    """
+
+    def __init__(self, matrix: NDArray[np.float32], device: torch.device = CPU):
+        self.n, self._matrix, self._device = len(matrix), matrix, device
+
+    def bands(self, watch: Watch = unwatched) -> Iterator[tuple[slice, Tensor]]:
+        """Yield rows and scores of each band as AllScores does."""
+        parts = blocks(slice(0, self.n), SIDE[self._device.type])
+        for rows in watch(parts, "ranking all images", len(parts)):
+            yield rows, torch.from_numpy(np.array(self._matrix[rows])).to(self._device)
 
 
 def reach(blocks: int, tiles: int) -> int:

@@ -16,7 +16,8 @@ from src.gallery import Gallery
 from src.pipeline import evaluate as stage
 from src.pipeline.evaluate import evaluate
 from src.pipeline.rank import Ranking
-from src.similarity import Neighbors, top_k
+from src.similarity import Neighbors, top_k, write_matrix
+from src.similarity.all_scores import AllScores
 from tests.support.options import changed
 
 N = 40
@@ -85,6 +86,19 @@ def test_csls_orders_whole_rankings_too(cfg, tmp_path):
     expected, _ = all_pairs(FEATURES, [Task("style", Relevance(STYLE, [np.arange(N)]))], penalty)
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     assert metrics["style/map"] != evaluated(cfg, tmp_path, AllPairs.auto)["style/map"]
+
+
+@pytest.mark.parametrize(("dtype", "is_read"), [("float32", True), ("float16", False)])
+def test_scores_are_read_from_a_matrix_that_has_them(cfg, tmp_path, monkeypatch, dtype, is_read):
+    path, computed = tmp_path / "matrix.npy", list[int]()
+    write_matrix(FEATURES, path, dtype)
+    fill = AllScores._fill
+    monkeypatch.setattr(AllScores, "_fill", lambda *a: computed.append(1) or fill(*a))
+    expected = evaluated(cfg, tmp_path, AllPairs.auto)
+    computed.clear()
+    found = evaluated(cfg, tmp_path, AllPairs.auto, replace(RANKING, matrix=path))
+    assert found | {"matrix_mb": 0.0} == expected
+    assert (not computed) == is_read
 
 
 @pytest.mark.parametrize("choice", [AllPairs.never, AllPairs.auto])

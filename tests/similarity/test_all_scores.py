@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from src.similarity import all_scores, exact_tiles, top_k
-from src.similarity.all_scores import AllScores
+from src.io.arrays import view_npy
+from src.similarity import all_scores, exact_tiles, top_k, write_matrix
+from src.similarity.all_scores import AllScores, StoredScores
 from src.similarity.parallel import thread_count
 from tests.similarity.test_watch import Recorder
 
@@ -41,6 +42,19 @@ def test_scores_are_symmetric_and_equal_for_any_threads_and_memory():
         with thread_count(threads):
             for max_bytes in (0, 300_000, 10**9):
                 assert torch.equal(whole(ROWS, max_bytes=max_bytes), expected)
+
+
+@pytest.mark.parametrize("size", [7, 256])
+def test_a_stored_matrix_has_the_same_bands(tmp_path, monkeypatch, size):
+    monkeypatch.setitem(all_scores.SIDE, "cpu", size)
+    write_matrix(ROWS, tmp_path / "matrix.npy")
+    watch = Recorder()
+    stored = StoredScores(view_npy(tmp_path / "matrix.npy")).bands(watch)
+    expected = AllScores(ROWS).bands()
+    for (rows, scores), (other_rows, others) in zip(stored, expected, strict=True):
+        assert rows == other_rows
+        assert torch.equal(scores, others)
+    assert watch.done == watch.announced == {"ranking all images": -(-700 // size)}
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
