@@ -13,7 +13,7 @@ from torch import Tensor
 from src.runtime.memory import block_rows, fits_on_device, free_memory
 from src.runtime.progress import Watch, unwatched
 from src.similarity.centering import Precision, operand_dtype, operand_width
-from src.similarity.matrix import MatrixDtype, is_finished
+from src.similarity.matrix_files import MatrixDtype, is_finished
 from src.similarity.record import SearchRecord, hash_of
 
 # Row width from which reading a stored matrix of float32 beats searching (two cores)
@@ -31,7 +31,7 @@ class SearchOptions:
     dtype: MatrixDtype = "float32"  # of the matrix
     checkpoints: Path | None = None  # folder from which an interrupted search resumes
     lists: Path | None = None  # folder in which the neighbors by cosine are kept for later searches
-    earlier: tuple[Path, ...] = ()  # folders of such lists, perhaps of collections that have grown
+    earlier: tuple[Path, ...] = ()  # folders of lists and matrices, perhaps of a part of the rows
     watch: Watch = unwatched  # goes through the items of each long step: tqdm shows them
 
 

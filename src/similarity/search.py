@@ -29,7 +29,8 @@ from src.similarity.growing import Growth
 from src.similarity.inputs import checked_rows, finite_penalty, group_ids
 from src.similarity.kept_search import nearest_by_kept
 from src.similarity.lists import Lists
-from src.similarity.matrix import MatrixRecord, complete_matrix
+from src.similarity.matrix import complete_matrix
+from src.similarity.matrix_files import MatrixRecord
 from src.similarity.merging import merge
 from src.similarity.plan import SearchOptions, choose_device, make_plan
 from src.similarity.record import hash_of
@@ -171,7 +172,8 @@ class NeighborSearch:
         """Return the matrix, which is written first unless it is complete."""
         exact = ExactTiles(self.rows, self.norms, self.device)
         record = MatrixRecord(self.features_hash, self.plan.record.block)
-        rest = self.processes, self.options.watch
+        earlier = [folder / path.name for folder in self.options.earlier]
+        rest = self.processes, self.options.watch, earlier
         return complete_matrix(path, exact, self.options.dtype, record, *rest)
 
     def _by_matrix(self, path: Path, k: int, penalties: Tensor | None) -> Lists:
