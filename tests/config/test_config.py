@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from src.config import Backbone, Config, Evaluation, Similarity, Tracking, Trainer
-from src.config.data import Data, Demo, Download, Folder, Nga
+from src.config.data import Data, Demo, Download, Folder, Iiif, Nga
 from src.config.validation import check_bounds, model_names, option
 from src.errors import UserError, did_you_mean
 
@@ -49,6 +49,10 @@ from src.errors import UserError, did_you_mean
         (lambda: Download(requests_per_second=1e-6), "must be 0 (no limit) or at least 0.001"),
         (lambda: Download(requests_per_second=float("nan")), "between 0 and 10000, got nan"),
         (lambda: Nga(image_size="15"), "data.image_size must be at least 16, got 15"),
+        (lambda: Iiif(), "data=iiif needs data.manifest=<address or file"),
+        (lambda: Iiif(manifest="no.json"), "data.manifest=no.json is neither a file nor an http"),
+        (lambda: Iiif(manifest="https://a.org/m?key=1"), "https://a.org/m?***: an address with a"),
+        (lambda: Iiif(manifest="https://a.org/m", language="e n"), "such as en, got 'e n'"),
         (lambda: Trainer(num_nodes=0), "trainer.num_nodes must be at least 1, got 0"),
     ],
 )
@@ -87,7 +91,7 @@ def test_the_bounds_of_an_option_are_inclusive_and_checked_by_its_definition_alo
 
 @pytest.mark.parametrize(
     "make",
-    [Nga, partial(Folder, images="tests"), Demo, Download]
+    [Nga, partial(Folder, images="tests"), partial(Iiif, manifest="https://a.org"), Demo, Download]
     + [Backbone, Similarity, Evaluation, Tracking, Trainer, partial(Config, data=Data())],
 )
 def test_every_bound_in_help_is_checked(make: Callable[..., Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.config import Backbone
-from src.config.data import Folder, Nga
+from src.config.data import Folder, Iiif, Nga
 from src.errors import UserError
 from tests.support.commands import command
 from tests.support.galleries import make_images
@@ -24,6 +24,7 @@ def test_every_path_option_takes_a_home_folder(home: Path) -> None:
     assert Folder(images="~/works", labels="~/file").images == str(home / "works")
     assert Folder(images="~/works", labels="~/file").labels == str(home / "file")
     assert Nga(tables="~/works").tables == str(home / "works")
+    assert Iiif(manifest="~/file").manifest == str(home / "file")
     assert Backbone(weights="~/file").path == home / "file"
 
 

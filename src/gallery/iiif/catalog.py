@@ -4,7 +4,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,8 +20,8 @@ from src.errors import UserError
 from src.gallery.catalog import Catalog
 from src.gallery.gallery import COLUMNS, sample
 from src.gallery.iiif.crawl import Crawl, Found
-from src.gallery.iiif.documents import Documents, Unavailable, open_documents
-from src.gallery.iiif.image_service import listed_url, made_url, profile, read_info
+from src.gallery.iiif.documents import Documents, open_documents
+from src.gallery.iiif.image_addresses import Work, with_addresses
 from src.gallery.iiif.labels import Row, frequent_columns, row_labels
 from src.gallery.iiif.presentation import Collection, Manifest, Picture, read_document
 from src.io.json_text import NotJson, parse_object
@@ -30,16 +29,8 @@ from src.io.sources import open_source
 
 log = logging.getLogger(__name__)
 
+MAX_LISTED = 12  # reasons in one line of the log
 STANDARD = {*COLUMNS, "all_artists", "collection", "rights", "attribution"}
-
-
-@dataclass(frozen=True)
-class Work:
-    """An image that may be in the gallery, with its labels."""
-
-    image_id: str
-    picture: Picture
-    row: Row
 
 
 def source_name(manifest: str) -> str:
@@ -74,7 +65,7 @@ def fetch_catalog(
         works = _unique(_works(found, options.view), found)
         sampled = set(sample([work.image_id for work in works], options.limit, seed))
         selected = [work for work in works if work.image_id in sampled]
-        rows, missing = _with_addresses(selected, options.max_side, documents, found)
+        rows, missing = with_addresses(selected, options.max_side, documents, found)
     _log(found, documents, len(rows))
     missing += found.unavailable
     if len(rows) < 2:
@@ -151,17 +142,6 @@ def _work(manifest: Manifest, collection: str, picture: Picture, labels: Row, nu
     return Work(image_id, picture, row)
 
 
-def _facts(picture: Picture) -> Row:
-    """Return what a viewer has to know of the service of an image."""
-    service = picture.service
-    if service is None:
-        return {}
-    size = {"iiif_width": service.width or picture.width}
-    size |= {"iiif_height": service.height or picture.height}
-    row = {column: str(pixels) for column, pixels in size.items() if pixels}
-    return row | {"iiif": service.url, "iiif_profile": profile(service)}
-
-
 def _unique(works: Iterator[Work], found: Found) -> list[Work]:
     """Return each image once: where it is listed first."""
     unique: dict[str, Work] = {}
@@ -170,53 +150,6 @@ def _unique(works: Iterator[Work], found: Found) -> list[Work]:
             found.counts["images listed more than once"] += 1
         unique.setdefault(work.image_id, work)
     return list(unique.values())
-
-
-def _with_addresses(
-    works: list[Work], side: int | None, documents: Documents, found: Found
-) -> tuple[list[Row], int]:
-    """Return the rows with the address of the wanted size, and how many have none.
-
-    An info.json is requested only where the manifest says too little about the service.
-    """
-    addresses = [_address(work.picture, side) for work in works]
-    unknown = [w for w, url in zip(works, addresses, strict=True) if not url]
-    documents.want(w.picture.service.info_url for w in unknown if w.picture.service)
-    rows = []
-    for work, url in zip(works, addresses, strict=True):
-        picture = work.picture if url else _described(work.picture, documents, found)
-        if picture and (url := url or _address(picture, side) or _listed(picture, side)):
-            rows.append(work.row | _facts(picture) | {"url": url})
-    return rows, len(works) - len(rows)
-
-
-def _address(picture: Picture, side: int | None) -> str:
-    """Return the address of an image as far as the manifest tells it, else ""."""
-    service = picture.service
-    if service is None:
-        return picture.url
-    if service.version and service.level == 0 and service.sizes:
-        return listed_url(service, side, picture.url)
-    return made_url(service, side, picture.width, picture.height)
-
-
-def _listed(picture: Picture, side: int | None) -> str:
-    """Return the address of an image whose service makes no sizes, or is not known."""
-    return listed_url(picture.service, side, picture.url) if picture.service else ""
-
-
-def _described(picture: Picture, documents: Documents, found: Found) -> Picture | None:
-    """Return an image with what the info.json of its service says, None if that may be had later.
-
-    Where it cannot be had at all, the image is taken as the manifest gives it.
-    """
-    assert picture.service is not None
-    try:
-        info = documents.read(picture.service.info_url)
-    except Unavailable as reason:
-        found.counts[f"info.json not read: {reason}"] += 1
-        return None if reason.is_transient else replace(picture, service=None)
-    return replace(picture, service=read_info(info, picture.service))
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:
@@ -230,7 +163,9 @@ def _table(rows: list[Row]) -> pd.DataFrame:
 
 def _log(found: Found, documents: Documents, selected: int) -> None:
     counts = {"manifests": len(found.manifests), "documents downloaded": documents.new}
-    parts = [f"{n} {what}" for what, n in (counts | found.counts).items() if n]
+    counts |= dict((+found.counts).most_common(MAX_LISTED))
+    counts["left out for other reasons"] = found.counts.total() - sum(list(counts.values())[2:])
+    parts = [f"{n} {what}" for what, n in counts.items() if n]
     log.info("catalog: %s; %d images selected", ", ".join(parts), selected)
 
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MAX_DEPTH = 20  # collections in each other
 MAX_COLLECTIONS = 10_000  # documents, pages of collections among them
-MAX_CANVASES = 500_000  # of all manifests together
+MAX_CANVASES = 300_000  # of all manifests together
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Crawl:
         return self.found
 
     def _read(self, content: Reference | Collection | Manifest) -> Collection | Manifest | None:
-        """Return a document, None if it cannot be had, or is no other than one that was read."""
+        """Return a document, None if it cannot be had."""
         if not isinstance(content, Reference):
             return content
         try:
-            read = read_document(self._documents.read(content.url), content.url, self._language)
-            if read is None:
+            node = self._documents.read(content.url)
+            if (read := read_document(node, content.url, self._language)) is None:
                 raise Unavailable("neither a collection nor a manifest")
         except Unavailable as reason:
             self.found.unavailable += 1
@@ -77,11 +77,6 @@ class Crawl:
             if content.is_collection and reason.is_transient:
                 self.found.unlisted[content.url] = str(reason)
             return None
-        if read.url != content.url and not content.is_page:
-            if read.url in self._seen:
-                self.found.counts["listed more than once"] += 1
-                return None
-            self._seen.add(read.url)
         return read
 
     def _add(self, manifest: Manifest, collection: str) -> None:

@@ -77,6 +77,14 @@ def test_a_broken_document_that_the_user_names_is_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_a_file_that_is_no_manifest_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    for text, reason in (("<html>", "m.json is no IIIF document: not JSON"), ("{}", "neither a")):
+        path.write_text(text)
+        with pytest.raises(UserError, match=reason):
+            museum_gallery(options(str(path), tmp_path / "outputs"))
+
+
 def test_the_named_document_is_a_page_of_html_or_nowhere(host: IiifHost, tmp_path: Path) -> None:
     for fault, reason in (("html", "not JSON: text/html"), ("404", "404 Not Found")):
         host.faults = {TOP: Fault(fault)}

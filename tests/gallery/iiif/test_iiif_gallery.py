@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from src.config import Similarity
+from src.config.enums import Exclude, View
 from tests.gallery.iiif.conftest import WORKS
 from tests.support.iiif_galleries import gallery
 from tests.support.iiif_host import IiifHost
@@ -54,3 +56,53 @@ def test_each_document_and_image_is_requested_once_though_collections_name_each_
     before = list(host.log)
     gallery(host, tmp_path, path)
     assert host.log == before
+
+
+def test_large_images_keep_to_limits_that_only_an_info_json_tells(
+    host: IiifHost, tmp_path: Path
+) -> None:
+    found = gallery(host, tmp_path, image_size=None)
+    assert set(found.works["width"]) == {"64"}  # all that there is
+    infos = [path for path in host.asked if path.endswith("info.json")]
+    assert len(infos) == WORKS * 3 // 4
+    assert set(found.works["iiif_width"]) == {"64", ""}
+
+
+def test_the_first_view_of_each_object_is_enough(host: IiifHost, tmp_path: Path) -> None:
+    canvases = [host.documents[f"/p3/{n}"]["items"][0] for n in (101, 102)]
+    host.documents["/p3/101"] |= {"items": canvases}
+    whole = host.documents["/p3/first.json"]
+    host.documents["/p3/two.json"] = whole | {"items": whole["items"][1:4:2]}
+    every = gallery(host, tmp_path / "all", "/p3/two.json")
+    assert list(every.works["view"]) == ["primary", "alternate", "primary"]
+    assert every.works["object_id"].nunique() == 2
+    first = gallery(host, tmp_path / "first", "/p3/two.json", view=View.primary)
+    assert list(first.works["image_id"]) == list(every.works["image_id"][[0, 2]])
+
+
+def test_a_sample_needs_only_its_own_images(host: IiifHost, tmp_path: Path) -> None:
+    few = gallery(host, tmp_path, limit=5)
+    images = [path for path in host.asked if path.endswith(".jpg")]
+    assert (len(few), len(images)) == (5, 5)
+    assert gallery(host, tmp_path, limit=5).name == few.name
+
+
+def test_refresh_finds_what_has_changed(host: IiifHost, tmp_path: Path) -> None:
+    gallery(host, tmp_path)
+    title = {"en": ["A new title"]}
+    host.documents["/p3/101"] |= {"label": title}
+    whole = host.documents["/p3/first.json"]
+    host.documents["/p3/first.json"] = whole | {"items": whole["items"][1:]}
+    assert gallery(host, tmp_path).works["title"][1] == "Work 1"
+    host.sent.clear()
+    found = gallery(host, tmp_path, refresh=True)
+    assert (len(found), found.works["title"][0]) == (WORKS - 1, "A new title")
+    assert len(host.sent) == 2  # all others have not changed
+
+
+def test_other_views_of_an_object_may_be_left_out(host: IiifHost, tmp_path: Path) -> None:
+    canvases = [host.documents[f"/p3/{n}"]["items"][0] for n in (101, 102, 103)]
+    host.documents["/p3/101"] |= {"items": canvases}
+    found = gallery(host, tmp_path, max_manifests=2)
+    groups = found.exclusion_groups(Similarity(exclude=Exclude.same_object, top_k=1))
+    assert list(groups) == [0, 1, 1, 1]
