@@ -37,7 +37,7 @@ def source_name(manifest: str) -> str:
     """Return the name of the folders of a collection: its host or file, and a hash.
 
     >>> source_name("https://museum.org/iiif/collection.json")
-    'museum.org-32eb9be9'
+    'museum.org-bcbe3484'
     """
     location = _location(manifest)
     name = urlsplit(location).hostname if is_address(location) else Path(location).stem
