@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from src.evaluation.judgements import (
     Pairs,
@@ -26,10 +27,11 @@ from src.evaluation.retrieval import Metrics, Queries
 from src.gallery import Gallery
 from src.pipeline.rank import Ranking
 from src.similarity.numerics import exact_scores, ranking_scores, row_norms
+from src.similarity.parallel import parallel_map
 
 log = logging.getLogger(__name__)
 
-PAIRS_AT_ONCE = 4096  # whose rows are copied together
+AT_ONCE = 4096  # pairs that a thread scores, or rows that are copied
 
 
 class Judged(NamedTuple):
@@ -84,14 +86,16 @@ def _by_row(gallery: Gallery) -> Verdicts:
 
 def pair_keys(ranking: Ranking, pairs: Pairs) -> NDArray[np.float32]:
     """Return (p,) what each pair is ordered by, equal to the bit to the keys of neighbor lists."""
-    keys = np.empty(len(pairs.query), dtype=np.float32)
-    for start in range(0, len(keys), PAIRS_AT_ONCE):
-        part = slice(start, start + PAIRS_AT_ONCE)
-        query, neighbor = pairs.query[part], pairs.neighbor[part]
-        rows, place = np.unique(np.stack([query, neighbor]), return_inverse=True)
-        some = ranking.features[torch.from_numpy(rows)]
-        first, second = torch.from_numpy(place.reshape(2, -1))
-        score = exact_scores(some, row_norms(some), first, second[:, None])[:, 0]
-        penalty = None if ranking.penalty is None else ranking.penalty[torch.from_numpy(neighbor)]
-        keys[part] = ranking_scores(score, penalty).numpy()
-    return keys
+    features, penalty = ranking.features, ranking.penalty
+    query, neighbor = torch.from_numpy(pairs.query), torch.from_numpy(pairs.neighbor)
+    norms = torch.zeros(len(features), dtype=torch.float64)
+    for rows in torch.cat([query, neighbor]).unique().split(AT_ONCE):
+        norms[rows] = row_norms(features[rows])
+
+    def keys(part: slice) -> Tensor:
+        """Return the keys of these pairs."""
+        score = exact_scores(features, norms, query[part], neighbor[part, None])[:, 0]
+        return ranking_scores(score, None if penalty is None else penalty[neighbor[part]])
+
+    parts = parallel_map(keys, len(query), AT_ONCE)
+    return torch.cat([torch.zeros(0), *parts]).numpy()

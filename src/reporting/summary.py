@@ -8,7 +8,7 @@ from rich import filesize
 from rich.table import Table
 
 from src.config.overrides import shell_quote
-from src.evaluation.metrics import FILTER, JUDGED
+from src.evaluation.metrics import AGREEMENT, FILTER, JUDGED
 from src.gallery import Gallery
 from src.io.printable import printable
 from src.reporting import terminal
@@ -78,6 +78,7 @@ def print_job(name: str, metrics: Mapping[str, Any], gallery: Gallery, seconds: 
     """Print the line of a sweep's job: its settings, the metric to compare, wall-clock seconds."""
     columns = measured_columns(metrics)
     metric = f"{main_labels(columns, gallery)[0]}/map_at_10" if columns else "intra"
+    metric = AGREEMENT if not columns and AGREEMENT in metrics else metric
     value = format_number(metrics.get(metric))
     print(printable(f"{name}  {metric} {value}  ({seconds:.1f} s)"), flush=True)
 
@@ -86,7 +87,8 @@ def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Tabl
     """Yield the table of the main labels and what to know about it."""
     columns = measured_columns(metrics)
     if not columns:
-        yield NO_LABELS
+        if f"{JUDGED}pairs" not in metrics:
+            yield NO_LABELS
         return
     main = main_labels(columns, gallery)
     measured = [name.removesuffix(END) for name in metrics if name.endswith(END)]
@@ -103,19 +105,16 @@ def _labels(metrics: Mapping[str, Any], gallery: Gallery) -> Iterator[str | Tabl
 
 def _judged(metrics: Mapping[str, Any]) -> Iterator[str]:
     """Yield how the run agrees with the pairs that people have judged, if there are any."""
-    if pairs := metrics.get(f"{JUDGED}pairs"):
-        shown = {"agreement": "agreement", "precision_at_10": "P@10 of those judged"}
-        parts = [
-            f"{text} {format_number(value)} {_interval(metrics, f'{JUDGED}{end}')}".strip()
-            for end, text in shown.items()
-            if (value := metrics.get(f"{JUDGED}{end}")) is not None
-        ]
-        counts = f"{pairs} pairs of {counted(metrics[f'{JUDGED}queries'], 'query', 'queries')}"
-        yield f"judgements: {', '.join([counts, *parts])}"
-
-
-def _interval(metrics: Mapping[str, Any], name: str) -> str:
-    return format_interval(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
+    if f"{JUDGED}pairs" not in metrics:
+        return
+    pairs, queries = (metrics[f"{JUDGED}{end}"] for end in ("pairs", "queries"))
+    parts = [f"{counted(pairs, 'pair')} of {counted(queries, 'query', 'queries')}"]
+    for end, text in (("agreement", "agreement"), ("precision_at_10", "P@10 of those judged")):
+        name = f"{JUDGED}{end}"
+        if name in metrics:
+            interval = format_interval(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
+            parts.append(f"{text} {format_number(metrics[name])} {interval}".strip())
+    yield f"judgements: {', '.join(parts)}"
 
 
 def _first_ten(metrics: Mapping[str, Any], name: str) -> str:

@@ -7,14 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from src.config import Config
 from src.errors import UserError
+from src.evaluation.judgements import Pairs
 from src.gallery.judgements import Verdict
 from src.pipeline.collect import collect
+from src.pipeline.evaluate import ranked_lists
+from src.pipeline.judged import pair_keys
+from src.pipeline.rank import Ranking
 from src.reporting.run_folder import RunFolder
 from src.run import run
+from src.similarity import top_k
+from src.similarity.csls import csls_penalty
 from tests.support.options import changed, store
 from tests.support.ranked_run import clustered, write_ranked_run
 
@@ -92,6 +99,32 @@ def test_they_are_equal_to_the_bit_for_all_storage_modes(tmp_path: Path) -> None
         found.append({name: value for name, value in metrics.items() if "judge" in name})
     assert found[0] == found[1] == found[2]
     assert len(found[0]) > 20 and len(found[0]["judgements"]) == 16
+
+
+@pytest.mark.parametrize("has_penalty", [False, True], ids=["cosine", "csls"])
+def test_keys_of_pairs_are_those_of_lists_to_the_bit(has_penalty: bool) -> None:
+    features = torch.from_numpy(clustered(300, 40))
+    penalty = csls_penalty(top_k(features, 10).score) if has_penalty else None
+    found = top_k(features, 20, penalty=penalty)
+    ranking = Ranking(features, found, found, None, "cpu", penalty)
+    lists = ranked_lists(ranking, 20)
+    query, neighbor = np.repeat(np.arange(300), 20), found.index.reshape(-1).astype(np.int64)
+    pairs = Pairs(query, neighbor, np.ones(6000, dtype=bool))
+    assert lists.key is not None
+    np.testing.assert_array_equal(pair_keys(ranking, pairs), lists.key.reshape(-1))
+
+
+def test_an_embedding_without_differences_gets_chance(tmp_path: Path) -> None:
+    alike = np.ones((N, 4), dtype=np.float32)
+    folder = write_ranked_run(tmp_path, None, alike, verdicts=VERDICTS)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    of_query = [[good for query, _, good in PAIRS if query == row] for row in range(30)]
+    assert metrics["judged/agreement"] == metrics["judged/agreement_chance"] == 0.5
+    for depth in (1, 5, 10):
+        shares = [np.mean(said) for said in of_query if said]
+        assert metrics[f"judged/precision_at_{depth}"] == pytest.approx(np.mean(shares))
+        judged = np.mean([len(said) / (N - 1) for said in of_query if said])
+        assert metrics[f"judged/judged_at_{depth}"] == pytest.approx(judged)
 
 
 def test_the_hash_is_that_of_what_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from src.gallery import Gallery
 from src.reporting import summary
 from src.reporting.labels import main_labels
-from src.reporting.summary import print_summary
+from src.reporting.summary import print_job, print_summary
 
 METRICS: dict[str, Any] = {
     "images": 12,
@@ -102,6 +102,24 @@ def test_without_labels_it_says_that_quality_is_not_measured(
     words = " ".join(printed(capsys, bare, tmp_path).split())
     assert words.startswith(summary.NO_LABELS)
     assert "mAP" not in words
+
+
+def test_judgements_have_a_line_and_measure_quality_without_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = {name: value for name, value in METRICS.items() if "/" not in name}
+    judged = {"judged/pairs": 1200, "judged/queries": 1, "judged/agreement": 0.625}
+    judged |= {"judged/agreement_low": 0.5, "judged/agreement_high": 0.75}
+    words = " ".join(printed(capsys, bare | judged, tmp_path).split())
+    assert words.startswith("judgements: 1,200 pairs of 1 query, agreement 0.625 [0.500, 0.750]")
+    assert summary.NO_LABELS not in words
+    nothing = {"judged/pairs": 0, "judged/queries": 0}
+    words = " ".join(printed(capsys, bare | nothing, tmp_path).split())
+    assert words.startswith("judgements: 0 pairs of 0 queries images")
+    print_job("0 layer1", bare | judged, gallery(), 1.0)
+    print_job("1 layer1", METRICS | judged, gallery(artist=["a"], style=["b"], source=["c"]), 1.0)
+    first, second = capsys.readouterr().out.splitlines()
+    assert "judged/agreement 0.625" in first and "artist/map_at_10" in second
 
 
 @pytest.mark.parametrize(
