@@ -27,9 +27,9 @@ from src.runtime.machine import hardware, versions
 
 FORMAT = "painting-similarity results 1"
 COUNTS = ("images", "skipped", "missing")
-INPUTS = ("weights", "whiten_from", "judgements")  # texts that identify what was given
+INPUTS = ("weights", "vectors", "whiten_from", "judgements")  # texts that say what was given
 SECONDS = "seconds/"
-COST_UNITS = {"text", "true, false", "s", "rows", "processes", "GB", "MB", "images/s"}
+COST_UNITS = {"s", "rows", "processes", "GB", "MB", "images/s"}
 COST_SHARES = ("waiting_for_data", "unproven_rows")
 OBJECT = "object/"
 OWN_GROUPS = {JUDGED: "judged", OBJECT: "objects"}  # of metrics that are not of a label
@@ -44,7 +44,7 @@ def run_results(
     in cfg have names, not depths. Numbers that are NaN or infinite are left out.
     """
     finite = {name: value for name, value in metrics.items() if not _is_odd(value)}
-    placed = {name: _section(name) for name in finite}
+    placed = {name: _section(name, value) for name, value in finite.items()}
 
     def taken(section: str) -> dict[str, Any]:
         """Return the metrics of a section by name."""
@@ -119,7 +119,7 @@ def _about(name: str) -> dict[str, str]:
     return {key: text for key, text in known.items() if text}
 
 
-def _section(name: str) -> str:
+def _section(name: str, value: Any) -> str:
     """Return where in results.json a value of metrics.json belongs."""
     if name in COUNTS:
         return "counts"
@@ -128,8 +128,9 @@ def _section(name: str) -> str:
     if name.startswith(SECONDS):
         return "seconds"
     metric = find_metric(name)
-    is_cost = metric is not None and metric.unit in COST_UNITS
-    return "execution" if is_cost or name in COST_SHARES else "metrics"
+    is_cost = name in COST_SHARES or (metric is not None and metric.unit in COST_UNITS)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "execution" if is_cost or not is_number else "metrics"
 
 
 def _run(files: RunFolder, cfg: Config) -> dict[str, Any]:

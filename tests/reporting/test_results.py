@@ -25,7 +25,7 @@ from src.reporting.settings import PRIVATE, citable_options, flat_options
 from src.run import run
 from tests.support.commands import command
 from tests.support.options import changed
-from tests.support.ranked_run import works_of, write_ranked_run
+from tests.support.ranked_run import clustered, works_of, write_ranked_run
 from tests.support.results import SCHEMA, VALIDATOR, checked_results
 
 
@@ -66,6 +66,19 @@ def test_results_of_judged_pairs_fit_the_schema(tmp_path: Path) -> None:
     results = checked_results(write_ranked_run(tmp_path, verdicts=verdicts))
     assert results["metrics"]["judged"]["pairs"]["value"] == 4
     assert results["inputs"]["judgements"]
+
+
+def test_results_of_own_vectors_fit_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npy"
+    np.save(path, clustered())
+    words = ["data=features", f"data.features={path}", f"outputs={tmp_path / 'out'}"]
+    assert command("src.run", *words, "tracking=off").returncode == 0
+    (run,) = tmp_path.glob("out/runs/*/*")
+    results, digest = checked_results(run), hashlib.sha256(path.read_bytes()).hexdigest()
+    assert results["inputs"]["source"] == "features"
+    assert results["inputs"]["vectors"] == digest
+    assert results["inputs"]["weights"] == {"name": "own vectors"}
+    assert results["settings"]["data.features"] == "vectors.npy"
 
 
 @pytest.mark.slow

@@ -39,10 +39,12 @@ def flat_metrics(results: dict[str, Any]) -> dict[str, Any]:
             flat |= figures(f"{start}{name}", metric)
             flat |= figures(f"{start}{name}_macro", metric.get("macro", {}))
     inputs, counts = results["inputs"], results["counts"]
-    flat |= {name: inputs[name] for name in ("whiten_from", "judgements") if name in inputs}
+    flat |= {
+        name: inputs[name] for name in ("vectors", "whiten_from", "judgements") if name in inputs
+    }
     flat |= {name: value for name, value in counts.items() if name != "skipped_by_reason"}
     flat |= {f"seconds/{stage}": seconds for stage, seconds in results["seconds"].items()}
-    if "images" in flat and "precision" in results["execution"]:  # of a run with a network
+    if "processes" in results["execution"]:  # not of features that a test has given
         flat["weights"] = inputs["weights"]["name"]
     return flat | results["execution"]
 
