@@ -1,28 +1,38 @@
 """What images that are added cost, beside a run over all that starts anew:
 
-    python -m tests.bench.growing [--n 20000] [--new 1000] [--d 2048] [--k 100] [--rounds 3]
+    python -m tests.bench.growing [--n 20000] [--new 1000] [--d 2048] [--k 100] [--rounds 3] [--run]
 
 Searches alternate in one process, the best of the rounds counts, and the neighbors are compared bit
-by bit. New images are spread over the collection, as new files are in a folder.
+by bit. New images are spread over the collection, as new files are in a folder. With --run the
+stages rank and evaluate of a run with two labels follow, with and without whole rankings.
 """
 
 import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from src.config import Config, Evaluation
+from src.config.enums import AllPairs
+from src.embedding.cache import Embeddings
+from src.gallery import Gallery
+from src.pipeline.evaluate import evaluate
+from src.pipeline.rank import rank
+from src.runtime.progress import Clock
 from src.similarity import Neighbors, NeighborSearch, SearchOptions
 from src.similarity.centering import center
 from src.similarity.growth import earlier_rows, row_digests
 from src.similarity.record import hash_of
 from tests.bench.similarity import features
+from tests.support.ranked_run import works_of
 
 
 class Steps:
@@ -101,6 +111,37 @@ def stages(rows: Tensor, old: Tensor) -> None:
         print(f"{name:18} {time.perf_counter() - began:8.2f} s")
 
 
+def run_stages(rows: np.ndarray, is_new: np.ndarray, folder: Path) -> None:
+    """What ranking and metrics of a run take over all images, from nothing and grown."""
+    n, draw = len(rows), np.random.default_rng(0)
+    works = works_of(n)
+    works["artist"] = draw.integers(n // 15, size=n).astype(str)
+    works["style"] = draw.integers(30, size=n).astype(str)
+    gallery = Gallery("all", folder, works)
+    lists = Config(evaluation=Evaluation(all_pairs=AllPairs.never, labels=["artist", "style"]))
+    whole = replace(lists, evaluation=replace(lists.evaluation, all_pairs=AllPairs.always))
+    old = gallery.subset(np.flatnonzero(~is_new))
+    before = Embeddings(folder / "earlier" / "before" / "x-0" / "layer", old, rows[~is_new], {})
+    after = {
+        way: Embeddings(folder / way / "x-1" / "layer", gallery, rows, {})
+        for way in ("outputs/all", "earlier/all")
+    }
+    for each in (before, *after.values()):
+        each.folder.mkdir(parents=True)
+    rank(before, lists, folder / "run")
+    found = list[dict[str, Any]]()
+    for way, embeddings in after.items():
+        clock = Clock()
+        with clock("rank"):
+            ranking = rank(embeddings, lists, folder / "run")
+        with clock("evaluate"):
+            evaluate(ranking, gallery, lists, folder / "run")
+        with clock("evaluate, whole rankings"):
+            found.append(evaluate(ranking, gallery, whole, folder / "run"))
+        print(way, {name: round(value, 2) for name, value in clock.seconds.items()})
+    assert found[0] == found[1]
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser("python -m tests.bench.growing")
@@ -109,6 +150,7 @@ def main() -> None:
     parser.add_argument("--d", type=int, default=2048)
     parser.add_argument("--k", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--run", action="store_true", help="also rank and evaluate")
     options = parser.parse_args()
     rows = features(options.n, options.d)
     is_new = np.zeros(options.n, dtype=bool)
@@ -117,8 +159,11 @@ def main() -> None:
     print(f"n = {options.n}, {options.new} new, d = {options.d}, k = {options.k},", end=" ")
     print(f"{torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as folder:
-        alternated(rows, old, options.k, options.rounds, Path(folder))
-    stages(rows, old)
+        if options.rounds:
+            alternated(rows, old, options.k, options.rounds, Path(folder))
+            stages(rows, old)
+        if options.run:
+            run_stages(rows.numpy(), is_new, Path(folder))
 
 
 if __name__ == "__main__":
