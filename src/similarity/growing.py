@@ -59,7 +59,7 @@ def grow(lists: KeptLists, earlier: NDArray[np.int64], groups: Tensor, k: int) -
     n, e = len(earlier), len(lists.depth)
     rows = np.flatnonzero(earlier != NEW)
     before = earlier[rows]
-    row_of = np.full(e, NONE)  # of each earlier row
+    row_of = np.full(e, NONE, np.int32)  # of each earlier row
     row_of[before] = rows
     is_entry = np.arange(lists.index.shape[1]) < lists.depth[before][:, None]
     index = np.where(is_entry, row_of[lists.index[before]], NONE)

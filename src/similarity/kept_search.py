@@ -12,21 +12,24 @@ import torch
 from torch import Tensor
 
 from src.runtime.processes import ProcessGroup
-from src.similarity.growing import Growth, grow
+from src.similarity.growing import NONE, Growth, grow
 from src.similarity.growth import Digests, row_digests
 from src.similarity.kept import Found, KeptLists, find_kept, kept_path, write_kept
 from src.similarity.lists import Lists
+from src.similarity.numerics import exact_scores
 from src.similarity.plan import SearchOptions, SearchPlan
 
 log = logging.getLogger(__name__)
 
 SPARE = 16  # entries kept beyond k: of images that are removed, so many may be in a list
+CHECKED = 32  # lists whose scores are computed again before they are used
 
 
 class Search(Protocol):
     """A NeighborSearch."""
 
     rows: Tensor  # (n, d)
+    norms: Tensor  # (n,) float64
     groups: Tensor  # (n,)
     max_k: int
     options: SearchOptions
@@ -84,21 +87,35 @@ def nearest_by_kept(search: Search, folder: Path, k: int, keep_tiles: bool = Fal
     return search.compare(k, width, growth=growth, keep=keep)
 
 
+def _scores_are_right(search: Search, growth: Growth) -> bool:
+    """Return whether the scores of some lists are those of their rows, to the bit."""
+    some = torch.linspace(0, max(0, len(growth.index) - 1), min(len(growth.index), CHECKED)).long()
+    queries, index = growth.places[growth.parts.searched :][some], growth.index[some].long()
+    exact = exact_scores(search.rows, search.norms, queries, index.clamp(min=0))
+    is_left = index != NONE
+    return torch.equal(exact[is_left], growth.score[some][is_left])
+
+
 def _what_is_known(search: Search, found: Found, k: int) -> Lists | tuple[Growth, int] | None:
     """Return the lists if they are of the same rows, or what to go on from, if that pays."""
     lists = found.lists
     growth = grow(lists, found.earlier, search.groups, k)
     new, searched = growth.parts
     n, where = len(growth.places), found.path.parent
+    if not _scores_are_right(search, growth):
+        log.warning(
+            "similarity: not used: %s has other scores than its rows: delete it", found.path
+        )
+        return None
     if not searched and found.is_same and (lists.depth >= k).all():
         log.info("similarity: the neighbors are known from %s", where)
         columns = lists.index, lists.score, lists.depth, lists.unproven
         return Lists(*(torch.from_numpy(column) for column in columns))
-    again = f", and {searched - new:,} whose neighbors are gone" if searched > new else ""
+    again = f" and {searched - new:,} others again" if searched > new else ""
     if not growth.pays:
         log.info(
-            "similarity: comparing all, since %s of %s images are not those of %s%s",
-            *(f"{new:,}", f"{n:,}", where, again),
+            "similarity: comparing all, since that takes less than comparing %s new images%s of %s",
+            *(f"{new:,}", again, f"{n:,}"),
         )
         return None
     log.info(

@@ -52,6 +52,20 @@ def test_a_gpu_that_writes_a_matrix_finds_the_same(kind, tmp_path):
 
 
 @on_gpu
+@pytest.mark.parametrize("stays", [True, False], ids=["resident", "streamed"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
+def test_a_collection_that_grows_on_a_gpu_has_the_bits_of_the_cpu(
+    precision, stays, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("src.similarity.centering.fits_on_device", lambda *_: stays)
+    rows, old = np.random.default_rng(0).random((3000, 256), dtype="f4"), np.arange(3000) % 20 != 3
+    how = {"device": "cuda", "precision": precision, "block_size": 512}
+    nearest(rows[old], 10, lists=tmp_path / "earlier", **how)
+    grown = nearest(rows, 10, lists=tmp_path, earlier=(tmp_path / "earlier",), **how)
+    assert_same(grown, top_k(rows, 10, device="cpu"))
+
+
+@on_gpu
 def test_rows_augmented_by_the_lists_of_a_gpu_have_the_bits_of_the_cpu():
     rows = np.random.default_rng(0).random((3000, 256), dtype="f4")
     lists = [nearest(rows, 5, device=device) for device in ("cuda", "cpu")]

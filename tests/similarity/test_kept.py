@@ -100,6 +100,15 @@ def test_what_cannot_be_lists_is_not_used(path, monkeypatch, caplog, changes):
     assert f"{path} is damaged, so delete it: not lists of neighbors" in caplog.text
 
 
+def test_scores_that_are_not_those_of_the_rows_are_noticed(path, monkeypatch, caplog):
+    with np.load(path) as file:
+        rewrite(path, score=np.nextafter(file["score"], np.float32(-9)))
+    calls = compared(monkeypatch)
+    keep(path.parent)
+    assert calls == [1]
+    assert f"not used: {path} has other scores than its rows" in caplog.text
+
+
 def test_lists_of_other_rows_under_the_name_of_these_are_not_used(path, monkeypatch):
     keep(path.parent / "other", WIDE)
     (other,) = (path.parent / "other").glob(KEPT)
