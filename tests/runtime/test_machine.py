@@ -88,6 +88,26 @@ def test_the_machine_has_a_processor_and_memory() -> None:
     assert platform.node() not in found.values()
 
 
+@pytest.mark.parametrize("is_used", [True, False])
+def test_a_gpu_is_told_if_it_was_used(is_used: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: is_used)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "NVIDIA H100")
+    monkeypatch.setattr("torch.version.cuda", "12.8")
+    found = machine.hardware()
+    expected = ("NVIDIA H100", "12.8") if is_used else (None, None)
+    assert (found["gpu"], found["cuda"]) == expected
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_computed_has_its_name() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    torch.zeros(1, device="cuda")
+    assert machine.hardware()["gpu"] == torch.cuda.get_device_name()
+
+
 @pytest.mark.parametrize(
     ("content", "name"),
     [
