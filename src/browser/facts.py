@@ -16,7 +16,7 @@ from src.reporting.settings import PRIVATE
 
 PATHS = (  # or other texts
     *("data.images", "data.labels", "data.judgements", "data.features", "data.tables"),
-    "backbone.weights",
+    *("data.manifest", "backbone.weights"),
 )
 PATH = re.compile(r"[/~\\]|\.\.?[/\\]|[A-Za-z]:[/\\]")  # the start of one
 

@@ -19,6 +19,7 @@ Usage:  python -m src.${{hydra.job.name}} [option=value ...]
   python -m src.run experiment=demo                         no network needed
   python -m src.run data=folder data.images=my/paintings    your own images
   python -m src.run                                         the National Gallery of Art
+  python -m src.run data=iiif data.manifest=<address>       any museum's IIIF manifests
   python -m src.download                                    download its images only
   python -m src.run -m similarity.top_k=5,10,20             a sweep: one run per value
   python -m src.layers backbone=swin_t                      the layers of a network

@@ -40,7 +40,7 @@ class Sweep(Callback):
 
 def _refuse_secrets(config: DictConfig) -> None:
     """End the command if an option holds a secret. Hydra would only warn of an Exception."""
-    names = ("data.tables", "download.contact")
+    names = ("data.tables", "data.manifest", "download.contact")
     options = {name: OmegaConf.select(config, name, default="") for name in names}
     swept = config.hydra.sweeper.get("params") or {}
     try:

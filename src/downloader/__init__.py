@@ -1,4 +1,4 @@
-"""A polite HTTP client, and the downloads of tables and images made with it.
+"""A polite HTTP client, and the downloads of tables, documents and images made with it.
 
 Imports runtime and below. Imported by gallery.
 """

@@ -7,6 +7,7 @@ import queue
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -43,7 +44,7 @@ def write_whole(path: Path, body: bytes) -> None:
     os.replace(part, path)
 
 
-class Downloader:
+class Downloader(ABC):
     """Threads that download files into a folder and add each outcome to the journal.
 
     An instance serves one call of `fetch`; its client serves others once that has come to its end.
@@ -55,13 +56,13 @@ class Downloader:
         self._decoders = threading.Semaphore(os.cpu_count() or 1)  # a large image takes 1 GB
         self._results: queue.SimpleQueue[DownloadRecord | Exception | None] = queue.SimpleQueue()
 
+    @abstractmethod
     def request(self, task: Task) -> Arrival:
         """Send the next request of a task; return what came, checked. Raises Failure, HostBusy."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self, image_id: str, arrival: Arrival) -> None:
         """Write what came, whole or not at all. Raises OSError."""
-        raise NotImplementedError
 
     def fetch(
         self, images: Sequence[tuple[str, str]], workers: int, is_open: bool = False

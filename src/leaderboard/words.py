@@ -16,6 +16,7 @@ Settings = Mapping[str, Any]  # by dotted name
 SELECTING = {
     *("data.images", "data.labels", "data.limit", "data.tables", "data.classification"),
     *("data.view", "data.open_access", "data.artists", "data.max_pixels", "data.judgements"),
+    *("data.manifest", "data.language", "data.max_manifests"),
 }
 # They decide about speed, files and devices, or how finely an interval is computed
 WITHOUT_EFFECT = {

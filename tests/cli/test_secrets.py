@@ -51,6 +51,16 @@ def test_a_secret_is_refused_before_anything_is_written(words: list[str], tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=1,2"]], ids=" ".join)
+def test_a_secret_in_the_address_of_a_manifest_is_refused(sweep: list[str], tmp_path: Path) -> None:
+    address = f'data.manifest="https://museum.invalid/m.json?token={SECRET}"'
+    result = command("src.run", *sweep, "data=iiif", address, f"outputs={tmp_path / 'outputs'}")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "save the collection or manifest as a file and give that" in result.stderr
+    assert SECRET not in result.stdout + result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("sweep", [[], ["-m"], ["-m", "seed=1,2"]], ids=" ".join)
 @pytest.mark.parametrize("where", ["options", "sweep"])
 def test_a_secret_in_a_file_of_options_is_refused_too(
