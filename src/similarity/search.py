@@ -125,15 +125,19 @@ class NeighborSearch:
         if not 1 <= k <= self.max_k:
             raise ValueError(f"k must be between 1 and {self.max_k} for these {n} rows, got {k}")
         penalties = finite_penalty(penalty, n)
-        if self._unwritten is not None:
-            with self._complete_matrix(self._unwritten):
-                self._unwritten = None
+        self.complete()
         if self.options.lists is not None and penalties is None:
             lists = nearest_by_kept(self, self.options.lists, k, keep_tiles)
         else:
             lists = self.compare(k, k, penalties, keep_tiles)
         index, score = lists.index[:, :k].numpy(), lists.score[:, :k].numpy()
         return Neighbors(index, score, int(lists.unproven.sum()) / n)
+
+    def complete(self) -> None:
+        """Write options.matrix, if there is one and it is not complete."""
+        if self._unwritten is not None:
+            with self._complete_matrix(self._unwritten):
+                self._unwritten = None
 
     def compare(
         self,

@@ -16,9 +16,11 @@ from src.similarity import (
     NeighborSearch,
     SearchOptions,
     checkpoint,
+    exact_tiles,
     matrix,
     tile_writer,
     top_k,
+    write_matrix,
 )
 from src.similarity.centering import Centered
 from src.similarity.csls import csls_penalty
@@ -186,3 +188,25 @@ def test_if_one_process_dies_all_end_and_the_next_start_resumes(
         process.wait_for_success()
     _, computed = assert_same_neighbors(tmp_path, rows, after, what)
     assert computed == sorted(set(range(TILES)) - finished)  # only the missing ones, each once
+
+
+def grow(folder: Path, rank: int, size: int) -> None:
+    """Grow the matrix in folder; the body of the processes below."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=size)
+    options = SearchOptions(16, matrix=folder / "new" / "m.npy", earlier=(folder / "earlier",))
+    exact_tiles.SIDE["cpu"] = 8  # new rows at once
+    group = processes.ProcessGroup(rank, size)
+    NeighborSearch(np.load(folder / "rows.npy"), None, options, group).nearest(5)
+    dist.destroy_process_group()
+
+
+def test_several_processes_grow_a_matrix(rows, fork, tmp_path):
+    (tmp_path / "earlier").mkdir()
+    write_matrix(np.delete(rows, range(60, 100), axis=0), tmp_path / "earlier" / "m.npy")
+    for process in [fork(grow, tmp_path, rank, 3) for rank in range(3)]:
+        process.wait_for_success()
+    write_matrix(rows, tmp_path / "fresh.npy")
+    grown = tmp_path / "new" / "m.npy"
+    assert grown.read_bytes() == (tmp_path / "fresh.npy").read_bytes()
+    assert not (tmp_path / "earlier" / "m.npy").exists()  # it was grown in place

@@ -124,12 +124,12 @@ def announce(message: object = None) -> NoReturn:
 class Point:
     """A call of a function of os at which a process is to be killed.
 
-    Calls are counted from 0, only those whose last argument ends in name. Half of a pwrite writes
-    half of the bytes; half of a replace halves the file first; half of an fdatasync cuts off the
-    end of the file, as if its last line was being written.
+    Calls are counted from 0, only those whose last argument ends in name. Half of a write or pwrite
+    writes half of the bytes; half of a replace halves the file first; half of an fdatasync cuts off
+    the end of the file, as if its last line was being written.
     """
 
-    function: Literal["pwrite", "fdatasync", "replace", "rename"]
+    function: Literal["write", "pwrite", "fsync", "fdatasync", "replace", "rename"]
     call: int = 0
     when: Moment = "before"
     name: str = ""
@@ -158,6 +158,9 @@ def _half(function: str, *arguments: Any) -> None:
         file, data, offset = arguments
         os.lseek(file, offset, os.SEEK_SET)
         os.write(file, data[: len(data) // 2])
+    elif function == "write":
+        file, data = arguments
+        os.pwrite(file, data[: len(data) // 2], os.fstat(file).st_size)
     elif function == "fdatasync":
         os.ftruncate(arguments[0], os.fstat(arguments[0]).st_size - 3)
     else:
