@@ -5,6 +5,8 @@ n = images, k = neighbors of each.
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ from src.evaluation.tied_images import TiedImages
 from src.gallery import Gallery
 from src.gallery.exclusion import count_copies
 from src.io.arrays import view_npy
+from src.io.files import folder_lock
 from src.pipeline.judged import Judged, judged_metrics
 from src.pipeline.label_tasks import LabelTask, label_tasks, object_groups
 from src.pipeline.rank import Ranking
@@ -100,7 +103,7 @@ def _search_metrics(ranking: Ranking) -> Metrics:
     """Return the share of rows that were searched again, and the size of the matrix."""
     return {
         "unproven_rows": ranking.for_metrics.fallback_share,
-        "matrix_mb": ranking.matrix.stat().st_size / 1e6 if ranking.matrix else 0.0,
+        "matrix_mb": ranking.matrix_bytes / 1e6,
     }
 
 
@@ -155,17 +158,25 @@ def _whole_rankings(
             }
         )
     whole = [Task(task.name, task.relevance) for task in tasks]
-    found = all_pairs(
-        ranking.features, whole, ranking.penalty, ranking.device, progress, _stored_scores(ranking)
-    )
+    work = ranking.features, whole, ranking.penalty, ranking.device, progress
+    with _stored_scores(ranking) as stored:
+        found = all_pairs(*work, stored)
     by_task = {task.name: task.relevance.classes for task in whole}
     return Family(*found, {name: by_task[name.rpartition("/")[0]] for name in found[1]})
 
 
-def _stored_scores(ranking: Ranking) -> NDArray[np.float32] | None:
-    """Return the matrix if the run has one with the scores as they are, not rounded to float16."""
-    stored = None if ranking.matrix is None else view_npy(ranking.matrix)
-    return stored if stored is not None and stored.dtype == np.float32 else None
+@contextmanager
+def _stored_scores(ranking: Ranking) -> Iterator[NDArray[np.float32] | None]:
+    """Yield the matrix if the run has one with the scores as they are, not rounded to float16.
+
+    Another run may have grown it since, and has it then. None can as long as it is read.
+    """
+    if ranking.matrix is None:
+        yield None
+        return
+    with folder_lock(ranking.matrix.parent):
+        stored = view_npy(ranking.matrix) if ranking.matrix.is_file() else None
+        yield stored if stored is not None and stored.dtype == np.float32 else None
 
 
 def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:

@@ -39,6 +39,12 @@ class Ranking:
     whiten_from: str = ""  # hash of the post-processing that another run has fitted, if one has
 
     @property
+    def matrix_bytes(self) -> int:
+        """Return the size of the matrix, 0 without one, or if another run has grown it since."""
+        exists = self.matrix is not None and self.matrix.is_file()
+        return self.matrix.stat().st_size if self.matrix and exists else 0
+
+    @property
     def facts(self) -> dict[str, str]:
         """Return how images were compared, for metrics.json."""
         device = {"comparison_device": self.device}

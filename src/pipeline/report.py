@@ -95,7 +95,7 @@ def illustrate(
 def files_outside(embeddings: Embeddings, ranking: Ranking) -> list[Path]:
     """Return the files of a run that are not in its folder: unreadable images, the matrix."""
     files = [embeddings.folder / SKIPPED] if embeddings.facts["skipped"] else []
-    return files + ([ranking.matrix] if ranking.matrix else [])
+    return files + ([ranking.matrix] if ranking.matrix and ranking.matrix_bytes else [])
 
 
 def print_end(

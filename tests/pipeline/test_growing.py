@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from src.reporting.run_folder import RunFolder
 from src.similarity import NeighborSearch
+from src.similarity.exact_tiles import ExactTiles
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
 from tests.test_run import results
 
@@ -76,3 +79,23 @@ def test_a_second_run_with_another_top_k_compares_nothing(tmp_path, growths):
     assert not growths
     with np.load(again / "neighbors.npz") as found:
         assert found["index"].shape == (N, 5)
+
+
+@pytest.mark.parametrize("step", ["images added", "images removed"])
+def test_the_matrix_of_a_grown_gallery_is_that_of_a_fresh_one(tmp_path, monkeypatch, step):
+    before, after = STEPS[step]
+    ranked(tmp_path / "outputs", before, "before", storage="full")
+    fresh = ranked(tmp_path / "others", after, storage="full")
+    computed, fill = [], ExactTiles.fill
+
+    def counted(tiles: ExactTiles, out: torch.Tensor, *arguments: Any) -> None:
+        """Note how many pairs are computed."""
+        computed.append(out.numel())
+        fill(tiles, out, *arguments)
+
+    monkeypatch.setattr(ExactTiles, "fill", counted)
+    grown = ranked(tmp_path / "outputs", after, storage="full")
+    assert_same_run(grown, fresh)
+    matrices = [run / RunFolder(run).paths()["matrix"] for run in (grown, fresh)]
+    assert matrices[0].read_bytes() == matrices[1].read_bytes()
+    assert sum(computed) == len(np.setdiff1d(after, before)) * len(after)

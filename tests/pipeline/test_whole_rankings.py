@@ -7,17 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import Timeout
 
 from src.config import Config
 from src.config.enums import AllPairs, Resample
 from src.evaluation.all_pairs import Task, all_pairs
 from src.evaluation.relevance import Relevance
 from src.gallery import Gallery
+from src.io.files import file_lock
 from src.pipeline import evaluate as stage
 from src.pipeline.evaluate import evaluate
 from src.pipeline.rank import Ranking
 from src.similarity import Neighbors, top_k, write_matrix
-from src.similarity.all_scores import AllScores
+from src.similarity.all_scores import AllScores, StoredScores
 from tests.support.options import changed
 
 N = 40
@@ -99,6 +101,31 @@ def test_scores_are_read_from_a_matrix_that_has_them(cfg, tmp_path, monkeypatch,
     found = evaluated(cfg, tmp_path, AllPairs.auto, replace(RANKING, matrix=path))
     assert found | {"matrix_mb": 0.0} == expected
     assert (not computed) == is_read
+
+
+def test_a_matrix_that_another_run_has_grown_since_is_not_missed(cfg, tmp_path):
+    gone = replace(RANKING, matrix=tmp_path / "gone.npy")
+    found = evaluated(cfg, tmp_path, AllPairs.auto, gone)
+    assert found == evaluated(cfg, tmp_path, AllPairs.auto)
+    assert found["matrix_mb"] == 0
+
+
+def test_no_other_run_takes_a_matrix_that_is_read(cfg, tmp_path, monkeypatch):
+    path, locked = tmp_path / "matrix.npy", list[bool]()
+    write_matrix(FEATURES, path)
+    bands = StoredScores.bands
+
+    def tried(*arguments):
+        """Note whether the folder is locked when scores are read."""
+        lock = file_lock(tmp_path / ".lock")
+        with pytest.raises(Timeout):
+            lock.acquire(blocking=False)
+        locked.append(True)
+        return bands(*arguments)
+
+    monkeypatch.setattr(StoredScores, "bands", tried)
+    evaluated(cfg, tmp_path, AllPairs.auto, replace(RANKING, matrix=path))
+    assert locked == [True]
 
 
 @pytest.mark.parametrize("choice", [AllPairs.never, AllPairs.auto])
