@@ -178,9 +178,15 @@ def _rows(run: OpenRun) -> dict[str, int]:
 
 
 def evaluation_command(run: OpenRun, path: Path) -> str:
-    """Return the command that repeats a run with the judgements of a table."""
-    own = f"data.judgements={quote_value(str(from_here(path)))}"
-    given = [word for word in run.files.overrides() if not word.startswith("data.judgements=")]
+    """Return the command that repeats a run with the judgements of a table.
+
+    Dots stand for options that are damaged, or that nobody should paste into a shell.
+    """
+    own = shell_join([f"data.judgements={quote_value(str(from_here(path)))}"])
+    try:
+        given = [word for word in run.files.overrides() if not word.startswith("data.judgements=")]
+    except (UserError, OSError):
+        return f"python -m src.run ... {own}"
     if why_not_repeated(given):
-        return f"python -m src.run ... {shell_join([own])}"
-    return f"python -m src.run {shell_join([*given, own])}"
+        return f"python -m src.run ... {own}"
+    return " ".join(filter(None, ["python -m src.run", shell_join(given), own]))

@@ -4,20 +4,18 @@ import csv
 import errno
 import os
 import re
-import shlex
-from argparse import ArgumentTypeError
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from src.browser import judging
-from src.browser.judging import HEAD, judge_name, table_path
+from src.browser.judging import HEAD, table_path
 from src.browser.server import application
 from src.browser.site import Site
+from src.errors import UserError
 from src.gallery.judgements import gallery_verdicts, read_verdicts
 from src.gallery.names import FileNames
+from src.reporting.run_folder import RunFolder
 
 OWN = {"Origin": "http://127.0.0.1:8050"}
 
@@ -204,25 +202,17 @@ def test_every_name_of_a_file_comes_back(hostile_site: Site) -> None:
     table.read_bytes().decode()  # it is UTF-8
 
 
-def test_the_page_gives_the_command_that_evaluates(site: Site) -> None:
-    run = site.runs[0]
-    (run.files.path / ".hydra").mkdir(exist_ok=True)
-    path = Path("/a b/j.csv")
-    words = shlex.split(judging.evaluation_command(run, path))
-    assert words[:3] == ["python", "-m", "src.run"]
-    assert words[-1] == 'data.judgements="/a b/j.csv"'
-
-
-def test_a_command_that_should_not_be_pasted_is_left_out(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+def test_a_run_whose_options_are_damaged_is_judged_all_the_same(
+    client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = ["similarity.top_k=5", "data.judgements=old.csv"]
-    monkeypatch.setattr(type(site.runs[0].files), "overrides", lambda self: given)
-    command = judging.evaluation_command(site.runs[0], Path("/j.csv"))
-    assert command == "python -m src.run similarity.top_k=5 'data.judgements=\"/j.csv\"'"
-    given.append("hydra.run.dir=/etc")
-    command = judging.evaluation_command(site.runs[0], Path("/j.csv"))
-    assert command == "python -m src.run ... 'data.judgements=\"/j.csv\"'"
+    def damaged(self: RunFolder) -> list[str]:
+        raise UserError("overrides.yaml is damaged")
+
+    monkeypatch.setattr(RunFolder, "overrides", damaged)
+    assert say(client, site)[0] == 200
+    page = client.get("/0/painting.html?row=0")
+    assert page.status_code == 200 and "1 pair judged" in page.text
+    assert "<pre>python -m src.run ... " in page.text
 
 
 def test_an_export_has_no_buttons(site: Site) -> None:
@@ -236,12 +226,6 @@ def judging_body(site: Site) -> str:
     from src.browser.painting_view import painting_view
 
     return site.render(site.runs[0], "painting", painting_view(site, site.runs[0], {"row": "0"}))
-
-
-def test_a_name_of_a_judge_is_one_line() -> None:
-    assert judge_name(" Ann \n Lee ") == "Ann Lee"
-    with pytest.raises(ArgumentTypeError, match="at most 100 characters, got 101"):
-        judge_name("a" * 101)
 
 
 @pytest.mark.parametrize("chosen", ["k=3", "k=50", "only=other-artist", "f.artist=red"])

@@ -117,6 +117,23 @@ def test_cells_that_a_spreadsheet_would_compute(tmp_path: Path, escaped: bool, n
     ]
 
 
+@pytest.mark.parametrize(
+    ("escaped", "cell", "file"),
+    [(False, "'=c.png", "'=c.png"), (True, "'=c.png", "=c.png"), (True, "''=c.png", "'=c.png")],
+)
+def test_an_apostrophe_is_part_of_a_name_only_where_nothing_is_escaped(
+    tmp_path: Path, escaped: bool, cell: str, file: str
+) -> None:
+    works = pd.DataFrame({"file": ["a.png", "=c.png", "'=c.png"]}, dtype=object)
+    path = write(tmp_path, f"{HEAD}a.png,{cell},1\n")
+    assert gallery_verdicts(path, works, tmp_path, escaped) == [Verdict("a.png", file, "", True)]
+
+
+def test_a_name_that_two_files_fit_equally_well_names_none(tmp_path: Path) -> None:
+    find = name_finder(pd.DataFrame({"file": ["A.png", "a.png"]}, dtype=object), tmp_path)
+    assert (find("a.PNG"), find("a.png"), find("./A.png")) == ("", "a.png", "A.png")
+
+
 def test_verdicts_about_other_images_are_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
