@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_LISTED = 5  # columns in a message
+MAX_STEP = 2**15  # rows read at once: their lists may be longer than the first one
 INDEX = "__index_level_0__"  # what pandas calls an index without a name
 
 
@@ -53,11 +54,9 @@ def open_parquet(path: Path) -> Vectors:
         columns = _matrix_columns(path, schema, name)
         kind = schema.field(columns[0]).type
         is_list = _is_list(kind)
-        count = _count(path, file, columns)
-        d = -(-count // max(n, 1)) if is_list else len(columns)
+        check_shape(path, (n, 1))
+        d = _list_width(path, file, columns[0]) if is_list else len(columns)
         check_shape(path, (n, d))
-        if count != n * d:
-            raise refused(path, f"the lists of {columns[0]} differ in length, or some are missing")
         ids = _ids(path, file, name) if name else None
     dtype = str(kind.value_type if is_list else kind)
     return Vectors(n, d, dtype, ids, lambda scratch: _blocks(path, columns, (n, d)))
@@ -106,19 +105,15 @@ def _listed(names: list[str]) -> str:
     return printable(", ".join(names[:MAX_LISTED])) + more
 
 
-def _count(path: Path, file: "ParquetFile", columns: list[str]) -> int:
-    """Return how many numbers the columns have together; a list that is missing counts as one."""
-    total, wanted = 0, set(columns)
-    for number in range(file.num_row_groups):
-        group = file.metadata.row_group(number)
-        parts = (group.column(at) for at in range(group.num_columns))
-        total += sum(part.num_values for part in parts if _top(part.path_in_schema, wanted))
-    return total
-
-
-def _top(path: str, columns: set[str]) -> bool:
-    """Return whether a path, v.list.element say, is that of one of the columns."""
-    return path in columns or path.rsplit(".", 2)[0] in columns
+def _list_width(path: Path, file: "ParquetFile", column: str) -> int:
+    """Return the length of the lists of a column, as their type or the first row says."""
+    kind = file.schema_arrow.field(column).type
+    if hasattr(kind, "list_size"):
+        return int(kind.list_size)
+    first = next(file.iter_batches(1, columns=[column])).column(0)
+    if first.null_count:
+        raise refused(path, f"{column} is missing in the first row")
+    return len(first.flatten())
 
 
 def _ids(path: Path, file: "ParquetFile", name: str) -> Ids:
@@ -141,7 +136,8 @@ def _blocks(path: Path, columns: list[str], shape: tuple[int, int]) -> Iterator[
     n, d = shape
     done = 0
     with named(path), ParquetFile(path) as file:
-        for batch in file.iter_batches(max(1, BLOCK_NUMBERS // d), columns=columns):
+        step = max(1, min(BLOCK_NUMBERS // d, MAX_STEP))
+        for batch in file.iter_batches(step, columns=columns):
             rows = _matrix(path, [batch.column(name) for name in columns], d)
             done += len(rows)
             yield rows
