@@ -58,7 +58,8 @@ def works_of_rows(
                 f" without ids they are taken row by row: make them as many, or {way_out}"
             )
         works = _with_table(works, table)
-    works["file"] = list(map(_as_file, works["file"]))
+    below = "" if images is None else f"{images}/"
+    works["file"] = [_as_file(name.removeprefix(below)) for name in works["file"]]
     _check_ids(
         f"data.labels={labels}" if labels else f"data.features={path}", "file", works["file"]
     )
