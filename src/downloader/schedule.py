@@ -157,7 +157,10 @@ class Schedule:
                 self._progress = time.monotonic()
 
     def close(self, host: Host, reason: HostUnavailable) -> None:
-        """Allow no further request to a host. Images of the main host are dropped, others fail."""
+        """Allow no further request to a host: its images fail.
+
+        Those of the main host are dropped, unless the schedule is open.
+        """
         with self._changed:
             self._close(host, reason)
 
@@ -194,7 +197,6 @@ class Schedule:
     def _close(self, host: Host, reason: HostUnavailable) -> None:
         host.closed = host.closed or reason
         self._limiter.pause(math.inf, host.name)
-        if host is self.main:  # what depends on it cannot be completed
+        if host is self.main and not self._is_open:  # else each of its images fails: some wait
             host.drop()
-            self._is_open = False
         self._changed.notify_all()

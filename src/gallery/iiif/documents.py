@@ -56,7 +56,7 @@ class Documents:
         fresh = {document_id(url): url for url in urls}
         fresh = {key: url for key, url in fresh.items() if self._is_wanted(key, url)}
         self._asked |= fresh.keys()
-        if self.refusal or not fresh:
+        if not fresh:
             return
         self._pending |= fresh.keys()
         self._bar.total = len(self._asked)
@@ -84,7 +84,7 @@ class Documents:
             self._take()
         record = self._records.get(key)
         if record is None or not record.ok:
-            reason = record.reason if record else self.refusal
+            reason = record.reason if record else "not requested"
             raise Unavailable(reason, not record or record.outcome == Outcome.transient.value)
         try:
             return parse_object(images.path_of(self._folder, key, SUFFIX).read_bytes())
@@ -92,14 +92,9 @@ class Documents:
             raise Unavailable("not JSON") from error
 
     def _take(self) -> None:
-        """Wait for the next outcome. If the host refuses, what is pending is given up."""
+        """Wait for the next outcome."""
         assert self._results is not None
-        try:
-            record = next(self._results)
-        except HostUnavailable as reason:
-            self.refusal = str(reason)
-            self._pending.clear()
-            return
+        record = next(self._results)
         self._pending.discard(record.image_id)
         self._records[record.image_id] = record
         self.new += record.ok
@@ -107,7 +102,7 @@ class Documents:
 
     def finish(self) -> None:
         """Wait for the end of all downloads."""
-        if self._results is None or self.refusal:
+        if self._results is None:
             return
         self._downloader.finish()
         try:
