@@ -1,0 +1,83 @@
+"""Pages of images that are known by their vectors alone: served, and as files."""
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from src.browser.export import export
+from src.browser.export_plan import Export
+from src.browser.opened import open_runs
+from src.browser.server import application
+from src.browser.site import Site
+from src.browser.views import NAVIGATION, VIEWS
+from src.io.outputs import Outputs
+from src.query import main as query
+from src.reporting.neighbor_list import neighbor_list
+from src.reporting.run_folder import RunFolder
+from src.run import run
+from src.show import main as show
+from tests.pipeline.test_own_vectors import own, saved
+from tests.support.options import store
+from tests.support.ranked_run import clustered, works_of
+
+
+@pytest.fixture(scope="module", name="folder")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run over vectors with labels, read-only."""
+    place = tmp_path_factory.mktemp("vectors")
+    works_of().to_csv(place / "works.csv", index=False)
+    cfg = own(place / "outputs", saved(place, clustered()), place / "works.csv")
+    folder = place / "outputs" / "runs" / "2026-01-01" / "12-00-00"
+    folder.mkdir(parents=True)
+    store(cfg, folder)
+    run(cfg, folder)
+    return folder
+
+
+@pytest.fixture(name="site")
+def opened_site(folder: Path, tmp_path: Path) -> Site:
+    """Return the site of the run."""
+    return Site(open_runs([folder]), Outputs(tmp_path), NAVIGATION)
+
+
+@pytest.mark.parametrize("name", [name for name in VIEWS if not VIEWS[name].of_several])
+def test_every_page_is_there_and_asks_for_no_picture(site: Site, name: str) -> None:
+    client = TestClient(application(site, "testserver"), base_url="http://testserver")
+    answer = client.get(f"/0/{name}.html?row=5")
+    assert answer.status_code == 200
+    assert ".jpg" not in answer.text and "data-thumbnails" not in answer.text
+    assert "not where the run has read them" not in answer.text
+    assert client.get("/static/no_picture.svg").status_code == 200
+
+
+def test_a_page_says_what_was_compared_and_that_no_image_can_be_asked_about(site: Site) -> None:
+    client = TestClient(application(site, "testserver"), base_url="http://testserver")
+    painting = client.get("/0/painting.html?row=5").text
+    assert "own vectors, x.npy" in painting and "Search with a detail" not in painting
+    assert "no network is known" in client.get("/0/query.html").text
+
+
+def test_an_export_has_all_pages_and_one_picture_for_all(site: Site, tmp_path: Path) -> None:
+    export(site, Export(tmp_path / "site"))
+    assert (tmp_path / "site" / "static" / "no_picture.svg").is_file()
+    assert not list((tmp_path / "site").rglob("*.jpg"))
+    assert (tmp_path / "site" / "0" / "gallery.html").is_file()
+
+
+def test_a_painting_is_shown_by_its_caption(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "x.png"
+    assert show(["7", "--run", str(folder), "--no-open", "--out", str(target)]) == 0
+    assert target.stat().st_size > 10_000
+    files = RunFolder(folder)
+    lines = list(neighbor_list(files, files.gallery(), 7).lines())
+    assert "Painting 7" in lines[0] and len(lines) > 10
+
+
+def test_a_query_by_an_image_is_refused_in_one_line(
+    folder: Path, shared_paintings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = next(shared_paintings.rglob("*.png"))
+    assert query([str(image), "--run", str(folder), "--no-open"]) == 2
+    error = capsys.readouterr().err
+    assert "no network here makes such of an image" in error and error.count("\n") == 1
