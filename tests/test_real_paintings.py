@@ -18,6 +18,7 @@ from torchvision.transforms import v2
 
 from src.config import Backbone, Config, Evaluation, Similarity
 from src.config.enums import Postprocess, Storage
+from src.config.features import Features
 from src.evaluation.ranked_lists import RankedLists
 from src.evaluation.relevance import Relevance
 from src.evaluation.retrieval import retrieval
@@ -257,3 +258,27 @@ def test_augmentation_is_that_of_numpy_and_finds_more_of_the_same_artist(
     np.testing.assert_allclose(-np.sort(-cosine, axis=1)[:, :10], score, atol=1e-6)
     assert (index == np.argsort(-cosine, axis=1)[:, :10]).mean() > 0.999
     assert metrics["artist/map_at_10"] >= plain["artist/map_at_10"] + 0.018
+
+
+@pytest.mark.slow
+def test_a_networks_rows_given_back_as_ones_own_end_in_the_same_bits(
+    chosen: Config, outputs: Path, tmp_path: Path
+) -> None:
+    theirs = results(outcome(chosen, tmp_path / "theirs"))
+    files = RunFolder(tmp_path / "theirs")
+    rows, gallery = (tmp_path / "theirs" / files.paths()[n] for n in ("embeddings", "gallery"))
+    images = chosen.data.images
+    for given in (None, images):
+        data = Features(
+            features=str(rows / "features.npy"), labels=str(gallery / "works.csv"), images=given
+        )
+        backbone = Backbone("vectors", "none", "vectors")
+        own = replace(chosen, data=data, backbone=backbone, outputs=str(tmp_path / "outputs"))
+        folder = tmp_path / ("with" if given else "without")
+        mine = results(outcome(own, folder))
+        for one, other in zip(RunFolder(folder).neighbors(), files.neighbors(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert len(theirs.keys() & mine.keys()) > 100
+        differing = {n for n in theirs.keys() | mine.keys() if theirs.get(n) != mine.get(n)}
+        assert differing <= {"weights", "vectors", "precision", "skipped"}
+        assert RunFolder(folder).paths()["images"] == files.paths()["images"]  # one leaderboard

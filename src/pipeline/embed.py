@@ -54,11 +54,10 @@ def embed(
 ) -> Embeddings:
     """Return the embeddings of gallery: the cached ones of these images and options, or new ones.
 
-    One's own vectors are only converted. A pass over the images also writes what the other jobs of
-    a sweep ask for. A file lock makes concurrent runs wait and reuse the result. Several processes
-    share the images; each returns all rows. Raises UserError if the device, the weights or a layer
-    does not exist, if no image can be read, if layers cannot be whitened, or if cached files are
-    damaged.
+    Own vectors are only converted. A pass also writes what the other jobs of a sweep ask for. A
+    file lock makes concurrent runs wait and reuse the result. Several processes share the images;
+    each returns all rows. Raises UserError if the device, the weights or a layer does not exist, if
+    no image can be read, if layers cannot be whitened, or if cached files are damaged.
     """
     check_accelerator(cfg.trainer)
     if isinstance(cfg.data, Features):
