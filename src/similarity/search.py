@@ -32,6 +32,7 @@ from src.similarity.lists import Lists
 from src.similarity.matrix import complete_matrix
 from src.similarity.matrix_files import MatrixRecord
 from src.similarity.merging import merge
+from src.similarity.parallel import thread_count
 from src.similarity.plan import SearchOptions, choose_device, make_plan
 from src.similarity.record import hash_of
 from src.similarity.refinement import Scorer, refine
@@ -106,7 +107,8 @@ class NeighborSearch:
     @cached_property
     def centered(self) -> Centered:
         """The rows as the fast pass multiplies them, computed on first use, after k is checked."""
-        return center(self.rows, self.device, self.plan.precision, self.options.watch)
+        with thread_count(1):  # many small steps: two threads would wait for each other
+            return center(self.rows, self.device, self.plan.precision, self.options.watch)
 
     def nearest(
         self, k: int = 10, penalty: ArrayLike | Tensor | None = None, keep_tiles: bool = False
