@@ -13,7 +13,7 @@ MODULES = [
     if ">>> " in path.read_text()
 ]
 PUBLIC = {
-    *("src.similarity.search.top_k", "src.similarity.search.write_matrix"),
+    *("src.similarity.shortcuts.top_k", "src.similarity.shortcuts.write_matrix"),
     *("src.similarity.search.NeighborSearch", "src.similarity.csls.csls_penalty"),
     *("src.similarity.postprocess.fit_center", "src.similarity.postprocess.fit_whiten"),
     *("src.evaluation.retrieval.retrieval", "src.evaluation.cosine_statistics.intra_inter"),

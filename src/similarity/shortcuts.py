@@ -67,6 +67,7 @@ def write_matrix(
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_matrix([[3.0, 0.0], [2.0, 0.0], [0.0, 1.0]], f"{folder}/matrix.npy")
         ...     np.load(f"{folder}/matrix.npy")

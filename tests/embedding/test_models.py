@@ -47,7 +47,9 @@ def composed(*overrides: str) -> Config:
 
 
 def test_every_backbone_of_configs_is_expected_here():
-    assert {path.stem for path in CONFIGS.glob("backbone/*.yaml")} == EXPECTED.keys()
+    # vectors stands for no network: the rows are the user's own
+    names = {path.stem for path in CONFIGS.glob("backbone/*.yaml")} - {"vectors"}
+    assert names == EXPECTED.keys()
 
 
 @pytest.mark.parametrize(

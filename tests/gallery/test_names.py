@@ -149,7 +149,7 @@ def test_a_column_that_cannot_be_a_label_is_an_error_before_any_work(
 
 def test_no_group_of_the_programs_own_metrics_can_be_a_label() -> None:
     own = {metric.pattern.partition("/")[0] for metric in METRICS if "/" in metric.pattern}
-    assert own == {"<label>", "object", "seconds"}
+    assert own == {"<label>", "judged", "object", "seconds"}
     assert not any(map(reserved_group, ["style", "chance", "intra", "a/object", "objects"]))
     assert all(map(is_filtered, ["style-no_same_artist/queries"]))
 
