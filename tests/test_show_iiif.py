@@ -109,7 +109,7 @@ def test_a_short_collection_is_listed_whole(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ([], "001.png has no web address in the columns iiif and url of works.csv: give --base-url"),
+    ([], "001.png has no public address in the columns iiif and url of works.csv: give --base-url"),
     (["--base-url", BASE, "--format", "pdf"], "--iiif writes JSON: leave out --format and --dpi"),
     (["--base-url", BASE, "--dpi", "300"], "--iiif writes JSON: leave out --format and --dpi"),
     (["--base-url", BASE, "--out", "list.jpg"], "--out list.jpg does not end in .json"),

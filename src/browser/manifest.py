@@ -1,6 +1,6 @@
 """The IIIF manifest of a painting's page: by server, and written by python -m src.show --iiif."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from src.browser.addresses import HERE, address_of, picture_path
@@ -14,7 +14,7 @@ from src.browser.filters import (
 )
 from src.browser.opened import OpenRun
 from src.browser.pictures import LARGE, SMALL
-from src.browser.site import Parameters
+from src.browser.site import NotThere, Parameters
 from src.config.addresses import file_uri
 from src.errors import UserError
 from src.reporting.iiif_images import (
@@ -22,6 +22,7 @@ from src.reporting.iiif_images import (
     Resource,
     WebImage,
     fitted,
+    known_size,
     museum_picture,
     published_picture,
     size_of,
@@ -31,6 +32,15 @@ from src.reporting.phrases import describe_order, describe_run, warn_of
 
 MOST = MOST_CANVASES - 1  # neighbors
 Pictures = Callable[[OpenRun, int], Picture]  # of rows whose image has no web address of its own
+
+
+def has_manifest(run: OpenRun, rows: Iterable[int]) -> bool:
+    """Return whether images can be canvases: their sizes and pictures are known."""
+    gallery = run.gallery
+    return all(
+        known_size(gallery, row) and (gallery.has_pictures or museum_picture(gallery, row))
+        for row in rows
+    )
 
 
 def manifest_address(run: OpenRun, row: int, wanted: Wanted) -> str:
@@ -89,7 +99,7 @@ def _published_picture(base: str | None, run: OpenRun, row: int) -> Picture:
     if base:
         return published_picture(run.gallery, row, base)
     raise UserError(
-        f"{run.gallery.files[row]} has no web address in the columns iiif and url of works.csv:"
+        f"{run.gallery.files[row]} has no public address in the columns iiif and url of works.csv:"
         f" give --base-url, the address at which you publish the folder {run.gallery.root}, or take"
         " the manifest of the painting's page in python -m src.browse, which serves its pictures"
     )
@@ -101,7 +111,12 @@ def _manifest(
     """Return the manifest of what was found."""
 
     def picture(row: int) -> Picture:
-        """Return an image by its own address, else as one of pictures."""
+        """Return an image by its own address, else as one of pictures. Raises NotThere."""
+        if not has_manifest(run, [row]):
+            raise NotThere(
+                f"{run.gallery.files[row]} has no picture of known size for a manifest: give"
+                " data.images, or data.labels with columns iiif, width and height"
+            )
         return museum_picture(run.gallery, row) or pictures(run, row)
 
     about = _about(run, wanted, found)

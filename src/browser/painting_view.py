@@ -22,7 +22,7 @@ from src.browser.filters import (
     value_of,
 )
 from src.browser.judging import judging
-from src.browser.manifest import manifest_address
+from src.browser.manifest import has_manifest, manifest_address
 from src.browser.opened import OpenRun
 from src.browser.run_search import is_augmented
 from src.browser.site import Page, Parameters, Site, row_of
@@ -66,14 +66,15 @@ def painting_view(site: Site, run: OpenRun, parameters: Parameters) -> Page:
         "details": about.details(run, row),
         "file_facts": about.file_facts(run, row),
         "links": about.links(run, row),
-        # its URIs begin with the server's address, and an export does not know its own
-        "manifest": "" if site.is_static else manifest_address(run, row, wanted),
         "quality": about.quality(run, row),
         "reverse": about.neighbor_of(run, row),
         "around": _around(run, row),
     }
     context |= _listed(run, row) if site.is_static else _found(run, row, wanted)
     cards = context["cards"]
+    # its URIs begin with the server's address, and an export does not know its own
+    has_one = not site.is_static and has_manifest(run, [row, *(card.row for card in cards)])
+    context["manifest"] = manifest_address(run, row, wanted) if has_one else ""
     context["why"] = _why(run, row, [(card.row, card.score) for card in cards])
     return Page(run.caption(row).title, "painting.jinja", context)
 

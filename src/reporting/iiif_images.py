@@ -138,15 +138,24 @@ def work_of(gallery: Gallery, row: int) -> dict[str, str]:
 
 
 def size_of(gallery: Gallery, row: int) -> Size:
-    """Return width and height of an image: by works.csv, else by its file. Raises UserError."""
-    path = gallery.root / gallery.files[row]
-    size = _size(work_of(gallery, row), "width", "height") or pixel_size(path)
+    """Return known_size of an image. Raises UserError if it is unknown."""
+    size = known_size(gallery, row)
     if size is None:
         raise UserError(
             f"the size of {gallery.files[row]} is unknown: works.csv has no width and height of it,"
             " and its file cannot be read"
         )
     return size
+
+
+def known_size(gallery: Gallery, row: int) -> Size | None:
+    """Return width and height of an image: by works.csv, its file or the museum, None if unknown.
+
+    The museum's is that of the original.
+    """
+    work, path = work_of(gallery, row), gallery.root / gallery.files[row]
+    here = _size(work, "width", "height") or pixel_size(path)
+    return here or _size(work, "iiif_width", "iiif_height")
 
 
 def _size(work: Mapping[str, str], *columns: str) -> Size | None:

@@ -1,5 +1,6 @@
 """Pages of images that are known by their vectors alone: served, and as files."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,38 @@ def test_a_page_says_what_was_compared_and_that_no_image_can_be_asked_about(site
     painting = client.get("/0/painting.html?row=5").text
     assert "own vectors, x.npy" in painting and "Search with a detail" not in painting
     assert "no network is known" in client.get("/0/query.html").text
+
+
+def test_a_manifest_needs_pictures(
+    site: Site, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = TestClient(application(site, "testserver"), base_url="http://testserver")
+    assert "manifest/" not in client.get("/0/painting.html?row=5").text
+    answer = client.get("/0/manifest/5.json")
+    assert answer.status_code == 404
+    assert "005.png has no picture of known size for a manifest" in answer.text
+    words = ["5", "--run", str(folder), "--iiif", "--base-url", "https://me.example"]
+    assert show(words) == 2
+    printed = capsys.readouterr().err
+    assert "005.png has no picture of known size for a manifest: give data.images" in printed
+    assert printed.count("\n") == 1
+
+
+def test_vectors_of_images_on_the_web_have_a_manifest(tmp_path: Path) -> None:
+    addresses = [f"https://museum.org/iiif/{row}" for row in range(60)]
+    works = works_of(iiif=addresses, iiif_width=["600"] * 60, iiif_height=["400"] * 60)
+    works.drop(columns=["width", "height"]).to_csv(tmp_path / "works.csv", index=False)
+    cfg = own(tmp_path / "outputs", saved(tmp_path, clustered()), tmp_path / "works.csv")
+    folder = tmp_path / "outputs" / "runs" / "2026-01-01" / "12-00-00"
+    folder.mkdir(parents=True)
+    store(cfg, folder)
+    run(cfg, folder)
+    assert show(["5", "--run", str(folder), "--iiif"]) == 0
+    canvas = json.loads((folder / "manifest-5.json").read_text())["items"][0]
+    assert (canvas["width"], canvas["height"]) == (600, 400)
+    site = Site(open_runs([folder]), Outputs(tmp_path), NAVIGATION)
+    client = TestClient(application(site, "testserver"), base_url="http://testserver")
+    assert 'href="manifest/5.json"' in client.get("/0/painting.html?row=5").text
 
 
 def test_an_export_has_all_pages_and_one_picture_for_all(site: Site, tmp_path: Path) -> None:
