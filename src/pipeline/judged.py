@@ -26,6 +26,7 @@ from src.evaluation.relevance import Ints
 from src.evaluation.retrieval import Metrics, Queries
 from src.gallery import Gallery
 from src.pipeline.rank import Ranking
+from src.reporting.text import counted
 from src.similarity.numerics import exact_scores, ranking_scores, row_norms
 from src.similarity.parallel import parallel_map
 
@@ -49,11 +50,15 @@ def judged_metrics(ranking: Ranking, gallery: Gallery, lists: RankedLists, group
     """
     verdicts = _by_row(gallery)
     pairs, metrics = consensus(verdicts, groups)
+    count, queries, disputed = (
+        int(metrics[f"{JUDGED}{name}"]) for name in ("pairs", "queries", "disputed")
+    )
+    unread = len(gallery.verdicts) - len(verdicts.query)
     log.info(
-        "judgements: %d pairs of %d images; %d disputed pairs and %d verdicts about images that"
-        " cannot be read are left out",
-        *(metrics[f"{JUDGED}{name}"] for name in ("pairs", "queries", "disputed")),
-        len(gallery.verdicts) - len(verdicts.query),
+        "judgements: %s; left out: %s, %s about images that cannot be read",
+        f"{counted(count, 'pair')} of {counted(queries, 'query', 'queries')}",
+        counted(disputed, "disputed pair"),
+        counted(unread, "verdict"),
     )
     key = pair_keys(ranking, pairs)
     metrics |= judge_agreement(verdicts)

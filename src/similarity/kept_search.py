@@ -119,7 +119,7 @@ def _what_is_known(search: Search, found: Found, k: int) -> Lists | tuple[Growth
         )
         return None
     log.info(
-        "similarity: %s of %s images are those of %s; comparing %s new ones%s with all",
-        *(f"{n - new:,}", f"{n:,}", where, f"{new:,}", again),
+        "similarity: %s of %s images are those of %s; comparing %s new %s%s with all",
+        *(f"{n - new:,}", f"{n:,}", where, f"{new:,}", "one" if new == 1 else "ones", again),
     )
     return growth, min(max(k + SPARE, lists.index.shape[1]), search.max_k)

@@ -73,8 +73,8 @@ def begin_growth(
     if kept < MIN_SHARE * n or not agrees(chosen, exact, old_row):
         return None
     log.info(
-        "similarity: %s of %s images are those of %s; computing the scores of %s new ones",
-        *(f"{kept:,}", f"{n:,}", chosen, f"{n - kept:,}"),
+        "similarity: %s of %s images are those of %s; computing the scores of %s new %s",
+        *(f"{kept:,}", f"{n:,}", chosen, f"{n - kept:,}", "one" if n - kept == 1 else "ones"),
     )
     record = replace(record, earlier=str(chosen))
     begin(folder, record)

@@ -156,8 +156,13 @@ def judged(images: Path, path: Path) -> list[str]:
 
 
 def test_a_run_evaluates_its_table_and_says_so(
-    cfg: Config, paintings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cfg: Config,
+    paintings: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     table, folder = tmp_path / "judged.csv", tmp_path / "run"
     files = judged(paintings, table)
     cfg = changed(cfg, "data", judgements=str(table))
@@ -169,6 +174,8 @@ def test_a_run_evaluates_its_table_and_says_so(
     _, score = RunFolder(folder).neighbors()
     assert 0 <= metrics["judged/agreement"] <= 1
     assert f"judgements: {len(files) - 1} pairs of 1 query, agreement" in capsys.readouterr().out
+    left_out = "1 query; left out: 0 disputed pairs, 0 verdicts about images that cannot be read"
+    assert left_out in caplog.text
     settings = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
     assert settings["data"]["judgements"] == str(table)
     table.unlink()

@@ -79,6 +79,8 @@ def test_names_that_are_not_utf8_keep_their_bytes_in_the_csv(tmp_path: Path) -> 
     assert b"\r\n0,0\xff.jpg," in (tmp_path / "paintings.csv").read_bytes()
     table = arrow_table(tmp_path / "paintings.parquet")
     assert table["file"][0].as_py() == "0\ufffd.jpg"
+    found = pd.read_csv(tmp_path / "paintings.csv", encoding_errors="replace")
+    assert found["file"][0] == "0\ufffd.jpg"
 
 
 def test_a_label_with_the_name_of_an_own_column_gets_another(tmp_path: Path) -> None:
