@@ -126,7 +126,7 @@ def test_own_vectors_that_get_more_rows(cfg, tmp_path, caplog):
         table = "\n".join(["artist", *(f"a{row % 7}" for row in range(len(rows)))])
         (tmp_path / "labels.csv").write_text(table)
         data = Features(features=str(tmp_path / "vectors.npy"), labels=str(tmp_path / "labels.csv"))
-        backbone = Backbone(name="vectors", layer="vectors")
+        backbone = Backbone(name="vectors", weights="none", layer="vectors")
         return replace(cfg, data=data, backbone=backbone, outputs=outputs)
 
     rows = np.random.default_rng(0).random((330, 16), dtype="f4")

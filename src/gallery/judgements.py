@@ -22,8 +22,12 @@ log = logging.getLogger(__name__)
 # What the browser writes; judge and time may be missing in a table made by hand
 COLUMNS = ("query", "neighbor", "judgement", "judge", "time")
 SPELLINGS = {"judgment": "judgement"}
-# None takes a verdict back; pandas writes 1 as 1.0 in a column with gaps
-WORDS = {"1": True, "1.0": True, "yes": True, "0": False, "0.0": False, "no": False, "": None}
+# None takes a verdict back; pandas writes 1 as 1.0 in a column with gaps, and True and False
+WORDS = {
+    **dict.fromkeys(("1", "1.0", "yes", "true"), True),
+    **dict.fromkeys(("0", "0.0", "no", "false"), False),
+    "": None,
+}
 MAX_SHOWN = 40  # characters of a cell in a message
 
 

@@ -1,7 +1,7 @@
 """results.json: what a run compared, with what, on what, and how well, for tables and citations.
 
-results.schema.json beside this file describes it. It names no user, no host, and of paths from the
-root only the last part.
+results.schema.json beside this file describes it. It names no user, no host, and of paths that
+leave the working directory only the last part.
 """
 
 import math

@@ -32,8 +32,8 @@ def tracked_options(cfg: Config) -> dict[str, str | float | bool]:
 def citable_options(cfg: Config) -> dict[str, Any]:
     """Return all options but the private ones as JSON has them, for a file that others read.
 
-    Enums become their names, and of a path from the root only the last part is told: the rest is of
-    this machine, and may name a person.
+    Enums become their names, and of a path that leaves the working directory only the last part is
+    told: the rest is of this machine, and may name a person.
     """
     return {name: _citable(value) for name, value in flatten(asdict(cfg)) if name not in PRIVATE}
 
@@ -43,6 +43,8 @@ def citable_overrides(words: Iterable[str]) -> list[str]:
 
     >>> citable_overrides(['data.images="/home/me/my art"', "download.contact=me@x.org", "seed=1"])
     ['data.images="my art"', 'seed=1']
+    >>> citable_overrides(["data.images=../me/art", "data.labels=works/labels.csv"])
+    ['data.images=art', 'data.labels=works/labels.csv']
     """
     pairs = [word.partition("=") for word in words]
     kept = [(name, sign, value) for name, sign, value in pairs if name.lstrip("+~") not in PRIVATE]
@@ -61,7 +63,7 @@ def _citable(value: Any) -> Any:
         return value.name
     if isinstance(value, str):
         text = as_utf8(redacted(value))
-        return PurePosixPath(text).name or text if text.startswith(("/", "~")) else text
+        return PurePosixPath(text).name or text if text.startswith(("/", "~", "..")) else text
     return value
 
 

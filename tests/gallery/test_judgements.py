@@ -29,9 +29,11 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 def test_one_and_yes_are_good_and_an_empty_cell_takes_back(tmp_path: Path) -> None:
     lines = ["a,b,1", "a,c,0", "a,d, YES ", "a,e,no", "a,f,1.0", "a,g,1", "a,g,", "", "a,h,0.0"]
+    lines += ["a,i,True", "a,j,False"]
     verdicts = read_verdicts(write(tmp_path, HEAD + "\n".join(lines)))
     assert [(verdict.neighbor, verdict.is_good) for verdict in verdicts] == [
         *(("b", True), ("c", False), ("d", True), ("e", False), ("f", True), ("h", False)),
+        *(("i", True), ("j", False)),
     ]
 
 

@@ -118,10 +118,12 @@ def test_all_options_but_the_private_ones_are_settings(cfg: Config, finished_run
 def test_settings_of_paths_and_addresses_name_no_person(cfg: Config) -> None:
     cfg.data.judgements = "/home/me/said.csv"
     cfg.backbone.weights = "~/models/net\udcff.pth"
+    cfg.data.labels = "../me/works.csv"
     cfg.download.contact = "me@museum.org"
     cfg.tracking.project = "https://me:secret@museum.org/x"
     settings = citable_options(cfg)
     assert settings["data.judgements"] == "said.csv"
+    assert settings["data.labels"] == "works.csv"
     assert settings["backbone.weights"] == "net\ufffd.pth"
     assert settings["tracking.project"] == "https://***@museum.org/x"
     assert "download.contact" not in settings
