@@ -47,8 +47,13 @@ def citable_overrides(words: Iterable[str]) -> list[str]:
     ['data.images=art', 'data.labels=works/labels.csv']
     """
     pairs = [word.partition("=") for word in words]
-    kept = [(name, sign, value) for name, sign, value in pairs if name.lstrip("+~") not in PRIVATE]
+    kept = [(name, sign, value) for name, sign, value in pairs if not _holds_private(name)]
     return [f"{name}{sign}{_citable_override(value)}" for name, sign, value in kept]
+
+
+def _holds_private(name: str) -> bool:
+    """Return whether an override sets a private option, itself or in download={contact: ...}."""
+    return any(f"{private}.".startswith(f"{name.lstrip('+~')}.") for private in PRIVATE)
 
 
 def _citable_override(value: str) -> str:

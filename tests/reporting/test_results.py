@@ -19,7 +19,7 @@ from src.errors import UserError
 from src.gallery.judgements import Verdict
 from src.reporting.results import metric_groups
 from src.reporting.run_folder import RunFolder
-from src.reporting.settings import PRIVATE, citable_options, flat_options
+from src.reporting.settings import PRIVATE, citable_options, citable_overrides, flat_options
 from src.run import run
 from tests.support.commands import command
 from tests.support.options import changed
@@ -127,6 +127,11 @@ def test_settings_of_paths_and_addresses_name_no_person(cfg: Config) -> None:
     assert settings["backbone.weights"] == "net\ufffd.pth"
     assert settings["tracking.project"] == "https://***@museum.org/x"
     assert "download.contact" not in settings
+
+
+def test_a_private_option_in_a_group_is_not_told() -> None:
+    words = ["download={contact: me@x.org}", "++download={contact: me@x.org}", "seed=1"]
+    assert citable_overrides(words) == ["seed=1"]
 
 
 def test_overrides_of_hydra_are_told_without_paths(tmp_path: Path, cfg: Config) -> None:
