@@ -163,7 +163,7 @@ def _read(
     rows, said = _rows(run), dict[int, dict[int, str]]()
     for verdict in known:
         of_query = said.setdefault(rows[verdict.query], {})
-        of_query[rows[verdict.neighbor]] = str(int(verdict.is_good))
+        of_query[rows[verdict.neighbor]] = str(int(bool(verdict.is_good)))
     return said
 
 

@@ -37,17 +37,17 @@ class Verdict(NamedTuple):
     query: str  # a file of the gallery or, as read, any name of one
     neighbor: str
     judge: str  # "" where the table does not tell
-    is_good: bool
+    is_good: bool | None  # None takes back what was said
 
 
 def read_verdicts(path: Path, escape_formulas: bool = True) -> list[Verdict]:
     """Return the verdicts of a table, with the names of images as it has them.
 
-    The last line of a judge about a pair counts, and none if it is empty. With escape_formulas, an
-    apostrophe in front of what a spreadsheet would compute is taken off. Raises UserError, which
-    names the line, for a cell that is no judgement.
+    The last line of a judge about a pair counts. With escape_formulas, an apostrophe in front of
+    what a spreadsheet would compute is taken off. Raises UserError, which names the line, for a
+    cell that is no judgement.
     """
-    found = dict[tuple[str, str, str], bool]()
+    found = dict[tuple[str, str, str], bool | None]()
     names, rows = read_rows(path, "query")
     query, neighbor, judgement, judge = _places(names, path)
     for number, cells in rows:
@@ -64,8 +64,7 @@ def read_verdicts(path: Path, escape_formulas: bool = True) -> list[Verdict]:
             first, second = unescape_cell(first), unescape_cell(second)
         key = first, second, "" if judge is None else normal_text(unescape_cell(cells[judge]))
         found.pop(key, None)  # so that the order is that of the lines that count
-        if (is_good := WORDS[word.lower()]) is not None:
-            found[key] = is_good
+        found[key] = WORDS[word.lower()]
     return [Verdict(*key, is_good) for key, is_good in found.items()]
 
 
@@ -88,16 +87,18 @@ def match_verdicts(
 ) -> tuple[list[Verdict], int]:
     """Return the verdicts about images that find knows, by file, and how many others there are.
 
-    find is what name_finder returns. Of several names of a pair, the last one counts.
+    find is what name_finder returns. Of several names of a pair, the last one counts; what was
+    taken back is left out.
     """
-    found, unknown = dict[tuple[str, str, str], bool](), 0
+    found, unknown = dict[tuple[str, str, str], bool | None](), 0
     for verdict in verdicts:
         query, neighbor = find(verdict.query), find(verdict.neighbor)
         if query and neighbor:
             found[query, neighbor, verdict.judge] = verdict.is_good
-        else:
+        elif verdict.is_good is not None:
             unknown += 1
-    return [Verdict(*key, is_good) for key, is_good in found.items()], unknown
+    said = ((key, is_good) for key, is_good in found.items() if is_good is not None)
+    return [Verdict(*key, is_good) for key, is_good in said], unknown
 
 
 def name_finder(works: pd.DataFrame, root: Path) -> Callable[[str], str]:
@@ -129,7 +130,8 @@ def gallery_verdicts(
     """
     read = read_verdicts(path, escape_formulas)
     verdicts, unknown = match_verdicts(read, name_finder(works, root))
-    if not read:
+    said = sum(verdict.is_good is not None for verdict in read)
+    if not said:
         raise UserError(f"data.judgements={path} has no judgements: leave it out, or judge pairs")
     if not verdicts:
         raise UserError(
@@ -144,5 +146,5 @@ def gallery_verdicts(
         path,
     )
     if unknown:
-        log.warning("judgements: %d of %d are about other images", unknown, len(read))
+        log.warning("judgements: %d of %d are about other images", unknown, said)
     return verdicts

@@ -1,5 +1,6 @@
 """Settings as flat tables: nested options by dotted name."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
@@ -22,6 +23,8 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 PRIVATE = ["download.contact"]  # options that name a person: no tracker gets them
+# Of a path in a list or a group of options that leaves the working directory, all but its last part
+FOLDERS_IN_LIST = re.compile(r"""(?<=[\[{,:\s'"])(?!//)(?:/|~|\.\.)[^,\]}'"]*/""")
 
 
 def tracked_options(cfg: Config) -> dict[str, str | float | bool]:
@@ -45,6 +48,8 @@ def citable_overrides(words: Iterable[str]) -> list[str]:
     ['data.images="my art"', 'seed=1']
     >>> citable_overrides(["data.images=../me/art", "data.labels=works/labels.csv"])
     ['data.images=art', 'data.labels=works/labels.csv']
+    >>> citable_overrides(["data={images: /home/me/art}", "x=[../me/a.csv,b/c,https://d.org/e]"])
+    ['data={images: art}', 'x=[a.csv,b/c,https://d.org/e]']
     """
     pairs = [word.partition("=") for word in words]
     kept = [(name, sign, value) for name, sign, value in pairs if not _holds_private(name)]
@@ -57,6 +62,8 @@ def _holds_private(name: str) -> bool:
 
 
 def _citable_override(value: str) -> str:
+    if value.startswith(("[", "{")):
+        return FOLDERS_IN_LIST.sub("", as_utf8(redacted(value)))
     quote = value[:1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else ""
     return f"{quote}{_citable(value.removeprefix(quote).removesuffix(quote))}{quote}"
 

@@ -55,8 +55,9 @@ def test_what_is_said_is_kept_shown_and_taken_back(client: TestClient, site: Sit
     assert pressed(client, first).get(0) is None  # a pair has a direction
     table = table_path(site, site.runs[0])
     files = site.runs[0].gallery.files
-    (verdict,) = read_verdicts(table)
-    assert (verdict.query, verdict.neighbor, verdict.is_good) == (files[0], files[second], True)
+    assert [verdict[1:] for verdict in read_verdicts(table)] == [
+        *((files[second], "", True), (files[first], "", None)),
+    ]
     lines = list(csv.DictReader(table.read_text().splitlines()))
     assert [line["judgement"] for line in lines] == ["1", "0", "1", ""]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]+\+00:00", line["time"]) for line in lines)

@@ -32,8 +32,8 @@ def test_one_and_yes_are_good_and_an_empty_cell_takes_back(tmp_path: Path) -> No
     lines += ["a,i,True", "a,j,False"]
     verdicts = read_verdicts(write(tmp_path, HEAD + "\n".join(lines)))
     assert [(verdict.neighbor, verdict.is_good) for verdict in verdicts] == [
-        *(("b", True), ("c", False), ("d", True), ("e", False), ("f", True), ("h", False)),
-        *(("i", True), ("j", False)),
+        *(("b", True), ("c", False), ("d", True), ("e", False), ("f", True)),
+        *(("g", None), ("h", False), ("i", True), ("j", False)),
     ]
 
 
@@ -102,6 +102,12 @@ def test_names_are_files_or_ids_in_any_spelling(tmp_path: Path) -> None:
         *(Verdict("a.png", "sub/é.png", str(at), True) for at in range(len(names))),
         Verdict("=c.png", "sub/é.png", "", False),
     ]
+
+
+def test_a_verdict_is_taken_back_by_any_name_of_the_pair(tmp_path: Path) -> None:
+    read = read_verdicts(write(tmp_path, HEAD + "i0,i1,1\na.png,i2,1\na.png,sub/é.png,\n"))
+    found, unknown = match_verdicts(read, name_finder(WORKS, tmp_path))
+    assert found == [Verdict("a.png", "=c.png", "", True)] and not unknown
 
 
 def test_ids_that_repeat_name_nothing() -> None:
