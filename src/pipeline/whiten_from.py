@@ -43,20 +43,11 @@ def check_whiten_from(cfg: Config) -> None:
             " their own in each collection"
         )
     read_fitted(cfg.similarity)
+    theirs, unknown = _recorded(path.parent), "it is in no run's folder with its embeddings"
     if cfg.backbone.is_vectors:
-        log.warning(
-            "similarity: which network made one's own vectors is not known, so only their width"
-            " tells whether %s suits them",
-            path,
-        )
-        return
-    theirs = _recorded(path.parent)
+        theirs, unknown = None, "the network of one's own vectors is not known"
     if theirs is None:
-        log.warning(
-            "similarity: %s is in no run's folder with its embeddings, so only the width of the"
-            " features tells whether it suits them",
-            path,
-        )
+        log.warning("similarity: only the features' width tells if %s suits: %s", path, unknown)
         return
     mine = feature_options(cfg)
     if different := _differing(DECISIVE, theirs, mine):

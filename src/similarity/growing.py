@@ -17,9 +17,8 @@ from src.similarity.kept import KeptLists
 from src.similarity.tiles import Parts
 
 NONE = -1  # in place of a row
-MAX_SHARE = (
-    1 / 3
-)  # of rows compared with all: each pair of these costs twice that of a whole search
+# Of rows compared with all: each pair of these costs twice that of a whole search
+MAX_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,7 @@ def merge(
     """
     part = slice(growth.parts.searched, None)
     shard, queries, key, rows = candidates.gathered(processes, part)
-    b, bound = len(queries), centered.bound[queries]
-    # a new image that is no candidate has a score of at most this; one below the floor cannot count
-    outside = (key[:, -1].double() + centered.offset + bound).float()
-    outside[rows[:, -1] == NONE] = -torch.inf
+    b, outside = len(queries), _outside(centered, queries, key, rows)
     index, score = torch.full((b, width), NONE), torch.full((b, width), -torch.inf)
     depth = torch.empty(b, dtype=torch.int32)
     earlier = Growth(growth.places, growth.parts, *(column[shard] for column in growth.lists))
@@ -63,6 +60,15 @@ def merge(
     shards, count = (index.int(), score, depth, unproven.byte()), len(growth.index)
     index, score, depth, again = (processes.all_gather_rows(each, count) for each in shards)
     return Lists(index, score, depth, again.bool())
+
+
+def _outside(centered: Centered, queries: Tensor, key: Tensor, rows: Tensor) -> Tensor:
+    """Return the highest score that a new image can have with queries if it is no candidate, (b,).
+
+    key and rows are those of the candidates, (b, c). Where there are fewer, the others are below the floor and cannot count.
+    """
+    outside = (key[:, -1].double() + centered.offset + centered.bound[queries]).float()
+    return outside.masked_fill(rows[:, -1] == NONE, -torch.inf)
 
 
 def _scored(scorer: Scorer, queries: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

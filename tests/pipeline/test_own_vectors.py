@@ -304,7 +304,7 @@ def test_whitening_of_an_earlier_run_suits_vectors_of_its_width(
     outcome(whiten, tmp_path / "run")
     again = changed(whiten, "similarity", whiten_from=str(tmp_path / "run"))
     outcome(again, tmp_path / "again")
-    assert "only their width" in caplog.text
+    assert "only the features' width tells" in caplog.text
     for mine, theirs in zip(
         RunFolder(tmp_path / "again").neighbors(),
         RunFolder(tmp_path / "run").neighbors(),

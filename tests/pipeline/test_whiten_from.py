@@ -160,7 +160,7 @@ def test_a_file_without_its_run_is_used_with_a_warning(embedded, source, few, tm
     path = shutil.copy(source / "postprocess.npz", tmp_path / "elsewhere" / "fitted.npz")
     with caplog.at_level(logging.WARNING):
         check_whiten_from(using(embedded, path))
-    assert "only the width of the features tells" in caplog.text
+    assert "only the features' width tells" in caplog.text
     alone = rank(few, using(embedded, path), tmp_path / "alone")
     assert torch.equal(alone.features, rank(few, using(embedded, source), tmp_path / "b").features)
 
