@@ -65,7 +65,8 @@ def merge(
 def _outside(centered: Centered, queries: Tensor, key: Tensor, rows: Tensor) -> Tensor:
     """Return the highest score that a new image can have with queries if it is no candidate, (b,).
 
-    key and rows are those of the candidates, (b, c). Where there are fewer, the others are below the floor and cannot count.
+    key and rows are those of the candidates, (b, c). Where there are fewer, the others are below
+    the floor and cannot count.
     """
     outside = (key[:, -1].double() + centered.offset + centered.bound[queries]).float()
     return outside.masked_fill(rows[:, -1] == NONE, -torch.inf)
