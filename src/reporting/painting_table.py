@@ -86,8 +86,8 @@ def write_painting_parquet(
     lists = [pyarrow.ListArray.from_arrays(ends, part.ravel()) for part in (ids, distances)]
     columns = {}
     for name, values in works.items():
-        is_text = values.dtype == object
-        columns[name] = pyarrow.array(map(as_utf8, values) if is_text else values)
+        is_number = pd.api.types.is_numeric_dtype(values)
+        columns[name] = pyarrow.array(values if is_number else map(as_utf8, values))
     columns[NEIGHBORS] = pyarrow.StructArray.from_arrays(lists, ["ids", "distances"])
     with atomic_write(path) as part:
         parquet.write_table(pyarrow.table(columns), part, compression="zstd")

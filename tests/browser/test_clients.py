@@ -23,11 +23,12 @@ def test_clients_at_once_are_answered_as_one_alone(two_runs: list[Path], tmp_pat
     targets += [
         f"/{kind}/0/000/{row}.jpg" for kind in ("thumbnails", "pictures") for row in range(3)
     ]
-    words = [*two_runs, "--port", "0", "--outputs"]
-    with browsed(tmp_path / "alone.txt", *words, tmp_path / "alone") as server:
+    words = [*two_runs, "--port", "0", "--outputs", tmp_path / "outputs"]  # which pages name
+    with browsed(tmp_path / "alone.txt", *words) as server:
         alone = [(answer.status, answer.body) for answer in map(server.ask, targets)]
+    (tmp_path / "outputs").rename(tmp_path / "made by one")
     with (
-        browsed(tmp_path / "errors.txt", *words, tmp_path / "several") as server,
+        browsed(tmp_path / "errors.txt", *words) as server,
         ThreadPoolExecutor(THREADS) as pool,
     ):
         for target, expected in zip(

@@ -74,7 +74,8 @@ def test_a_cell_is_one_line_and_no_formula(escaped: bool, seen: str, tmp_path: P
 
 
 def test_names_that_are_not_utf8_keep_their_bytes_in_the_csv(tmp_path: Path) -> None:
-    gallery = small_gallery(file=[f"{n}\udcff.jpg" for n in range(N)])
+    names = [f"{n}\udcff" for n in range(N)]
+    gallery = small_gallery(file=[f"{name}.jpg" for name in names], folder=names)
     write_painting_table(tmp_path, gallery, *some_neighbors(), places(), True)
     assert b"\r\n0,0\xff.jpg," in (tmp_path / "paintings.csv").read_bytes()
     table = arrow_table(tmp_path / "paintings.parquet")
