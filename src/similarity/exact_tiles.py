@@ -22,8 +22,9 @@ SIDE = {"cpu": 256, "cuda": 2048}  # rows and columns of a tile, multiplied by o
 # Numbers of a row multiplied at once: few, so that the bound is small and wide rows fit in memory
 SLICE = {"cpu": 512, "cuda": 4096}
 MAX_PARTS_PER_STEP = 8  # that share memory: new memory takes time
-# A row that is shorter is scored elementwise: its squares lose bits to underflow
-SHORTEST = 2.0**-450
+# A row that is shorter is scored elementwise: its products may underflow. Of longer rows the bits
+# lost, d 2^-1074 / SHORTEST^2, are few beside the bound on the least score, 2^-150
+SHORTEST = 2.0**-400
 
 
 class ExactTiles:

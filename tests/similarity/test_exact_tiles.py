@@ -131,6 +131,19 @@ def test_few_pairs_are_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(again) <= 300 + 20  # a product of zero is decided; a cosine of 1 may not be
 
 
+@pytest.mark.parametrize("exponent", [-460, -449, -410, -390, 0])
+def test_products_that_underflow_are_those_of_the_contract(exponent: int) -> None:
+    draw = np.random.default_rng(4)
+    rows = np.zeros((200, 3))
+    rows[:100, 0] = rows[100:, 1] = 1
+    # cosines are just off the middle between two of the least float32 numbers, odd times 2^-150
+    middle = draw.integers(1, 8, 100) * 2.0**-150
+    rows[:100, 2] = 2.0**-40
+    rows[100:, 2] = middle * (1 + draw.integers(-3, 4, 100) * 2.0**-30) * 2.0**40
+    rows *= 2.0**exponent
+    assert scored(rows).tobytes() == contract(rows).tobytes()
+
+
 def test_rows_by_their_numbers() -> None:
     features = FEATURES["zero rows"]
     rows = torch.from_numpy(features)
