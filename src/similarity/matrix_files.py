@@ -104,7 +104,7 @@ def images_of(path: Path, dtype: str) -> int:
     if not (path.is_file() and record_path.is_file() and digests_path(path).is_file()):
         return 0
     record, array = read_json(record_path), view_npy(path)
-    e = len(array)
+    e = len(array) if array.ndim == 2 else 0
     is_whole = path.stat().st_size == len(npy_header(e, dtype)) + e * e * array.itemsize
     matches = array.shape == (e, e) and str(array.dtype) == dtype and is_whole
     return e if matches and isinstance(record, dict) and record.get("version") == VERSION else 0

@@ -106,6 +106,7 @@ DAMAGE = {
     "a record that is no JSON": lambda path: path.with_suffix(".json").write_text("{"),
     "no digests": lambda path: path.with_suffix(".rows.npy").unlink(),
     "digests of fewer": lambda path: np.save(path.with_suffix(".rows.npy"), np.ones((9, 16), "u1")),
+    "one number": lambda path: np.save(path, np.float32(1)),
     "damaged digests": lambda path: path.with_suffix(".rows.npy").write_bytes(b"no array"),
     "cut off": lambda path: os.truncate(path, path.stat().st_size - 1),
     "other bytes": lambda path: np.save(path, np.full((300, 300), 0.5, "f4")),
