@@ -141,8 +141,10 @@ def test_time_series_begins_with_the_main_metrics_of_true_runs(
     browser.get_by_text("Time Series", exact=False).first.click()
     cards = browser.locator("metrics-pinned-view card-view")
     cards.nth(2).wait_for()
-    first, second = (cards.nth(place).inner_text().replace("\n", "") for place in (0, 1))
-    assert first.startswith("folder/map_at_10") and second.startswith("folder/precision_at_1")
+    for place, name in enumerate(("map_at_10", "precision_at_1")):
+        card = cards.nth(place)
+        card.get_by_text(name).first.wait_for()  # a card is there before its text
+        assert card.inner_text().replace("\n", "").startswith(f"folder/{name}")
     rows = browser.locator("runs-data-table tb-data-table-content-row")
     rows.nth(3).wait_for()
     names = [row.inner_text().strip() for row in rows.all()]
