@@ -5,11 +5,12 @@ n = images, b = rows of a band, q = queries of a block.
 
 from collections.abc import Sequence
 from math import ceil
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from src.evaluation.ranks import (
@@ -45,7 +46,7 @@ def all_pairs(
     penalty: ArrayLike | Tensor | None = None,
     device: str = "cpu",
     watch: Watch = unwatched,
-    matrix: NDArray[np.float32] | None = None,
+    matrix: Path | None = None,
 ) -> tuple[Metrics, Queries]:
     """Return <name>/map, /r_precision and /label_auc of each task, and those of each query.
 
@@ -54,8 +55,9 @@ def all_pairs(
     equal scores come in every order, each equally likely. An image without a label is wrong;
     queries without a label, or whose label no candidate has, are skipped. label_auc also skips
     those whose label all candidates have. Suffixes are those of retrieval. The result is the same
-    for any number of threads and any memory. Scores are read from the matrix (n, n) of these
-    features if there is one. watch goes through the bands of rows.
+    for any number of threads and any memory. Scores are read from the file of the matrix (n, n) of
+    these features if there is one. watch goes through the bands of rows. Raises UserError if that
+    file is damaged.
 
     >>> features, labels = [[4.0, 0.0], [3.0, 1.0], [0.0, 2.0], [1.0, 2.0]], np.array([0, 0, 1, 0])
     >>> metrics, queries = all_pairs(features, [Task("style", Relevance(labels, [np.arange(4)]))])
@@ -63,7 +65,7 @@ def all_pairs(
     ([1.0, 1.0, nan, 0.583], [1.0, 1.0, nan, 0.0])
     """
     where = torch.device(device)
-    scores = AllScores(features, where) if matrix is None else StoredScores(matrix, where)
+    scores = AllScores(features, where) if matrix is None else StoredScores(matrix, features, where)
     rankings = WholeRankings(tasks, finite_penalty(penalty, scores.n))
     for rows, band in scores.bands(watch):
         rankings.add(rows, band)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from src.config import Config
 from src.config.enums import AllPairs, Resample
@@ -166,7 +165,7 @@ def _whole_rankings(
 
 
 @contextmanager
-def _stored_scores(ranking: Ranking) -> Iterator[NDArray[np.float32] | None]:
+def _stored_scores(ranking: Ranking) -> Iterator[Path | None]:
     """Yield the matrix if the run has one with the scores as they are, not rounded to float16.
 
     Another run may have grown it since, and has it then. None can as long as it is read.
@@ -175,8 +174,8 @@ def _stored_scores(ranking: Ranking) -> Iterator[NDArray[np.float32] | None]:
         yield None
         return
     with folder_lock(ranking.matrix.parent):
-        stored = view_npy(ranking.matrix) if ranking.matrix.is_file() else None
-        yield stored if stored is not None and stored.dtype == np.float32 else None
+        is_there = ranking.matrix.is_file() and view_npy(ranking.matrix).dtype == np.float32
+        yield ranking.matrix if is_there else None
 
 
 def _ranks_all(n: int, device: str, choice: AllPairs) -> bool:

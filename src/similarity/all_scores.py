@@ -4,16 +4,19 @@ n = images, d = width of a row, b = rows of a band.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from src.io.arrays import view_npy
 from src.runtime.memory import free_memory
 from src.runtime.progress import Watch, unwatched
 from src.similarity.exact_tiles import SIDE, ExactTiles, blocks
 from src.similarity.inputs import checked_rows
+from src.similarity.row_sums import RowSums
 
 CPU = torch.device("cpu")
 
@@ -82,18 +85,26 @@ class StoredScores:
     """The same scores, read from a complete matrix.
 
     Args:
-        matrix: (n, n) float32, as write_matrix writes it.
+        path: of the matrix (n, n) of float32, as write_matrix writes it.
+        features: (n, d) floats of any scale, its rows.
         device: of the bands.
     """
 
-    def __init__(self, matrix: NDArray[np.float32], device: torch.device = CPU):
-        self.n, self._matrix, self._device = len(matrix), matrix, device
+    def __init__(self, path: Path, features: ArrayLike | Tensor, device: torch.device = CPU):
+        rows, norms = checked_rows(features)
+        self._sums = RowSums(rows, norms, path)
+        self.n, self._matrix, self._device = len(rows), view_npy(path), device
 
     def bands(self, watch: Watch = unwatched) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows and scores of each band as AllScores does."""
+        """Yield rows and scores of each band as AllScores does.
+
+        Raises UserError if the matrix is damaged.
+        """
         parts = blocks(slice(0, self.n), SIDE[self._device.type])
         for rows in watch(parts, "ranking all images", len(parts)):
-            yield rows, torch.from_numpy(np.array(self._matrix[rows])).to(self._device)
+            scores = torch.from_numpy(np.array(self._matrix[rows])).to(self._device)
+            self._sums.check(rows, scores)
+            yield rows, scores
 
 
 def reach(blocks: int, tiles: int) -> int:

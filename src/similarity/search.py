@@ -36,6 +36,7 @@ from src.similarity.parallel import thread_count
 from src.similarity.plan import SearchOptions, choose_device, make_plan
 from src.similarity.record import hash_of
 from src.similarity.refinement import Scorer, refine
+from src.similarity.row_sums import RowSums
 from src.similarity.stored_matrix import nearest_stored
 from src.similarity.tiles import TileCache, TileConsumer, for_each_tile
 
@@ -183,10 +184,14 @@ class NeighborSearch:
         return complete_matrix(path, exact, self.options.dtype, record, *rest)
 
     def _by_matrix(self, path: Path, k: int, penalties: Tensor | None) -> Lists:
-        """Return the lists of k entries of each row, read from the matrix."""
+        """Return the lists of k entries of each row, read from the matrix.
+
+        Raises UserError if it is damaged.
+        """
         rest = self.processes, self.options.watch
+        sums = RowSums(self.rows, self.norms, path)
         with self._complete_matrix(path) as matrix:
-            index, score = nearest_stored(matrix, self.groups, k, penalties, *rest)
+            index, score = nearest_stored(matrix, sums, self.groups, k, penalties, *rest)
         count = len(index)
         return Lists(index, score, torch.full((count,), k).int(), torch.zeros(count).bool())
 

@@ -15,6 +15,7 @@ from src.similarity.candidates import padded
 from src.similarity.numerics import ranking_scores
 from src.similarity.parallel import parallel_map
 from src.similarity.refinement import best_columns
+from src.similarity.row_sums import RowSums
 
 NUMBERS_AT_ONCE = 2**20  # read by a thread
 RUN_LENGTH = 32  # the maxima of runs tell what need not be sorted
@@ -22,6 +23,7 @@ RUN_LENGTH = 32  # the maxima of runs tell what need not be sorted
 
 def nearest_stored(
     matrix: NDArray[Any],
+    sums: RowSums,
     groups: Tensor,
     k: int,
     penalty: Tensor | None = None,
@@ -31,7 +33,7 @@ def nearest_stored(
     """Return index (n, k) int32 and score (n, k) float32 of the nearest by matrix (n, n).
 
     groups (n,) and penalty (n,) float64 are those of a search. The processes share the rows; watch
-    goes through parts of this one's.
+    goes through parts of this one's. Raises UserError if rows do not have their sums.
     """
     n = len(matrix)
     shard = processes.own_slice(n)
@@ -42,6 +44,7 @@ def nearest_stored(
         """Fill the neighbors of these rows of the shard."""
         rows = slice(shard.start + part.start, shard.start + part.stop)
         scores = torch.from_numpy(matrix[rows].copy())  # (b, n)
+        sums.check(rows, scores)
         ranked = ranking_scores(scores, penalty)
         index[part] = _best(ranked.masked_fill(groups[rows, None] == groups, -torch.inf), k)
         score[part] = scores.gather(1, index[part].long())

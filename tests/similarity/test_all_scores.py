@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from src.io.arrays import view_npy
 from src.similarity import all_scores, exact_tiles, top_k, write_matrix
 from src.similarity.all_scores import AllScores, StoredScores
 from src.similarity.parallel import thread_count
@@ -49,7 +48,7 @@ def test_a_stored_matrix_has_the_same_bands(tmp_path, monkeypatch, size):
     monkeypatch.setitem(all_scores.SIDE, "cpu", size)
     write_matrix(ROWS, tmp_path / "matrix.npy")
     watch = Recorder()
-    stored = StoredScores(view_npy(tmp_path / "matrix.npy")).bands(watch)
+    stored = StoredScores(tmp_path / "matrix.npy", ROWS).bands(watch)
     expected = AllScores(ROWS).bands()
     for (rows, scores), (other_rows, others) in zip(stored, expected, strict=True):
         assert rows == other_rows
