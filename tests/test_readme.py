@@ -23,7 +23,7 @@ def test_the_snippet_of_pandas_needs_no_other_program(finished_run: Path, tmp_pa
     first = RunFolder(finished_run).neighbors()[0][0]
     rows = re.findall(r"^(\d+) ", result.stdout, re.MULTILINE)
     assert rows == [str(row) for row in first]
-    assert re.search(r"^folder +\d\.\d+ ", result.stdout, re.MULTILINE)
+    assert re.search(r"^folder( +\d\.\d+){4}$", result.stdout, re.MULTILINE)  # value to chance
 
 
 def test_the_snippet_of_fiftyone_drops_columns_that_each_run_has(finished_run: Path) -> None:

@@ -91,10 +91,10 @@ def list_metrics(
 ) -> tuple[Metrics, Queries]:
     """Return judged/precision_at_<d> and judged/judged_at_<d>, and those of each query.
 
-    key (p,) is what the pairs are ordered by, as that of lists. precision_at_d is the share of good
-    ones of the judged among the first d neighbors, judged_at_d the share of those that are judged.
-    Of images with the score of the d-th, each counts by its probability to be among the first d.
-    Images of one group (n,) are no neighbors. Depths beyond the lists are omitted.
+    key (p,) is what the pairs are ordered by, as lists are by theirs. precision_at_d is the share
+    of good ones of the judged among the first d neighbors, judged_at_d the share of those that are
+    judged. Of images with the score of the d-th, each counts by its probability to be among the
+    first d. Images of one group (n,) are no neighbors. Depths beyond the lists are omitted.
 
     >>> lists = RankedLists(np.array([[1, 2], [0, 2], [1, 0]]), np.float32([[9, 8]] * 3))
     >>> pairs = Pairs(np.array([0, 0]), np.array([1, 2]), np.array([True, False]))
@@ -124,7 +124,8 @@ def _ends(
 
     The latter are also those beyond a list that ends with this key.
     """
-    key = lists.key if lists.key is not None else _descending(lists)
+    key = lists.key
+    assert key is not None  # those of the pairs compare with them
     last = key[rows, depth - 1]
     above = (key[rows] > last[:, None]).sum(axis=1)
     tied = (key[rows] == last[:, None]).sum(axis=1)
@@ -135,11 +136,6 @@ def _ends(
             for row in part.tolist():
                 tied[place[row]] = (flags & (groups != groups[row])).sum()
     return last, above, tied
-
-
-def _descending(lists: RankedLists) -> NDArray[np.float32]:
-    """Return keys (n, k) of lists in which all differ."""
-    return np.broadcast_to(-np.arange(lists.index.shape[1], dtype=np.float32), lists.index.shape)
 
 
 def ranking_metrics(pairs: Pairs, key: NDArray[np.float32], n: int) -> tuple[Metrics, Queries]:

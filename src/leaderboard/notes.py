@@ -34,7 +34,7 @@ def board_notes(board: Board) -> list[str]:
         lines.append(f"{board.metric} describes each run and says nothing about quality")
     measures = ("/map_at_10", "/precision_at_1", JUDGED)
     if not any(part in name for name in board.metrics() for part in measures):
-        lines.append("no labels, so quality is not measured: add data.labels")
+        lines.append("no labels, so quality is not measured: add data.labels or data.judgements")
     return lines + [LEARNED_NOTHING] * any(board.marks)
 
 

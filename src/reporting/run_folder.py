@@ -30,7 +30,7 @@ from src.reporting.settings import flatten
 CONFIG = Path(".hydra", "config.yaml")  # Hydra writes it when it starts a run
 
 # What a run writes anew; metrics.json, which marks a complete run, goes first
-RESULTS = (
+REWRITTEN = (
     *("metrics.json", "results.json", "top_*_similar.npy", "events.out.tfevents.*", "map-*.npy"),
     *("neighbors.csv", "neighbors.parquet", "paintings.csv", "paintings.parquet"),
 )
@@ -48,7 +48,7 @@ class RunFolder(ResultFiles):
 
         Called at the start: a run that fails in the folder of a complete one is incomplete.
         """
-        for pattern in RESULTS:
+        for pattern in REWRITTEN:
             for path in self.path.glob(pattern):
                 path.unlink()
 

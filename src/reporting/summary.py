@@ -25,7 +25,8 @@ LABEL_METRICS = {  # of a label: heading in the terminal and metric
 
 NO_LABELS = (
     "No image has a label that another one shares, so quality is not measured: add"
-    " data.labels=<a CSV with a column file and columns such as artist>."
+    " data.labels=<a CSV with a column file and columns such as artist>, or judge neighbors in"
+    " python -m src.browse."
 )
 ABOUT_SCORES = "intra, inter and gap describe this embedding; they do not rank settings."
 COPIES = (
@@ -113,7 +114,10 @@ def _judged(metrics: Mapping[str, Any]) -> Iterator[str]:
         name = f"{JUDGED}{end}"
         if name in metrics:
             interval = format_interval(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
-            parts.append(f"{text} {format_number(metrics[name])} {interval}".strip())
+            chance = metrics.get(f"{name}_chance")
+            words = [text, format_number(metrics[name]), interval]
+            words += [] if chance is None else [f"(chance {format_number(chance)})"]
+            parts.append(" ".join(filter(None, words)))
     yield f"judgements: {', '.join(parts)}"
 
 

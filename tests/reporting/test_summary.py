@@ -110,8 +110,12 @@ def test_judgements_have_a_line_and_measure_quality_without_labels(
     bare = {name: value for name, value in METRICS.items() if "/" not in name}
     judged = {"judged/pairs": 1200, "judged/queries": 1, "judged/agreement": 0.625}
     judged |= {"judged/agreement_low": 0.5, "judged/agreement_high": 0.75}
+    judged |= {"judged/agreement_chance": 0.5, "judged/precision_at_10": 0.25}
     words = " ".join(printed(capsys, bare | judged, tmp_path).split())
-    assert words.startswith("judgements: 1,200 pairs of 1 query, agreement 0.625 [0.500, 0.750]")
+    assert words.startswith(
+        "judgements: 1,200 pairs of 1 query, agreement 0.625 [0.500, 0.750] (chance 0.500),"
+        " P@10 of those judged 0.250 images"
+    )
     assert summary.NO_LABELS not in words
     nothing = {"judged/pairs": 0, "judged/queries": 0}
     words = " ".join(printed(capsys, bare | nothing, tmp_path).split())
