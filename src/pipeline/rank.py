@@ -67,7 +67,7 @@ def rank(
     penalty = None
     if options.ranking is RankedBy.csls:
         penalty = csls_penalties(search, embeddings.folder)
-        log.info("similarity: comparing all by csls, whose penalties change with each added image")
+        log.info("similarity: ordering by csls: all images are compared, not only new ones")
     deep = search.nearest(min(max(options.top_k, cfg.evaluation.depth), search.max_k), penalty)
     if deep.fallback_share:
         log.info("similarity: searched %.2f%% of rows exhaustively", 100 * deep.fallback_share)

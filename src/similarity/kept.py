@@ -24,6 +24,8 @@ KEPT = "nearest-*-*.npz"
 MAX_FILES = 100  # the newest, whose rows are looked at
 ARITHMETIC = "arithmetic"  # in a file beside the arrays: what the last bit of a score depends on
 SUMS = "float64, summed by halves"  # to be changed with numerics.exact_sum
+BY_ROW = {"digests": np.uint8, "groups": np.int64, "depth": np.int32, "unproven": np.bool_}
+TYPES = BY_ROW | {"index": np.int32, "score": np.float32}
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -119,7 +121,7 @@ def _files(own: Path, folders: Iterable[Path]) -> Iterator[Path]:
 
 def _shared(path: Path, digests: Digests, k: int) -> int:
     """Return how many of the rows with these digests have k entries or all images in a file."""
-    arrays = read_npz(path, (*_BY_ROW, ARITHMETIC))
+    arrays = read_npz(path, (*BY_ROW, ARITHMETIC))
     if not _is_ours(arrays):
         return 0
     _check(path, arrays, len(arrays["digests"]), 0)
@@ -137,7 +139,7 @@ def _is_complete(groups: NDArray[np.int64], depth: NDArray[np.int32]) -> NDArray
 
 def _is_ours(arrays: Arrays) -> bool:
     """Return whether a file is of this version, and its scores are what they would be now."""
-    return {*_BY_ROW} <= arrays.keys() and str(arrays.get(ARITHMETIC)) == SUMS
+    return {*BY_ROW} <= arrays.keys() and str(arrays.get(ARITHMETIC)) == SUMS
 
 
 def _read(path: Path) -> KeptLists | None:
@@ -146,7 +148,7 @@ def _read(path: Path) -> KeptLists | None:
     if not _is_ours(arrays):
         return None
     arrays.pop(ARITHMETIC)
-    _require(path, arrays.keys() == _TYPES.keys() and arrays["index"].ndim == 2)
+    _require(path, arrays.keys() == TYPES.keys() and arrays["index"].ndim == 2)
     _check(path, arrays, *arrays["index"].shape)
     lists = KeptLists(**arrays)
     is_entry = np.arange(lists.index.shape[1]) < lists.depth[:, None]
@@ -159,16 +161,12 @@ def _read(path: Path) -> KeptLists | None:
     return lists
 
 
-_BY_ROW = {"digests": np.uint8, "groups": np.int64, "depth": np.int32, "unproven": np.bool_}
-_TYPES = _BY_ROW | {"index": np.int32, "score": np.float32}
-
-
 def _check(path: Path, arrays: Arrays, e: int, m: int) -> None:
     """Raise UserError unless arrays have their types and shapes; m is 0 without lists."""
     shapes = {"digests": (e, DIGEST_BYTES), "index": (e, m), "score": (e, m)}
     for name, array in arrays.items():
         if name != ARITHMETIC:
-            _require(path, array.shape == shapes.get(name, (e,)) and array.dtype == _TYPES[name])
+            _require(path, array.shape == shapes.get(name, (e,)) and array.dtype == TYPES[name])
     depth = arrays["depth"]
     _require(path, bool(e and (depth >= 1).all() and (not m or (depth <= m).all())))
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +38,17 @@ from src.similarity.tiles import tile_pairs
 log = logging.getLogger(__name__)
 
 
+class _Job(NamedTuple):
+    """A matrix that is to be written."""
+
+    path: Path
+    exact: ExactTiles
+    dtype: MatrixDtype
+    record: MatrixRecord
+    processes: ProcessGroup
+    watch: Watch
+
+
 @contextmanager
 def complete_matrix(
     path: Path,
@@ -65,8 +76,8 @@ def complete_matrix(
                 log.info("similarity: not exact, of an earlier version, so written anew: %s", path)
                 path.unlink()
             digests = row_digests(exact.rows) if processes.is_rank_zero else None
-            work = path, exact, dtype, record, processes, watch
-            in_force = record if _grow(*work, digests, earlier) else _write(*work)
+            job = _Job(path, exact, dtype, record, processes, watch)
+            in_force = record if _grow(job, digests, earlier) else _write(job)
             if digests is not None:
                 publish(path, in_force, digests)
         elif processes.is_rank_zero and part_folder(path).is_dir():
@@ -76,20 +87,12 @@ def complete_matrix(
         processes.barrier()
 
 
-def _grow(
-    path: Path,
-    exact: ExactTiles,
-    dtype: MatrixDtype,
-    record: MatrixRecord,
-    processes: ProcessGroup,
-    watch: Watch,
-    digests: Digests | None,
-    earlier: Sequence[Path],
-) -> bool:
+def _grow(job: _Job, digests: Digests | None, earlier: Sequence[Path]) -> bool:
     """Grow the matrix from an earlier one; return whether that was possible.
 
     digests are those of rank 0.
     """
+    path, exact, dtype, record, processes, watch = job
 
     def begin() -> GrowthRecord | None:
         """Return the record of unfinished growth, or of a new one, if all is not yet begun."""
@@ -104,15 +107,9 @@ def _grow(
     return processes.broadcast_from_rank_zero(lambda: assemble(path, exact, growth, watch))
 
 
-def _write(
-    path: Path,
-    exact: ExactTiles,
-    dtype: MatrixDtype,
-    record: MatrixRecord,
-    processes: ProcessGroup,
-    watch: Watch,
-) -> MatrixRecord:
+def _write(job: _Job) -> MatrixRecord:
     """Compute and write the tiles that are missing; return the record in force."""
+    path, exact, dtype, record, processes, watch = job
     n, folder = len(exact), part_folder(path)
     in_force = processes.broadcast_from_rank_zero(lambda: _begin(path, n, dtype, record))
     pairs = tile_pairs(n, in_force.block)

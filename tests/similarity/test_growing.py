@@ -1,67 +1,20 @@
 """A search that goes on from the lists of an earlier collection finds what a fresh one does."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.runtime.processes import ProcessGroup
-from src.similarity import Neighbors, NeighborSearch, SearchOptions, checkpoint, growing, merging
+from src.similarity import NeighborSearch, SearchOptions, growing, merging
 from src.similarity import kept_search as keeping
 from src.similarity import search as searching
-from src.similarity.centering import Centered, center
-from src.similarity.growing import Growth
 from tests.support.brute_force import FEATURES, assert_same, brute_force
-from tests.support.processes import Fork, Point
-
-N, NEW, WIDTH, K = 400, 20, 12, 5
-ROWS = np.random.default_rng(0).random((N, WIDTH), dtype="f4")
-IS_NEW = np.isin(np.arange(N), np.random.default_rng(1).choice(N, NEW, replace=False))
-
-
-def keep(folder: Path, rows: Any, k: int, groups: Any = None, **options: Any) -> Neighbors:
-    """Return the neighbors, with the help of what is in folder/earlier, and keep them in folder."""
-    given = SearchOptions(lists=folder, earlier=(folder / "earlier",), **options)
-    return NeighborSearch(rows, groups, given).nearest(k)
-
-
-class Compared:
-    """Counts what is multiplied, and notes what searches go on from."""
-
-    def __init__(self) -> None:
-        self.pairs = 0
-        self.growths: list[Growth | None] = []
-
-    def __enter__(self) -> "Compared":
-        """Begin to count."""
-        self._patch = pytest.MonkeyPatch()
-        tile, compare = Centered.tile, NeighborSearch.compare
-
-        def counted(centered: Centered, rows: Any, columns: slice, *rest: Any) -> torch.Tensor:
-            found = tile(centered, rows, columns, *rest)
-            self.pairs += found.numel()
-            return found
-
-        def noted(*given: Any, **named: Any) -> Any:
-            self.growths.append(named.get("growth"))
-            return compare(*given, **named)
-
-        self._patch.setattr(Centered, "tile", counted)
-        self._patch.setattr(NeighborSearch, "compare", noted)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self._patch.undo()
-
+from tests.support.grown_lists import IS_NEW, NEW, ROWS, WIDTH, Compared, K, N, keep
 
 # The squares and sums of these numbers are exact, so the brute force has no rounding of its own.
 few_values = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 3.0])
@@ -140,13 +93,6 @@ def test_sorting_by_bits_is_sorting_by_score_then_row(seed, width):
     order = np.lexsort([index, -score])[:, :width]
     np.testing.assert_array_equal(found, np.take_along_axis(index, order, 1))
     np.testing.assert_array_equal(ranked, np.take_along_axis(score, order, 1))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder of lists; the lists of the first images are in its subfolder."""
-    keep(tmp_path / "earlier", ROWS[~IS_NEW], K)
-    return tmp_path
 
 
 @pytest.mark.parametrize("block_size", [7, 64, None])
@@ -330,95 +276,9 @@ def test_a_due_matrix_is_written_though_the_neighbors_are_known(folder):
     assert not compared.pairs
 
 
-@pytest.mark.parametrize("off, bound, is_right", [(0.1, 0.101, True), (0.1, 0.0, False)])
-def test_a_wrong_product_needs_a_true_bound(folder, monkeypatch, off, bound, is_right):
-    tile = Centered.tile
-
-    def wrong(self: Centered, *where: Any) -> torch.Tensor:
-        right = tile(self, *where)
-        return right + off * torch.sin(1e4 * right)
-
-    def claimed(rows: torch.Tensor, *how: Any) -> Centered:
-        centered = center(rows, *how)
-        return replace(centered, bound=centered.bound + bound)
-
-    monkeypatch.setattr(Centered, "tile", wrong)
-    monkeypatch.setattr(searching, "center", claimed)
-    monkeypatch.setattr(searching, "MARGIN", 1)
+@pytest.mark.parametrize(
+    "inexact_pass, is_right", [((0.1, 0.101), True), ((0.1, 0.0), False)], indirect=["inexact_pass"]
+)
+def test_a_wrong_product_needs_a_true_bound(inexact_pass, folder, is_right):
     found, expected = keep(folder, ROWS, K), brute_force(ROWS, K)
     assert np.array_equal(found.index, expected.index) == is_right
-
-
-@pytest.mark.parametrize("stop", [1, 30])
-def test_an_interrupted_search_goes_on_where_it_was(folder, stop, monkeypatch):
-    def stopping(items: Any, step: str, _: int) -> Iterator[Any]:
-        for count, item in enumerate(items):
-            if step == "comparing" and count == stop:
-                raise KeyboardInterrupt
-            yield item
-
-    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", -1)
-    monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
-    how = {"block_size": 16, "checkpoints": folder / "parts"}
-    with pytest.raises(KeyboardInterrupt):
-        keep(folder, ROWS, K, watch=stopping, **how)
-    remaining = list[int]()
-
-    def seen(items: Any, step: str, _: int) -> Any:
-        if step == "comparing":
-            items = list(items)
-            remaining.extend(items)
-        return items
-
-    found = keep(folder, ROWS, K, watch=seen, **(how | {"block_size": 9}))
-    assert_same(found, brute_force(ROWS, K))
-    assert remaining == list(range(stop, 51))  # of 2 bands of 26 blocks, each pair once
-    assert not list((folder / "parts").iterdir())
-
-
-def grow_to_be_killed(folder: Path, point: Point) -> None:
-    """As the body of a child: grow, up to the point."""
-    checkpoint.SAVE_SECONDS, checkpoint.SAVE_COST_RATIO = -1, 0
-    point.arm()
-    keep(folder, ROWS, K, block_size=16, checkpoints=folder / "parts")
-
-
-@pytest.mark.parametrize(
-    "point",
-    [
-        Point("replace", 3, "half", "candidates-0.npz"),
-        Point("replace", 20, "after", "candidates-0.npz"),
-        Point("replace", 0, "before", ".npz"),
-        Point("replace", 51, "half", ".npz"),  # the lists
-        Point("replace", 51, "after", ".npz"),
-    ],
-    ids=str,
-)
-def test_a_killed_search_goes_on(fork: Fork, folder, point):
-    fork(grow_to_be_killed, folder, point).kill_at_announcement()
-    with Compared() as compared:
-        found = keep(folder, ROWS, K, block_size=16, checkpoints=folder / "parts")
-    assert_same(found, brute_force(ROWS, K))
-    done = point.call + (point.when == "after")
-    assert compared.pairs <= max(0, 51 - done) * 16 * 16
-
-
-def grow_together(folder: Path, rank: int) -> None:
-    """Grow as one of two processes."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
-    options = SearchOptions(block_size=16, lists=folder, earlier=(folder / "earlier",))
-    for number, rows in enumerate([ROWS, ROWS, ROWS[30:]]):
-        found = NeighborSearch(rows, None, options, ProcessGroup(rank, 2)).nearest(K)
-        np.savez(folder / f"found-{number}-{rank}", index=found.index, score=found.score)
-    dist.barrier()
-    dist.destroy_process_group()
-
-
-def test_two_processes_find_what_one_does(fork: Fork, folder):
-    for process in [fork(grow_together, folder, rank) for rank in (0, 1)]:
-        process.wait_for_success()
-    for number, rows in enumerate([ROWS, ROWS, ROWS[30:]]):
-        for rank in (0, 1):
-            with np.load(folder / f"found-{number}-{rank}.npz") as found:
-                assert_same(Neighbors(found["index"], found["score"], 0), brute_force(rows, K))
