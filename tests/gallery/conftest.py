@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from src.demo.server import served
-from src.downloader.client import PoliteClient, RetryPolicy
-from src.gallery import museum as stage
-from tests.support.hosts import BadMuseum, draw_small
+from src.downloader.client import RetryPolicy
+from tests.support.hosts import BadMuseum, draw_small, shorten_timeouts
 
 
 @pytest.fixture
@@ -17,9 +16,7 @@ def museum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadMuseu
     quick = RetryPolicy(
         attempts=2, first_wait=0.01, connect_timeout=2, read_timeout=2, total_timeout=2
     )
-    monkeypatch.setattr(
-        stage, "PoliteClient", lambda *options: PoliteClient(*options, retry_policy=quick)
-    )
+    shorten_timeouts(monkeypatch, quick)
     bad = BadMuseum(draw_small(tmp_path / "host", 40), tmp_path / "host")
     with served(bad):
         yield bad

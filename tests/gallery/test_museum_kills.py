@@ -13,18 +13,12 @@ from src.config.data import Nga
 from src.demo.server import tables
 from src.downloader import journal
 from src.gallery.museum import museum_gallery
-from tests.support.hosts import BadMuseum, draw_small
+from tests.support.hosts import BadMuseum, download_to_be_killed, draw_small
 from tests.support.processes import (
     Fork,
     Moment,
     Point,
 )
-
-
-def download_to_be_killed(cfg: Config, point: Point) -> None:
-    """Download until the point at which the test kills this process."""
-    point.arm()
-    museum_gallery(cfg)
 
 
 def points(kills: int) -> list[Point]:

@@ -11,15 +11,19 @@ from uuid import UUID
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from src.config import Config
 from src.config.data import Download
 from src.demo.server import Handler, Museum, Row
 from src.downloader.client import PoliteClient, RetryPolicy
 from src.downloader.images import Limits
+from src.gallery import museum
 from src.gallery.catalog import Catalog
 from src.gallery.downloads import Fetched, fetch_missing
 from tests.support.faults import FAULTS
+from tests.support.processes import Point
 
 
 def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list[Row]:
@@ -55,6 +59,22 @@ def draw_small(folder: Path, images: int, side: int = 24, seed: int = 0) -> list
 QUICK = RetryPolicy(
     attempts=4, first_wait=0.01, connect_timeout=2, read_timeout=1, total_timeout=1.5
 )
+
+
+def shorten_timeouts(monkeypatch: pytest.MonkeyPatch, quick: RetryPolicy) -> None:
+    """Make clients of museum_gallery give up as early as quick does."""
+
+    def client(*options: Any) -> PoliteClient:
+        """Return a client of these options."""
+        return PoliteClient(*options, retry_policy=quick)
+
+    monkeypatch.setattr(museum, "PoliteClient", client)
+
+
+def download_to_be_killed(cfg: Config, point: Point) -> None:
+    """Download until the point at which the test kills this process."""
+    point.arm()
+    museum.museum_gallery(cfg)
 
 
 LIMITS = Limits(bytes=60_000, pixels=10**6)

@@ -5,20 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Config
 from src.downloader import journal
 from src.gallery.museum import museum_gallery
-from tests.support.hosts import draw_small
+from tests.support.hosts import download_to_be_killed, draw_small
 from tests.support.iiif_documents import nested
 from tests.support.iiif_galleries import TOP, options
 from tests.support.iiif_host import IiifHost
 from tests.support.processes import Fork, Moment, Point
-
-
-def download_to_be_killed(cfg: Config, point: Point) -> None:
-    """Download until the point at which the test kills this process."""
-    point.arm()
-    museum_gallery(cfg)
 
 
 def points(kills: int) -> list[Point]:
