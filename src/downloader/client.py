@@ -17,11 +17,10 @@ import urllib3
 from src import __version__
 from src.config.addresses import origin
 from src.downloader.body import check_encoding, content_length, drain, read_chunk
-from src.downloader.connections import Exchange, GuardedAdapter, current, refused, serving
+from src.downloader.connections import Exchange, GuardedAdapter, check_host, current, serving
 from src.downloader.deadline import Deadline, Watchdog
 from src.downloader.environment import environment_settings, netrc_header
 from src.downloader.errors import Failure, Outcome, from_status, invalid_url, root_cause
-from src.downloader.public_addresses import names_local_host
 from src.downloader.rate_limiter import HostBusy, RateLimiter
 from src.downloader.redirects import check_url, redirect_target
 from src.downloader.robots import Robots
@@ -209,8 +208,7 @@ class PoliteClient:
             raise invalid_url(url) from error
         timeout = (self.retry_policy.connect_timeout, self.retry_policy.read_timeout)
         settings, host = self._environment_settings(url), urlsplit(url).hostname or ""
-        if names_local_host(host) and not current().allow_local:  # a proxy resolves other names
-            raise refused(host)
+        check_host(host)  # a proxy resolves names
         try:
             response = self._adapter.send(request, stream=True, timeout=timeout, **settings)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -22,7 +22,12 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from src.downloader.deadline import Deadline
 from src.downloader.errors import Failure, Outcome
-from src.downloader.public_addresses import is_public
+from src.downloader.public_addresses import (
+    is_link_local,
+    is_public,
+    names_local_host,
+    spelled_address,
+)
 from src.errors import UserError
 
 # Its warnings repeat headers of the host, with a traceback for each response
@@ -66,8 +71,20 @@ def current() -> Exchange:
 def refused(host: str, address: str = "") -> Failure:
     """Return the Failure for a host of this machine or its network."""
     where = f"{host} is at {address}" if address not in ("", host) else host
-    reason = f"{where}, no public address: refused unless data.tables or data.manifest is local"
-    return Failure(Outcome.permanent, reason)
+    reason = "no public address: refused unless data.tables or data.manifest is local"
+    if current().allow_local:  # only these are refused then
+        reason = "a link-local address: always refused"
+    return Failure(Outcome.permanent, f"{where}, {reason}")
+
+
+def check_host(host: str) -> None:
+    """Raise Failure if a host spells out an address that its request may not reach."""
+    address = spelled_address(host)
+    if current().allow_local:
+        if address and is_link_local(address):
+            raise refused(host)
+    elif names_local_host(host):
+        raise refused(host)
 
 
 class GuardedConnection(HTTPConnection):
@@ -79,8 +96,8 @@ class GuardedConnection(HTTPConnection):
         exchange, host = current(), self._dns_host.strip("[]")
         try:
             found = _resolve(host, self.port, exchange.deadline, self.timeout)
-            if self.proxy is None and not exchange.allow_local:
-                found = _only_public(self.host, found)
+            if self.proxy is None:
+                found = _permitted(self.host, found, exchange.allow_local)
             sock = self._connect(found, exchange.deadline)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
@@ -188,9 +205,14 @@ def _resolve(host: str, port: int, deadline: Deadline, timeout: float | None) ->
     return answer
 
 
-def _only_public(host: str, found: Sequence[Found]) -> Sequence[Found]:
-    """Return the public ones of a host's addresses. Raises Failure if there are none."""
-    public = [each for each in found if is_public(each[4][0])]
-    if found and not public:
+def _permitted(host: str, found: Sequence[Found], allow_local: bool) -> Sequence[Found]:
+    """Return those of a host's addresses that may be asked. Raises Failure if there are none."""
+
+    def is_permitted(address: str) -> bool:
+        """Return whether an address may be asked: no link-local one, whoever names it."""
+        return not is_link_local(address) if allow_local else is_public(address)
+
+    permitted = [each for each in found if is_permitted(each[4][0])]
+    if found and not permitted:
         raise refused(host, found[0][4][0])
-    return public
+    return permitted

@@ -39,6 +39,17 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
+def is_link_local(address: str) -> bool:
+    """Return whether an IP address leads no further than one cable, or to a cloud's metadata.
+
+    >>> is_link_local("169.254.169.254"), is_link_local("fe80::1%lo"), is_link_local("10.0.0.1")
+    (True, True, False)
+    """
+    found = ip_address(address.partition("%")[0])
+    inner = _inner(found) if isinstance(found, IPv6Address) else None
+    return (inner or found).is_link_local
+
+
 def names_local_host(host: str) -> bool:
     """Return whether a host is localhost, or spells out an address that is not public.
 
@@ -50,8 +61,16 @@ def names_local_host(host: str) -> bool:
     host = host.strip("[]").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    address = spelled_address(host)
+    return "%" in host or (address != "" and not is_public(address))
+
+
+def spelled_address(host: str) -> str:
+    """Return the IP address that a host spells out, "" for a name."""
+    host = host.strip("[]").rstrip(".")
     with suppress(ValueError):
-        return not is_public(host)
+        ip_address(host.partition("%")[0])
+        return host
     with suppress(OSError):
-        return not is_public(socket.inet_ntoa(socket.inet_aton(host)))
-    return False
+        return socket.inet_ntoa(socket.inet_aton(host))
+    return ""

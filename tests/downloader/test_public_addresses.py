@@ -1,5 +1,6 @@
 """Rows and redirects reach the public internet only, unless the tables are on a local host."""
 
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ LOCAL = [  # each kind of the registries of special addresses
 SPELLINGS = ["2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.1", "0", "127.0.0.1."]
 NAMES = ["localhost", "LocalHost.", "a.localhost"]
 NOT_SENT = "no public address: refused unless data.tables or data.manifest is local"
+
+LINK_LOCAL = "a link-local address: always refused"
 
 
 @pytest.fixture
@@ -66,6 +69,32 @@ def test_a_name_that_leads_to_a_local_address_is_refused(
         get(PoliteClient(), "http://museum.test/x.jpg")
     assert caught.value.outcome is Outcome.permanent
     assert connected == []
+
+
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "[fe80::1]", "[::ffff:a9fe:1]"])
+def test_a_link_local_address_is_refused_whoever_names_it(
+    host: str, proxy: str, connected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    with pytest.raises(Failure, match=f"{re.escape(host.strip('[]'))}, {LINK_LOCAL}") as caught:
+        get(local_client(), f"http://{host}/x.jpg")
+    assert caught.value.outcome is Outcome.permanent
+    assert connected == []
+
+
+def test_of_the_addresses_of_a_local_name_link_local_ones_are_not_tried(
+    connected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["169.254.1.1", "10.0.0.1", "fe80::1%lo", "64:ff9b::a9fe:a9fe"]
+    answer_names(monkeypatch, lambda host: answers)
+    with pytest.raises(Failure, match="connection refused"):
+        get(local_client(), "http://museum.test/x.jpg")
+    assert set(connected) == {"10.0.0.1"}
+    answers.remove("10.0.0.1")
+    with pytest.raises(Failure, match=f"museum.test is at 169.254.1.1, {LINK_LOCAL}"):
+        get(local_client(), "http://museum.test/x.jpg")
 
 
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1"])
