@@ -18,10 +18,12 @@ from src.gallery.vectors import (
     BLOCK_NUMBERS,
     ID_NAMES,
     MAX_BYTES,
+    MAX_ID_BYTES,
     Ids,
     Vectors,
     as_ids,
     check_count,
+    check_id_bytes,
     check_shape,
     chosen_matrix,
     named,
@@ -33,7 +35,6 @@ from src.io.sources import open_source
 
 OURS = ("features.npy", "image_names.npy")  # as this program writes them, beside each other
 MAX_HEADER = 2**16  # bytes of a header that are read: numpy writes a few hundred
-MAX_ID_BYTES = 2**30  # of all ids in memory
 COPIED_BYTES = 2**22  # at once
 SUFFIX = ".npy"  # of the arrays in a .npz file
 
@@ -89,8 +90,7 @@ def _ids(path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], n: in
             f" save {name}.astype(str)",
         )
     check_count(path, name, shape[0] if shape else 0, n)
-    if info.file_size > MAX_ID_BYTES:
-        raise refused(path, f"{name} takes more than {filesize.decimal(MAX_ID_BYTES)}")
+    check_id_bytes(path, name, info.file_size)
     with archive.open(info) as member:
         return as_ids(path, name, np.load(io.BytesIO(member.read()), allow_pickle=False))
 

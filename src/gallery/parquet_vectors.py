@@ -18,6 +18,7 @@ from src.gallery.vectors import (
     ID_NAMES,
     Ids,
     Vectors,
+    check_id_bytes,
     check_shape,
     chosen_matrix,
     named,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_LISTED = 5  # columns in a message
+ID_STEP = 2**12  # ids read at once
 MAX_STEP = 2**15  # rows read at once: their lists may be longer than the first one
 INDEX = "__index_level_0__"  # what pandas calls an index without a name
 
@@ -120,13 +122,19 @@ def _ids(path: Path, file: "ParquetFile", name: str) -> Ids:
     """Return the column of ids. Raises UserError unless it has a text or an integer in each row."""
     from pyarrow import types
 
-    column = file.read(columns=[name]).column(0)
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    kind = file.schema_arrow.field(name).type
+    kind = kind.value_type if types.is_dictionary(kind) else kind
     if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind)):
         raise refused(path, f"{name} is {kind}, but ids are texts or whole numbers")
-    if column.null_count:
-        raise refused(path, f"{name} is missing in {column.null_count} rows: each needs one")
-    return Ids([str(value).strip() for value in column.to_pylist()], ID_NAMES[name])
+    texts, missing, size = list[str](), 0, 0
+    for batch in file.iter_batches(ID_STEP, columns=[name]):
+        column = batch.column(0).cast(kind)
+        missing, size = missing + column.null_count, size + column.nbytes
+        check_id_bytes(path, name, size)
+        texts += [str(value).strip() for value in column.to_pylist()]
+    if missing:
+        raise refused(path, f"{name} is missing in {missing} rows: each needs one")
+    return Ids(texts, ID_NAMES[name])
 
 
 def _blocks(path: Path, columns: list[str], shape: tuple[int, int]) -> Iterator[NDArray[Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import filesize
 
 from src.errors import UserError
 
@@ -24,6 +25,7 @@ ID_NAMES = {
 MAX_ROWS, MAX_WIDTH = 10_000_000, 100_000
 MAX_BYTES = 2**42  # of a file
 BLOCK_NUMBERS = 2**20  # read at once
+MAX_ID_BYTES = 2**30  # of all ids in memory
 
 # Yields all rows, (m, d) each; the file that it is given may be written and is left behind
 Blocks = Callable[[Path], Iterator[NDArray[Any]]]
@@ -85,6 +87,12 @@ def check_count(path: Path, name: str, ids: int, n: int) -> None:
     """Raise UserError unless there is one id for each row."""
     if ids != n:
         raise refused(path, f"{name} has {ids} entries for {n} rows: one for each is needed")
+
+
+def check_id_bytes(path: Path, name: str, size: int) -> None:
+    """Raise UserError if the ids take more memory than MAX_ID_BYTES."""
+    if size > MAX_ID_BYTES:
+        raise refused(path, f"{name} takes more than {filesize.decimal(MAX_ID_BYTES)}")
 
 
 def only_one(path: Path, what: str, found: list[str]) -> str:

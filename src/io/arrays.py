@@ -26,7 +26,9 @@ MAX_DIRECTORY_BYTES = 2**20  # of the list of a .npz file's arrays
 END, END_SIZE = b"PK\5\6", 22  # of a zip file: a record that ends with a comment of 16 bits
 END_64, END_64_SIZE = b"PK\6\6", 56 + 20  # of a large one: before that record, with its locator
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether by columns, type
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+MAX_HEADER = 10_000  # bytes of a header, which numpy evaluates as Python; it writes a few hundred
+# By version of the format: how a header is read, and the bytes of its length
+HEADERS = {(1, 0): (npy.read_array_header_1_0, 2), (2, 0): (npy.read_array_header_2_0, 4)}
 
 
 def read_npy(path: Path, limit: int = MAX_ARRAY_BYTES) -> NDArray[Any]:
@@ -133,7 +135,12 @@ def npy_header(file: IO[bytes]) -> Header:
     version = npy.read_magic(file)
     if version not in HEADERS:
         raise ValueError(f"version {version} of the format")
-    return HEADERS[version](file)
+    read, size = HEADERS[version]
+    length = int.from_bytes(file.read(size), "little")
+    if length > MAX_HEADER:  # numpy's own message recommends allow_pickle=True
+        raise ValueError(f"its header has {length} bytes, but at most {MAX_HEADER} are read")
+    file.seek(-size, os.SEEK_CUR)
+    return read(file, MAX_HEADER)
 
 
 def _read_header(file: IO[bytes], size: int) -> Header:

@@ -151,6 +151,7 @@ def texts_zipped() -> bytes:
     return file.getvalue()
 
 
+LONG_HEADER = "its header has 2147483648 bytes, but at most 10000 are read"
 OBJECTS = np.array([[1, 2], [3, 4]], dtype=object)
 REFUSED = {
     "empty": (b"", "it is empty"),
@@ -175,7 +176,11 @@ REFUSED = {
     "cut off": (array(ROWS)[:-5], "4 rows of 3 float32 take 48 bytes, but 43 are there: it is cut"),
     "longer": (array(ROWS) + b"more", "take 48 bytes, but 52 are there"),
     "version": (b"\x93NUMPY\x09\x00" + bytes(40), "version (9, 0) of the format"),
-    "long header": (b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31) + b" " * 99, "EOF"),
+    "long header": (b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31) + b" " * 99, LONG_HEADER),
+    "spaces": (
+        b"\x93NUMPY\x01\x00" + struct.pack("<H", 30_000) + b" " * 30_000,
+        "30000 bytes, but",
+    ),
     "npz of objects": (saved(x=OBJECTS), "holds Python objects, which are not loaded"),
     "ids of objects": (
         saved(x=ROWS, ids=np.array(["a", "b", "c", "d"], dtype=object)),
@@ -194,7 +199,7 @@ REFUSED = {
     "cut off zip": (saved(x=ROWS)[:-30], "not a zip file"),
     "bomb of a header": (
         zipped(x=b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**30) + b" " * 2**24),
-        "EOF",
+        "its header has 1073741824 bytes",
     ),
     "bomb of rows": (zipped(x=header((10**7, 10**5)) + bytes(2**24)), "take 4000000000000 bytes"),
 }
@@ -325,10 +330,25 @@ def test_an_array_that_does_not_fit_on_the_disk_is_not_unpacked(
 def test_an_array_of_ids_that_takes_much_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.gallery.numpy_vectors.MAX_ID_BYTES", 100)
+    monkeypatch.setattr(bounds, "MAX_ID_BYTES", 100)
     np.savez(tmp_path / "x.npz", x=ROWS, ids=["a" * 40, "b", "c", "d"])
     with pytest.raises(UserError, match="ids takes more than 100 bytes"):
         open_vectors(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("ids", [list("abcdefgh") * 2000, list(range(16_000))])
+@pytest.mark.parametrize("kind", ["plain", "category"])
+def test_ids_of_many_rows_are_read_in_parts_within_a_bound(
+    tmp_path: Path, ids: list[Any], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    table = frame(id=ids, x=np.arange(16_000.0))
+    table = table.astype({"id": "category"}) if kind == "category" else table
+    table.to_parquet(tmp_path / "x.parquet")
+    assert open_vectors(tmp_path / "x.parquet").ids == Ids(list(map(str, ids)), "id")
+    monkeypatch.setattr(bounds, "MAX_ID_BYTES", 60_000)
+    with pytest.raises(UserError, match=r"id takes more than 60.0 kB"):
+        open_vectors(tmp_path / "x.parquet")
 
 
 def test_a_file_that_changes_after_it_was_opened_is_named(tmp_path: Path) -> None:
