@@ -21,6 +21,7 @@ from src.downloader.tables import ATTEMPTS, etag_path, peer_path, read_note
 from src.downloader.x_robots_tag import FOLLOWING, check_tags
 from src.errors import UserError
 from src.io.json_text import NotJson, parse_object
+from src.io.sources import read_source
 
 SUFFIX = ".json"
 HEADERS = {"Accept": "application/json, application/ld+json;q=0.9, */*;q=0.5"}
@@ -51,7 +52,7 @@ class DocumentDownloader(Downloader):
         with self._client.get(task.url, headers, same_host=True) as response:
             check_tags(response, FOLLOWING)
             if response.status_code == 304:
-                return Arrival(path.read_bytes(), etag=etag)
+                return Arrival(read_source(path, MAX_BYTES), etag=etag)
             arrival = _receive(response, self._client)
         with self._decoders:  # what is parsed takes ten times its bytes
             _check(arrival, response)

@@ -151,7 +151,8 @@ def _report(fetched: Fetched) -> None:
     """Log how many images have which outcome."""
     reasons = Counter(f"{record.outcome}: {record.reason}" for record in fetched.failed)
     reported = reasons.most_common(MAX_REPORTED_REASONS)
-    rows = [(fetched.total, "images selected"), (fetched.new, "downloaded")]
+    unknown = f", with {fetched.unknown} whose document could not be had" * bool(fetched.unknown)
+    rows = [(fetched.total, f"images selected{unknown}"), (fetched.new, "downloaded")]
     rows += [(len(fetched.present) - fetched.new, "already downloaded")]
     rows += [(count, reason) for reason, count in reported]
     unreported = len(fetched.failed) - sum(count for _, count in reported)

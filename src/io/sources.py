@@ -32,3 +32,9 @@ def open_source(path: Path, max_bytes: int) -> BinaryIO:
             f"{path} has {filesize.decimal(size)}, but at most {limit} are read: make it smaller"
         )
     return file
+
+
+def read_source(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a file. Raises as open_source does."""
+    with open_source(path, max_bytes) as file:
+        return file.read(max_bytes)

@@ -25,7 +25,7 @@ from src.gallery.iiif.image_addresses import Work, with_addresses
 from src.gallery.iiif.labels import Row, frequent_columns, row_labels
 from src.gallery.iiif.presentation import Collection, Manifest, Picture, read_document
 from src.io.json_text import NotJson, parse_object
-from src.io.sources import open_source
+from src.io.sources import read_source
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ def _read_root(
         fetch_named(named, path, options.refresh, client)
         client.allow_local = from_local_host(named, path.parent, [path.name])
     try:
-        with open_source(path, MAX_BYTES) as file:
-            content = parse_object(file.read(MAX_BYTES))
+        content = parse_object(read_source(path, MAX_BYTES))
         root = read_document(content, named if is_address(named) else "", options.language)
     except NotJson as error:
         raise UserError(f"data.manifest={named} is no IIIF document: {error}") from error
@@ -162,9 +161,11 @@ def _table(rows: list[Row]) -> pd.DataFrame:
 
 
 def _log(found: Found, documents: Documents, selected: int) -> None:
+    listed = (+found.counts).most_common(MAX_LISTED)
     counts = {"manifests": len(found.manifests), "documents downloaded": documents.new}
-    counts |= dict((+found.counts).most_common(MAX_LISTED))
-    counts["left out for other reasons"] = found.counts.total() - sum(list(counts.values())[2:])
+    counts |= dict(listed)
+    others = found.counts.total() - sum(n for _, n in listed)
+    counts["left out for other reasons"] = others
     parts = [f"{n} {what}" for what, n in counts.items() if n]
     log.info("catalog: %s; %d images selected", ", ".join(parts), selected)
 

@@ -5,20 +5,25 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from rich import filesize
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from src.config.data import Download
 from src.downloader import images, journal
 from src.downloader.circuit_breaker import HostUnavailable
 from src.downloader.client import PoliteClient
-from src.downloader.documents import SUFFIX, DocumentDownloader, document_id
+from src.downloader.documents import MAX_BYTES, SUFFIX, DocumentDownloader, document_id
 from src.downloader.errors import Outcome
 from src.downloader.journal import DownloadRecord, Journal
+from src.errors import UserError
 from src.io.files import folder_lock
 from src.io.json_text import Json, NotJson, parse_object
+from src.io.sources import read_source
 from src.runtime.progress import progress
 
 log = logging.getLogger(__name__)
+
+MAX_TOTAL_BYTES = 4_000_000_000  # of the documents of a collection, on disk
 
 
 class Unavailable(Exception):
@@ -43,6 +48,7 @@ class Documents:
         self._folder, self._options, self._refresh = folder, options, refresh
         self._records = journal.read_journal(folder / "journal.csv")
         self._sizes = images.sizes_on_disk(folder, SUFFIX)
+        self._bytes = sum(self._sizes.values())
         self._downloader = DocumentDownloader(folder, outcomes, client, refresh)
         self._results: Generator[DownloadRecord, None, None] | None = None
         self._pending = set[str]()  # ids that are being downloaded
@@ -78,7 +84,7 @@ class Documents:
         return not is_final or self._options.retry_failed
 
     def read(self, url: str) -> Json:
-        """Wait for a document that was wanted, and return it. Raises Unavailable."""
+        """Wait for a document that was wanted, and return it. Raises Unavailable, UserError."""
         key = document_id(url)
         while key in self._pending:
             self._take()
@@ -87,18 +93,27 @@ class Documents:
             reason = record.reason if record else "not requested"
             raise Unavailable(reason, not record or record.outcome == Outcome.transient.value)
         try:
-            return parse_object(images.path_of(self._folder, key, SUFFIX).read_bytes())
+            path = images.path_of(self._folder, key, SUFFIX)
+            return parse_object(read_source(path, MAX_BYTES))
         except (NotJson, FileNotFoundError) as error:  # somebody has changed the file
             raise Unavailable("not JSON") from error
 
     def _take(self) -> None:
-        """Wait for the next outcome."""
+        """Wait for the next outcome. Raises UserError if all documents have too many bytes."""
         assert self._results is not None
         record = next(self._results)
         self._pending.discard(record.image_id)
         self._records[record.image_id] = record
         self.new += record.ok
         self._bar.update()
+        if record.ok:
+            self._bytes += int(record.bytes) - self._sizes.get(record.image_id, 0)
+            if self._bytes > MAX_TOTAL_BYTES:
+                raise UserError(
+                    "data.manifest names documents of more than"
+                    f" {filesize.decimal(MAX_TOTAL_BYTES)}: name one of the collections in it, or"
+                    " lower data.max_manifests"
+                )
 
     def finish(self) -> None:
         """Wait for the end of all downloads."""

@@ -10,6 +10,7 @@ from src.downloader import documents
 from src.errors import UserError
 from src.gallery.gallery import Gallery
 from src.gallery.iiif import crawl
+from src.gallery.iiif import documents as of_crawl
 from src.gallery.museum import museum_gallery
 from src.io import json_text
 from tests.support.hosts import Fault
@@ -156,6 +157,20 @@ def test_too_many_canvases_are_one_line(
     monkeypatch.setattr(crawl, "MAX_CANVASES", 5)
     with pytest.raises(UserError, match="more than 5 canvases: name one of the collections in it"):
         gallery(host, tmp_path)
+
+
+def test_documents_of_too_many_bytes_are_one_line_and_are_kept(
+    host: IiifHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(of_crawl, "MAX_TOTAL_BYTES", 10_000)
+        with pytest.raises(UserError, match="more than 10.0 kB: .* or lower data.max_manifests"):
+            gallery(host, tmp_path)
+    kept = {path.stem for path in (tmp_path / "manifests").glob("*/*/*.json")}
+    host.log.clear()
+    assert len(gallery(host, tmp_path)) == 24
+    assert len(kept) > 1
+    assert not kept & {documents.document_id(host.address + path) for path in host.log}
 
 
 def test_one_image_is_too_few(host: IiifHost, tmp_path: Path) -> None:

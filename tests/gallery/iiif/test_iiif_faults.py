@@ -77,10 +77,13 @@ def test_what_is_gone_is_counted_as_missing_and_requested_again_only_on_demand(
 
 
 def test_a_manifest_that_fails_now_is_missing_and_requested_by_the_next_call(
-    host: IiifHost, tmp_path: Path
+    host: IiifHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     host.faults = {"/p3/105": Fault("503"), "/p3/106": Fault("html")}
     assert gallery(host, tmp_path, max_failed=0.1).missing == 2
+    assert "22 images selected\n" in caplog.text
+    assert "24  images selected, with 2 whose document could not be had\n" in caplog.text
     host.faults = {}
     host.asked.clear()
     assert gallery(host, tmp_path).missing == 0
