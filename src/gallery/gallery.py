@@ -5,7 +5,6 @@ folder of images that the column file is relative to).
 """
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,8 +27,6 @@ from src.io.files import atomic_write
 from src.io.outputs import Outputs
 from src.io.printable import printable
 from src.io.tables import map_text, read_table
-
-log = logging.getLogger(__name__)
 
 COLUMNS = [
     *("image_id", "file", "object_id", "title", "artist", "date", "classification", "school"),

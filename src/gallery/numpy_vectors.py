@@ -34,7 +34,7 @@ from src.io.arrays import Header, check_directory, npy_header, read_npy
 from src.io.sources import open_source
 
 OURS = ("features.npy", "image_names.npy")  # as this program writes them, beside each other
-MAX_HEADER = 2**16  # bytes of a header that are read: numpy writes a few hundred
+START_BYTES = 2**14  # that hold any header which is read
 COPIED_BYTES = 2**22  # at once
 SUFFIX = ".npy"  # of the arrays in a .npz file
 
@@ -98,7 +98,7 @@ def _ids(path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], n: in
 def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
     """Return the header of an array; a length that it claims for itself is not believed."""
     with archive.open(info) as member:
-        return npy_header(io.BytesIO(member.read(MAX_HEADER)))
+        return npy_header(io.BytesIO(member.read(START_BYTES)))
 
 
 def _matrix_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, int], bool, Any]:
@@ -106,7 +106,7 @@ def _matrix_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, i
 
     file is read from its start, and is then where the numbers begin. Raises UserError.
     """
-    start = io.BytesIO(file.read(MAX_HEADER))
+    start = io.BytesIO(file.read(START_BYTES))
     shape, in_columns, dtype = npy_header(start)
     if dtype.hasobject:
         raise refused(

@@ -6,6 +6,7 @@ n = rows, d = numbers of each, m = rows of a block.
 import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,11 @@ def _list_width(path: Path, file: "ParquetFile", column: str) -> int:
     kind = file.schema_arrow.field(column).type
     if hasattr(kind, "list_size"):
         return int(kind.list_size)
+    groups = (file.metadata.row_group(i) for i in range(file.num_row_groups))
+    chunks = (group.column(i) for group in groups for i in range(group.num_columns))
+    count = sum(c.num_values for c in chunks if c.path_in_schema.startswith(f"{column}."))
+    n = file.metadata.num_rows
+    check_shape(path, (n, ceil(count / n)))  # on average, before a list is read whole
     first = next(file.iter_batches(1, columns=[column])).column(0)
     if first.null_count:
         raise refused(path, f"{column} is missing in the first row")

@@ -11,6 +11,11 @@ class NotJson(Exception):
     """Content that is not parsed; the message is the reason, one line."""
 
 
+def as_list(value: Any) -> list[Any]:
+    """Return a value that may be a list or a single one as a list."""
+    return value if isinstance(value, list) else [value]
+
+
 def parse_object(content: bytes) -> Json:
     """Return the JSON object that content holds. Raises NotJson.
 

@@ -254,6 +254,7 @@ REFUSED_PARQUET = {
     "null number": (parquet_of(v=[*LISTS[:3], [1.0, None, 2.0]]), "1 numbers are missing (null)"),
     "null in a column": (parquet_of(x=[1.0, None], y=[1.0, 2.0]), "1 numbers are missing (null)"),
     "all missing": (parquet_of(v=[[None, None]] * 3), "v has lists of null, but numbers"),
+    "wide": (parquet_of(v=[[1.0] * 300_000, [1.0]]), "its rows have 150001 numbers, but 1 to"),
     "nested": (parquet_of(v=[[[1.0]], [[2.0]]]), "v has lists of list<element: double>"),
     "texts": (parquet_of(v=[["a"], ["b"]]), "v has lists of string, but numbers are needed"),
     "labels": (

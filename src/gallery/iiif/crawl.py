@@ -4,7 +4,6 @@ A document counts as found in breadth-first order, whatever arrives first, so th
 collection always gives the same rows.
 """
 
-import logging
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,8 +11,6 @@ from dataclasses import dataclass, field
 from src.errors import UserError
 from src.gallery.iiif.documents import Documents, Unavailable
 from src.gallery.iiif.presentation import Collection, Manifest, Reference, read_document
-
-log = logging.getLogger(__name__)
 
 MAX_DEPTH = 20  # collections in each other
 MAX_COLLECTIONS = 10_000  # documents, pages of collections among them

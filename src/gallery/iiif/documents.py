@@ -1,6 +1,5 @@
 """The documents of a crawl: those on disk, and those that are being downloaded."""
 
-import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,8 +19,6 @@ from src.io.files import folder_lock
 from src.io.json_text import Json, NotJson, parse_object
 from src.io.sources import read_source
 from src.runtime.progress import progress
-
-log = logging.getLogger(__name__)
 
 MAX_TOTAL_BYTES = 4_000_000_000  # of the documents of a collection, on disk
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from src.config.addresses import has_user
 from src.config.validation import is_address
-from src.io.json_text import Json
+from src.io.json_text import Json, as_list
 
 MAX_SIZES = 100  # that a service lists
 CONTEXT = re.compile(r"iiif\.io/api/image/([123])/|library\.stanford\.edu/iiif/image-(a)pi")
@@ -64,7 +64,7 @@ def profile(service: Service) -> str:
 
 def read_service(value: Any) -> Service | None:
     """Return the image service among the services of an image, None if there is none."""
-    for node in value if isinstance(value, list) else [value]:
+    for node in as_list(value):
         service = _service(node) if isinstance(node, dict) else None
         if service is not None:
             return service
@@ -134,8 +134,7 @@ def _service(node: Json) -> Service | None:
     url = node.get("id") or node.get("@id")
     if not isinstance(url, str) or not is_address(url) or has_user(url) or re.search("[?#]", url):
         return None
-    profiles = node.get("profile")
-    profiles = profiles if isinstance(profiles, list) else [profiles]
+    profiles = as_list(node.get("profile"))
     names = [name for name in profiles if isinstance(name, str)]
     version = _version([node.get("@context"), node.get("type"), node.get("@type"), *names])
     if not version and any(map(OTHER.search, [*names, str(node.get("@context"))])):
@@ -151,7 +150,7 @@ def _service(node: Json) -> Service | None:
 
 def _version(texts: list[Any]) -> int:
     """Return the version of the Image API that one of the texts names, 0 if none does."""
-    flat = [text for item in texts for text in (item if isinstance(item, list) else [item])]
+    flat = [text for item in texts for text in as_list(item)]
     for text in flat:
         match = isinstance(text, str) and (CONTEXT.search(text) or TYPE.search(text))
         if match:

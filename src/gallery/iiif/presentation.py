@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
-from urllib.parse import urldefrag
 
 from src.config.addresses import has_user
 from src.config.validation import is_address
 from src.gallery.iiif.image_service import Service, number, read_service
 from src.gallery.iiif.texts import texts
-from src.io.json_text import Json
+from src.io.json_text import Json, as_list
 
 MAX_PAIRS = 200  # of metadata of a manifest or canvas
 MAX_PICTURES = 100  # of a canvas
@@ -108,13 +107,12 @@ def address(node: Any) -> str:
     if not isinstance(value, str):
         return ""
     text = value.strip().partition("#")[0]
-    return urldefrag(text).url if is_address(text) and not has_user(text) else ""
+    return text if is_address(text) and not has_user(text) else ""
 
 
 def objects(value: Any) -> list[Json]:
     """Return the JSON objects of a list, or of a single one."""
-    values = value if isinstance(value, list) else [value]
-    return [item for item in values if isinstance(item, dict)]
+    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def _first(node: Any, language: str) -> str:
@@ -158,22 +156,18 @@ def _manifest(node: Json, url: str, language: str) -> Manifest:
     required = node.get("requiredStatement")
     statement = required.get("value") if isinstance(required, dict) else node.get("attribution")
     rights = node.get("rights") or node.get("license")
-    pages = [*_list(node.get("homepage")), *_list(node.get("related"))]
+    pages = [*as_list(node.get("homepage")), *as_list(node.get("related"))]
     return Manifest(
         url=address(node) or url,
         label=_first(node.get("label"), language),
         metadata=_pairs(node.get("metadata"), language),
-        rights=next(filter(None, map(address, _list(rights))), ""),
+        rights=next(filter(None, map(address, as_list(rights))), ""),
         attribution="; ".join(texts(statement, language)),
         page=next(filter(None, map(address, pages)), ""),
-        wikidata=_wikidata([*_list(node.get("seeAlso")), *_list(node.get("related"))]),
+        wikidata=_wikidata([*as_list(node.get("seeAlso")), *as_list(node.get("related"))]),
         canvases=canvases,
         skipped=skipped,
     )
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _wikidata(nodes: list[Any]) -> str:
@@ -216,8 +210,8 @@ def _bodies(canvas: Json) -> Iterator[Json]:
         annotations += objects(page.get("items"))
     for annotation in annotations:
         motivation = annotation.get("motivation", "painting")
-        if any(isinstance(m, str) and m.endswith("painting") for m in _list(motivation)):
-            for body in _list(annotation.get("body", annotation.get("resource"))):
+        if any(isinstance(m, str) and m.endswith("painting") for m in as_list(motivation)):
+            for body in as_list(annotation.get("body", annotation.get("resource"))):
                 yield from _chosen({"id": body} if isinstance(body, str) else body)
 
 
@@ -235,7 +229,7 @@ def _chosen(body: Any) -> Iterator[Json]:
             case _:
                 yield body
                 return
-        body = next(iter(_list(options)), None)
+        body = next(iter(as_list(options)), None)
 
 
 def _picture(body: Json) -> Picture | str:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from src.gallery.names import normal_text
+from src.io.json_text import as_list
 
 MAX_VALUES = 100  # of one label or value
 MAX_SOURCE = 10_000  # characters of a text that are looked at
@@ -29,19 +30,15 @@ def texts(value: Any, language: str) -> list[str]:
 
 def _pairs(value: Any) -> Iterator[tuple[str, str]]:
     """Yield (language, text) of every text; the language is "" if it has none."""
-    for item in _items(value):
+    for item in as_list(value):
         if not isinstance(item, dict):
             yield from _text("", item)
         elif "@value" in item:  # Presentation 2
             yield from _text(item.get("@language"), item["@value"])
         else:  # Presentation 3: texts by language
             for tag, several in item.items():
-                for text in _items(several):
+                for text in as_list(several):
                     yield from _text(tag, text)
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _text(tag: Any, value: Any) -> Iterator[tuple[str, str]]:
