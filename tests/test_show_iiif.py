@@ -102,6 +102,12 @@ def test_two_hundred_canvases_are_written_and_more_refused(
         assert printed.count("\n") == 1
 
 
+def test_of_a_longer_list_of_the_run_as_many_are_written_as_there_may_be(tmp_path: Path) -> None:
+    run = write_ranked_run(tmp_path, works_of(230), clustered(230), top_k=210)
+    assert ask(run, "7", "--base-url", BASE) == 0
+    assert len(written(run / "manifest-7.json")["items"]) == 200
+
+
 def test_a_short_collection_is_listed_whole(tmp_path: Path) -> None:
     run = write_ranked_run(tmp_path, works_of(12), clustered(12))
     assert ask(run, "7", "-k", "100", "--base-url", BASE) == 0

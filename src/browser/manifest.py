@@ -27,10 +27,9 @@ from src.reporting.iiif_images import (
     published_picture,
     size_of,
 )
-from src.reporting.iiif_manifest import MOST_CANVASES, manifest
+from src.reporting.iiif_manifest import MOST_NEIGHBORS, manifest
 from src.reporting.phrases import describe_order, describe_run, warn_of
 
-MOST = MOST_CANVASES - 1  # neighbors
 Pictures = Callable[[OpenRun, int], Picture]  # of rows whose image has no web address of its own
 
 
@@ -50,10 +49,10 @@ def manifest_address(run: OpenRun, row: int, wanted: Wanted) -> str:
 
 
 def read_manifest_wanted(run: OpenRun, parameters: Parameters) -> Wanted:
-    """Return what the address of a manifest asks for: as of a page, but for any k up to MOST."""
+    """Return what the address of a manifest asks for: as of a page, but for more values of k."""
     wanted, asked = read_wanted(run, parameters), parameters.get("k", "")
-    is_count = asked.isascii() and asked.isdecimal() and len(asked) < 9
-    return wanted._replace(k=int(asked)) if is_count and 1 <= int(asked) <= MOST else wanted
+    k = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 0
+    return wanted._replace(k=k) if 1 <= k <= MOST_NEIGHBORS else wanted
 
 
 def served_manifest(run: OpenRun, row: int, wanted: Wanted, base: str = HERE) -> Resource:
@@ -86,7 +85,7 @@ def written_manifest(
     many neighbors and others cannot be found.
     """
     kept = run.index.shape[1]
-    wanted = Wanted(min(kept, MOST) if k is None else k)
+    wanted = Wanted(min(kept, MOST_NEIGHBORS) if k is None else k)
     found = find(run, row, wanted)
     if found.problem:
         raise UserError(f"-k {wanted.k}: the run has kept {kept} neighbors, and {found.problem}")

@@ -30,8 +30,9 @@ def open_network(run: RunFolder, outputs: Outputs) -> QueryEmbedder:
     """
     if run.settings().get("backbone.name") == VECTORS:
         raise UserError(
-            "the run compares vectors that its user has given, and no network here makes such of"
-            " an image: python -m src.show and the pages find the neighbors of its own images"
+            "the run compares vectors that its user has given, and the network that made them is"
+            " not known, so no other image can be embedded in the same way: python -m src.show and"
+            " the pages show the neighbors of its own images"
         )
     folder = run.path / run.paths().get("embeddings", "")
     try:

@@ -7,13 +7,12 @@ from src.browser.addresses import HERE
 from src.config.addresses import as_uri
 from src.config.validation import path_argument
 from src.errors import UserError
-from src.reporting.iiif_manifest import MOST_CANVASES
+from src.reporting.iiif_manifest import MOST_CANVASES, MOST_NEIGHBORS
 
 FORMATS = ("jpg", "png", "pdf")
 MIN_DPI, MAX_DPI = 36, 1200
 USAGE = """python -m src.show [PAINTING] [--run FOLDER] [option ...]
        python -m src.show gallery [FOLDER] [option ...]"""
-MOST = MOST_CANVASES - 1  # neighbors in a manifest
 EXAMPLES = """examples:
   python -m src.show                          a random painting and its neighbors
   python -m src.show 45                       the painting in row 45
@@ -68,9 +67,9 @@ def _check_manifest_options(options: argparse.Namespace) -> None:
         return
     if options.format or options.dpi:
         raise UserError("--iiif writes JSON: leave out --format and --dpi, which are for pictures")
-    if options.k is not None and not 1 <= options.k <= MOST:
+    if options.k is not None and not 1 <= options.k <= MOST_NEIGHBORS:
         raise UserError(
-            f"-k must be between 1 and {MOST}, got {options.k}: a manifest has up to"
+            f"-k must be between 1 and {MOST_NEIGHBORS}, got {options.k}: a manifest has up to"
             f" {MOST_CANVASES} canvases, of which one is the painting itself"
         )
 
@@ -85,7 +84,7 @@ def _add_manifest_options(parser: argparse.ArgumentParser) -> None:
         "-k",
         type=int,
         metavar="N",
-        help=f"neighbors, 1 to {MOST} (default: as many as the run has kept)",
+        help=f"neighbors, 1 to {MOST_NEIGHBORS} (default: as many as the run has kept)",
     )
     group.add_argument(
         "--base-url",

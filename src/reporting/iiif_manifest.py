@@ -24,6 +24,7 @@ from src.reporting.text import counted
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 MEDIA_TYPE = f'application/ld+json;profile="{CONTEXT}"'
 MOST_CANVASES = 200
+MOST_NEIGHBORS = MOST_CANVASES - 1  # the first canvas is the painting's own
 MAX_LABEL = 200  # characters; a longer title is whole in the metadata
 ENTITY = re.compile(r"(?:https?://(?:www\.)?wikidata\.org/(?:entity|wiki)/)?(Q[1-9][0-9]{0,11})")
 WIKIDATA_MODEL = "https://www.mediawiki.org/wiki/Wikibase/DataModel/JSON"

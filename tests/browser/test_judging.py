@@ -70,7 +70,7 @@ def test_runs_over_a_gallery_share_what_is_said(client: TestClient, site: Site) 
     assert pressed(client, 0, run=1) == {neighbor: "1"}
 
 
-def test_each_judge_sees_the_own_verdicts(site: Site) -> None:
+def test_each_judge_sees_only_their_own_verdicts(site: Site) -> None:
     neighbor = int(site.runs[0].index[0, 0])
     for name, value in (("Ann", 1), ("=Bob, Jr.", 0), ("", 1)):
         named = replace(site, judge=name)

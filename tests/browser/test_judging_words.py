@@ -11,13 +11,14 @@ from src.browser.judging import judge_name
 from src.browser.site import Site
 
 
-def test_the_page_gives_the_command_that_evaluates(site: Site) -> None:
-    run = site.runs[0]
-    (run.files.path / ".hydra").mkdir(exist_ok=True)
-    path = Path("/a b/j.csv")
-    words = shlex.split(judging.evaluation_command(run, path))
-    assert words[:3] == ["python", "-m", "src.run"]
-    assert words[-1] == 'data.judgements="/a b/j.csv"'
+def test_the_page_gives_the_command_that_evaluates(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, told in ((Path("/a b/j.csv"), "/a b/j.csv"), (tmp_path / "a b/j.csv", "a b/j.csv")):
+        words = shlex.split(judging.evaluation_command(site.runs[0], path))
+        assert words[:3] == ["python", "-m", "src.run"]
+        assert words[-1] == f'data.judgements="{told}"'
 
 
 def test_a_command_that_should_not_be_pasted_is_left_out(

@@ -14,12 +14,12 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from src.browser.export_plan import Export, body, static_site
-from src.browser.manifest import MOST
 from src.browser.opened import OpenRun, open_runs
 from src.browser.server import application
 from src.browser.site import Site
 from src.browser.views import NAVIGATION
 from src.io.outputs import Outputs
+from src.reporting.iiif_manifest import MOST_NEIGHBORS
 from tests.support.exported import References
 from tests.support.iiif_checks import image, problems, values
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
@@ -114,8 +114,8 @@ def test_longer_lists_are_found_by_the_runs_own_order(run: OpenRun, asked: TestC
 def test_two_hundred_canvases_are_served_and_more_are_not(tmp_path: Path) -> None:
     run = open_runs([write_ranked_run(tmp_path, works_of(230), clustered(230))])[0]
     with TestClient(application(Site([run], Outputs(tmp_path), NAVIGATION)), OWN) as client:
-        assert len(manifest_at(client, f"/0/manifest/3.json?k={MOST}")["items"]) == 200
-        for k in (MOST + 1, 0, -1, "9" * 30, "x", "²"):
+        assert len(manifest_at(client, f"/0/manifest/3.json?k={MOST_NEIGHBORS}")["items"]) == 200
+        for k in (MOST_NEIGHBORS + 1, 0, -1, "9" * 30, "x", "²"):
             found = json.loads(client.get(f"/0/manifest/3.json?k={k}").content)
             assert len(found["items"]) == 11
 
@@ -130,6 +130,21 @@ def test_images_that_are_on_no_other_server_are_on_this_one(client: TestClient) 
             with Image.open(BytesIO(answer.content)) as picture:
                 assert picture.size == (resource["width"], resource["height"])
         assert (canvas["width"], canvas["height"]) == (painted["width"], painted["height"])
+
+
+def test_pictures_of_a_large_image_have_the_sizes_that_are_told(tmp_path: Path) -> None:
+    works = works_of(width=["2400"] * 60, height=["1200"] * 60)
+    run = open_runs([write_ranked_run(tmp_path, works)])[0]
+    run.file(5).parent.mkdir()
+    Image.new("RGB", (2400, 1200)).save(run.file(5))
+    with TestClient(application(Site([run], Outputs(tmp_path), NAVIGATION)), OWN) as client:
+        canvas = manifest_at(client, "/0/manifest/5.json")["items"][0]
+        assert (canvas["width"], canvas["height"]) == (2400, 1200)
+        sizes = ((image(canvas), (1200, 600)), (canvas["thumbnail"][0], (160, 80)))
+        for resource, size in sizes:
+            assert (resource["width"], resource["height"]) == size
+            with Image.open(BytesIO(client.get(resource["id"]).content)) as picture:
+                assert picture.size == size
 
 
 def test_an_unknown_row_or_run_is_not_found(asked: TestClient) -> None:

@@ -56,7 +56,7 @@ def test_a_page_says_what_was_compared_and_that_no_image_can_be_asked_about(site
     client = TestClient(application(site, "testserver"), base_url="http://testserver")
     painting = client.get("/0/painting.html?row=5").text
     assert "own vectors, x.npy" in painting and "Search with a detail" not in painting
-    assert "no network is known" in client.get("/0/query.html").text
+    assert "no other image can be embedded" in client.get("/0/query.html").text
 
 
 def test_a_manifest_needs_pictures(
@@ -113,4 +113,4 @@ def test_a_query_by_an_image_is_refused_in_one_line(
     image = next(shared_paintings.rglob("*.png"))
     assert query([str(image), "--run", str(folder), "--no-open"]) == 2
     error = capsys.readouterr().err
-    assert "no network here makes such of an image" in error and error.count("\n") == 1
+    assert "no other image can be embedded" in error and error.count("\n") == 1
