@@ -157,7 +157,7 @@ def _report(fetched: Fetched) -> None:
     rows += [(count, reason) for reason, count in reported]
     unreported = len(fetched.failed) - sum(count for _, count in reported)
     rows += [(unreported, "other failures: see journal.csv")]
-    rows += [(fetched.unknown, "not requested: their description could not be had")]
+    rows += [(fetched.unknown, "not requested: their document could not be had")]
     known = fetched.total - fetched.unknown
     rows += [(known - len(fetched.present) - len(fetched.failed), "not attempted")]
     for count, description in rows:

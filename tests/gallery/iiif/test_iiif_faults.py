@@ -69,7 +69,7 @@ def test_what_is_gone_is_counted_as_missing_and_requested_again_only_on_demand(
         found = gallery(host, tmp_path / "gone", max_failed=0.2)
     assert (len(found), found.missing) == (WORKS - 3, 3)
     assert "2 not read: 404 Not Found" in caplog.text
-    assert "2  not requested: their description could not be had" in caplog.text
+    assert "2  not requested: their document could not be had" in caplog.text
     assert not host.asked
     host.faults = {}
     found = gallery(host, tmp_path / "gone", retry_failed=True)
