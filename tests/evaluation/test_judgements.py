@@ -144,7 +144,7 @@ def test_pairs_that_are_not_judged_are_never_wrong() -> None:
 
 def test_most_judges_decide_and_disputed_or_impossible_pairs_are_left_out() -> None:
     lines = [(0, 1, 0, 1), (0, 1, 1, 1), (0, 1, 2, 0), (0, 2, 0, 1), (0, 2, 1, 0), (3, 3, 0, 1)]
-    lines += [(4, 5, 0, 1), (2, 0, 3, 0)]
+    lines += [(4, 5, 0, 1), (2, 0, 3, 0), (1, 3, 0, 1), (1, 3, 1, 0)]
     query, neighbor, judge, good = np.array(lines).T
     groups = np.array([0, 1, 2, 3, 4, 4])
     pairs, counts = consensus(Verdicts(query, neighbor, judge, good.astype(bool)), groups)
@@ -153,7 +153,7 @@ def test_most_judges_decide_and_disputed_or_impossible_pairs_are_left_out() -> N
     assert counts == {
         "judged/pairs": 2,
         "judged/queries": 2,
-        "judged/disputed": 1,
+        "judged/disputed": 2,
         "judged/judges": 4,
     }
 

@@ -17,7 +17,7 @@ from src.config import Backbone, Config
 from src.embedding.presets import cached_preset, weights_file
 from src.errors import UserError
 from src.gallery.judgements import Verdict
-from src.reporting.results import metric_groups
+from src.reporting.results import metric_groups, run_results
 from src.reporting.run_folder import RunFolder
 from src.reporting.settings import PRIVATE, citable_options, citable_overrides, flat_options
 from src.run import run
@@ -176,13 +176,31 @@ def test_published_weights_are_told_by_the_name_of_their_file(tmp_path: Path) ->
     assert weights_file(Backbone(name="resnet50", weights="random"), tmp_path) == {}
 
 
-def test_numbers_that_json_does_not_have_are_left_out(tmp_path: Path) -> None:
+def test_numbers_that_json_does_not_have_are_left_out(cfg: Config, finished_run: Path) -> None:
+    files, metrics = RunFolder(finished_run), {"intra": 0.5, "gap": np.nan, "separation": np.inf}
+    results = run_results(files, cfg, metrics, files.gallery(), files.path)
+    assert [*results["metrics"]["embedding"]] == ["intra"]
+
+
+def test_numbers_that_json_does_not_have_are_never_written(tmp_path: Path) -> None:
     folder = write_ranked_run(tmp_path)
-    metrics = RunFolder(folder).metrics()
-    assert metrics is not None
     with pytest.raises(ValueError, match="not JSON compliant"):
         RunFolder(folder).write_results({"intra": float("nan")})
     checked_results(folder)  # as it was
+
+
+@pytest.mark.parametrize("by_query", [False, True])
+def test_each_metric_tells_what_its_resamples_draw(by_query: bool) -> None:
+    names = ["artist/map", "artist/map_macro", "object/recall_at_1", "judged/map", "intra"]
+    ends = {"": 0.5, "_low": 0.4, "_high": 0.6}
+    metrics = {name + end: value for name in names for end, value in ends.items()}
+    groups = metric_groups(metrics, by_query)
+    label = groups["labels"]["artist"]["map"]
+    found = [label, groups["objects"]["recall_at_1"], groups["judged"]["map"]]
+    of_class = "queries" if by_query else "classes"
+    assert [figure["resampled"] for figure in found] == [of_class, of_class, "queries"]
+    assert label["macro"]["resampled"] == "classes"
+    assert groups["embedding"]["intra"]["resampled"] == "queries"
 
 
 def test_a_label_may_have_any_name() -> None:
