@@ -21,7 +21,8 @@ ODD = {
     "numbers": ["-1", "0", "1e9", "9" * 5000, "%D9%A3", "NaN", "inf", "0x1", "1_0", "%2B1", "1.5"],
     "no text": ["", "%00", "%FF", "%ED%A0%80", "%F0%9F%98%80", "a" * 5000, "%E2%80%AE", "%26%3D"],
     "several": ["1,2,3", "1,,1", "0,0,1,1", "nan,inf,-1,0", "null", "%5B0%5D", "3&{name}=4", "3;4"],
-    "markup": [quote(text) for text in TEXTS],
+    "markup": [quote(text) for text in TEXTS[::2]],
+    "other markup": [quote(text) for text in TEXTS[1::2]],
 }
 
 

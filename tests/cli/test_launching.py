@@ -69,6 +69,7 @@ def test_a_sweep_has_folders_of_two_levels(shared_paintings: Path, tmp_path: Pat
     assert sorted(table["run"]) == ["k2/0", "k3/0"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_squares")
 def test_a_job_that_fails_in_the_folder_of_a_complete_one_is_incomplete(
     shared_paintings: Path, tmp_path: Path

@@ -56,12 +56,12 @@ def test_a_stored_matrix_has_the_same_bands(tmp_path, monkeypatch, size):
     assert watch.done == watch.announced == {"ranking all images": -(-700 // size)}
 
 
-@pytest.mark.parametrize("size", [1, 7, 64])
-def test_other_bands_and_slices_give_the_same_scores(monkeypatch, size):
-    expected = whole(ROWS[:200])
+@pytest.mark.parametrize(("size", "n"), [(1, 80), (7, 200), (64, 200)])
+def test_other_bands_and_slices_give_the_same_scores(monkeypatch, size, n):
+    expected = whole(ROWS[:n])
     monkeypatch.setitem(exact_tiles.SIDE, "cpu", size)
     monkeypatch.setitem(exact_tiles.SLICE, "cpu", 8)
-    assert torch.equal(whole(ROWS[:200]), expected)
+    assert torch.equal(whole(ROWS[:n]), expected)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 5, 8, 9, 14])
