@@ -182,7 +182,7 @@ def name_collection(gallery: Gallery, is_open: bool) -> str:
     if re.fullmatch(r"demo-seed-\d+-[0-9a-f]{12}", gallery.name):
         return "paintings drawn by the program"
     if not gallery.has_pictures:
-        return "known by their vectors alone"
+        return "vectors without pictures"
     return gallery.root.resolve().name
 
 

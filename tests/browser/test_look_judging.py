@@ -129,6 +129,9 @@ def test_keys_judge_the_neighbor_that_is_focused(look: Look) -> None:
     expect(button(page, 1, "Yes")).to_be_focused()
     page.keyboard.press("Enter")
     expect(button(page, 1, "Yes")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowRight")  # from a button to the next neighbor, not to the first one
+    expect(page.locator("#neighbors .card").nth(2).locator("a")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
     page.keyboard.press("?")
     expect(page.get_by_text("on a painting's neighbor")).to_be_visible()
     page.keyboard.press("n")  # behind the list of keys nothing is judged

@@ -50,6 +50,7 @@ def test_without_javascript_a_painting_filters_and_leads_on(plain: Look) -> None
     page.get_by_role("link", name="Compare runs").click()
     plain.arrives("compare")
     expect(page.locator("#columns > section")).to_have_count(3)
+    expect(page.locator("#judging")).to_be_hidden()  # nor has any neighbor a button
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -57,6 +57,7 @@ def test_a_page_says_what_was_compared_and_that_no_image_can_be_asked_about(site
     painting = client.get("/0/painting.html?row=5").text
     assert "own vectors, x.npy" in painting and "Search with a detail" not in painting
     assert "no other image can be embedded" in client.get("/0/query.html").text
+    assert "all 60 vectors were read" in client.get("/0/skipped.html").text
 
 
 def test_a_manifest_needs_pictures(

@@ -25,7 +25,7 @@ const judge = async button => {
 }
 const press = button => { judging = judging.then(() => judge(button)) }
 
-all(".verdict").forEach(group => { group.hidden = false })
+all(".verdict, #judging").forEach(part => { part.hidden = false })
 all(".verdict button").forEach(button => button.addEventListener("click", () => press(button)))
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || isTyping(event.target)) return

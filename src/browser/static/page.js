@@ -79,7 +79,7 @@ const goRandom = async () => { location.href = `painting.html?row=${await random
 
 // Arrows go from card to card, by place: up and down to the nearest one above and below
 const arrow = event => {
-  const cards = all(".card a").filter(card => card.offsetParent), at = cards.indexOf(document.activeElement)
+  const cards = all(".card a").filter(card => card.offsetParent), at = cards.indexOf(document.activeElement?.closest(".card")?.querySelector("a"))
   const box = at < 0 ? null : cards[at].getBoundingClientRect()
   let next = null
   if (event.key === "ArrowRight") next = cards[at + 1]
