@@ -4,8 +4,9 @@ Takes arrays and tensors, never the configuration. Imports runtime and below. Im
 evaluation, reporting, pipeline and notebooks.
 """
 
+from src.similarity.lists import Neighbors
 from src.similarity.plan import SearchOptions
-from src.similarity.search import Neighbors, NeighborSearch
+from src.similarity.search import NeighborSearch
 from src.similarity.shortcuts import top_k, write_matrix
 
 __all__ = ["NeighborSearch", "Neighbors", "SearchOptions", "top_k", "write_matrix"]

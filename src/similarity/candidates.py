@@ -8,7 +8,7 @@ from torch import Tensor
 
 from src.runtime.processes import ProcessGroup
 from src.similarity.centering import Centered
-from src.similarity.growing import NONE, Growth, floors
+from src.similarity.growth import NONE, Growth, floors
 
 RUN_LENGTH = 32  # each run's maximum is compared before its elements
 

@@ -35,7 +35,7 @@ class Checkpoint:
         processes: ProcessGroup,
     ):
         self.folder, self.candidates, self.processes = folder, candidates, processes
-        self.record = record  # in force: with the block and threads of the call that began
+        self.record = record  # in force: with the block of the call that began
         self._record_json = json.dumps(asdict(record))
         self._last_save, self._save_seconds = time.monotonic(), 0.0
 

@@ -1,69 +1,103 @@
-"""Which row of an earlier collection each row is, found by content: names prove nothing.
+"""What a search must compare if the lists of an earlier collection are known.
 
-n = images, d = width of a row, e = images of the earlier collection.
+n = images, r = rows whose earlier lists are used, e = images of the earlier collection, m = entries
+kept of each.
 """
 
-import hashlib
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.similarity.parallel import parallel_map
+from src.similarity.centering import Centered
+from src.similarity.digests import NEW
+from src.similarity.kept_lists import KeptLists
+from src.similarity.tiles import Parts
 
-DIGEST_BYTES = 16  # of SHA-256: two different rows with one digest are not to be found
-ROWS_PER_STEP = 1024  # hashed by one thread after the other
-NEW = -1  # in place of the number of an earlier row
-
-Digests = NDArray[np.uint8]
+NONE = -1  # in place of a row
+# Of rows compared with all: each pair of these costs twice that of a whole search
+MAX_SHARE = 1 / 3
 
 
-def row_digests(rows: Tensor) -> Digests:
-    """Return the digest of each row of (n, d): of its bits, width and dtype, (n, 16) uint8.
+@dataclass(frozen=True)
+class Growth:
+    """Earlier lists in the numbers of this collection's rows, and what is compared with what.
 
-    >>> import torch
-    >>> digests = row_digests(torch.tensor([[1.0, 2.0], [0.0, 2.0], [1.0, 2.0]]))
-    >>> (digests[:, None] == digests).all(2).tolist()
-    [[True, False, True], [False, True, False], [True, False, True]]
+    Rows are compared in the order of places: those that are new, those that are compared with all
+    again, and r whose lists go on from earlier ones.
     """
-    digests = np.empty((len(rows), DIGEST_BYTES), np.uint8)
-    start = hashlib.sha256(f"{rows.dtype} {rows.shape[1]} ".encode())
 
-    def fill(part: slice) -> None:
-        """Fill the digests of these rows."""
-        for digest, row in zip(digests[part], rows[part].contiguous().numpy(), strict=True):
-            of_row = start.copy()
-            of_row.update(row.view(np.uint8).data)
-            digest[:] = np.frombuffer(of_row.digest()[:DIGEST_BYTES], np.uint8)
+    places: Tensor  # (n,) rows
+    parts: Parts
+    index: Tensor  # (r, m) rows that are still there, or NONE
+    score: Tensor  # (r, m) float32, -inf where there is none
+    # (r,) float32: no other earlier image has a higher score than this; -inf if there is none
+    last: Tensor
+    first_outside: Tensor  # (r,) other earlier images with that score have at least this number
+    unproven: Tensor  # (r,) bool
 
-    parallel_map(fill, len(rows), ROWS_PER_STEP)
-    return digests
+    @property
+    def lists(self) -> tuple[Tensor, ...]:
+        """Return what is stored of each of the r rows."""
+        return self.index, self.score, self.last, self.first_outside, self.unproven
+
+    @property
+    def pays(self) -> bool:
+        """Return whether going on takes less than comparing all."""
+        return self.parts.searched <= MAX_SHARE * len(self.places)
 
 
-def earlier_rows(digests: Digests, earlier: Digests) -> NDArray[np.int64]:
-    """Return which row of an earlier collection each row is, NEW if none, (n,) int64.
+def grow(lists: KeptLists, earlier: NDArray[np.int64], groups: Tensor, k: int) -> Growth:
+    """Return what is left of lists for rows that are these earlier ones, or NEW, (n,).
 
-    digests are (n, 16), those of the earlier collection (e, 16), as row_digests returns them. No
-    two rows are the same earlier one: of equal rows the first is the first of the earlier ones,
-    and so on, so that the order of rows changes as little as it must.
-
-    >>> a, b, c = np.eye(3, 16, dtype=np.uint8)
-    >>> earlier_rows(np.stack([c, a, b, a, a]), np.stack([a, b, a])).tolist()
-    [-1, 0, 1, 2, -1]
+    A list is used if its row's group (n,) has the same members among the earlier rows as before,
+    and if k entries are left, or all other images.
     """
-    count = len(earlier)
-    both = np.concatenate([earlier, digests]).view(np.uint64)  # (e + n, 2)
-    order = np.lexsort(both.T)  # stable: equal rows ascend, the earlier ones first
-    is_first = np.r_[True, (both[order[1:]] != both[order[:-1]]).any(axis=1)]  # of equal rows
-    content = np.empty(len(both), np.int64)  # a number for each content
-    content[order] = is_first.cumsum() - 1
-    is_earlier = order < count
-    old, new = order[is_earlier], order[~is_earlier]  # by content, then by number
-    copies = np.bincount(content[old], minlength=content.max() + 1)  # earlier ones of a content
-    before = copies.cumsum() - copies
-    own = content[new]
-    occurrence = np.arange(len(new)) - np.searchsorted(own, own)  # among the rows of a content
-    known = occurrence < copies[own]
-    found = np.full(len(digests), NEW, np.int64)
-    found[new[known] - count] = old[before[own[known]] + occurrence[known]]
-    return found
+    n, e = len(earlier), len(lists.depth)
+    rows = np.flatnonzero(earlier != NEW)
+    before = earlier[rows]
+    row_of = np.full(e, NONE, np.int32)  # of each earlier row
+    row_of[before] = rows
+    is_entry = np.arange(lists.index.shape[1]) < lists.depth[before][:, None]
+    index = np.where(is_entry, row_of[lists.index[before]], NONE)
+    is_left, is_complete = index != NONE, lists.is_complete[before]
+    used = _same_group(groups.numpy()[rows], lists.groups[before])
+    used &= is_complete | (is_left.sum(axis=1) >= k)
+    end = lists.depth[before] - 1
+    at_end = np.arange(len(rows)), end
+    lowest = np.minimum.accumulate(np.append(np.where(row_of == NONE, n, row_of), n)[::-1])[::-1]
+    is_known = np.isin(np.arange(n), rows)
+    places = np.concatenate([np.flatnonzero(~is_known), rows[~used], rows[used]])
+    score = np.where(is_left, lists.score[before], -np.inf).astype(np.float32)
+    return Growth(
+        torch.from_numpy(places),
+        Parts(n - len(rows), n - int(used.sum())),
+        torch.from_numpy(index[used]),
+        torch.from_numpy(score[used]),
+        torch.from_numpy(np.where(is_complete, -np.inf, lists.score[before][at_end])[used]).float(),
+        torch.from_numpy(lowest[lists.index[before][at_end] + 1][used]),
+        torch.from_numpy(lists.unproven[before][used]),
+    )
+
+
+def _same_group(now: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whose group has the same members by the numbers now as by those before, (r,)."""
+    both = np.unique(np.stack([now, before]), axis=1, return_inverse=True, return_counts=True)
+    together = both[2][both[1].reshape(-1)]
+    same = np.ones(len(now), dtype=bool)
+    for groups in (now, before):
+        _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        same &= sizes[group] == together
+    return same
+
+
+def floors(growth: Growth, centered: Centered) -> Tensor:
+    """Return the largest key that no image with a score of last or more can have, (r,) float32.
+
+    centered are the rows in the order of places.
+    """
+    bound = centered.bound[growth.parts.searched :]
+    low = torch.nextafter(growth.last, torch.tensor(-torch.inf)).double() - 2.0**-24
+    return torch.nextafter((low - centered.offset - bound).float(), torch.tensor(-torch.inf))

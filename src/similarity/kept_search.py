@@ -1,125 +1,109 @@
-"""Searches that begin with the kept lists of earlier ones, and keep their own.
+"""What a search can begin with from the kept lists of earlier ones, and what it keeps itself.
 
-n = images.
+n = images, d = width of a row.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from src.runtime.processes import ProcessGroup
-from src.similarity.growing import NONE, Growth, grow
-from src.similarity.growth import Digests, row_digests
-from src.similarity.kept import Found, KeptLists, find_kept, kept_path, write_kept
+from src.similarity.digests import Digests, row_digests
+from src.similarity.growth import NONE, Growth, grow
+from src.similarity.kept_lists import Found, KeptLists, find_kept, write_kept
 from src.similarity.lists import Lists
-from src.similarity.numerics import exact_scores
-from src.similarity.plan import SearchOptions, SearchPlan
+from src.similarity.refinement import Scorer
 
 log = logging.getLogger(__name__)
 
 SPARE = 16  # entries kept beyond k: of images that are removed, so many may be in a list
 CHECKED = 32  # lists whose scores are computed again before they are used
+Start = tuple[Growth | None, int]  # how the lists of a search are found, and their length
 
 
-class Search(Protocol):
-    """A NeighborSearch."""
+class KeptSearch:
+    """The kept lists that a search begins with, and the file of those that it finds.
 
-    rows: Tensor  # (n, d)
-    norms: Tensor  # (n,) float64
-    groups: Tensor  # (n,)
-    max_k: int
-    options: SearchOptions
-    plan: SearchPlan
-    processes: ProcessGroup
-
-    @property
-    def features_hash(self) -> str:
-        """Hash of the rows."""
-
-    @property
-    def groups_hash(self) -> str:
-        """Hash of the groups."""
-
-    def compare(
-        self,
-        k: int,
-        width: int,
-        penalties: Tensor | None = None,
-        keep_tiles: bool = False,
-        growth: Growth | None = None,
-        keep: Callable[[Lists], None] = ...,
-    ) -> Lists:
-        """Return lists of width entries, at least k of them proven; keep is called with them."""
-
-
-def nearest_by_kept(search: Search, folder: Path, k: int, keep_tiles: bool = False) -> Lists:
-    """Return lists of at least k entries, from kept ones as far as those go; keep them in folder.
-
-    Lists of the same rows are returned as they are. Those of other rows, some of which are the
-    same, are gone on from if that takes less than comparing all pairs.
+    Args:
+        scorer: the rows (n, d) that are compared, and their groups.
+        path: file of the lists of these rows and groups.
+        earlier: folders of other lists.
+        processes: rank 0 reads and writes the files.
     """
-    digests: list[Digests] = []  # of rank 0
 
-    def known() -> Lists | tuple[Growth, int] | None:
-        """Return the lists, or what to go on from and how many entries to keep, or None."""
-        digests.append(row_digests(search.rows))
-        found = find_kept(digests[0], k, own, search.options.earlier)
-        return None if found is None else _what_is_known(search, found, k)
+    def __init__(
+        self, scorer: Scorer, path: Path, earlier: Sequence[Path], processes: ProcessGroup
+    ):
+        self._scorer, self._path, self._earlier = scorer, path, earlier
+        self._processes = processes
+        self._digests: Digests | None = None  # of the rows, on rank 0
 
-    def keep(lists: Lists) -> None:
-        """Write the lists on rank 0."""
-        if search.processes.is_rank_zero:
+    def begin(self, k: int, max_k: int) -> Lists | Start:
+        """Return lists of at least k entries if they are known, else how to find them.
+
+        That is the growth of lists that have some of the rows, or None where all pairs are to be
+        compared; and the number of entries to find, at most max_k.
+        """
+
+        def known() -> Lists | Start:
+            """Return what rank 0 finds in the files."""
+            self._digests = row_digests(self._scorer.rows)
+            found = find_kept(self._digests, k, self._path, self._earlier)
+            start = None if found is None else self._known(found, k)
+            if isinstance(start, Lists):
+                return start
+            before = 0 if start is None else start.index.shape[1]
+            return start, min(max(k + SPARE, before), max_k)
+
+        return self._processes.broadcast_from_rank_zero(known)
+
+    def keep(self, lists: Lists) -> None:
+        """Write the lists that were found, on rank 0."""
+        if self._digests is not None:
             columns = [column.numpy() for column in lists.columns]
-            write_kept(own, KeptLists(digests[0], search.groups.long().numpy(), *columns))
+            groups = self._scorer.groups.long().numpy()
+            write_kept(self._path, KeptLists(self._digests, groups, *columns))
 
-    own = kept_path(folder, search.features_hash, search.groups_hash)
-    start = search.processes.broadcast_from_rank_zero(known)
-    if isinstance(start, Lists):
-        return start
-    if start is None:
-        width = min(k + SPARE, search.max_k)
-        return search.compare(width, width, None, keep_tiles, keep=keep)
-    growth, width = start
-    return search.compare(k, width, growth=growth, keep=keep)
+    def _known(self, found: Found, k: int) -> Lists | Growth | None:
+        """Return the lists if they are of the same rows, or their growth if that pays."""
+        growth = grow(found.lists, found.earlier, self._scorer.groups, k)
+        if not self._scores_are_right(growth):
+            log.warning(
+                "similarity: not used: %s has other scores than its rows: delete it", found.path
+            )
+            return None
+        if not growth.parts.searched and found.is_same and (found.lists.depth >= k).all():
+            log.info("similarity: the neighbors are known from %s", found.path.parent)
+            lists = found.lists
+            columns = lists.index, lists.score, lists.depth, lists.unproven
+            return Lists(*(torch.from_numpy(column) for column in columns))
+        _log_parts(growth, found.path.parent)
+        return growth if growth.pays else None
+
+    def _scores_are_right(self, growth: Growth) -> bool:
+        """Return whether the scores of some lists are those of their rows, to the bit."""
+        r = len(growth.index)
+        some = torch.linspace(0, max(0, r - 1), min(r, CHECKED)).long()
+        queries, index = growth.places[growth.parts.searched :][some], growth.index[some].long()
+        exact = self._scorer.scores(queries, index.clamp(min=0))
+        is_left = index != NONE
+        return torch.equal(exact[is_left], growth.score[some][is_left])
 
 
-def _scores_are_right(search: Search, growth: Growth) -> bool:
-    """Return whether the scores of some lists are those of their rows, to the bit."""
-    some = torch.linspace(0, max(0, len(growth.index) - 1), min(len(growth.index), CHECKED)).long()
-    queries, index = growth.places[growth.parts.searched :][some], growth.index[some].long()
-    exact = exact_scores(search.rows, search.norms, queries, index.clamp(min=0))
-    is_left = index != NONE
-    return torch.equal(exact[is_left], growth.score[some][is_left])
-
-
-def _what_is_known(search: Search, found: Found, k: int) -> Lists | tuple[Growth, int] | None:
-    """Return the lists if they are of the same rows, or what to go on from, if that pays."""
-    lists = found.lists
-    growth = grow(lists, found.earlier, search.groups, k)
+def _log_parts(growth: Growth, where: Path) -> None:
+    """Log how many images are compared with all, given the lists in a folder."""
     new, searched = growth.parts
-    n, where = len(growth.places), found.path.parent
-    if not _scores_are_right(search, growth):
-        log.warning(
-            "similarity: not used: %s has other scores than its rows: delete it", found.path
-        )
-        return None
-    if not searched and found.is_same and (lists.depth >= k).all():
-        log.info("similarity: the neighbors are known from %s", where)
-        columns = lists.index, lists.score, lists.depth, lists.unproven
-        return Lists(*(torch.from_numpy(column) for column in columns))
+    n = len(growth.places)
     again = f" and {searched - new:,} others again" if searched > new else ""
     if not growth.pays:
         log.info(
             "similarity: comparing all, since that takes less than comparing %s new images%s of %s",
             *(f"{new:,}", again, f"{n:,}"),
         )
-        return None
+        return
     log.info(
         "similarity: %s of %s images are those of %s; comparing %s new %s%s with all",
         *(f"{n - new:,}", f"{n:,}", where, f"{new:,}", "one" if new == 1 else "ones", again),
     )
-    return growth, min(max(k + SPARE, lists.index.shape[1]), search.max_k)

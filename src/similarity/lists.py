@@ -1,17 +1,31 @@
-"""Lists of neighbors of which more may be known of one row than of another.
+"""Lists of neighbors: those of a finished search, and those that are not proven to the end.
 
-r = rows, w = entries of a list.
+n = images, k = neighbors, r = rows, w = entries of a list.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Neighbors:
+    """The k nearest neighbors of each image, by descending score, ties by ascending row.
+
+    After a search with a penalty they are ordered by score minus penalty.
+    """
+
+    index: NDArray[np.int32]  # (n, k) rows
+    score: NDArray[np.float32]  # (n, k) cosines
+    fallback_share: float  # share of rows that the fast pass could not prove, searched again
+
+
+@dataclass(frozen=True)
 class Lists:
-    """The nearest of each row, best first."""
+    """The nearest of each row, best first; of one row more may be known than of another."""
 
     index: Tensor  # (r, w) int32
     score: Tensor  # (r, w) float32

@@ -19,8 +19,8 @@ from src.io.files import folder_lock
 from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import Watch, unwatched
 from src.runtime.resume import LOGS, DoneTiles, begin_or_resume, read_record
+from src.similarity.digests import Digests, row_digests
 from src.similarity.exact_tiles import ExactTiles, blocks
-from src.similarity.growth import Digests, row_digests
 from src.similarity.matrix_assembly import assemble
 from src.similarity.matrix_files import (
     PARTIAL,

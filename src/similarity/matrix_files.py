@@ -20,7 +20,7 @@ from src.errors import UserError
 from src.io.arrays import view_npy, write_npy
 from src.io.bounded import read_json
 from src.io.files import atomic_write, create_npy
-from src.similarity.growth import Digests
+from src.similarity.digests import Digests
 
 log = logging.getLogger(__name__)
 

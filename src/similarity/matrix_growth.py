@@ -22,8 +22,8 @@ from src.io.files import create_npy, open_to_write, pwrite_all
 from src.runtime.processes import ProcessGroup
 from src.runtime.progress import Watch
 from src.runtime.resume import DoneTiles, begin, read_record
+from src.similarity.digests import DIGEST_BYTES, Digests, earlier_rows
 from src.similarity.exact_tiles import ExactTiles, blocks
-from src.similarity.growth import DIGEST_BYTES, Digests, earlier_rows
 from src.similarity.matrix_files import VERSION, MatrixDtype, digests_path, images_of, part_folder
 from src.similarity.numerics import exact_scores
 from src.similarity.row_moves import CHUNK_BYTES

@@ -12,7 +12,7 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import Watch, unwatched
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered
-from src.similarity.growing import NONE, Growth
+from src.similarity.growth import NONE, Growth
 from src.similarity.lists import Lists
 from src.similarity.numerics import PAIRS_PER_STEP
 from src.similarity.parallel import parallel_map

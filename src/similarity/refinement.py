@@ -14,7 +14,7 @@ from src.runtime.processes import SINGLE_PROCESS, ProcessGroup
 from src.runtime.progress import Watch, unwatched
 from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, exact_products
-from src.similarity.growing import NONE
+from src.similarity.growth import NONE
 from src.similarity.numerics import PAIRS_PER_STEP, exact_scores, ranking_scores
 from src.similarity.parallel import parallel_map
 

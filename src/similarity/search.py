@@ -9,12 +9,11 @@ n = images, d = width of a row, k = neighbors kept, c = candidates of a row.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
@@ -25,10 +24,11 @@ from src.similarity.candidates import Candidates
 from src.similarity.centering import Centered, center
 from src.similarity.checkpoint import Checkpoint, open_checkpoint
 from src.similarity.exact_tiles import ExactTiles
-from src.similarity.growing import Growth
+from src.similarity.growth import Growth
 from src.similarity.inputs import checked_rows, finite_penalty, group_ids
-from src.similarity.kept_search import nearest_by_kept
-from src.similarity.lists import Lists
+from src.similarity.kept_lists import kept_path
+from src.similarity.kept_search import KeptSearch
+from src.similarity.lists import Lists, Neighbors
 from src.similarity.matrix import complete_matrix
 from src.similarity.matrix_files import MatrixRecord
 from src.similarity.merging import merge
@@ -42,18 +42,6 @@ from src.similarity.tiles import TileCache, TileConsumer, for_each_tile
 
 MARGIN = 16  # candidates kept beyond k: the more, the fewer rows have to be searched again
 DEFAULTS = SearchOptions()
-
-
-@dataclass(frozen=True)
-class Neighbors:
-    """The k nearest neighbors of each image, by descending score, ties by ascending row.
-
-    After a search with a penalty they are ordered by score minus penalty.
-    """
-
-    index: NDArray[np.int32]  # (n, k) rows
-    score: NDArray[np.float32]  # (n, k) cosines
-    fallback_share: float  # share of rows that the fast pass could not prove, searched again
 
 
 class NeighborSearch:
@@ -130,11 +118,22 @@ class NeighborSearch:
         penalties = finite_penalty(penalty, n)
         self.complete()
         if self.options.lists is not None and penalties is None:
-            lists = nearest_by_kept(self, self.options.lists, k, keep_tiles)
+            lists = self._nearest_by_kept(self.options.lists, k, keep_tiles)
         else:
             lists = self.compare(k, k, penalties, keep_tiles)
         index, score = lists.index[:, :k].numpy(), lists.score[:, :k].numpy()
         return Neighbors(index, score, int(lists.unproven.sum()) / n)
+
+    def _nearest_by_kept(self, folder: Path, k: int, keep_tiles: bool) -> Lists:
+        """Return lists of at least k entries, from kept ones as far as possible; keep them."""
+        scorer = Scorer(self.rows, self.norms, None, self.groups)
+        path = kept_path(folder, self.features_hash, self.groups_hash)
+        kept = KeptSearch(scorer, path, self.options.earlier, self.processes)
+        start = kept.begin(k, self.max_k)
+        if isinstance(start, Lists):
+            return start
+        growth, width = start
+        return self.compare(k, width, None, keep_tiles, growth=growth, keep=kept.keep)
 
     def complete(self) -> None:
         """Write options.matrix, if there is one and it is not complete."""
@@ -151,10 +150,10 @@ class NeighborSearch:
         growth: Growth | None = None,
         keep: Callable[[Lists], None] = lambda lists: None,
     ) -> Lists:
-        """Return the lists of width entries of each row, at least k of which are proven.
+        """Return lists of width entries of each row, the first k or more of them proven.
 
-        All are if nothing is known from before, growth. keep is called with the lists as long as
-        the checkpoint is there.
+        Without growth, lists of an earlier collection, all pairs are compared and all entries
+        proven. keep is called with the lists before the checkpoint is removed.
         """
         if growth is None and self.plan.readable is not None:
             lists = self._by_matrix(self.plan.readable, width, penalties)
@@ -164,13 +163,17 @@ class NeighborSearch:
         c = min(width + MARGIN, len(self.rows) - 1)
         candidates = Candidates(self.groups, c, centered, penalties, growth)
         scorer = Scorer(self.rows, self.norms, penalties, self.groups)
-        rest = self.processes, self.options.watch
+        processes, watch = self.processes, self.options.watch
         with self._checkpoint(candidates, penalties) as checkpoint:
             self._propose(centered, candidates, checkpoint, keep_tiles)
-            index, score, unproven = refine(scorer, self.centered, candidates, width, *rest)
+            index, score, unproven = refine(
+                scorer, self.centered, candidates, width, processes, watch
+            )
             lists = Lists(index, score, torch.full((len(index),), width).int(), unproven)
             if growth is not None:
-                merged = merge(scorer, self.centered, candidates, growth, k, width, *rest)
+                merged = merge(
+                    scorer, self.centered, candidates, growth, k, width, processes, watch
+                )
                 lists = lists.followed_by(merged).in_order_of(growth.places)
             keep(lists)
         return lists
@@ -180,18 +183,19 @@ class NeighborSearch:
         exact = ExactTiles(self.rows, self.norms, self.device)
         record = MatrixRecord(self.features_hash, self.plan.record.block)
         earlier = [folder / path.name for folder in self.options.earlier]
-        rest = self.processes, self.options.watch, earlier
-        return complete_matrix(path, exact, self.options.dtype, record, *rest)
+        dtype, watch = self.options.dtype, self.options.watch
+        return complete_matrix(path, exact, dtype, record, self.processes, watch, earlier)
 
     def _by_matrix(self, path: Path, k: int, penalties: Tensor | None) -> Lists:
         """Return the lists of k entries of each row, read from the matrix.
 
         Raises UserError if it is damaged.
         """
-        rest = self.processes, self.options.watch
         sums = RowSums(self.rows, self.norms, path)
         with self._complete_matrix(path) as matrix:
-            index, score = nearest_stored(matrix, sums, self.groups, k, penalties, *rest)
+            index, score = nearest_stored(
+                matrix, sums, self.groups, k, penalties, self.processes, self.options.watch
+            )
         count = len(index)
         return Lists(index, score, torch.full((count,), k).int(), torch.zeros(count).bool())
 

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from src.similarity.exact_tiles import ExactTiles
 from src.similarity.inputs import checked_rows
+from src.similarity.lists import Neighbors
 from src.similarity.matrix import complete_matrix
 from src.similarity.matrix_files import MatrixDtype, MatrixRecord
 from src.similarity.plan import SearchOptions, choose_device, make_plan
-from src.similarity.search import Neighbors, NeighborSearch
+from src.similarity.search import NeighborSearch
 
 
 def top_k(

@@ -29,7 +29,7 @@ from src.pipeline.rank import rank
 from src.runtime.progress import Clock
 from src.similarity import Neighbors, NeighborSearch, SearchOptions
 from src.similarity.centering import center
-from src.similarity.growth import earlier_rows, row_digests
+from src.similarity.digests import earlier_rows, row_digests
 from src.similarity.record import hash_of
 from tests.bench.similarity import features
 from tests.support.ranked_run import works_of

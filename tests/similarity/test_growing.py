@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.similarity import NeighborSearch, SearchOptions, growing, merging
+from src.similarity import NeighborSearch, SearchOptions, growth, merging
 from src.similarity import kept_search as keeping
 from src.similarity import search as searching
 from tests.support.brute_force import FEATURES, assert_same, brute_force
@@ -62,7 +62,7 @@ def test_grown_lists_equal_those_of_a_fresh_search(tmp_path_factory, case):
     with (
         mock.patch.object(searching, "MARGIN", case["margin"]),
         mock.patch.object(keeping, "SPARE", case["spare"]),
-        mock.patch.object(growing, "MAX_SHARE", 1.0),
+        mock.patch.object(growth, "MAX_SHARE", 1.0),
     ):
         (old, new), (before, after) = case["rows"], case["groups"]
         assert_same(keep(folder / "earlier", old, k, before, **how), brute_force(old, k, before))
@@ -127,7 +127,7 @@ def test_few_pairs_are_scored_again(folder, monkeypatch):
 @pytest.mark.parametrize("kind", FEATURES)
 @pytest.mark.parametrize("how", [{"precision": "float16"}, {"block_size": 7}], ids=str)
 def test_features_that_are_hard_to_compare_grow_too(kind, how, tmp_path, monkeypatch):
-    monkeypatch.setattr(growing, "MAX_SHARE", 1.0)
+    monkeypatch.setattr(growth, "MAX_SHARE", 1.0)
     rows = FEATURES[kind]
     part = np.arange(len(rows)) % 5 != 2
     k = min(3, int(part.sum()) - 1)

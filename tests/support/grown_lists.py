@@ -9,7 +9,7 @@ import torch
 
 from src.similarity import Neighbors, NeighborSearch, SearchOptions
 from src.similarity.centering import Centered
-from src.similarity.growing import Growth
+from src.similarity.growth import Growth
 
 N, NEW, WIDTH, K = 400, 20, 12, 5
 ROWS = np.random.default_rng(0).random((N, WIDTH), dtype="f4")

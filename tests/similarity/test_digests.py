@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.similarity.growth import NEW, earlier_rows, row_digests
+from src.similarity.digests import NEW, earlier_rows, row_digests
 
 
 def digests(values: list[int]) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.similarity import NeighborSearch, SearchOptions, kept
-from src.similarity.kept import KEPT
+from src.similarity import NeighborSearch, SearchOptions, kept_lists
+from src.similarity.kept_lists import KEPT
 from tests.support.brute_force import BASE, WIDE, assert_same, brute_force
 
 K = 4
@@ -121,7 +121,7 @@ def test_lists_of_other_rows_under_the_name_of_these_are_not_used(path, monkeypa
 def test_lists_by_another_arithmetic_or_version_are_not_used(path, monkeypatch, caplog):
     calls = compared(monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "SUMS", "another")
+        patch.setattr(kept_lists, "SUMS", "another")
         keep(path.parent)
     assert calls == [1]
     keep(path.parent)
@@ -134,13 +134,13 @@ def test_lists_by_another_arithmetic_or_version_are_not_used(path, monkeypatch, 
 
 
 def test_a_file_that_disappears_is_passed_over(path, monkeypatch):
-    read = kept.read_npz
+    read = kept_lists.read_npz
 
     def removed(path: Path, *names: Any) -> Any:
         path.unlink(missing_ok=True)
         return read(path, *names)
 
-    monkeypatch.setattr(kept, "read_npz", removed)
+    monkeypatch.setattr(kept_lists, "read_npz", removed)
     calls = compared(monkeypatch)
     keep(path.parent)
     assert calls == [1]

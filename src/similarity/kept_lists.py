@@ -5,6 +5,7 @@ e = images of the collection, m = entries kept of each.
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from src.errors import UserError
 from src.io.arrays import read_npz, write_npz
 from src.io.bounded import damaged
-from src.similarity.growth import DIGEST_BYTES, NEW, Digests, earlier_rows
+from src.similarity.digests import DIGEST_BYTES, NEW, Digests, earlier_rows
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +80,13 @@ def find_kept(digests: Digests, k: int, own: Path, folders: Iterable[Path]) -> F
     """
     shared: list[tuple[int, Path]] = []
     for path in _files(own, folders):
-        with _Warned(path):
+        with _skip_damaged():
             count = _shared(path, digests, k)
             shared.append((count, path))
             if path == own and count == len(digests):
                 break
     for count, path in sorted(shared, key=lambda each: -each[0]):  # stable: own is first
-        with _Warned(path):
+        with _skip_damaged():
             lists = _read(path) if count else None
             if lists is not None:
                 return Found(lists, earlier_rows(digests, lists.digests), path)
@@ -94,20 +95,15 @@ def find_kept(digests: Digests, k: int, own: Path, folders: Iterable[Path]) -> F
     return None
 
 
-class _Warned:
-    """A block whose UserError about a file becomes a warning: its lists are searched anew."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Begin the block."""
-
-    def __exit__(self, kind: object, error: object, trace: object) -> bool:
-        """Log a UserError, or a file that has just been removed."""
-        if isinstance(error, UserError):
-            log.warning("similarity: not used: %s", error)
-        return isinstance(error, UserError | FileNotFoundError)
+@contextmanager
+def _skip_damaged() -> Iterator[None]:
+    """Log a UserError about a file as a warning, and end the block; so too if the file is gone."""
+    try:
+        yield
+    except UserError as error:
+        log.warning("similarity: not used: %s", error)
+    except FileNotFoundError:  # removed by another run since the folder was listed
+        pass
 
 
 def _files(own: Path, folders: Iterable[Path]) -> Iterator[Path]:
