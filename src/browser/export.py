@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from src.browser.addresses import NO_PICTURE, picture_path
+from src.browser.addresses import picture_path
 from src.browser.chunks import chunk, packed
 from src.browser.data import DATA, data_chunk
 from src.browser.export_folder import INDEX, begun, facts_of, present_bytes, refuse_foreign
@@ -145,8 +145,6 @@ def _write_pages(site: Site, folder: Path, bodies: Mapping[tuple[int, str], Bodi
             for name, html in _pages(site, run, chunks):
                 used |= set(STATIC_FILE.findall(html))
                 _write(folder / str(run.number) / f"{name}.html", html)
-            if not run.gallery.has_pictures:
-                used.add(Path(NO_PICTURE).name)
             for name, per in chunks.items():
                 for number, texts in _bodies(site, run, name, per):
                     text = chunk(name, number, packed(texts))

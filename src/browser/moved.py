@@ -1,6 +1,7 @@
 """Images that are not where the run has read them."""
 
 import os.path
+from functools import lru_cache
 
 from src.browser.opened import OpenRun
 
@@ -11,16 +12,17 @@ def missing_from(run: OpenRun) -> str:
     """Return the folder in which images are missing, "" if they are there."""
     if not run.gallery.has_pictures:
         return ""
-    root, files = run.gallery.root, _files_read(run)
-    step = -(-len(files) // SAMPLE)
-    return "" if all(os.path.isfile(root / file) for file in files[::step]) else str(root)
+    root = run.gallery.root
+    return "" if all(os.path.isfile(root / file) for file in _sample(run)) else str(root)
 
 
-def _files_read(run: OpenRun) -> list[str]:
-    """Return the files of which a checksum is known, all if it is known of none.
+@lru_cache(maxsize=64)
+def _sample(run: OpenRun) -> list[str]:
+    """Return some of the files of which a checksum is known, of all if it is known of none.
 
     Of one's own vectors, some may never have had a picture.
     """
     checksums = run.columns.get("sha256", [""] * len(run))
     files = run.gallery.files
-    return [file for file, sha256 in zip(files, checksums, strict=True) if sha256] or files
+    read = [file for file, sha256 in zip(files, checksums, strict=True) if sha256] or files
+    return read[:: -(-len(read) // SAMPLE)]

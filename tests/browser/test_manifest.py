@@ -87,6 +87,19 @@ def test_the_page_links_to_a_manifest_of_the_images_it_shows(
     ]
 
 
+def test_a_page_with_an_image_of_unknown_size_links_to_no_manifest(tmp_path: Path) -> None:
+    run = open_runs([write_ranked_run(tmp_path, works_of(width=["300"] * 59 + [""]))])[0]
+    pairs = run.index.tolist()
+    near = next(row for row in range(59) if 59 in pairs[row])
+    far = next(row for row in range(59) if 59 not in pairs[row])
+    with TestClient(application(Site([run], Outputs(tmp_path), NAVIGATION)), OWN) as client:
+        for row in (near, 59):
+            assert "manifest/" not in client.get(f"/0/painting.html?row={row}").text
+            answer = client.get(f"/0/manifest/{row}.json")
+            assert answer.status_code == 404 and "059.png has no picture" in answer.text
+        assert linked(client, f"painting.html?row={far}") == f"/0/manifest/{far}.json"
+
+
 def test_what_is_chosen_is_said(asked: TestClient) -> None:
     found = manifest_at(asked, linked(asked, ADDRESSES[3]))
     about = found["summary"]["en"][0]

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from src.browser.export import export
 from src.browser.export_plan import Export
+from src.browser.moved import missing_from
 from src.browser.opened import open_runs
 from src.browser.server import application
 from src.browser.site import Site
@@ -20,7 +21,7 @@ from src.run import run
 from src.show import main as show
 from tests.pipeline.test_own_vectors import own, saved
 from tests.support.options import store
-from tests.support.ranked_run import clustered, works_of
+from tests.support.ranked_run import clustered, works_of, write_ranked_run
 
 
 @pytest.fixture(scope="module", name="folder")
@@ -90,6 +91,17 @@ def test_vectors_of_images_on_the_web_have_a_manifest(tmp_path: Path) -> None:
     site = Site(open_runs([folder]), Outputs(tmp_path), NAVIGATION)
     client = TestClient(application(site, "testserver"), base_url="http://testserver")
     assert 'href="manifest/5.json"' in client.get("/0/painting.html?row=5").text
+
+
+def test_images_that_never_had_a_picture_are_not_missed(tmp_path: Path) -> None:
+    works = works_of(sha256=[("", "a" * 64)[row % 2] for row in range(60)])
+    moved = open_runs([write_ranked_run(tmp_path, works)])[0]
+    moved.gallery.root.mkdir(exist_ok=True)
+    for row in range(1, 60, 2):
+        moved.file(row).touch()
+    assert missing_from(moved) == ""
+    moved.file(1).unlink()
+    assert missing_from(moved) == str(moved.gallery.root)
 
 
 def test_an_export_has_all_pages_and_one_picture_for_all(site: Site, tmp_path: Path) -> None:
