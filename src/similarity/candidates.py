@@ -23,8 +23,8 @@ class Candidates:
         c: candidates per row.
         centered: the rows that are compared.
         penalty: (n,) float64, subtracted from an image's score as another's candidate.
-        growth: how the search goes on from earlier lists; then centered are in its order,
-            candidates are places there, and images that an earlier list rules out are none.
+        growth: the lists of an earlier collection. Then centered are in the order of its places,
+            candidates are numbers of places, and images that an earlier list rules out are none.
     """
 
     def __init__(

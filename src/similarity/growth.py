@@ -1,4 +1,4 @@
-"""What a search must compare if the lists of an earlier collection are known.
+"""What is left to compare if the lists of an earlier collection are known.
 
 n = images, r = rows whose earlier lists are used, e = images of the earlier collection, m = entries
 kept of each.
@@ -26,16 +26,17 @@ class Growth:
     """Earlier lists in the numbers of this collection's rows, and what is compared with what.
 
     Rows are compared in the order of places: those that are new, those that are compared with all
-    again, and r whose lists go on from earlier ones.
+    again, and r whose earlier lists are used.
     """
 
     places: Tensor  # (n,) rows
     parts: Parts
     index: Tensor  # (r, m) rows that are still there, or NONE
     score: Tensor  # (r, m) float32, -inf where there is none
-    # (r,) float32: no other earlier image has a higher score than this; -inf if there is none
-    last: Tensor
-    first_outside: Tensor  # (r,) other earlier images with that score have at least this number
+    # Of earlier images that are not in a list none has a higher score than last; those with that
+    # score have at least the number first_outside. last is -inf if all are in the list
+    last: Tensor  # (r,) float32
+    first_outside: Tensor  # (r,)
     unproven: Tensor  # (r,) bool
 
     @property
@@ -94,7 +95,7 @@ def _same_group(now: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np
 
 
 def floors(growth: Growth, centered: Centered) -> Tensor:
-    """Return the largest key that no image with a score of last or more can have, (r,) float32.
+    """Return a key that every image with a score of last or more exceeds, (r,) float32.
 
     centered are the rows in the order of places.
     """

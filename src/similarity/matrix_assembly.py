@@ -29,8 +29,15 @@ from src.similarity.matrix_files import (
     part_folder,
     reserve,
 )
-from src.similarity.matrix_growth import NEW_ROWS, OLD_ROWS, GrowthRecord, Rows, agrees
-from src.similarity.row_moves import CHUNK_BYTES, Chunk, MoveLog, chunks_in_place, is_monotone
+from src.similarity.matrix_growth import NEW_ROWS, OLD_ROWS, GrowthRecord, agrees
+from src.similarity.row_moves import (
+    CHUNK_BYTES,
+    Chunk,
+    MoveLog,
+    Rows,
+    chunks_in_place,
+    is_monotone,
+)
 
 log = logging.getLogger(__name__)
 

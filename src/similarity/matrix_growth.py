@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from src.errors import UserError
 from src.io.arrays import read_npy, view_npy, write_npy
@@ -26,14 +25,13 @@ from src.similarity.digests import DIGEST_BYTES, Digests, earlier_rows
 from src.similarity.exact_tiles import ExactTiles, blocks
 from src.similarity.matrix_files import VERSION, MatrixDtype, digests_path, images_of, part_folder
 from src.similarity.numerics import exact_scores
-from src.similarity.row_moves import CHUNK_BYTES
+from src.similarity.row_moves import CHUNK_BYTES, Rows
 
 log = logging.getLogger(__name__)
 
 MIN_SHARE = 1 / 2  # of rows that are kept; with fewer, growing takes about as long as computing all
 CHECKED_PAIRS = 256  # of an earlier matrix
 OLD_ROWS, NEW_ROWS = "old_rows.npy", "new_rows.npy"  # in the folder of the unfinished matrix
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Go on from the lists of an earlier collection: merge them with what is new, and prove the result.
+"""Merge the lists of an earlier collection with candidates that are new, and prove the result.
 
 n = images, r = rows whose earlier lists are used, b = rows of a part, m = entries of an earlier
 list, c = candidates of a row, k = neighbors needed, w = entries kept.
@@ -106,8 +106,8 @@ def _best(index: Tensor, score: Tensor, width: int) -> tuple[Tensor, Tensor]:
 def _depth(index: Tensor, score: Tensor, earlier: Growth, at: slice, outside: Tensor) -> Tensor:
     """Return how many entries of lists (b, w) come before every image that is not in them, (b,).
 
-    Those images are earlier ones, of which earlier tells the best at the rows at, and new ones,
-    whose scores are at most outside (b,).
+    Those images are earlier ones, whose best score and number earlier has for the rows at, and new
+    ones, whose scores are at most outside (b,).
     """
     last, first_outside = earlier.last[at, None], earlier.first_outside[at, None]
     before_earlier = (score > last) | ((score == last) & (index < first_outside))

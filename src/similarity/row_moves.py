@@ -2,9 +2,9 @@
 
 A row may be moved to where another one lies that is not moved yet, so the order matters, and a
 process that is killed must not read again what it has overwritten. Rows are moved in chunks. A
-chunk whose own place overlaps with where it came from is saved in another file first. A log tells
-which chunks are saved and moved. It holds for the memory of the system, which a kill leaves intact;
-after a crash of the machine, when the disk may have other parts of the file, the log is void.
+chunk whose new place overlaps with its old one is saved in another file first. A log says which
+chunks are saved and moved. It describes the file as the system's memory has it, which a kill leaves
+intact; after a crash of the machine the disk may have other parts of it, so the log is void.
 
 n = images of the matrix, e = images of the earlier one, c = rows of a chunk.
 """
@@ -45,9 +45,9 @@ def chunks_in_place(old_row: Rows, e: int, most: int) -> list[Chunk]:
     """Return chunks of at most so many kept rows, in an order in which they can be moved.
 
     old_row (n,) is monotone. First the rows that move to the right, the last one first, then the
-    others, the first one first. So no row is moved to where one lies that is moved later: where
-    row i comes to lie on a later row j, j itself moves to the right, since row j's new place
-    begins at or after the end of that of i; and the same holds for the left.
+    others, the first one first. So no row is written over one that is moved later: where the new
+    place of row i reaches that of a later row j, j itself moves to the right, since the new place
+    of j begins at or after the end of that of i; and the same holds for the left.
     """
     n = len(old_row)
     kept = np.flatnonzero(old_row >= 0)
@@ -87,7 +87,8 @@ def _overlaps(rows: Rows, old_row: Rows, e: int) -> bool:
 class MoveLog:
     """Which chunks are saved and moved since the machine was started.
 
-    Its first line tells that start, the images of the earlier matrix, and whether its file is used.
+    Its first line names that start (boot_id), the number of images of the earlier matrix, and
+    whether its file is used.
     """
 
     def __init__(self, path: Path):
@@ -123,5 +124,5 @@ class MoveLog:
 
 
 def boot_id() -> str:
-    """Return what differs after each start of the machine, "" where the system does not tell."""
+    """Return the id of this start of the machine, "" where the system has none."""
     return BOOT.read_text().strip() if BOOT.is_file() else ""

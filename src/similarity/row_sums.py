@@ -17,8 +17,8 @@ class RowSums:
     """The sum of each row's scores with all rows, computed without them.
 
     For rows u of length 1 it is u . (the sum of all u). A stored score is rounded by at most 2^-25,
-    so the sum of n is within n 2^-25 of that; as much again is left for the sums themselves.
-    So one entry that changes by n 2^-23 or more is found; several may outweigh each other.
+    so the sum of n is within n 2^-25 of that; as much again is left for rounding in the sums.
+    So one entry that is off by n 2^-23 or more is found; errors of several may cancel each other.
 
     Args:
         rows: (n, d) finite floats, the rows of the matrix.

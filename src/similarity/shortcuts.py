@@ -62,9 +62,9 @@ def write_matrix(
     """Write the scores of all pairs to path, an (n, n) .npy of float32 or float16.
 
     They are to the bit those of neighbors, for float16 rounded once more: symmetric, with 1 on the
-    diagonal and 0 for a row of zeros. Called again after
-    an interruption, it resumes; a complete matrix of the same features is left as it is. Raises
-    UserError if the disk is too small, or path holds something else.
+    diagonal and 0 for a row of zeros. Called again after an interruption, it resumes; a complete
+    matrix of the same features is left as it is. Raises UserError if the disk is too small, or
+    path holds something else.
 
     Example:
         >>> import tempfile

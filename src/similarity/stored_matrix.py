@@ -18,7 +18,7 @@ from src.similarity.refinement import best_columns
 from src.similarity.row_sums import RowSums
 
 NUMBERS_AT_ONCE = 2**20  # read by a thread
-RUN_LENGTH = 32  # the maxima of runs tell what need not be sorted
+RUN_LENGTH = 32  # what the maxima of runs rule out need not be sorted
 
 
 def nearest_stored(

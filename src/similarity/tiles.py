@@ -18,13 +18,16 @@ Pair = tuple[slice, slice]
 
 
 class Parts(NamedTuple):
-    """What is compared in a collection that has grown: not the rows after these with each other."""
+    """Which rows of a collection that has grown are compared with all, the others not.
 
-    new: int  # the first rows, which are compared with all
-    searched: int  # with those after them, which get candidates among all but give none
+    The others have lists already, so of all rows only new ones are candidates of theirs.
+    """
+
+    new: int  # rows before this one are new
+    searched: int  # rows before this one are compared with all: new ones, and some others again
 
     def is_mutual(self, rows: slice, columns: slice) -> bool:
-        """Return whether these rows are candidates of these columns, too."""
+        """Return whether these rows may be candidates of these columns, as well as the reverse."""
         return bool(rows.start < self.new or columns.start < self.searched)
 
 

@@ -98,11 +98,11 @@ def alternated(rows: Tensor, old: Tensor, k: int, rounds: int, folder: Path) -> 
 
 def stages(rows: Tensor, old: Tensor) -> None:
     """What is in proportion to all rows: hashes, and the centered copy."""
-    digests: dict[bool, np.ndarray] = {}
+    digests, earlier = row_digests(rows), row_digests(old)
     works: dict[str, Callable[[], object]] = {
         "hash of all": lambda: hash_of(rows),
-        "hash of each row": lambda: digests.setdefault(True, row_digests(rows)),
-        "matching": lambda: earlier_rows(digests[True], row_digests(old[:1])),
+        "hash of each row": lambda: row_digests(rows),
+        "matching": lambda: earlier_rows(digests, earlier),
         "centering": lambda: center(rows, torch.device("cpu")),
     }
     for name, work in works.items():

@@ -183,20 +183,25 @@ def test_images_in_another_order_keep_their_lists(folder):
     assert_same(found, brute_force(rows, K))
 
 
-def test_a_tie_beyond_the_end_of_a_list_may_come_first_in_another_order(tmp_path, monkeypatch):
+# The row just after those in most lists, and the last one, which is in none
+@pytest.mark.parametrize("outside", [3, 29])
+def test_a_tie_beyond_the_end_of_a_list_may_come_first_in_another_order(
+    outside, tmp_path, monkeypatch
+):
     monkeypatch.setattr(keeping, "SPARE", 0)
     rows = np.outer(2.0 ** np.arange(30), [3.0, 4.0]).astype("f4")  # all scores are 1
     keep(tmp_path / "earlier", rows, 3)
-    moved = np.roll(rows, 1, axis=0)  # the last row, which is in no list, is the first now
+    moved = np.concatenate([rows[outside : outside + 1], np.delete(rows, outside, axis=0)])
     found = keep(tmp_path, moved, 3)
     assert_same(found, brute_force(moved, 3))
     assert (found.index[1:, 0] == 0).all()
 
 
-def test_more_new_ties_than_candidates_are_in_order(tmp_path, monkeypatch):
+# The bound of rows that are alike is far below a step of float32, so scores may be equal to it
+@pytest.mark.parametrize("rows", [ROWS[:60], 1 + ROWS[:60] / 1000], ids=["any", "alike"])
+def test_more_new_ties_than_candidates_are_in_order(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(keeping, "SPARE", 0)
     monkeypatch.setattr(searching, "MARGIN", 0)
-    rows = ROWS[:60]
     copies = np.repeat(rows[:1], 20, axis=0) * np.float32(0.5)  # as near to each row as the first
     more = np.concatenate([copies, rows])
     keep(tmp_path / "earlier", rows, 2)
@@ -206,9 +211,10 @@ def test_more_new_ties_than_candidates_are_in_order(tmp_path, monkeypatch):
     assert_same(found, brute_force(more, 2))
 
 
-def test_rows_whose_group_has_other_members_are_searched_again(tmp_path):
+@pytest.mark.parametrize("joined", [True, False])
+def test_rows_whose_group_has_other_members_are_searched_again(joined, tmp_path):
     before, after = np.arange(N), np.arange(N)
-    after[[10, 11]] = 10  # two images become views of one object
+    (after if joined else before)[[10, 11]] = 10  # two images become views of one object, or cease
     keep(tmp_path / "earlier", ROWS, K, before)
     with Compared() as compared:
         found = keep(tmp_path, ROWS, K, after)
