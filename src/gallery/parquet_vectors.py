@@ -130,7 +130,8 @@ def _ids(path: Path, file: "ParquetFile", name: str) -> Ids:
 
     kind = file.schema_arrow.field(name).type
     kind = kind.value_type if types.is_dictionary(kind) else kind
-    if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind)):
+    is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    if not (types.is_integer(kind) or is_text):
         raise refused(path, f"{name} is {kind}, but ids are texts or whole numbers")
     texts, missing, size = list[str](), 0, 0
     for batch in file.iter_batches(ID_STEP, columns=[name]):

@@ -45,7 +45,7 @@ def works_of_rows(
     if labels is not None:
         left_out = ("image_id",) if images is None else ("image_id", *FACTS)
         table = read_columns(labels, KEYS, left_out=left_out)
-        key = _key(table, ids)
+        key = _key(table, ids, labels)
         if ids is not None and key:
             names = FileNames(ids.texts, images or path.parent)
             table = table.iloc[_places(path, ids, labels, table, key, names)].reset_index(drop=True)
@@ -66,11 +66,15 @@ def works_of_rows(
     return _with_facts(works)
 
 
-def _key(table: pd.DataFrame, ids: Ids | None) -> str:
+def _key(table: pd.DataFrame, ids: Ids | None, labels: Path) -> str:
     """Return the column by which rows are found, "" if they are in the order of the vectors."""
     if ids is None:
         return ""
-    return next((key for key in (ids.column, *KEYS) if key in table), "")
+    key = next((key for key in (ids.column, *KEYS) if key in table), "")
+    if not key:
+        text = "labels: %s has no column id or file, so its rows are taken in the vectors' order"
+        log.warning(text, labels)
+    return key
 
 
 def _places(

@@ -52,6 +52,18 @@ def test_a_table_without_ids_is_taken_row_by_row(tmp_path: Path) -> None:
     assert gallery.label_columns() == ["artist"]
 
 
+def test_a_table_that_cannot_be_joined_by_the_ids_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery = gallery_of(tmp_path, "Id,artist\nd,4\nb,2\nc,3\na,1\n", ids=list("abcd"))
+    assert column(gallery, "artist") == ["4", "2", "3", "1"]
+    assert "labels.csv has no column id or file, so its rows are taken in the" in caplog.text
+    caplog.clear()
+    gallery_of(tmp_path, "id,artist\nd,4\nb,2\nc,3\na,1\n", ids=list("abcd"))
+    gallery_of(tmp_path, "artist\n1\n2\n3\n4\n")
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("key", ["file", "id"])
 def test_rows_without_ids_are_called_as_the_table_calls_them(tmp_path: Path, key: str) -> None:
     gallery = gallery_of(tmp_path, f"{key},artist\nd,1\nb,2\nc,3\na,4\n")

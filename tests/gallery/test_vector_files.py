@@ -120,6 +120,16 @@ def test_lists_of_a_fixed_size_are_read_from_groups_of_rows(
     assert open_vectors(tmp_path / "x.parquet").ids == Ids(["5", "6", "7", "8"], "id")
 
 
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "int32", "uint64"])
+def test_ids_of_parquet_are_any_texts_or_whole_numbers(tmp_path: Path, kind: str) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    ids = arrow.array(["1", "20"]).cast(getattr(arrow, kind)())
+    parquet.write_table(arrow.table({"id": ids, "x": [1.0, 2.0]}), tmp_path / "x.parquet")
+    assert open_vectors(tmp_path / "x.parquet").ids == Ids(["1", "20"], "id")
+
+
 def saved(**arrays: Any) -> bytes:
     """Return a .npz file of arrays."""
     file = io.BytesIO()

@@ -184,7 +184,11 @@ def test_a_row_that_float32_would_turn_to_zeros_is_named_and_zeros_are_not(tmp_p
         embedded(own(tmp_path / "outputs", saved(tmp_path, rows)))
 
 
-def test_an_id_is_named_beside_the_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("numbers", [2**20, 2], ids=["one block", "a row each"])
+def test_an_id_is_named_beside_the_row(
+    tmp_path: Path, numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.gallery.numpy_vectors.BLOCK_NUMBERS", numbers)
     rows = np.ones((3, 2))
     rows[2, 0] = np.nan
     np.savez(tmp_path / "x.npz", features=rows, ids=["a", "b", "monet\x1b"])
@@ -219,11 +223,34 @@ def test_what_a_conversion_loses_is_logged(
     assert "becomes float32" not in caplog.text
 
 
-def test_damaged_cached_rows_are_named(tmp_path: Path, vectors: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("features.npy", clustered()[:-1]),
+        ("features.npy", clustered().astype(np.float64)),
+        ("options.yaml", "backbone: vectors\n"),
+    ],
+    ids=["fewer", "float64", "options"],
+)
+def test_damaged_cached_rows_are_named(
+    tmp_path: Path, vectors: Path, file: str, content: Any
+) -> None:
     found = embedded(own(tmp_path / "outputs", vectors))
-    np.save(found.folder / "features.npy", clustered()[:-1])
+    if isinstance(content, str):
+        (found.folder / file).write_text(content)
+    else:
+        np.save(found.folder / file, content)
     with pytest.raises(UserError, match="is damaged: delete that folder"):
         embedded(own(tmp_path / "outputs", vectors))
+
+
+def test_cached_rows_are_called_as_the_table_calls_them_now(tmp_path: Path, vectors: Path) -> None:
+    table = tmp_path / "labels.csv"
+    for suffix in ("jpg", "png"):
+        names = [f"{number}.{suffix}" for number in range(60)]
+        table.write_text("\n".join(["file", *names]))
+        found = embedded(own(tmp_path / "outputs", vectors, table))
+        assert list(np.load(found.folder / "image_names.npy")) == found.gallery.files == names
 
 
 def test_a_file_that_changes_during_the_run_is_no_result(

@@ -95,8 +95,7 @@ def made_url(service: Service, side: int | None, width: int = 0, height: int = 0
         return _address(service, "max" if service.version > 2 else "full")
     if "sizebyconfinedwh" in service.can:
         return _address(service, f"!{target},{target}")
-    narrow = math.ceil(target * width / max(width, height))
-    return _address(service, f"{max(1, min(narrow, width))},")
+    return _address(service, f"{math.ceil(target * width / max(width, height))},")
 
 
 def listed_url(service: Service, side: int | None, body: str) -> str:

@@ -217,9 +217,7 @@ def _bodies(canvas: Json) -> Iterator[Json]:
 
 def _chosen(body: Any) -> Iterator[Json]:
     """Yield the resource that a body stands for: the first of a choice, the whole of a part."""
-    for _ in range(MAX_EMBEDDED):
-        if not isinstance(body, dict):
-            return
+    while isinstance(body, dict):
         match kind(body):
             case "choice":  # items: Presentation 3; default, item: Presentation 2
                 options = body.get("items") or body.get("default") or body.get("item")

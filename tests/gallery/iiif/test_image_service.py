@@ -38,6 +38,7 @@ def three(level: int, **facts: Any) -> dict[str, Any]:
         (three(2), None, "max"),
         (two(2, profile={"maxWidth": 300}), 512, "!300,300"),
         (two(2, profile={"maxWidth": 300}), None, "!300,300"),
+        (two(2, maxWidth=300), 512, "!300,300"),  # though the profile says nothing of it
         (three(2, maxWidth=100), 256, "!100,100"),  # which also bounds the height
         (three(2, maxWidth=900, maxHeight=128), 256, "!128,128"),
         (three(2, maxArea=20_000), 256, "!200,200"),
@@ -63,6 +64,12 @@ def test_services_that_are_no_image_services_are_passed_over() -> None:
         assert read_service(nodes) is None
     for url in ("file:///etc/passwd", "javascript:1", "http://me:pw@a.org/1", f"{BASE}?x", "1"):
         assert read_service(two(2) | {"@id": url}) is None
+
+
+def test_an_image_service_is_known_by_its_type_whatever_else_it_names() -> None:
+    for url in (BASE, f"{BASE}/", f"{BASE}/info.json"):
+        service = read_service(three(2, id=url, profile=["level2", "https://research.org/terms"]))
+        assert service is not None and service.url == BASE
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,12 @@ def test_the_info_json_completes_what_a_manifest_says() -> None:
 
 def test_numbers_that_are_none_are_unknown() -> None:
     odd = three(2, width=float("nan"), height=True, maxWidth="9", maxArea=-3, sizes=[[], {}, 1])
-    service = read_service(odd)
+    service = read_service(odd | {"maxHeight": 10**30})
     assert service is not None
     assert (service.width, service.height, service.max_width, service.max_area) == (0, 0, 0, 0)
-    assert service.sizes == ()
+    assert (service.max_height, service.sizes) == (0, ())
+
+
+def test_very_many_sizes_are_bounded() -> None:
+    service = read_service(three(0, sizes=SIZES * 1000))
+    assert service is not None and len(service.sizes) == 100

@@ -91,6 +91,26 @@ def test_what_is_no_image_is_counted() -> None:
     }
 
 
+def test_a_resource_that_is_called_an_image_is_one_whatever_its_format() -> None:
+    assert urls(manifest(IMAGE | {"format": "application/octet-stream"})) == [IMAGE["id"]]
+
+
+def test_a_body_may_be_an_address_alone_and_an_annotation_may_lack_its_motivation() -> None:
+    assert urls(manifest(IMAGE["id"])) == [IMAGE["id"]]
+    part = {"type": "SpecificResource", "source": IMAGE["id"], "selector": {}}
+    assert urls(manifest(part)) == [IMAGE["id"]]
+    page = {"items": [{"type": "Annotation", "body": IMAGE}]}
+    assert urls(manifest(canvases=[{"items": [page]}])) == [IMAGE["id"]]
+
+
+def test_of_several_orders_of_the_canvases_the_first_is_taken() -> None:
+    images = [{"motivation": "sc:painting", "resource": IMAGE}]
+    sequence = {"canvases": [{"images": images}]}
+    node = {"@type": "sc:Manifest", "sequences": [sequence, sequence]}
+    read = read_document(node, f"{HOST}/m", "en")
+    assert isinstance(read, Manifest) and len(read.canvases) == 1
+
+
 def test_comments_on_a_canvas_are_not_its_images() -> None:
     page = {"items": [annotation(IMAGE, "commenting"), annotation(IMAGE, ["painting"])]}
     assert urls(manifest(canvases=[{"items": [page]}])) == [IMAGE["id"]]
@@ -119,6 +139,31 @@ def test_a_collection_may_hold_what_it_lists() -> None:
     assert isinstance(first, Collection) and first.label == "Inner"
     assert isinstance(second, Manifest) and second.label == "T"
     assert third == Reference(f"{HOST}/m")
+    paged = {"type": ["Collection"], "id": f"{HOST}/c", "first": f"{HOST}/c?page=1"}
+    nameless = {key: value for key, value in whole.items() if key != "id"}
+    read = read_document({"type": "Collection", "items": [paged, nameless]}, HOST, "en")
+    assert isinstance(read, Collection) and read.invalid == 1
+    (embedded,) = read.members
+    assert isinstance(embedded, Collection)
+    assert embedded.members == (Reference(f"{HOST}/c?page=1", is_collection=True, is_page=True),)
+
+
+def test_collections_in_each_other_in_one_document_end_at_a_depth() -> None:
+    node: dict[str, Any] = {"id": f"{HOST}/c", "type": "Collection", "items": [REFERENCE]}
+    for _ in range(400):  # as deep as the parser of JSON goes
+        node = {"id": f"{HOST}/c", "type": "Collection", "items": [node]}
+    found, depth = read_document(node, HOST, "en"), 0
+    while isinstance(found, Collection):
+        (found,), depth = found.members, depth + 1
+    assert (found, depth) == (Reference(f"{HOST}/c", is_collection=True), 6)
+
+
+def test_the_list_that_a_member_is_in_tells_its_type() -> None:
+    member = {"@id": f" {HOST}/x "}
+    for name, is_collection in (("collections", True), ("manifests", False), ("members", False)):
+        read = read_document({"@type": "sc:Collection", name: [member]}, HOST, "en")
+        assert isinstance(read, Collection)
+        assert read.members == (Reference(f"{HOST}/x", is_collection),)
 
 
 REFERENCE = {"id": f"{HOST}/m#x", "type": "Manifest"}
@@ -157,3 +202,6 @@ def test_very_many_pictures_and_pairs_are_bounded() -> None:
     node = manifest3(HOST, RECORD, 3) | {"metadata": [{"label": "a", "value": "b"}] * 10_000}
     read = read_document(json.loads(json.dumps(node)), HOST, "en")
     assert isinstance(read, Manifest) and len(read.metadata) == 200
+    linked = node | {"seeAlso": [{"id": HOST}] * 10_000 + node["seeAlso"]}
+    read = read_document(linked, HOST, "en")
+    assert isinstance(read, Manifest) and read.wikidata == ""

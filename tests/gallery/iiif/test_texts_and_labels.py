@@ -53,6 +53,7 @@ def test_the_language_is_an_option() -> None:
         ("a < b and c > d", "a < b and c > d"),
         ("Smith &amp; Sons &#233;", "Smith & Sons é"),
         ("<script>alert(1)</script>x<style>p{}</style>", "x"),
+        ("a</script> tag that was not opened", "a tag that was not opened"),
         ('<a href="javascript:1">link</a>', "link"),
         ("A\u202eB\ud800C\x00", "AB?C"),
         ("two\n lines\t", "two lines"),
