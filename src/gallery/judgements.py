@@ -104,7 +104,8 @@ def match_verdicts(
 def name_finder(works: pd.DataFrame, root: Path) -> Callable[[str], str]:
     """Return what finds the file of an image of works.csv by any name of it, "" if unknown.
 
-    Names are found as those of data.labels are, or by image_id.
+    Names are found as those of data.labels are, or by image_id. The browser's table is escaped,
+    whatever the options of a run that reads it, so a name may be an escaped one.
     """
     names, known = FileNames(list(works["file"]), root), dict[str, str]()
     ids = dict[str, str]()
@@ -114,7 +115,7 @@ def name_finder(works: pd.DataFrame, root: Path) -> Callable[[str], str]:
     def find(name: str) -> str:
         """Return the file that a name means."""
         if name not in known:
-            files = names.find(name).files
+            files = names.find(name).files or names.find(unescape_cell(name)).files
             known[name] = files[0] if len(files) == 1 else ids.get(name.strip(), "")
         return known[name]
 

@@ -125,6 +125,13 @@ def test_cells_that_a_spreadsheet_would_compute(tmp_path: Path, escaped: bool, n
     ]
 
 
+def test_the_browsers_table_is_read_with_any_options(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{HEAD}a.png,'=c.png,1\n")
+    for escaped in (True, False):
+        verdicts = gallery_verdicts(path, WORKS, tmp_path, escaped)
+        assert verdicts == [Verdict("a.png", "=c.png", "", True)]
+
+
 @pytest.mark.parametrize(
     ("escaped", "cell", "file"),
     [(False, "'=c.png", "'=c.png"), (True, "'=c.png", "=c.png"), (True, "''=c.png", "'=c.png")],
