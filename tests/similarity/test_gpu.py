@@ -1,4 +1,4 @@
-"""Neighbors neighbors on a GPU equal those of a brute force."""
+"""Neighbors on a GPU equal those of a brute force."""
 
 import numpy as np
 import pytest

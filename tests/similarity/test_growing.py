@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from src.similarity import NeighborSearch, SearchOptions, growth, merging
 from src.similarity import kept_search as keeping
 from src.similarity import search as searching
-from tests.support.brute_force import FEATURES, assert_same, brute_force
+from tests.support.brute_force import BASE, FEATURES, assert_same, brute_force
 from tests.support.grown_lists import IS_NEW, NEW, ROWS, WIDTH, Compared, K, N, keep
 
 # The squares and sums of these numbers are exact, so the brute force has no rounding of its own.
@@ -213,13 +213,15 @@ def test_more_new_ties_than_candidates_are_in_order(rows, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("joined", [True, False])
 def test_rows_whose_group_has_other_members_are_searched_again(joined, tmp_path):
-    before, after = np.arange(N), np.arange(N)
-    (after if joined else before)[[10, 11]] = 10  # two images become views of one object, or cease
-    keep(tmp_path / "earlier", ROWS, K, before)
+    rows, before, after = ROWS.copy(), np.arange(N), np.arange(N)
+    rows[12] = 2 * rows[10]  # each the nearest of the other
+    # two images become views of one object, or cease to be; and two others
+    (after if joined else before)[[11, 13]] = 10, 12
+    keep(tmp_path / "earlier", rows, K, before)
     with Compared() as compared:
-        found = keep(tmp_path, ROWS, K, after)
-    assert compared.growths[0].parts == (0, 2)
-    assert_same(found, brute_force(ROWS, K, after))
+        found = keep(tmp_path, rows, K, after, block_size=2)
+    assert compared.growths[0].parts == (0, 4)
+    assert_same(found, brute_force(rows, K, after))
 
 
 def test_other_numbers_of_the_same_groups_change_nothing(tmp_path):
@@ -239,6 +241,13 @@ def test_a_second_growth_goes_on_from_the_first(folder):
         ).nearest(K)
     assert compared.growths[0].parts == (9, 9)
     assert_same(found, brute_force(more, K))
+
+
+def test_rows_that_the_earlier_search_could_not_prove_still_count(tmp_path):
+    rows = 1 + BASE / 1000
+    before = keep(tmp_path / "earlier", rows[1:], K).fallback_share * (len(rows) - 1)
+    assert 0 < before < len(rows) / 2
+    assert keep(tmp_path, rows, K).fallback_share * len(rows) >= before
 
 
 def test_where_most_is_new_all_pairs_are_compared(folder, caplog):
