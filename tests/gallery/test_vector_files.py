@@ -76,6 +76,9 @@ def test_names_of_images_beside_the_features_of_a_run_are_ids(tmp_path: Path) ->
     assert found == Ids(["a/1.jpg", "b", "c", "d"], "file")
     np.save(tmp_path / "other.npy", ROWS)
     assert open_vectors(tmp_path / "other.npy").ids is None
+    np.save(tmp_path / "features.npy", ROWS[:3])
+    with pytest.raises(UserError, match="image_names.npy beside it has 4 entries for 3 rows"):
+        open_vectors(tmp_path / "features.npy")
 
 
 def frame(**columns: Any) -> pd.DataFrame:
@@ -206,6 +209,7 @@ REFUSED = {
     "only ids": (saved(ids=np.arange(4)), "it has ids, but no matrix: add features=x"),
     "flat npz": (saved(x=np.ones(6)), "its shape is (6,), but (n, d) is needed"),
     "zip of texts": (texts_zipped(), "it is a zip file without arrays"),
+    "long names": (zipped(**{f"{n}{'x' * 60_000}": b"" for n in range(20)}), "too many arrays"),
     "cut off zip": (saved(x=ROWS)[:-30], "not a zip file"),
     "bomb of a header": (
         zipped(x=b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**30) + b" " * 2**24),

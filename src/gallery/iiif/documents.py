@@ -57,7 +57,7 @@ class Documents:
     def want(self, urls: Iterable[str]) -> None:
         """Begin to download those documents that are missing."""
         fresh = {document_id(url): url for url in urls}
-        fresh = {key: url for key, url in fresh.items() if self._is_wanted(key, url)}
+        fresh = {key: url for key, url in fresh.items() if self._is_wanted(key)}
         self._asked |= fresh.keys()
         if not fresh:
             return
@@ -70,15 +70,14 @@ class Documents:
         else:
             self._downloader.add(list(fresh.items()))
 
-    def _is_wanted(self, key: str, url: str) -> bool:
+    def _is_wanted(self, key: str) -> bool:
         """Return whether a document is requested, as an image of the same state would be."""
         record = self._records.get(key)
         if key in self._asked:
             return False
         if record and record.ok and record.bytes == str(self._sizes.get(key)):
             return self._refresh
-        is_final = record is not None and record.final and record.url == url
-        return not is_final or self._options.retry_failed
+        return not (record and record.final) or self._options.retry_failed
 
     def read(self, url: str) -> Json:
         """Wait for a document that was wanted, and return it. Raises Unavailable, UserError."""

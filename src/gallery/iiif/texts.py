@@ -45,7 +45,7 @@ def _text(tag: Any, value: Any) -> Iterator[tuple[str, str]]:
     """Yield a text or a number with its language."""
     language = tag.casefold() if isinstance(tag, str) else ""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        yield "" if language in NO_LANGUAGE else language, str(value)[:MAX_SOURCE]
+        yield "" if language in NO_LANGUAGE else language, str(value)
 
 
 def _choose(tags: list[str], language: str) -> str:

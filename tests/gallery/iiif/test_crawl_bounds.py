@@ -11,6 +11,7 @@ from src.errors import UserError
 from src.gallery.gallery import Gallery
 from src.gallery.iiif import crawl
 from src.gallery.iiif import documents as of_crawl
+from src.gallery.iiif.catalog import source_name
 from src.gallery.museum import museum_gallery
 from src.io import json_text
 from tests.support.hosts import Fault
@@ -113,6 +114,20 @@ def test_a_file_does_not_lead_to_this_machine(host: IiifHost, tmp_path: Path) ->
     assert "no public address: refused unless data.tables or data.manifest is local" in journal
 
 
+def test_an_address_that_was_public_does_not_lead_to_this_machine(
+    host: IiifHost, tmp_path: Path
+) -> None:
+    url = f"{host.address}/p3/first.json"
+    cfg, name = options(url, tmp_path), documents.document_id(url)
+    path = tmp_path / "manifests" / source_name(url) / name[:2] / f"{name}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(host.documents["/p3/first.json"]))
+    Path(f"{path}.address").write_text("8.8.8.8")  # which sent it
+    with pytest.raises(UserError, match="has 0 images that can be used.*could not be had"):
+        museum_gallery(cfg)
+    assert not host.asked
+
+
 def test_collections_in_collections_end_at_a_depth(
     host: IiifHost, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
@@ -145,6 +160,19 @@ def test_pages_without_end_end_at_a_number(
     assert "1 collections beyond 10" in caplog.text
 
 
+def test_pages_do_not_stand_in_each_other_and_may_name_each_other(
+    host: IiifHost, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(crawl, "MAX_DEPTH", 0)
+    caplog.set_level("INFO")
+    for page in range(5):
+        page_of = collection(f"{host.address}/all{page}", reference(f"{host.address}/p3/10{page}"))
+        first, after = f"{host.address}/all0", f"{host.address}/all{(page + 1) % 5}"
+        host.documents[f"/all{page}"] = page_of | {"first": first, "next": after}
+    assert len(gallery(host, tmp_path, "/all0")) == 5
+    assert "listed more than once" not in caplog.text
+
+
 def test_the_first_manifests_of_the_collection_are_read(host: IiifHost, tmp_path: Path) -> None:
     found = gallery(host, tmp_path, max_manifests=5)
     assert list(found.works["title"]) == [f"Work {n}" for n in range(5)]
@@ -171,6 +199,9 @@ def test_documents_of_too_many_bytes_are_one_line_and_are_kept(
     assert len(gallery(host, tmp_path)) == 24
     assert len(kept) > 1
     assert not kept & {documents.document_id(host.address + path) for path in host.log}
+    total = sum(path.stat().st_size for path in (tmp_path / "manifests").glob("*/*/*.json"))
+    monkeypatch.setattr(of_crawl, "MAX_TOTAL_BYTES", total)
+    assert len(gallery(host, tmp_path, refresh=True)) == 24  # none counts twice
 
 
 def test_one_image_is_too_few(host: IiifHost, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """data=iiif as a stage: collections, manifests, images, works.csv."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from src.config import Similarity
 from src.config.enums import Exclude, View
 from tests.gallery.iiif.conftest import WORKS
+from tests.support.iiif_documents import info
 from tests.support.iiif_galleries import gallery
 from tests.support.iiif_host import IiifHost
 
@@ -58,10 +60,21 @@ def test_each_document_and_image_is_requested_once_though_collections_name_each_
     assert host.log == before
 
 
+def test_sizes_that_a_manifest_lists_need_no_info_json(host: IiifHost, tmp_path: Path) -> None:
+    image_id, record = next(iter(host.records.items()))
+    text = json.dumps(host.documents["/p3/100"])
+    sizes = json.dumps(info(host.address, record, 0)["sizes"])
+    listed = text.replace('"service": [{', f'"service": [{{"sizes": {sizes}, ')
+    host.documents["/p3/100"] = json.loads(listed)
+    assert gallery(host, tmp_path).works["width"][0] == "32"
+    assert not host.asked[f"/level0/{image_id}/info.json"]
+
+
+@pytest.mark.parametrize("size", [None, "1025"])
 def test_large_images_keep_to_limits_that_only_an_info_json_tells(
-    host: IiifHost, tmp_path: Path
+    size: str | None, host: IiifHost, tmp_path: Path
 ) -> None:
-    found = gallery(host, tmp_path, image_size=None)
+    found = gallery(host, tmp_path, image_size=size)
     assert set(found.works["width"]) == {"64"}  # all that there is
     infos = [path for path in host.asked if path.endswith("info.json")]
     assert len(infos) == WORKS * 3 // 4

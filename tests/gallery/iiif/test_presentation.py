@@ -1,6 +1,7 @@
 """Manifests and collections of both versions in one shape, whatever is written in them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from src.config.enums import View
 from src.demo.server import Row
-from src.gallery.iiif.catalog import _works
+from src.gallery.iiif.catalog import _unique, _works
 from src.gallery.iiif.crawl import Found
 from src.gallery.iiif.presentation import (
     Collection,
@@ -77,6 +78,14 @@ def test_each_image_of_a_canvas_is_a_view() -> None:
         *("primary", "alternate")
     ]
     assert {w.row["object_id"] for w in _works(Found([(read, "")]), View.all)} == {f"{HOST}/m"}
+
+
+def test_an_image_has_the_labels_of_the_manifest_that_lists_it_first() -> None:
+    both = [(replace(manifest(IMAGE), label=label), label) for label in ("first", "second")]
+    found = Found(both)
+    (work,) = _unique(_works(found, View.all), found)
+    assert (work.row["title"], work.row["collection"]) == ("first", "first")
+    assert found.counts["images listed more than once"] == 1
 
 
 def test_what_is_no_image_is_counted() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from src.gallery.iiif.labels import (
+    MAX_CELL,
     MAX_COLUMNS,
     column_name,
     columns_of,
@@ -67,6 +68,8 @@ def test_texts_are_one_line_without_html(text: str, expected: str) -> None:
 def test_texts_are_bounded() -> None:
     assert len(texts([str(n) for n in range(10**5)], "en")) == MAX_VALUES
     assert len(plain_text("x" * 10**6)) == MAX_TEXT
+    assert plain_text("<br>" * 10**6 + "x") == ""
+    assert len(columns_of((("Note", tuple(f"{n:2000}" for n in range(100))),))["note"]) == MAX_CELL
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,7 @@ def test_texts_are_bounded() -> None:
         ("Object Number", "object_number"),
         ("Künstler:in", "künstler_in"),
         ("Date(s)", "date_s"),
+        ("Ku\u0308nstler", "künstler"),
         ("作者", "作者"),
         ("url", "metadata_url"),
         ("Image ID", "metadata_image_id"),
@@ -109,7 +113,7 @@ def test_the_labels_of_a_canvas_take_the_place_of_the_objects() -> None:
         "https://a.org/m",
         "Altar",
         pairs(Artist="Dürer", Medium="oil", Date="1498 or 1500", Title="An altar"),
-        canvases=(Canvas("", (), ()), Canvas("left wing", pairs(Medium="gold"), ())),
+        canvases=(Canvas("Altar", (), ()), Canvas("left wing", pairs(Medium="gold"), ())),
     )
     plain, wing = (row_labels(manifest, canvas) for canvas in manifest.canvases)
     assert (plain["title"], wing["title"]) == ("Altar", "Altar: left wing")
