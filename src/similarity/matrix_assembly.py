@@ -86,7 +86,7 @@ def _take_over(folder: Path, earlier: Path, e: int, old_row: Rows, record: Growt
         reserve(folder / PARTIAL, n, record.dtype)
         return moves
     _check_space(folder, max(0, n * n - e * e) * size + CHUNK_BYTES)
-    log.info("similarity: growing this matrix, which is not there any more then: %s", earlier)
+    log.info("similarity: the earlier matrix is moved and grown, so it is no longer at %s", earlier)
     os.rename(earlier, folder / PARTIAL)
     return moves
 
