@@ -9,7 +9,7 @@ from src.browser.opened import OpenRun
 from src.browser.site import Page, Parameters, Site
 from src.config.overrides import shell_quote
 from src.evaluation.metric_table import SUFFIXES
-from src.evaluation.metrics import describe_metric, find_metric
+from src.evaluation.metrics import JUDGED, describe_metric, find_metric
 from src.leaderboard.comparison import compare
 from src.leaderboard.html import Cell, Head, heads, table_rows
 from src.leaderboard.notes import SEVERAL, notes
@@ -17,6 +17,7 @@ from src.leaderboard.runs import read_run
 from src.reporting.terminal import from_here
 from src.reporting.text import format_interval, format_number
 
+JUDGEMENTS = "Judged pairs"
 OTHERS = "The run as a whole"
 
 
@@ -72,16 +73,15 @@ def sections(runs: tuple[OpenRun, ...]) -> list[Section]:
 
 
 def tables(metrics: dict[str, Any]) -> list[tuple[str, list[Line]]]:
-    """Return the metrics of a run by label, those of the run as a whole last."""
+    """Return the metrics of a run by label, of judged pairs, those of the run as a whole last."""
     found: dict[str, list[Line]] = {}
     for name in filter(lambda name: not _is_suffixed(name, metrics), metrics):
-        label, _, end = name.rpartition("/")
-        heading = label if _is_of_label(name) else OTHERS
+        heading, own = _place(name)
         value, low, high, chance = (
             metrics.get(f"{name}{x}") for x in ("", "_low", "_high", "_chance")
         )
         line = Line(
-            end if _is_of_label(name) else name,
+            own,
             _text(value),
             format_interval(low, high),
             format_number(chance),
@@ -102,9 +102,15 @@ def _over_classes(name: str, metrics: dict[str, Any]) -> str:
     return ", ".join(filter(None, [mean, by_chance]))
 
 
-def _is_of_label(name: str) -> bool:
+def _place(name: str) -> tuple[str, str]:
+    """Return the heading of the table that a metric is in, and its name there."""
+    if name.startswith(JUDGED):
+        return JUDGEMENTS, name.removeprefix(JUDGED)
     metric = find_metric(name)
-    return metric is not None and metric.pattern.startswith("<label>/")
+    if metric is not None and metric.pattern.startswith("<label>/"):
+        label, _, own = name.rpartition("/")
+        return label, own
+    return OTHERS, name
 
 
 def _is_suffixed(name: str, metrics: Iterable[str]) -> bool:

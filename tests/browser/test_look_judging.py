@@ -167,6 +167,12 @@ def test_what_is_not_kept_is_told(look: Look, table: Path) -> None:
     button(page, 0, "Yes").click()
     expect(page.locator("#judged")).to_have_text(re.compile("^Not kept: "))
     expect(button(page, 0, "Yes")).to_have_attribute("aria-pressed", "false")
+    page.set_viewport_size({"width": 390, "height": 400})
+    page.locator("#neighbors .verdict").last.scroll_into_view_if_needed()
+    expect(page.locator("#judged")).to_be_in_viewport(ratio=1)  # wherever one presses
+    page.route("**/judge?*", lambda route: route.abort())
+    button(page, 1, "No").click()
+    expect(page.locator("#judged")).to_have_text(re.compile("the server does not answer"))
     page = look.go("painting", row=5)
     expect(page.get_by_text("Neighbors cannot be judged")).to_be_visible()
     expect(page.locator(".verdict")).to_have_count(0)

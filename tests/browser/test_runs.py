@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from src.browser.opened import OpenRun, open_runs
-from src.browser.runs_view import OTHERS, runs_view, sections, tables
+from src.browser.runs_view import JUDGEMENTS, OTHERS, runs_view, sections, tables
 from src.browser.site import Site
 from src.leaderboard.comparison import compare
 from src.leaderboard.html import heads, table_rows
@@ -33,6 +33,9 @@ METRICS: dict[str, Any] = {
     "style-no_same_artist/precision_at_1_macro": 0.5,
     "style-no_same_artist/precision_at_1": 0.75,
     "object/recall_at_1": 0.5,
+    "judged/pairs": 3,
+    "judged/agreement": 0.5,
+    "judged/agreement_chance": 0.5,
     "seconds/embed": 3.0,
     "unknown": None,
     "odd_low": 1,
@@ -78,7 +81,10 @@ def test_an_export_tells_no_place(site: Site) -> None:
 
 def test_metrics_are_by_label_with_interval_chance_and_meaning() -> None:
     found = dict(tables(METRICS))
-    assert list(found) == ["artist", "style-no_same_artist", OTHERS]
+    assert list(found) == ["artist", "style-no_same_artist", JUDGEMENTS, OTHERS]
+    assert [(line.name, line.value) for line in found[JUDGEMENTS]] == [
+        *(("pairs", "3"), ("agreement", "0.500")),
+    ]
     queries, precision = found["artist"]
     assert queries[:5] == ("queries", "12", "", "", "")
     assert precision[:4] == ("map_at_10", "0.250", "[0.200, 0.300]", "0.125")

@@ -15,7 +15,8 @@ const judge = async button => {
   const { query, images } = byId("judging").dataset
   const asked = new URLSearchParams({ query, neighbor: group.dataset.row, judgement: isTakenBack ? "" : button.value, images })
   try {
-    const answer = await fetch(`judge?${asked}`, { method: "POST" }), told = await answer.json()
+    const answer = await fetch(`judge?${asked}`, { method: "POST" }).catch(() => { throw new Error("the server does not answer: is it still running?") })
+    const told = await answer.json()
     if (!answer.ok) throw new Error(told.error)
     all("button", group).forEach(other => other.setAttribute("aria-pressed", String(other === button && !isTakenBack)))
     tell(told.text, false)
