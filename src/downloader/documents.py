@@ -115,7 +115,7 @@ def _check(arrival: Arrival, response: requests.Response) -> None:
 def _write(path: Path, arrival: Arrival) -> None:
     """Write a document, then its ETag, which marks it as current."""
     write_whole(path, arrival.body)
-    if arrival.etag and arrival.etag.isascii() and arrival.etag.isprintable():
+    if arrival.etag:
         write_whole(etag_path(path), arrival.etag.encode())
     else:
         etag_path(path).unlink(missing_ok=True)

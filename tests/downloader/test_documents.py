@@ -69,6 +69,20 @@ def test_refresh_transfers_only_what_has_changed(host: IiifHost, tmp_path: Path)
     assert read(host, folder, "/1", "/2") == [1, 22]
 
 
+@pytest.mark.parametrize("etag", ["", "\xe9", "x" * 2000])
+def test_a_document_without_a_usable_etag_is_transferred_again(
+    etag: str, host: IiifHost, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    read(host, folder, "/1")
+    host.headers_of["/1"] = {"ETag": etag}
+    host.documents["/1"] = {"number": 11}
+    for _ in range(2):
+        assert read(host, folder, "/1", refresh=True) == [11]
+    assert len(host.sent) == 3
+    assert len(list(folder.glob("*/*.etag"))) == bool(etag)
+
+
 def test_more_may_be_wanted_while_others_arrive(host: IiifHost, tmp_path: Path) -> None:
     with open_documents(tmp_path / "kept", local_client(), RATE, False) as opened:
         for number in range(10):

@@ -66,8 +66,8 @@ def test_a_table_that_cannot_be_joined_by_the_ids_is_told(
 
 @pytest.mark.parametrize("key", ["file", "id"])
 def test_rows_without_ids_are_called_as_the_table_calls_them(tmp_path: Path, key: str) -> None:
-    gallery = gallery_of(tmp_path, f"{key},artist\nd,1\nb,2\nc,3\na,4\n")
-    assert gallery.files == ["d", "b", "c", "a"]
+    gallery = gallery_of(tmp_path, f"{key},artist\nd,1\n b ,2\n'=c,3\na,4\n")
+    assert gallery.files == ["d", "b", "=c", "a"]
     assert column(gallery, "artist") == ["1", "2", "3", "4"]
     assert column(gallery, "image_id") == ["0", "1", "2", "3"]
 
@@ -101,6 +101,7 @@ def test_ids_are_found_by_other_spellings_of_a_path_and_behind_an_apostrophe(
     assert column(gallery, "artist") == ["1", "2", "3", "4"]
     by_id = gallery_of(tmp_path, "id,artist\n a ,1\n'=b,2\nc,3\nd,4\n", ids=["a", "=b", "c", "d"])
     assert column(by_id, "artist") == ["1", "2", "3", "4"]
+    assert column(by_id, "id")[0] == "a"
 
 
 @pytest.mark.parametrize(
@@ -154,8 +155,8 @@ def test_rows_and_labels_that_do_not_fit_are_one_line(
 
 
 def test_a_name_never_leads_out_of_the_folder(tmp_path: Path) -> None:
-    gallery = gallery_of(tmp_path, ids=["/etc/passwd", "../../x", "a\\b", "c/./d"])
-    assert gallery.files == ["etc/passwd", "x", "a\\b", "c/d"]
+    gallery = gallery_of(tmp_path, ids=["/etc/passwd", "../../x", "a\\b", "c/./d\0e"])
+    assert gallery.files == ["etc/passwd", "x", "a\\b", "c/de"]
     assert read_gallery(Outputs(tmp_path / "outputs").galleries / gallery.name).files
 
 
@@ -197,13 +198,16 @@ def test_what_the_run_that_wrote_the_features_has_skipped_may_be_in_its_table(
 ) -> None:
     np.save(tmp_path / "features.npy", ROWS)
     np.save(tmp_path / "image_names.npy", np.array(list("abcd")))
-    (tmp_path / "skipped.csv").write_text("file,reason\nbroken,no image\n")
+    (tmp_path / "skipped.csv").write_text("file,reason\n'=broken,no image\n")
     table = tmp_path / "works.csv"
-    table.write_text("image_id,file,artist\n1,a,x\n2,b,x\n3,broken,x\n4,c,y\n5,d,y\n")
+    table.touch()
     options = Features(features=str(tmp_path / "features.npy"), labels=str(table))
-    gallery = features_gallery(options, 0, tmp_path / "outputs")
-    assert column(gallery, "artist") == ["x", "x", "y", "y"]
-    assert "1 images are left out, which the run that wrote" in caplog.text
+    for broken in ("'=broken", "=broken"):  # as works.csv writes it, and as a user does
+        table.write_text(f"image_id,file,artist\n1,a,x\n2,b,x\n3,{broken},x\n4,c,y\n5,d,y\n")
+        gallery = features_gallery(options, 0, tmp_path / "outputs")
+        assert column(gallery, "artist") == ["x", "x", "y", "y"]
+        assert "1 images are left out, which the run that wrote" in caplog.text
+        caplog.clear()
     table.write_text("image_id,file,artist\n1,a,x\n2,b,x\n3,other,x\n4,c,y\n5,d,y\n")
     with pytest.raises(UserError, match="a row whose file is none of those in"):
         features_gallery(options, 0, tmp_path / "outputs")
@@ -225,6 +229,17 @@ def test_files_of_other_vectors_of_the_same_images_share_a_gallery(tmp_path: Pat
     options = Features(features=str(tmp_path / "y.npy"), labels=str(tmp_path / "labels.csv"))
     second = features_gallery(options, 0, tmp_path / "outputs")
     assert (first.name, first.fingerprint()) == (second.name, second.fingerprint())
+
+
+def test_galleries_of_other_ids_labels_or_pictures_have_other_names(tmp_path: Path) -> None:
+    table = "artist\n1\n2\n3\n4\n"
+    images = [make_images(tmp_path / name, "0.png") for name in ("in", "other")]
+    galleries = [gallery_of(tmp_path), gallery_of(tmp_path, table)]
+    galleries += [gallery_of(tmp_path, ids=list("abcd"))]
+    files = "file\n0.png\nb\nc\nd\n"
+    galleries += [gallery_of(tmp_path, files, folder) for folder in images]
+    names = [gallery.name for gallery in galleries]
+    assert len(set(names)) == len(names)
 
 
 def test_a_workbook_of_labels_is_joined_too(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files of vectors: what is read, and how each that cannot be is refused in one line."""
 
 import io
+import os
 import re
 import struct
 import sys
@@ -237,8 +238,6 @@ def test_what_is_no_matrix_of_numbers_is_refused_in_one_line(
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
-    import os
-
     path = tmp_path / "x"
     path.mkdir() if kind == "folder" else os.mkfifo(path)
     with pytest.raises(UserError, match="is not a regular file"):
@@ -317,8 +316,9 @@ def test_columns_beside_the_lists_are_named_in_the_log(
 
 def test_an_index_of_pandas_without_a_name_is_no_number(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    frame(x=[1.0, 2.0], y=[3.0, 4.0]).set_index(pd.Index([7, 9])).to_parquet(tmp_path / "x.parquet")
-    np.testing.assert_array_equal(contents(tmp_path / "x.parquet"), [[1, 3], [2, 4]])
+    rows = frame(x=[1.0, 2.0, 5.0], y=[3.0, 4.0, 6.0])
+    rows.set_index(pd.Index([7, 9, 8])).to_parquet(tmp_path / "x.parquet")  # as no range is
+    np.testing.assert_array_equal(contents(tmp_path / "x.parquet"), [[1, 3], [2, 4], [5, 6]])
 
 
 def test_without_pyarrow_a_parquet_file_names_what_to_install(
@@ -372,6 +372,37 @@ def test_a_file_that_changes_after_it_was_opened_is_named(tmp_path: Path) -> Non
     np.save(tmp_path / "x.npy", ROWS[:2])
     with pytest.raises(UserError, match="it was changed while it was read"):
         next(found.blocks(tmp_path / "scratch.npy"))
+
+
+def test_a_parquet_file_of_other_rows_than_when_it_was_opened_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame(v=list(ROWS)).to_parquet(tmp_path / "x.parquet")
+    found = open_vectors(tmp_path / "x.parquet")
+    frame(v=list(ROWS[:2])).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match="it has 2 rows, but its header tells of 4"):
+        list(found.blocks(tmp_path / "scratch.npy"))
+
+
+def test_a_column_of_lists_without_rows_is_refused(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    empty = arrow.array([], arrow.list_(arrow.float32()))
+    parquet.write_table(arrow.table({"v": empty}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match="it has 0 rows, but 2 to"):
+        open_vectors(tmp_path / "x.parquet")
+
+
+def test_a_header_that_python_2_wrote_is_read(tmp_path: Path) -> None:
+    start = header((4, 3)).replace(b"(4, 3), }  ", b"(4L, 3L), }")
+    (tmp_path / "x.npy").write_bytes(start + ROWS.tobytes())
+    np.testing.assert_array_equal(contents(tmp_path / "x.npy"), ROWS)
+
+
+def test_ids_of_bytes_that_are_not_utf8_are_names_of_files(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=ROWS, files=np.array([b"a", b"b", b"\xfc.jpg", b"d"]))
+    found = open_vectors(tmp_path / "x.npz").ids
+    assert found is not None and os.fsencode(found.texts[2]) == b"\xfc.jpg"
 
 
 def test_too_little_memory_is_told(tmp_path: Path) -> None:
