@@ -127,7 +127,9 @@ def _about_option(name: str, text: str) -> str:
     if re.search(r"Key '.*' (is )?not in|No match in the defaults list", text):
         sources = [option.source for option in source_options() if option.name == name]
         if sources:
-            return f"{name} is an option of data={sources[0]}: add data={sources[0]}"
+            listed = " or ".join(f"data={source}" for source in sources)
+            choice = "one of them" if len(sources) > 1 else listed
+            return f"{name} is an option of {listed}: add {choice}"
         called = options_called(name)
         suggestion = f"; write {' or '.join(called)}=...;" if called else ""
         suggestion = suggestion or did_you_mean(name, option_names()) or ";"

@@ -19,7 +19,7 @@ ADVICE = {
     " with the tables",
     "data.manifest": "save the collection or manifest as a file and give that",
 }
-QUERY = re.compile(r"[?#].+")
+QUERY = re.compile(r"[?#].+?(?=:?$)")  # without the colon of a message that goes on
 URL = re.compile(r"://[^\s\"']+")
 BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 IN_PATHS = "%/:@!$&'()*+,;=~"  # what a URI may hold as it is, besides letters, digits and -._

@@ -30,6 +30,13 @@ def test_a_secret_is_refused_and_not_repeated(text: str) -> None:
     assert SECRET not in redacted(f"cannot read {text}: no")
 
 
+def test_a_message_that_is_redacted_again_stays_as_it_is() -> None:
+    for text in (f"https://museum.org/x?{SECRET}: no", f"https://museum.org/x#{SECRET}: no"):
+        once = redacted(text)
+        assert once.endswith("***: no")
+        assert redacted(once) == once
+
+
 @pytest.mark.parametrize("text", [f"me:{SECRET}@museum.org/x", f"https:me:{SECRET}@museum.org"])
 def test_a_login_without_a_scheme_is_a_secret(text: str) -> None:
     with pytest.raises(UserError, match=r"^data.tables=.*\*\*\*.*~/.netrc") as caught:

@@ -166,7 +166,7 @@ def _log(found: Found, documents: Documents, selected: int) -> None:
     counts |= dict(listed)
     others = found.counts.total() - sum(n for _, n in listed)
     counts["left out for other reasons"] = others
-    parts = [f"{n} {what}" for what, n in counts.items() if n]
+    parts = [f"{n} {what}" for what, n in counts.items() if n] or ["0 manifests"]
     log.info("catalog: %s; %d images selected", ", ".join(parts), selected)
 
 

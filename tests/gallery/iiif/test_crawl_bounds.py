@@ -94,6 +94,17 @@ def test_the_named_document_is_a_page_of_html_or_nowhere(host: IiifHost, tmp_pat
             gallery(host, tmp_path)
 
 
+def test_an_empty_collection_is_an_error_after_its_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "top.json"
+    path.write_text(json.dumps(collection("https://museum.org/top.json")))
+    with pytest.raises(UserError, match="has 0 images that can be used, but at least 2"):
+        museum_gallery(options(str(path), tmp_path / "outputs"))
+    assert "catalog: 0 manifests; 0 images selected" in caplog.text
+
+
 def test_members_at_hostile_addresses_are_counted_and_not_requested(
     host: IiifHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
