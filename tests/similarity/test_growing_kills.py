@@ -1,6 +1,6 @@
 """A search that goes on from kept lists is interrupted, killed, and shared by processes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,45 @@ import torch.distributed as dist
 from src.runtime.processes import ProcessGroup
 from src.similarity import Neighbors, NeighborSearch, SearchOptions, checkpoint
 from tests.support.brute_force import assert_same, brute_force
-from tests.support.grown_lists import ROWS, Compared, K, keep
+from tests.support.grown_lists import NEW, ROWS, Compared, K, keep
 from tests.support.processes import Fork, Point
 
 
-@pytest.mark.parametrize("stop", [1, 30])
-def test_an_interrupted_search_goes_on_where_it_was(folder, stop, monkeypatch):
-    def stopping(items: Any, step: str, _: int) -> Iterator[Any]:
-        for count, item in enumerate(items):
-            if step == "comparing" and count == stop:
-                raise KeyboardInterrupt
-            yield item
+@pytest.fixture
+def interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], dict[str, Any]]:
+    """Return what interrupts a search after so many tiles, and returns its options."""
+
+    def interrupt(stop: int) -> dict[str, Any]:
+        def stopping(items: Any, step: str, _: int) -> Iterator[Any]:
+            for count, item in enumerate(items):
+                if step == "comparing" and count == stop:
+                    raise KeyboardInterrupt
+                yield item
+
+        how = {"block_size": 16, "checkpoints": folder / "parts"}
+        with pytest.raises(KeyboardInterrupt):
+            keep(folder, ROWS, K, watch=stopping, **how)
+        return how
 
     monkeypatch.setattr(checkpoint, "SAVE_SECONDS", -1)
     monkeypatch.setattr(checkpoint, "SAVE_COST_RATIO", 0)
-    how = {"block_size": 16, "checkpoints": folder / "parts"}
-    with pytest.raises(KeyboardInterrupt):
-        keep(folder, ROWS, K, watch=stopping, **how)
+    return interrupt
+
+
+def test_a_search_that_goes_on_from_other_lists_begins_anew(folder, interrupted):
+    how = interrupted(30)
+    for path in (folder / "earlier").iterdir():
+        path.unlink()
+    keep(folder / "earlier", ROWS[NEW:], K)  # as many images are new, but others
+    with Compared() as compared:
+        found = keep(folder, ROWS, K, **how)
+    assert compared.growths[0].parts == (NEW, NEW)
+    assert_same(found, brute_force(ROWS, K))
+
+
+@pytest.mark.parametrize("stop", [1, 30])
+def test_an_interrupted_search_goes_on_where_it_was(folder, stop, interrupted):
+    how = interrupted(stop)
     remaining = list[int]()
 
     def seen(items: Any, step: str, _: int) -> Any:
