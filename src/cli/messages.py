@@ -87,7 +87,8 @@ def _about_files(error: OSError) -> str | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or " requested and " in str(error):
         return f"the disk is full ({error}): free some space and run the same command again"
     if error.errno in UNWRITABLE_ERRNOS:
-        return f"cannot write {error.filename} ({error.strerror}): choose another outputs=<folder>"
+        name = error.filename or "a file"  # write() does not tell which
+        return f"cannot write {name} ({error.strerror}): choose another outputs=<folder>"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{error.strerror}: raise the limit with ulimit -n, or lower download.workers"
     return None

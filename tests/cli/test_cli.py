@@ -70,10 +70,7 @@ def compose_config(*overrides: str) -> Config:
         (["data.features=x"], "data.features is an option of data=features: add data=features"),
         (["data.images=x"], "of data=folder or data=features: add one of them"),
         (["data=folder", "data.view=all"], "of data=nga or data=iiif: add one of them"),
-        (
-            ["-m", "data=folder,features", "data.images=x"],
-            "data.images is an option of data=folder or data=features: add one of them",
-        ),
+        (["-m", "data=folder,features", "data.images=x"], "or data=features: add one of them"),
         (["evaluation.labels=artist"], "evaluation.labels takes a list: evaluation.labels=[a,b]"),
         (["data.tables=no/such"], "data.tables=no/such is neither a folder nor an http(s) URL"),
         (["data.classification=''"], "data.classification must be a kind of object or all"),
@@ -229,6 +226,7 @@ def test_only_a_user_error_sets_the_exit_code() -> None:
         (OSError(28, "No space left on device"), "the disk is full"),
         (OSError("240 requested and 76 written"), "the disk is full"),  # as numpy says it
         (OSError(30, "Read-only file system", "runs/x"), "cannot write runs/x (Read-only file"),
+        (OSError(27, "File too large"), "cannot write a file (File too large)"),  # of write()
         (NotADirectoryError(20, "Not a directory", "x"), "cannot write x (Not a directory)"),
     ],
 )
