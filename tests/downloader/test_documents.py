@@ -156,6 +156,18 @@ def test_the_named_document_is_asked_again_only_with_refresh(
     assert json.loads(path.read_bytes()) == {"number": 11}
 
 
+def test_each_document_of_a_host_that_refuses_is_unavailable(
+    host: IiifHost, tmp_path: Path
+) -> None:
+    paths = list(host.documents)
+    host.faults = dict.fromkeys(paths, Fault("503 for hours"))
+    alone = Download(requests_per_second=0, workers=1)
+    first, *others = read(host, tmp_path / "kept", *paths, options=alone)
+    assert first == "503 Service Unavailable"
+    assert len(others) == 9 and all("asks clients to wait" in str(reason) for reason in others)
+    assert sum(host.asked[path] for path in paths) == 1
+
+
 def test_a_host_that_refused_documents_is_not_asked_for_images(
     host: IiifHost, tmp_path: Path
 ) -> None:

@@ -122,6 +122,8 @@ def test_a_host_that_refuses_is_left_alone_and_what_is_there_suffices(
     host.asked.clear()
     found = gallery(host, tmp_path, max_failed=0.1)
     assert (found.missing, sum(host.asked.values())) == (1, 2)  # robots.txt, and one manifest
+    with pytest.raises(ManyMissing, match="missing: the host asks clients to wait 2.0 hours; "):
+        gallery(host, tmp_path, max_failed=0)
 
 
 def test_requests_for_documents_and_images_keep_one_rate(host: IiifHost, tmp_path: Path) -> None:
