@@ -46,7 +46,7 @@ def open_npy(path: Path, file: BinaryIO) -> Vectors:
     if path.name == OURS[0] and beside.is_file():
         ids = as_ids(path, "image_names", read_npy(beside, MAX_ID_BYTES))
         check_count(path, f"{OURS[1]} beside it", len(ids.texts), n)
-    return Vectors(n, d, str(dtype), ids, lambda scratch: _mapped(path, path, (n, d)))
+    return Vectors(n, d, dtype.name, ids, lambda scratch: _mapped(path, path, (n, d)))
 
 
 def open_npz(path: Path, file: BinaryIO) -> Vectors:
@@ -66,7 +66,7 @@ def open_npz(path: Path, file: BinaryIO) -> Vectors:
         with archive.open(info) as member:
             (n, d), _, dtype = _matrix_header(path, member, info.file_size)
         ids = _ids(path, archive, headers, n)
-    return Vectors(n, d, str(dtype), ids, partial(_extracted, path, info.filename, (n, d)))
+    return Vectors(n, d, dtype.name, ids, partial(_extracted, path, info.filename, (n, d)))
 
 
 def _matrix_name(path: Path, headers: dict[str, Header]) -> str:

@@ -1,5 +1,6 @@
 """data=features: what a finished run has compared, given back, is compared to the same bits."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,12 @@ def test_an_id_is_named_beside_the_row(
         embedded(own(tmp_path / "outputs", tmp_path / "x.npz"))
 
 
+def test_names_of_files_that_are_not_utf8_stay_as_they_are(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", features=np.eye(2), files=np.array([b"a", b"\xfc.jpg"]))
+    found = embedded(own(tmp_path / "outputs", tmp_path / "x.npz"))
+    assert list(map(os.fsencode, np.load(found.folder / "image_names.npy"))) == [b"a", b"\xfc.jpg"]
+
+
 def test_rows_are_converted_once_and_again_when_the_file_has_changed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,15 +219,34 @@ def test_rows_are_converted_once_and_again_when_the_file_has_changed(
     np.testing.assert_array_equal(first.features, clustered())  # an earlier run keeps its rows
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("f8", "float64 becomes float32: each number is rounded, by up to 6e-8 of it"),
+        (">f8", "float64 becomes float32: each number is rounded"),
+        ("u4", "uint32 becomes float32: integers beyond 2**24 are rounded"),
+        ("i8", "int64 becomes float32: integers beyond 2**24 are rounded"),
+        ("f4", ""),
+        ("i2", ""),
+    ],
+)
 def test_what_a_conversion_loses_is_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, kind: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    embedded(own(tmp_path / "outputs", saved(tmp_path, clustered().astype(np.float64))))
-    assert "float64 becomes float32: each number is rounded, by up to 6e-8 of it" in caplog.text
-    caplog.clear()
-    embedded(own(tmp_path / "outputs", saved(tmp_path, clustered())))
-    assert "becomes float32" not in caplog.text
+    embedded(own(tmp_path / "outputs", saved(tmp_path, np.abs(clustered() * 9).astype(kind))))
+    assert text in caplog.text
+    assert ("becomes float32" in caplog.text) == bool(text)
+
+
+def test_what_columns_of_parquet_lose_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("pyarrow")
+    caplog.set_level("INFO")
+    pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]}).to_parquet(tmp_path / "x.parquet")
+    embedded(own(tmp_path / "outputs", tmp_path / "x.parquet"))
+    assert "double becomes float32: each number is rounded" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -253,13 +279,14 @@ def test_cached_rows_are_called_as_the_table_calls_them_now(tmp_path: Path, vect
         assert list(np.load(found.folder / "image_names.npy")) == found.gallery.files == names
 
 
+@pytest.mark.parametrize("later", [clustered(61), -clustered()], ids=["longer", "as long"])
 def test_a_file_that_changes_during_the_run_is_no_result(
-    tmp_path: Path, vectors: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, vectors: Path, later: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write_and_change(*arguments: Any) -> None:
         """Write the rows, then change their source."""
         write(*arguments)
-        saved(tmp_path, clustered(61))
+        saved(tmp_path, later)
 
     write = own_vectors._write
     monkeypatch.setattr(own_vectors, "_write", write_and_change)
