@@ -5,8 +5,8 @@ Imports no torch, so that a run whose rows are cached does not load the network'
 
 import glob
 import hashlib
+import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,9 +34,11 @@ from src.embedding.row_files import (
 from src.embedding.transforms import Transform
 from src.errors import UserError
 from src.gallery import Gallery
-from src.io.arrays import map_npy
+from src.io.arrays import map_npy, view_npy
 from src.io.outputs import Outputs
 from src.runtime.progress import progress
+
+log = logging.getLogger(__name__)
 
 
 class Facts(TypedDict, total=False):
@@ -159,24 +161,42 @@ def copy_rows(request: EmbeddingRequest, folder: Path, layers: list[str]) -> lis
     folder holds a features.npy for each of layers. Rows come from finished and unfinished folders
     of the same backbone. Return the rows of the gallery that were copied, ascending.
     """
-    checksums = list(request.gallery.works["sha256"])
+    checksums = request.gallery.works["sha256"]
     missing = {row for row, checksum in enumerate(checksums) if checksum}
     copied: list[int] = []
     for source in _sources(request.folder):
         if source == folder or not missing:
             continue
-        with suppress(FileNotFoundError):  # another process has just finished that pass
-            if all(_has_options(source / layer, request.options) for layer in layers):
-                old_rows = [_row_by_checksum(source / layer) for layer in layers]
-                rows = sorted(r for r in missing if all(checksums[r] in old for old in old_rows))
-                if any(is_outdated(source / layer) for layer in layers):
-                    rows = [row for row in rows if row not in request.decoded_anew]
-                for layer, old in zip(layers, old_rows, strict=True):
-                    old_of = [old[checksums[row]] for row in rows]
-                    _copy(source / layer, old_of, folder / layer, rows)
-                missing -= set(rows)
-                copied += rows
+        try:
+            rows = _copy_from(source, request, folder, layers, missing)
+        except FileNotFoundError:  # another process has just finished that pass
+            continue
+        except UserError as error:  # those rows are embedded again
+            log.warning("embedding: no rows of another gallery are reused: %s", error)
+            continue
+        missing -= set(rows)
+        copied += rows
     return sorted(copied)
+
+
+def _copy_from(
+    source: Path, request: EmbeddingRequest, folder: Path, layers: list[str], missing: set[int]
+) -> list[int]:
+    """Copy those of the missing rows that source has in all layers, and return them, ascending.
+
+    Raises UserError if a file of source is damaged.
+    """
+    if not all(_has_options(source / layer, request.options) for layer in layers):
+        return []
+    checksums = list(request.gallery.works["sha256"])
+    old_rows = [_row_by_checksum(source / layer) for layer in layers]
+    rows = sorted(row for row in missing if all(checksums[row] in old for old in old_rows))
+    if any(is_outdated(source / layer) for layer in layers):
+        rows = [row for row in rows if row not in request.decoded_anew]
+    for layer, old in zip(layers, old_rows, strict=True):
+        old_of = [old[checksums[row]] for row in rows]
+        _copy(source / layer, old_of, folder / layer, rows)
+    return rows
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -220,7 +240,7 @@ def _row_by_checksum(folder: Path) -> dict[str, int]:
 
 
 def _copy(source: Path, source_rows: list[int], target: Path, rows: list[int]) -> None:
-    old = np.load(source / FEATURES, mmap_mode="r")
+    old = view_npy(source / FEATURES)
     new = map_npy(target / FEATURES)  # its space on disk is reserved
     starts = range(0, len(rows), CHUNK)
     for start in progress(starts, "copying rows", len(starts)):

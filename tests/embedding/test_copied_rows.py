@@ -12,6 +12,7 @@ from src.config import Config
 from src.config.data import Folder
 from src.config.enums import Pooling
 from src.embedding.cache import Embeddings
+from src.embedding.row_files import CHECKSUMS, FEATURES, OPTIONS
 from src.pipeline.embed import embed
 from tests.support.embedding import RESNET_LAYERS, forbid_embedding, layer, list_gallery
 from tests.support.options import changed
@@ -89,6 +90,20 @@ def test_rows_of_other_options_are_not_copied(cfg, gallery, other):
     add_images(cfg)
     embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
     assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (0, 14)
+
+
+@pytest.mark.parametrize("name", [CHECKSUMS, FEATURES, OPTIONS])
+def test_rows_of_a_damaged_folder_are_embedded_again(cfg, gallery, caplog, name):
+    folder = embed(gallery, layer(cfg, "layer1")).folder
+    for path in folder.parent.glob(f"*/{name}"):
+        path.write_bytes(path.read_bytes()[:-1] + b"\0" if name == OPTIONS else b"\x93NUMPY")
+    add_images(cfg)
+    embeddings = embed(list_gallery(cfg), layer(cfg, "layer1"))
+    assert (embeddings.facts["copied_rows"], embeddings.facts["embedded_rows"]) == (0, 14)
+    assert f"no rows of another gallery are reused: {folder.parent}" in caplog.text
+    assert f"{name} is damaged" in caplog.text
+    expected = embed_from_scratch(cfg, "layer1").features
+    np.testing.assert_allclose(embeddings.features, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_images_that_were_unreadable_are_tried_again(cfg, gallery):
