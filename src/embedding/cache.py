@@ -130,11 +130,12 @@ def read_rows(request: EmbeddingRequest, join: LayerJoin) -> tuple[NDArray[np.fl
     Raises UserError if the folder was made with other options, or is damaged.
     """
     folder, gallery = request.folder / join.folder, request.gallery
-    if not (folder / OPTIONS).is_file():
-        raise UserError(
-            f"{folder} has no {OPTIONS}: check backbone.layer={join.record['layer']}, or delete"
-            " that folder"
-        )
+    for name in (OPTIONS, FEATURES, NAMES):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder} has no {name}: check backbone.layer={join.record['layer']}, or delete"
+                " that folder"
+            )
     saved = read_options(folder)
     options = request.options | join.record
     for name in saved.keys() | options.keys():
@@ -143,7 +144,7 @@ def read_rows(request: EmbeddingRequest, join: LayerJoin) -> tuple[NDArray[np.fl
                 f"{folder} was made with {name}={saved.get(name)}, but this run has"
                 f" {name}={options.get(name)}: delete that folder"
             )
-    features = np.load(folder / FEATURES, mmap_mode="c")
+    features = view_npy(folder / FEATURES, "c")
     row_of = {file: row for row, file in enumerate(gallery.files)}
     rows = np.array([row_of.get(name, -1) for name in read_texts(folder / NAMES)])
     if (rows < 0).any():

@@ -5,7 +5,7 @@ n = images, b = rows of a block, d = width of a row.
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ from src.embedding.row_files import (
     read_texts,
 )
 from src.errors import UserError
+from src.io.arrays import view_npy
 from src.io.files import create_npy, temporary_name
 from src.runtime.progress import progress
 
@@ -105,7 +106,7 @@ def join_layers(join: LayerJoin, parent: Path, options: dict[str, Any]) -> None:
         if (other / NAMES).read_bytes() != (layers[0] / NAMES).read_bytes():
             raise UserError(f"{other} and {layers[0]} hold different images: delete both folders")
     # copy on write: torch warns of arrays that cannot be written
-    parts = {layer.name: np.load(layer / FEATURES, mmap_mode="c") for layer in layers}
+    parts = {layer.name: view_npy(layer / FEATURES, "c") for layer in layers}
     temporary = temporary_name(folder)
     temporary.mkdir(parents=True)
     try:
@@ -118,7 +119,7 @@ def join_layers(join: LayerJoin, parent: Path, options: dict[str, Any]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_joined(join: LayerJoin, parts: dict[str, NDArray[np.float32]], folder: Path) -> None:
+def _write_joined(join: LayerJoin, parts: Mapping[str, NDArray[np.float32]], folder: Path) -> None:
     """Write features.npy of the joined rows, and the whitening of each layer if there is any."""
     whitenings = None
     if join.is_whitened:

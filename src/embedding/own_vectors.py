@@ -64,7 +64,7 @@ def own_vectors(
         "images": len(gallery),
         "skipped": 0,
     }
-    return Embeddings(folder, gallery, np.load(folder / FEATURES, mmap_mode="c"), facts)
+    return Embeddings(folder, gallery, view_npy(folder / FEATURES, "c"), facts)
 
 
 def _converted(gallery: Gallery, path: Path, parent: Path) -> tuple[Path, str, bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from src.io.arrays import read_npy
+from src.io.arrays import read_npy, view_npy
 from src.io.bounded import damaged, read_bytes, read_yaml
 from src.io.files import append_durably, atomic_write, create_npy
 
@@ -43,7 +43,7 @@ def select_rows(path: Path, rows: list[int]) -> None:
 
     A file of that length was rewritten by an interrupted process, because rows never repeat.
     """
-    old = np.load(path, mmap_mode="r")
+    old = view_npy(path)
     if len(old) == len(rows):
         return
     with atomic_write(path) as part, part.open("xb") as file:

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -37,11 +37,14 @@ def read_npy(path: Path, limit: int = MAX_ARRAY_BYTES) -> NDArray[Any]:
         return _read_array(file, os.fstat(file.fileno()).st_size, limit)
 
 
-def view_npy(path: Path) -> "np.memmap[Any, Any]":
-    """Return the array in a .npy file as a memory map to read. Raises UserError if damaged."""
+def view_npy(path: Path, mode: Literal["r", "c"] = "r") -> "np.memmap[Any, Any]":
+    """Return the array in a .npy file as a memory map to read. Raises UserError if damaged.
+
+    With mode c it is writable, as torch asks for, but nothing that is written reaches the file.
+    """
     with _names_damage(path), open_regular(path) as file:
         shape, in_columns, dtype = _read_header(file, os.fstat(file.fileno()).st_size)
-        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if in_columns else "C")
+        return np.memmap(file, dtype, mode, file.tell(), shape, "F" if in_columns else "C")
 
 
 def map_npy(path: Path) -> "np.memmap[Any, Any]":

@@ -12,6 +12,7 @@ import yaml
 
 from src.config import Config
 from src.config.enums import Decode, Pooling, Precision, Resize
+from src.embedding.row_files import FEATURES, NAMES, OPTIONS
 from src.errors import UserError
 from src.gallery import Gallery
 from src.pipeline.embed import embed
@@ -105,11 +106,20 @@ def test_options_edited_by_hand_are_refused(embedded: Config, edit: Any, message
         embed(list_gallery(embedded), embedded)
 
 
-def test_a_folder_without_options_is_refused(embedded: Config) -> None:
-    (embed(list_gallery(embedded), embedded).folder / "options.yaml").unlink()
+@pytest.mark.parametrize("name", [OPTIONS, FEATURES, NAMES])
+def test_a_folder_without_a_file_is_refused(embedded: Config, name: str) -> None:
+    (embed(list_gallery(embedded), embedded).folder / name).unlink()
     with pytest.raises(
-        UserError, match="has no options.yaml: check backbone.layer=layer1, or delete that folder"
+        UserError, match=f"has no {name}: check backbone.layer=layer1, or delete that folder"
     ):
+        embed(list_gallery(embedded), embedded)
+
+
+@pytest.mark.parametrize("name", [OPTIONS, FEATURES, NAMES])
+def test_a_damaged_file_is_named(embedded: Config, name: str) -> None:
+    path = embed(list_gallery(embedded), embedded).folder / name
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(UserError, match=f"layer1/{name} is damaged, so delete it"):
         embed(list_gallery(embedded), embedded)
 
 
