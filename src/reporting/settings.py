@@ -24,7 +24,8 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 PRIVATE = ["download.contact"]  # options that name a person: no tracker gets them
 # Of a path in a list or a group of options that leaves the working directory, all but its last part
-FOLDERS_IN_LIST = re.compile(r"""(?<=[\[{,:\s'"])(?!//)(?:/|~|\.\.)[^,\]}'"]*/""")
+LEAVES = r"""/|~|\.\.|[^/,\]}'":\s][^,\]}'":]*/\.\.(?=/)"""
+FOLDERS_IN_LIST = re.compile(rf"""(?<=[\[{{,:\s'"])(?!//)(?:{LEAVES})[^,\]}}'"]*/""")
 
 
 def tracked_options(cfg: Config) -> dict[str, str | float | bool]:
@@ -50,6 +51,8 @@ def citable_overrides(words: Iterable[str]) -> list[str]:
     ['data.images=art', 'data.labels=works/labels.csv']
     >>> citable_overrides(["data={images: /home/me/art}", "x=[../me/a.csv,b/c,https://d.org/e]"])
     ['data={images: art}', 'x=[a.csv,b/c,https://d.org/e]']
+    >>> citable_overrides(["data.labels=a/../../me/b.csv", "x=[a b/../../me/c.csv,d.csv]"])
+    ['data.labels=b.csv', 'x=[c.csv,d.csv]']
     """
     pairs = [word.partition("=") for word in words]
     kept = [(name, sign, value) for name, sign, value in pairs if not _holds_private(name)]
@@ -75,7 +78,8 @@ def _citable(value: Any) -> Any:
         return value.name
     if isinstance(value, str):
         text = as_utf8(redacted(value))
-        return PurePosixPath(text).name or text if text.startswith(("/", "~", "..")) else text
+        path = PurePosixPath(text)
+        return path.name or text if text.startswith(("/", "~")) or ".." in path.parts else text
     return value
 
 

@@ -118,7 +118,7 @@ def test_all_options_but_the_private_ones_are_settings(cfg: Config, finished_run
 def test_settings_of_paths_and_addresses_name_no_person(cfg: Config) -> None:
     cfg.data.judgements = "/home/me/said.csv"
     cfg.backbone.weights = "~/models/net\udcff.pth"
-    cfg.data.labels = "../me/works.csv"
+    cfg.data.labels = "tables/../../me/works.csv"
     cfg.download.contact = "me@museum.org"
     cfg.tracking.project = "https://me:secret@museum.org/x"
     settings = citable_options(cfg)
