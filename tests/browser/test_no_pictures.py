@@ -19,8 +19,8 @@ from src.reporting.neighbor_list import neighbor_list
 from src.reporting.run_folder import RunFolder
 from src.run import run
 from src.show import main as show
-from tests.pipeline.test_own_vectors import own, saved
 from tests.support.options import store
+from tests.support.own_vectors import own, saved
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
 
 
