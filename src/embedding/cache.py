@@ -160,7 +160,7 @@ def copy_rows(request: EmbeddingRequest, folder: Path, layers: list[str]) -> lis
     """Copy rows of the same images and options, by checksum, from other galleries to folder.
 
     folder holds a features.npy for each of layers. Rows come from finished and unfinished folders
-    of the same backbone. Return the rows of the gallery that were copied, ascending.
+    of the same backbone; a damaged one is warned of. Return the rows that were copied, ascending.
     """
     checksums = request.gallery.works["sha256"]
     missing = {row for row, checksum in enumerate(checksums) if checksum}
