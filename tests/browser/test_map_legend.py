@@ -31,6 +31,14 @@ def test_the_legend_filters_and_the_address_keeps_it(look: Look) -> None:
     page.wait_for_url(lambda url: "only=" not in url)
 
 
+def test_images_in_view_are_counted_though_no_frame_is_drawn(look: Look) -> None:
+    page = drawn(look, color="artist")
+    page.evaluate("window.requestAnimationFrame = () => 1")  # as on a busy computer
+    count = sum(artist(row) == ARTISTS[1] for row in range(N))
+    page.get_by_role("checkbox", name=ARTISTS[1]).uncheck()
+    expect(page.locator("#in-view")).to_have_text(f"{N - count} of {N} images in view")
+
+
 def test_hidden_images_are_neither_found_nor_selected(look: Look) -> None:
     page = drawn(look, color="artist")
     row = lone_row(page)
@@ -77,6 +85,16 @@ def test_another_size_is_drawn_anew(look: Look) -> None:
     until(page, "VIEW.width < 390 && CANVAS.width < 390")
     expect(page.locator("#in-view")).to_have_text(f"{N} of {N} images in view")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_images_in_view_are_counted_anew_in_another_window(look: Look) -> None:
+    page = drawn(look, zoom=2)
+    before = page.locator("#in-view").inner_text()
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(page.locator("#in-view")).not_to_have_text(before)
+    expect(page.locator("#in-view")).to_have_text(
+        f"{page.evaluate('MAP.shown')} of {N} images in view"
+    )
 
 
 def test_a_damaged_address_opens_the_whole_map(look: Look) -> None:

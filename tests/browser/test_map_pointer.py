@@ -31,7 +31,7 @@ def test_few_images_in_view_are_thumbnails(look: Look) -> None:
     page.mouse.move(*place(page, row))
     for _ in range(40):
         page.mouse.wheel(0, -100)
-        until(page, "!isAsked")
+        until(page, "nextFrame === 0")
         if page.evaluate("MAP.shown") <= 8:
             break
     until(page, f"MAP.placed.some(({{id}}) => id === {row})")
@@ -113,7 +113,7 @@ def test_two_fingers_zoom_and_what_is_between_them_stays(
         for at in (20, 30, 40):
             touch("touchMove", -at, at)
         touch("touchEnd")
-        until(page, "!isAsked")
+        until(page, "nextFrame === 0")
         assert page.evaluate("VIEW.zoom") == pytest.approx(4, rel=0.05)
         assert place(page, row) == (pytest.approx(x, abs=2), pytest.approx(y, abs=2))
         assert "map.html" in page.url

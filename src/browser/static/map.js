@@ -44,14 +44,19 @@ const readPlace = () => {
 // what moves
 
 let timer = 0
-const moved = () => {
-  requestDraw()
+const settleSoon = () => {
   clearTimeout(timer)
   timer = setTimeout(settled, 300)
 }
 
+const moved = () => {
+  requestDraw()
+  settleSoon()
+}
+
 // After a while without movement: the address, and what is in view for those who do not see it
 const settled = () => {
+  if (nextFrame) draw()  // it counts what is in view, and a busy computer may be late with it
   writeAddress()
   const total = MAP.points.n
   byId("in-view").textContent = `${MAP.shown.toLocaleString("en")} of ${total.toLocaleString("en")} images in view`
@@ -144,7 +149,7 @@ const startMap = async map => {
   draw()
   performance.mark("map-painted")
   settled()
-  new ResizeObserver(() => { resize(); keepInside(); draw() }).observe(CANVAS)
+  new ResizeObserver(() => { resize(); keepInside(); draw(); settleSoon() }).observe(CANVAS)
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { restyle(); draw() })
   listenToInput()
   listenToLegend()

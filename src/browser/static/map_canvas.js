@@ -206,7 +206,10 @@ const paintHovered = () => {
   }
 }
 
+let nextFrame = 0  // what cancels the next drawing, 0: none is asked for
 const draw = () => {
+  cancelAnimationFrame(nextFrame)
+  nextFrame = 0
   paintPoints()
   CONTEXT.setTransform(VIEW.ratio, 0, 0, VIEW.ratio, 0, 0)
   paintThumbnails()
@@ -214,11 +217,8 @@ const draw = () => {
   if (MAP.hovered >= 0) paintHovered()
 }
 
-let isAsked = false
 const requestDraw = () => {
-  if (isAsked || !MAP.points) return
-  isAsked = true
-  requestAnimationFrame(() => { isAsked = false; draw() })
+  if (MAP.points) nextFrame ||= requestAnimationFrame(draw)
 }
 
 // The id of what is shown at a place of the screen, -1 if nothing is
