@@ -1,11 +1,10 @@
-"""The cache of feature rows: its folders, and rows copied from other galleries.
+"""The cache of feature rows: which rows are requested, their folders, and what is in them.
 
 Imports no torch, so that a run whose rows are cached does not load the network's libraries.
 """
 
 import glob
 import hashlib
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,27 +17,21 @@ from numpy.typing import NDArray
 from src.config import Config
 from src.config.enums import Pooling
 from src.embedding.joining import LayerJoin
-from src.embedding.outdated import DECODER, EARLIER, is_outdated, rows_decoded_anew
+from src.embedding.outdated import DECODER, rows_decoded_anew
 from src.embedding.pooling import Output, pooling_fingerprint
 from src.embedding.presets import weights_id
 from src.embedding.row_files import (
-    CHECKSUMS,
-    CHUNK,
     FEATURES,
     NAMES,
     OPTIONS,
-    DoneRows,
     read_options,
     read_texts,
 )
 from src.embedding.transforms import Transform
 from src.errors import UserError
 from src.gallery import Gallery
-from src.io.arrays import map_npy, view_npy
+from src.io.arrays import view_npy
 from src.io.outputs import Outputs
-from src.runtime.progress import progress
-
-log = logging.getLogger(__name__)
 
 
 class Facts(TypedDict, total=False):
@@ -156,95 +149,8 @@ def read_rows(request: EmbeddingRequest, join: LayerJoin) -> tuple[NDArray[np.fl
     return features, gallery.subset(rows)
 
 
-def copy_rows(request: EmbeddingRequest, folder: Path, layers: list[str]) -> list[int]:
-    """Copy rows of the same images and options, by checksum, from other galleries to folder.
-
-    folder holds a features.npy for each of layers. Rows come from finished and unfinished folders
-    of the same backbone; a damaged one is warned of. Return the rows that were copied, ascending.
-    """
-    checksums = request.gallery.works["sha256"]
-    missing = {row for row, checksum in enumerate(checksums) if checksum}
-    copied: list[int] = []
-    for source in _sources(request.folder):
-        if source == folder or not missing:
-            continue
-        try:
-            rows = _copy_from(source, request, folder, layers, missing)
-        except FileNotFoundError:  # another process has just finished that pass
-            continue
-        except UserError as error:  # those rows are embedded again
-            log.warning("embedding: no rows of another gallery are reused: %s", error)
-            continue
-        missing -= set(rows)
-        copied += rows
-    return sorted(copied)
-
-
-def _copy_from(
-    source: Path, request: EmbeddingRequest, folder: Path, layers: list[str], missing: set[int]
-) -> list[int]:
-    """Copy those of the missing rows that source has in all layers, and return them, ascending.
-
-    Raises UserError if a file of source is damaged.
-    """
-    if not all(_has_options(source / layer, request.options) for layer in layers):
-        return []
-    checksums = list(request.gallery.works["sha256"])
-    old_rows = [_row_by_checksum(source / layer) for layer in layers]
-    rows = sorted(row for row in missing if all(checksums[row] in old for old in old_rows))
-    if any(is_outdated(source / layer) for layer in layers):
-        rows = [row for row in rows if row not in request.decoded_anew]
-    for layer, old in zip(layers, old_rows, strict=True):
-        old_of = [old[checksums[row]] for row in rows]
-        _copy(source / layer, old_of, folder / layer, rows)
-    return rows
-
-
-def _sources(folder: Path) -> list[Path]:
-    """Return the folders of the same backbone in all galleries, then their unfinished passes.
-
-    Each is followed by the folder of its layers that an earlier decoder made.
-    """
-    backbone = folder.name.rpartition("-")[0]
-    folders = sorted(folder.parent.parent.glob(f"*/{backbone}-*"))
-    finished = [path for folder in folders for path in (folder, folder / EARLIER)]
-    return [*finished, *(part for folder in folders for part in sorted(folder.glob("*.part")))]
-
-
 def same_layer(folder: Path) -> tuple[Path, ...]:
     """Return the folders of other rows of this layer by the same backbone, in all galleries."""
     backbone = glob.escape(folder.parent.name.rpartition("-")[0])
     found = folder.parents[2].glob(f"*/{backbone}-*/{glob.escape(folder.name)}")
     return tuple(sorted({*found} - {folder}))
-
-
-def _has_options(folder: Path, options: dict[str, Any]) -> bool:
-    """Return whether the rows in folder were made with options.
-
-    They may be those of other images, of any layer and of an earlier decoder.
-    """
-    if not all((folder / name).is_file() for name in (OPTIONS, CHECKSUMS, FEATURES)):
-        return False
-    saved = read_options(folder)
-    free = dict.fromkeys(("images", "layer", "decoder"))
-    return saved | free == options | free
-
-
-def _row_by_checksum(folder: Path) -> dict[str, int]:
-    """Return the row of each image in folder; in an unfinished pass, the rows that are done."""
-    checksums: list[str] = read_texts(folder / CHECKSUMS)
-    rows = set(range(len(checksums)))
-    if folder.parent.suffix == ".part":
-        done = DoneRows(folder.parent)
-        rows &= done.rows - done.unreadable.keys()
-    return {checksums[row]: row for row in rows if checksums[row]}
-
-
-def _copy(source: Path, source_rows: list[int], target: Path, rows: list[int]) -> None:
-    old = view_npy(source / FEATURES)
-    new = map_npy(target / FEATURES)  # its space on disk is reserved
-    starts = range(0, len(rows), CHUNK)
-    for start in progress(starts, "copying rows", len(starts)):
-        chunk = slice(start, start + CHUNK)
-        new[rows[chunk]] = old[source_rows[chunk]]
-    new.flush()

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from src.config.enums import Pooling
-from src.embedding.cache import EmbeddingRequest, copy_rows
+from src.embedding.cache import EmbeddingRequest
+from src.embedding.copied_rows import copy_rows
 from src.embedding.outdated import EARLIER
 from src.embedding.pooling import Output
 from src.embedding.row_files import (

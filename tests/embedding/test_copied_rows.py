@@ -11,8 +11,10 @@ from PIL import Image, ImageOps
 from src.config import Config
 from src.config.data import Folder
 from src.config.enums import Pooling
-from src.embedding.cache import Embeddings
+from src.embedding.cache import EmbeddingRequest, Embeddings
+from src.embedding.copied_rows import copy_rows
 from src.embedding.row_files import CHECKSUMS, FEATURES, OPTIONS
+from src.errors import UserError
 from src.pipeline.embed import embed
 from tests.support.embedding import RESNET_LAYERS, forbid_embedding, layer, list_gallery
 from tests.support.options import changed
@@ -104,6 +106,18 @@ def test_rows_of_a_damaged_folder_are_embedded_again(cfg, gallery, caplog, name)
     assert f"{name} is damaged" in caplog.text
     expected = embed_from_scratch(cfg, "layer1").features
     np.testing.assert_allclose(embeddings.features, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_if_the_rows_of_this_gallery_are_damaged_the_run_ends(cfg, monkeypatch):
+    embed(list_gallery(cfg, limit=5), layer(cfg, "layer1"))
+
+    def damage(request: EmbeddingRequest, folder: Path, layers: list[str]) -> list[int]:
+        (folder / layers[0] / FEATURES).write_bytes(b"\x93NUMPY")
+        return copy_rows(request, folder, layers)
+
+    monkeypatch.setattr("src.embedding.unfinished.copy_rows", damage)
+    with pytest.raises(UserError, match=r"\.part.*features\.npy is damaged"):
+        embed(list_gallery(cfg), layer(cfg, "layer1"))
 
 
 def test_images_that_were_unreadable_are_tried_again(cfg, gallery):
