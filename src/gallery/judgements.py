@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 # What the browser writes; judge and time may be missing in a table made by hand
 COLUMNS = ("query", "neighbor", "judgement", "judge", "time")
-SPELLINGS = {"judgment": "judgement"}
+SPELLINGS = {"judgment": "judgement", "neighbour": "neighbor"}
 # None takes a verdict back; pandas writes 1 as 1.0 in a column with gaps, and True and False
 WORDS = {
     **dict.fromkeys(("1", "1.0", "yes", "true"), True),
@@ -70,7 +70,7 @@ def read_verdicts(path: Path, escape_formulas: bool = True) -> list[Verdict]:
 
 def _places(names: list[str], path: Path) -> tuple[int, int, int, int | None]:
     """Return the columns of query, neighbor, judgement, and judge, None without one."""
-    known = [SPELLINGS.get(name, name) for name in names]
+    known = [SPELLINGS.get(name.lower(), name.lower()) for name in names]
     for name in COLUMNS[:4]:
         if (count := known.count(name)) > 1 or (not count and name != "judge"):
             listed = printable(", ".join(filter(None, names)))[:200]

@@ -30,7 +30,7 @@ MAX_UNPACKED = 2**28  # bytes of all parts together
 MAX_TAGS = 10_000_000  # in all parts together; a cell takes four
 MAX_OTHER_TAGS = 500_000  # in those without cells, such as styles, which become many objects each
 CELLS = ("xl/worksheets/", "xl/sharedStrings.xml")  # where cells are
-MAX_CELLS = 5_000_000  # of a table; 500,000 images with nine columns
+MAX_CELLS = 5_000_000  # of a table, each row counted, too: 500,000 images with nine columns
 PIECE_BYTES = 2**20
 Rows = list[tuple[int, list[str]]]  # number of the line or row in the file, from 1, and its cells
 
@@ -42,7 +42,7 @@ def is_filled(cells: list[str]) -> bool:
 
 def too_many_cells(path: Path) -> str:
     """Return the message for a table that is too large."""
-    return f"{path} has more than {MAX_CELLS} cells: keep only the columns and rows of use"
+    return f"{path} has more than {MAX_CELLS} rows and cells: keep only the columns and rows of use"
 
 
 def read_workbook(path: Path, data: bytes) -> Rows:

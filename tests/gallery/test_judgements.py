@@ -47,6 +47,13 @@ def test_the_last_line_of_each_judge_counts(tmp_path: Path) -> None:
     ]
 
 
+def test_columns_are_found_in_any_case_and_in_british_spelling(tmp_path: Path) -> None:
+    text = "Query;NEIGHBOUR;Judgement\n007;7;1\n7;007;0\n"
+    assert read_verdicts(write(tmp_path, text)) == [
+        *(Verdict("007", "7", "", True), Verdict("7", "007", "", False)),  # ids are texts
+    ]
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_a_spreadsheets_table_is_read(tmp_path: Path, separator: str) -> None:
     text = "query,neighbor,judgement\r\na.png,b.png,1\r\n".replace(",", separator)
@@ -67,6 +74,7 @@ def test_a_spreadsheets_table_is_read(tmp_path: Path, separator: str) -> None:
         ("query,neighbor\na,b\n", "must have one column named judgement; it has query, neighbor"),
         ("file,score\na,b\n", "must have one column named query; it has file, score"),
         ("query,neighbor,judgement,judgment\na,b,1,0\n", "must have one column named judgement"),
+        ("Query,query,neighbor,judgement\na,b,c,0\n", "named query; it has Query, query"),
         ("query,neighbor,judgement,judge,judge\n", "must have one column named judge;"),
         (HEAD + "a,b,1,2\n", "more fields than the header"),
         ("", "No columns, the file is empty"),
@@ -84,7 +92,7 @@ def test_what_is_no_table_of_judgements_is_refused_in_one_line(
 def test_a_huge_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, HEAD + "a,b,1\n" * 100)
     monkeypatch.setattr(spreadsheets, "MAX_CELLS", 300)
-    with pytest.raises(UserError, match="more than 5000000 cells"):
+    with pytest.raises(UserError, match="more than 5000000 rows and cells"):
         read_verdicts(path)
     assert workbooks.MAX_CELLS == 5_000_000
     monkeypatch.setattr(spreadsheets, "MAX_BYTES", 100)

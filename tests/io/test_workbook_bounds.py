@@ -19,7 +19,7 @@ NAMES = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
 SHEET, STRINGS, STYLES = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/styles.xml"
 WORKSHEET = "<worksheet " + NAMES + "><sheetData>{}</sheetData></worksheet>"
-MANY_CELLS = "more than 5000000 cells: keep only the columns and rows of use"
+MANY_CELLS = "more than 5000000 rows and cells: keep only the columns and rows of use"
 
 
 def book(parts: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -108,13 +108,13 @@ def test_many_cells_of_one_long_text_are_refused(
 
 
 LONG = {  # what a CSV repeats after its header
-    "lines": (b"\n", "more than 20000 cells"),
-    "Mac lines": (b"\r", "more than 20000 cells"),
-    "rows": (b"a,b\n", "more than 20000 cells"),
+    "lines": (b"\n", "more than 20000 rows and cells"),
+    "Mac lines": (b"\r", "more than 20000 rows and cells"),
+    "rows": (b"a,b\n", "more than 20000 rows and cells"),
     "fields": (b",", "line 2: a row of more than 10000 characters"),
-    "a quote that each line opens": (b'a","\n', "more than 20000 cells"),
+    "a quote that each line opens": (b'a","\n', "more than 20000 rows and cells"),
     "a line": (b"a", "line 2: a row of more than 10000 characters"),
-    "wide rows": (b"a" + b"," * 9_000 + b"\n", "more than 20000 cells"),
+    "wide rows": (b"a" + b"," * 9_000 + b"\n", "more than 20000 rows and cells"),
 }
 
 
