@@ -1,13 +1,14 @@
 """Sentences that keep a board's numbers from being misread."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.evaluation.metrics import JUDGED
+from src.evaluation.metrics import AGREEMENT, JUDGED
 from src.evaluation.significance import smallest_p_value
 from src.leaderboard.board import Board
 from src.leaderboard.halves import NAMES, Choice, Halves
-from src.leaderboard.paired import LEVEL, Difference, Paired
+from src.leaderboard.paired import LEVEL, Difference, Paired, unequal_settings
 from src.reporting.baselines import MARK
 from src.reporting.text import counted, format_interval, format_number, format_signed, listed
 
@@ -29,7 +30,8 @@ def board_notes(board: Board) -> list[str]:
     lines = [f"all runs: {shared}"] if (shared := board.shared) else []
     if board.ranks_settings and queries is not None:
         by_chance = f"; random order would give {chance}" if chance else ""
-        lines.append(f"{board.metric} is a mean over {queries} queries{by_chance}")
+        over = counted(queries, "query", "queries")
+        lines.append(f"{board.metric} is a mean over {over}{by_chance}")
     if not board.ranks_settings:
         lines.append(f"{board.metric} describes each run and says nothing about quality")
     measures = ("/map_at_10", "/precision_at_1", JUDGED)
@@ -43,7 +45,7 @@ def table_notes(board: Board) -> list[str]:
     lines = [*_why_no_differences(board)] if len(board.runs) > 1 else []
     if any(found.low is not None for found in board.paired.differences):
         lines += [*(_tests(board) if board.baseline else _no_tests(board)), _resampled(board)]
-    return [*lines, *_earlier_intervals(board), *_halves(board)]
+    return [*lines, *_judgements(board), *_earlier_intervals(board), *_halves(board)]
 
 
 def _why_no_differences(board: Board) -> Iterator[str]:
@@ -123,6 +125,20 @@ def _resampled(board: Board) -> str:
     if paired.classes.ids is not None:
         return f"{text}, as evaluation.resample=query asks"
     return f"{text}, since their classes are not known: {paired.classes.why_unknown}"
+
+
+def _judgements(board: Board) -> Iterator[str]:
+    """Yield which runs have the same judgements, if not all have."""
+    if not unequal_settings(AGREEMENT, board.runs):
+        return
+    names = defaultdict[tuple[str, int], list[str]](list)
+    for name, run in zip(board.names, board.runs, strict=True):
+        if AGREEMENT in run.metrics:
+            names[run.metrics["judgements"], int(run.metrics[f"{JUDGED}pairs"])].append(name)
+    groups = [f"{counted(pairs, 'pair')} in {listed(runs)}" for (_, pairs), runs in names.items()]
+    yield (
+        f"{AGREEMENT} is comparable only between runs with the same judgements: {'; '.join(groups)}"
+    )
 
 
 def _earlier_intervals(board: Board) -> Iterator[str]:

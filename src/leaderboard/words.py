@@ -15,7 +15,7 @@ Settings = Mapping[str, Any]  # by dotted name
 # They say which images and labels are compared, and those are the same on a board
 SELECTING = {
     *("data.images", "data.labels", "data.limit", "data.tables", "data.classification"),
-    *("data.view", "data.open_access", "data.artists", "data.max_pixels", "data.judgements"),
+    *("data.view", "data.open_access", "data.artists", "data.max_pixels"),
     *("data.manifest", "data.language", "data.max_manifests"),
 }
 # They decide about speed, files and devices, or how finely an interval is computed

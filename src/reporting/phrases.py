@@ -17,6 +17,7 @@ NULL = {
     "similarity.whiten_dim": "all axes",
     "similarity.whiten_from": "fitted on itself",
     "evaluation.multilabel": "one label each",
+    "data.judgements": "not judged",
 }
 PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the value
     "backbone.weights": "{} weights",
@@ -42,6 +43,7 @@ PHRASES: dict[str, str | dict[str, str]] = {  # in the name of a run; {} is the 
     "data.image_size": "{} px",
     "data.resize": {"squash": "squashed", "crop": "cropped", "pad": "padded"},
     "data.decode": "{} decoding",
+    "data.judgements": "judgements of {}",
     "evaluation.depth": "depth {}",
     "evaluation.pairs": "{} pairs",
     "evaluation.all_pairs": {

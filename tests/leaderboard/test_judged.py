@@ -91,8 +91,16 @@ def test_by_a_label_they_share_a_board_whose_heading_warns(outputs: Path) -> Non
     assert len(board.runs) == 3
     assert board.heading(AGREEMENT) == f"{AGREEMENT} (depends on judgements)"
     assert AGREEMENT in board.metrics()
-    (alike,) = board_of(outputs, "clean", "noisy", sort="artist/map_at_10").boards
-    assert alike.heading(AGREEMENT) == AGREEMENT
+    pairs = {
+        name: int(run.metrics["judged/pairs"])
+        for name, run in zip(board.names, board.runs, strict=True)
+    }
+    groups = {f"{pairs['clean']} pairs in clean, noisy", f"{pairs['later']} pairs in later"}
+    (told,) = (line for line in notes(board) if "the same judgements: " in line)
+    assert set(told.partition(": ")[2].split("; ")) == groups
+    (same,) = board_of(outputs, "clean", "noisy", sort="artist/map_at_10").boards
+    assert same.heading(AGREEMENT) == AGREEMENT
+    assert "judgements" not in " ".join(notes(same))
 
 
 def test_a_run_without_judgements_is_on_the_board_of_its_labels(outputs: Path) -> None:

@@ -73,6 +73,17 @@ def test_a_power_means_nothing_where_another_run_has_fitted() -> None:
     assert differing_settings(runs) == [source]
 
 
+def test_a_sweep_over_judgements_tells_its_runs_apart() -> None:
+    name = "data.judgements"
+    runs = [{name: path} for path in (None, "a/b/said.csv", "a/c/said.csv", "/x/ann.csv")]
+    assert differing_settings(runs) == [name]
+    assert run_labels([name], runs, list("0123"))[0] == "not judged"
+    assert run_labels([name], runs[1::2], list("13")) == [
+        *("judgements of said.csv", "judgements of ann.csv"),
+    ]
+    assert len(set(column_texts(name, runs))) == 4
+
+
 def test_a_setting_that_an_earlier_version_lacked_is_no_difference() -> None:
     assert differing_settings([{"seed": 0}, {"seed": 0, "similarity.ranking": "cosine"}]) == []
     assert differing_settings([{}, {"seed": 0}, {"seed": 1}]) == ["seed"]
