@@ -41,16 +41,20 @@ class Pairs(NamedTuple):
     is_good: Flags
 
 
-def consensus(verdicts: Verdicts, groups: Ints) -> tuple[Pairs, Metrics]:
+def possible_verdicts(verdicts: Verdicts, groups: Ints) -> Verdicts:
+    """Return the verdicts about images that can be neighbors: those of one group (n,) cannot."""
+    are_apart = groups[verdicts.query] != groups[verdicts.neighbor]
+    return Verdicts(*(values[are_apart] for values in verdicts))
+
+
+def consensus(verdicts: Verdicts) -> tuple[Pairs, Metrics]:
     """Return the pairs with what most of their judges say, and how many there are.
 
-    A pair on which as many say yes as no is disputed, and one of images that share a group (n,) is
-    not possible: both are left out.
+    A pair on which as many say yes as no is disputed, and left out.
     """
-    possible = groups[verdicts.query] != groups[verdicts.neighbor]
-    both = np.stack([verdicts.query, verdicts.neighbor], axis=1)[possible].reshape(-1, 2)
+    both = np.stack([verdicts.query, verdicts.neighbor], axis=1)
     pairs, place = np.unique(both, axis=0, return_inverse=True)
-    votes = np.where(verdicts.is_good[possible], 1, -1)
+    votes = np.where(verdicts.is_good, 1, -1)
     balance = np.bincount(place.reshape(-1), votes, minlength=len(pairs))
     decided = balance != 0
     counts: Metrics = {

@@ -18,6 +18,7 @@ from src.evaluation.judgements import (
     consensus,
     judge_agreement,
     list_metrics,
+    possible_verdicts,
     ranking_metrics,
 )
 from src.evaluation.metrics import JUDGED
@@ -48,26 +49,23 @@ def judged_metrics(ranking: Ranking, gallery: Gallery, lists: RankedLists, group
 
     lists are the neighbors of each image; images of one group (n,) are no neighbors.
     """
-    verdicts = _by_row(gallery)
-    pairs, metrics = consensus(verdicts, groups)
-    count, queries, disputed = (
-        int(metrics[f"{JUDGED}{name}"]) for name in ("pairs", "queries", "disputed")
-    )
-    unread = len(gallery.verdicts) - len(verdicts.query)
+    known = _by_row(gallery)
+    verdicts = possible_verdicts(known, groups)
+    pairs, metrics = consensus(verdicts)
     log.info(
-        "judgements: %s; left out: %s, %s about images that cannot be read",
-        f"{counted(count, 'pair')} of {counted(queries, 'query', 'queries')}",
-        counted(disputed, "disputed pair"),
-        counted(unread, "verdict"),
+        "judgements: %s of %s; left out: %s, %s about images that cannot be read, %d about one"
+        " image or two that similarity.exclude keeps apart",
+        counted(len(pairs.query), "pair"),
+        counted(int(metrics[f"{JUDGED}queries"]), "query", "queries"),
+        counted(int(metrics[f"{JUDGED}disputed"]), "disputed pair"),
+        counted(len(gallery.verdicts) - len(known.query), "verdict"),
+        len(known.query) - len(verdicts.query),
     )
     key = pair_keys(ranking, pairs)
-    metrics |= judge_agreement(verdicts)
-    in_lists, in_rankings = (
-        list_metrics(pairs, key, lists, groups),
-        ranking_metrics(pairs, key, len(gallery)),
-    )
-    metrics |= in_lists[0] | in_rankings[0]
-    return Judged(metrics, in_lists[1] | in_rankings[1], {"judgements": _hash(pairs)})
+    of_lists, list_queries = list_metrics(pairs, key, lists, groups)
+    of_rankings, ranking_queries = ranking_metrics(pairs, key, len(gallery))
+    metrics |= judge_agreement(verdicts) | of_lists | of_rankings
+    return Judged(metrics, list_queries | ranking_queries, {"judgements": _hash(pairs)})
 
 
 def _hash(pairs: Pairs) -> str:

@@ -118,6 +118,8 @@ def _judged(metrics: Mapping[str, Any]) -> Iterator[str]:
             words = [text, format_number(metrics[name]), interval]
             words += [] if chance is None else [f"(chance {format_number(chance)})"]
             parts.append(" ".join(filter(None, words)))
+    if pairs and f"{JUDGED}agreement" not in metrics:
+        parts.append("no agreement, for which a query needs a good and a bad neighbor")
     yield f"judgements: {', '.join(parts)}"
 
 

@@ -16,6 +16,7 @@ from src.evaluation.judgements import (
     consensus,
     judge_agreement,
     list_metrics,
+    possible_verdicts,
     ranking_metrics,
 )
 from src.evaluation.ranked_lists import RankedLists
@@ -151,7 +152,8 @@ def test_most_judges_decide_and_disputed_or_impossible_pairs_are_left_out() -> N
     lines += [(4, 5, 0, 1), (2, 0, 3, 0), (1, 3, 0, 1), (1, 3, 1, 0)]
     query, neighbor, judge, good = np.array(lines).T
     groups = np.array([0, 1, 2, 3, 4, 4])
-    pairs, counts = consensus(Verdicts(query, neighbor, judge, good.astype(bool)), groups)
+    verdicts = Verdicts(query, neighbor, judge, good.astype(bool))
+    pairs, counts = consensus(possible_verdicts(verdicts, groups))
     assert [pairs.query.tolist(), pairs.neighbor.tolist()] == [[0, 2], [1, 0]]
     assert pairs.is_good.tolist() == [True, False]
     assert counts == {

@@ -145,6 +145,18 @@ def test_pairs_of_excluded_images_and_of_unreadable_ones_are_left_out(tmp_path: 
     assert "judged/agreement" not in metrics
 
 
+def test_what_no_list_can_show_is_told_and_is_no_agreement_of_judges(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    itself = [Verdict("000.png", "000.png", judge, judge == "ann") for judge in ("ann", "bob")]
+    folder = write_ranked_run(tmp_path, verdicts=[*itself, Verdict("000.png", "006.png", "", True)])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["judged/pairs"] == metrics["judged/judges"] == 1
+    assert "judged/judge_agreement" not in metrics
+    assert "2 about one image or two that similarity.exclude keeps apart" in caplog.text
+
+
 def judged(images: Path, path: Path) -> list[str]:
     """Write verdicts about the images of a folder; return their files."""
     files = sorted(str(file.relative_to(images)) for file in images.rglob("*.*"))

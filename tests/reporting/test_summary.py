@@ -120,6 +120,8 @@ def test_judgements_have_a_line_and_measure_quality_without_labels(
     nothing = {"judged/pairs": 0, "judged/queries": 0}
     words = " ".join(printed(capsys, bare | nothing, tmp_path).split())
     assert words.startswith("judgements: 0 pairs of 0 queries images")
+    words = " ".join(printed(capsys, bare | {name: 3 for name in nothing}, tmp_path).split())
+    assert "3 queries, no agreement, for which a query needs a good and a bad neighbor" in words
     print_job("0 layer1", bare | judged, gallery(), 1.0)
     print_job("1 layer1", METRICS | judged, gallery(artist=["a"], style=["b"], source=["c"]), 1.0)
     first, second = capsys.readouterr().out.splitlines()
