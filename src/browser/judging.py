@@ -8,6 +8,7 @@ import csv
 import io
 import os
 from argparse import ArgumentTypeError
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -128,7 +129,8 @@ def _content(path: Path) -> bytes:
             content = file.read()
     except FileNotFoundError:
         return HEAD + b"\n"
-    if content.partition(b"\n")[0].rstrip(b"\r") != HEAD:
+    # spreadsheets save it with a byte order mark and the line ends of Windows
+    if content.removeprefix(BOM_UTF8).partition(b"\n")[0].rstrip(b"\r") != HEAD:
         raise UserError(
             f"{path} does not begin with {HEAD.decode()}, so another program has written it:"
             " rename it, and a new table begins"

@@ -144,12 +144,14 @@ def test_a_table_of_another_program_stays_as_it_is(
     assert "Neighbors cannot be judged" in page.text or b"perhaps" not in content
 
 
-def test_a_table_without_a_last_line_end_or_with_those_of_windows_is_continued(
-    client: TestClient, site: Site
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_table_that_a_spreadsheet_has_saved_is_continued(
+    client: TestClient, site: Site, mark: str
 ) -> None:
+    """Without a last line end, with those of Windows, and with a byte order mark."""
     table, files = table_path(site, site.runs[0]), site.runs[0].gallery.files
     table.parent.mkdir(parents=True)
-    table.write_bytes(HEAD + f"\r\n{files[2]},{files[3]},yes,,".encode())
+    table.write_bytes(mark.encode() + HEAD + f"\r\n{files[2]},{files[3]},yes,,".encode())
     assert say(client, site) == (200, {"text": "2 pairs judged"})
     assert [verdict.is_good for verdict in read_verdicts(table)] == [True, True]
 
