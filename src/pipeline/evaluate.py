@@ -148,20 +148,22 @@ def _whole_rankings(
     evaluation.all_pairs decides.
     """
     if not _ranks_all(len(gallery), ranking.device, cfg.evaluation.all_pairs):
+        columns = {task.column: task.relevance.classes for task in tasks}  # each label once
         return Family(
             {
                 f"{column}/label_auc_sampled": cosine_statistics.label_auc(
                     ranking.features, ids, cfg.evaluation.pairs, cfg.seed
                 )
-                for column, ids in {task.column: task.relevance.classes for task in tasks}.items()
+                for column, ids in columns.items()
             }
         )
     whole = [Task(task.name, task.relevance) for task in tasks]
-    work = ranking.features, whole, ranking.penalty, ranking.device, progress
-    with _stored_scores(ranking) as stored:
-        found = all_pairs(*work, stored)
-    by_task = {task.name: task.relevance.classes for task in whole}
-    return Family(*found, {name: by_task[name.rpartition("/")[0]] for name in found[1]})
+    with _stored_scores(ranking) as matrix:
+        metrics, queries = all_pairs(
+            ranking.features, whole, ranking.penalty, ranking.device, progress, matrix
+        )
+    classes = {task.name: task.relevance.classes for task in tasks}
+    return Family(metrics, queries, {name: classes[name.rpartition("/")[0]] for name in queries})
 
 
 @contextmanager
@@ -197,8 +199,8 @@ def _object_metrics(ranking: Ranking, gallery: Gallery, cfg: Config) -> Family:
         return Family({})
     groups = gallery.exclusion_groups(cfg.similarity)
     k = cfg.similarity.top_k
-    found = instance_recall(objects, ranked_lists(ranking, k), k, groups)
-    return Family(*found, dict.fromkeys(found[1], objects))
+    metrics, queries = instance_recall(objects, ranked_lists(ranking, k), k, groups)
+    return Family(metrics, queries, dict.fromkeys(queries, objects))
 
 
 def _judged(ranking: Ranking, gallery: Gallery, cfg: Config) -> Judged:
