@@ -20,6 +20,8 @@ FEATURES, NAMES, CHECKSUMS = "features.npy", "image_names.npy", "sha256.npy"
 OPTIONS, SKIPPED = "options.yaml", "skipped.csv"
 DONE = "done-*.jsonl"  # one for each rank
 Pairs = Sequence[tuple[int, str]]  # row of the gallery, and a text
+# As repr writes a name: between ", if it has an apostrophe
+NAME_OR_NUMBER = re.compile(r"""(?<!\w)(['"])(?:\\.|(?!\1).)*\1|\d[\d.]*""")
 CHUNK = 4096  # rows in memory at once
 MAX_TEXTS_BYTES = 2**34  # of the names of images or their checksums
 MAX_LOG_BYTES = 2**32  # of finished rows
@@ -113,8 +115,10 @@ def kind_of_reason(reason: str) -> str:
 
     >>> kind_of_reason("the file 'a.jpg' ends after 12 bytes")
     'the file … ends after … bytes'
+    >>> kind_of_reason("cannot read " + repr("l'été 2.jpg"))
+    'cannot read …'
     """
-    return re.sub(r"'[^']*'|\d[\d.]*", "…", reason)
+    return NAME_OR_NUMBER.sub("…", reason)
 
 
 def _parse(line: bytes) -> tuple[list[int], Pairs, Pairs] | None:

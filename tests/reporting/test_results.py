@@ -148,13 +148,15 @@ def test_overrides_of_hydra_are_told_without_paths(tmp_path: Path, cfg: Config) 
 def test_skipped_images_are_counted_by_reason(cfg: Config, paintings: Path, tmp_path: Path) -> None:
     for number in (0, 1):
         (paintings / "ada" / f"{number}.png").write_text("no image")
+    (paintings / "ada" / "l'été.png").write_text("no image")
     cut_off = paintings / "ada" / "2.png"
     cut_off.write_bytes(cut_off.read_bytes()[:60])
     run(cfg, tmp_path / "run")
     counts = checked_results(tmp_path / "run")["counts"]
-    assert (counts["images"], counts["skipped"], counts["missing"]) == (9, 3, 0)
-    assert sum(counts["skipped_by_reason"].values()) == 3
-    assert [*counts["skipped_by_reason"].values()] == [2, 1]
+    assert (counts["images"], counts["skipped"], counts["missing"]) == (9, 4, 0)
+    assert sum(counts["skipped_by_reason"].values()) == 4
+    assert [*counts["skipped_by_reason"].values()] == [3, 1]
+    assert ".png" not in str(counts)
 
 
 def test_weights_of_a_file_have_its_checksum(cfg: Config, tmp_path: Path) -> None:
