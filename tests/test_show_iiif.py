@@ -87,7 +87,7 @@ def test_images_of_a_museum_stay_there_with_a_base_url(online: Path) -> None:
     assert ask(online, "7", "--base-url", BASE) == 0
     found = written(online / "manifest-7.json")
     assert found["id"] == "https://me.example/my/art/manifest-7.json"
-    assert image(found["items"][0])["id"] == f"{ART}/7/full/max/0/default.jpg"
+    assert image(found["items"][0])["id"] == f"{ART}/7/full/full/0/default.jpg"
 
 
 def test_two_hundred_canvases_are_written_and_more_refused(

@@ -17,6 +17,8 @@ from src.browser.opened import OpenRun
 from src.browser.selection import State
 from src.config.validation import is_address
 from src.gallery.gallery import FILE_FACT_COLUMNS
+from src.gallery.iiif.image_service import whole_url
+from src.reporting.iiif_images import service_at
 from src.reporting.labels import measured_columns
 
 KEPT = 8  # runs
@@ -64,26 +66,30 @@ def _same(run: OpenRun, row: int, column: str) -> str:
 
 def links(run: OpenRun, row: int) -> list[tuple[str, str]]:
     """Return texts and addresses of pages elsewhere about the image."""
-    found = ((text, link(column, run.value(row, column))) for column, text in LINKS.items())
+    profile = run.value(row, "iiif_profile")
+    values = {column: run.value(row, column) for column in LINKS}
+    found = ((text, link(column, values[column], profile)) for column, text in LINKS.items())
     return [(text, address) for text, address in found if address]
 
 
-def link(column: str, text: str) -> str:
+def link(column: str, text: str, profile: str = "") -> str:
     """Return the address that a text of one of the columns LINKS leads to, "" if to none.
 
-    Only addresses of the web are any: others could run a script.
+    Only addresses of the web are any: others could run a script. `profile` is that of the service
+    of the column iiif.
 
     >>> link("wikidata", "Q12418"), link("page", "javascript:alert(1)")
     ('https://www.wikidata.org/wiki/Q12418', '')
     >>> link("iiif", "https://api.nga.gov/iiif/4ad8")  # the base of addresses of all sizes
-    'https://api.nga.gov/iiif/4ad8/full/max/0/default.jpg'
+    'https://api.nga.gov/iiif/4ad8/full/full/0/default.jpg'
     """
     if column == "wikidata" and re.fullmatch(r"Q[0-9]{1,12}", text):
         return f"https://www.wikidata.org/wiki/{text}"
     if not is_address(text):
         return ""
     is_base = column == "iiif" and not re.search(r"\.\w{2,4}$", urlsplit(text).path)
-    return f"{text.rstrip('/')}/full/max/0/default.jpg" if is_base else text
+    service = service_at(text.rstrip("/"), profile) if is_base else None
+    return whole_url(service) if service else text
 
 
 class Measured(NamedTuple):

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from src.config.addresses import file_uri, public_uri
 from src.errors import UserError
 from src.gallery import Gallery
+from src.gallery.iiif.image_service import Service, image_url, profile, whole_url
+from src.gallery.iiif.parts import REQUEST
 from src.io.images import pixel_size
 
 Resource = dict[str, Any]  # of JSON
@@ -21,28 +23,12 @@ JPEG = "image/jpeg"
 # Formats that the system may not know, by the end of a file's name
 FORMATS = {".avif": "image/avif", ".heic": "image/heic", ".heif": "image/heif", ".jxl": "image/jxl"}
 FORMATS |= {".jp2": "image/jp2", ".webp": "image/webp", ".tga": "image/x-tga"}
-PROFILE = re.compile(r"(?:https?://iiif\.io/api/image/([23])/)?level([012])(?:\.json)?")
-REQUEST = re.compile(
-    r"/(?:full|square|(?:pct:)?[\d.,]+)/[^/]+/!?[\d.]+/(?:default|native|color|gray|bitonal)\.\w+$"
+PROFILE = re.compile(
+    r"(?:https?://(?:iiif\.io/api/image/([123])/"
+    r"|(library)\.stanford\.edu/iiif/image-api/(?:1\.[01]/)?\w+\.html#))?level([012])(?:\.json)?"
 )
 SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif")
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-
-
-class Service(NamedTuple):
-    """A server of parts and sizes of an image, by the IIIF Image API."""
-
-    address: str
-    version: int = 2
-    level: int = 1  # what a server must do at least to answer the sizes that are asked for here
-
-    def resource(self) -> Resource:
-        """Return it as version 3 of the Presentation API names either version."""
-        if self.version == 2:
-            profile = f"http://iiif.io/api/image/2/level{self.level}.json"
-            return {"@id": self.address, "@type": "ImageService2", "profile": profile}
-        level = f"level{self.level}"
-        return {"id": self.address, "type": "ImageService3", "profile": level}
 
 
 class WebImage(NamedTuple):
@@ -58,7 +44,15 @@ class WebImage(NamedTuple):
         found: Resource = {"id": self.address, "type": "Image", "format": self.format}
         if self.size:
             found |= {"width": self.size[0], "height": self.size[1]}
-        return found | ({"service": [self.service.resource()]} if self.service else {})
+        return found | ({"service": [_resource(self.service)]} if self.service else {})
+
+
+def _resource(service: Service) -> Resource:
+    """Return a service as version 3 of the Presentation API names those of each version."""
+    kind, level = f"ImageService{service.version}", profile(service)
+    if service.version < 3:
+        return {"@id": service.url, "@type": kind, "profile": level}
+    return {"id": service.url, "type": kind, "profile": level}
 
 
 class Picture(NamedTuple):
@@ -82,7 +76,7 @@ def museum_picture(gallery: Gallery, row: int) -> Picture | None:
         image = WebImage(file, None, _format(file))
         return Picture(size_of(gallery, row), image) if file else None
     size = _full_size(work, size_of(gallery, row))
-    image = WebImage(f"{service.address}/full/max/0/default.jpg", size, JPEG, service)
+    image = WebImage(whole_url(service), size, JPEG, service)
     if service.level == 0 and address:  # only the sizes that it names are there
         image = WebImage(address, size_of(gallery, row), _format(address) or JPEG, service)
     return Picture(size, image, _thumbnail(work, size, service, address))
@@ -91,19 +85,29 @@ def museum_picture(gallery: Gallery, row: int) -> Picture | None:
 def _service(work: Mapping[str, str]) -> Service | None:
     """Return the service of an image, None if there is no address of one.
 
-    The column iiif has its address, that of its description, or that of an image it makes. The
-    column iiif_profile tells version and level as services do: level2 in version 3. Manifests name
-    no service of version 1. Without a profile, an address that ends as that of a picture is one.
+    The column iiif has its address, that of its description, or that of an image it makes.
+    Without a profile, an address that ends as that of a picture is one.
     """
     address = REQUEST.sub("", public_uri(work.get("iiif", "")))
     address = address.removesuffix("/info.json").rstrip("/")
-    parts, profile = urlsplit(address), work.get("iiif_profile", "")
+    parts, named = urlsplit(address), work.get("iiif_profile", "")
     if not address or parts.query or parts.fragment:
         return None
-    if profile:
-        found = PROFILE.fullmatch(profile)
-        return Service(address, int(found[1] or 3), int(found[2])) if found else None
-    return None if parts.path.lower().endswith(SHOWN_BY_BROWSERS) else Service(address)
+    if not named and parts.path.lower().endswith(SHOWN_BY_BROWSERS):
+        return None
+    return service_at(address, named)
+
+
+def service_at(address: str, named: str) -> Service | None:
+    """Return the service at an address, by its profile as services name it, such as level2.
+
+    Without a profile it is of version 2 and level 1: what it must do at least to answer the sizes
+    that are asked for here. Of a text that is no profile there is none.
+    """
+    found = PROFILE.fullmatch(named or profile(Service(address, 2, 1)))
+    if found is None:
+        return None
+    return Service(address, int(found[1] or (1 if found[2] else 3)), int(found[3]))
 
 
 def _full_size(work: Mapping[str, str], downloaded: Size) -> Size:
@@ -129,7 +133,7 @@ def _thumbnail(
         return None
     width = min(THUMBNAIL, size[0])
     scaled = (width, max(1, round(width * size[1] / size[0])))
-    return WebImage(f"{service.address}/full/{width},/0/default.jpg", scaled, JPEG, service)
+    return WebImage(image_url(service, f"{width},"), scaled, JPEG, service)
 
 
 def work_of(gallery: Gallery, row: int) -> dict[str, str]:

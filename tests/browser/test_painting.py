@@ -204,7 +204,7 @@ def test_what_others_wrote_is_text(tmp_path):
         ("page", "data:text/html,hi", ""),
         ("page", "//museum.org/1", ""),
         ("page", "https://museum.org/\u202e1", ""),
-        ("iiif", "https://museum.org/iiif/4/", "https://museum.org/iiif/4/full/max/0/default.jpg"),
+        ("iiif", "https://museum.org/iiif/4/", "https://museum.org/iiif/4/full/full/0/default.jpg"),
         ("iiif", "https://museum.org/iiif/4.jpg", "https://museum.org/iiif/4.jpg"),
         ("wikidata", "Q42", "https://www.wikidata.org/wiki/Q42"),
         ("wikidata", "Q42/../..", ""),
@@ -213,6 +213,13 @@ def test_what_others_wrote_is_text(tmp_path):
 )
 def test_only_addresses_of_the_web_are_links(column, text, address):
     assert about.link(column, text) == address
+
+
+def test_an_image_of_a_service_is_asked_for_as_its_version_knows_it():
+    for profile, size in (("level2", "max"), ("http://iiif.io/api/image/2/level1.json", "full")):
+        address = f"https://museum.org/4/full/{size}/0/default.jpg"
+        assert about.link("iiif", "https://museum.org/4", profile) == address
+    assert about.link("iiif", "https://museum.org/4", "?") == "https://museum.org/4"
 
 
 def test_links_elsewhere_tell_nothing_of_this_page(tmp_path):

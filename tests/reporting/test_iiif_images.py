@@ -31,7 +31,7 @@ def test_a_service_is_known_by_any_of_its_addresses(address: str) -> None:
     assert picture is not None
     service = {"@id": ART, "@type": "ImageService2", "profile": LEVEL.format(1)}
     assert picture.image.resource() == {
-        "id": f"{ART}/full/max/0/default.jpg",
+        "id": f"{ART}/full/full/0/default.jpg",
         "type": "Image",
         "format": "image/jpeg",
         "width": 250,
@@ -40,20 +40,40 @@ def test_a_service_is_known_by_any_of_its_addresses(address: str) -> None:
     }
 
 
+ONE = "http://library.stanford.edu/iiif/image-api/1.1/compliance.html#level2"
+
+
 @pytest.mark.parametrize(
-    ("profile", "service"),
+    ("profile", "whole", "service"),
     [
-        (LEVEL.format(2), {"@id": ART, "@type": "ImageService2", "profile": LEVEL.format(2)}),
-        ("level0", {"id": ART, "type": "ImageService3", "profile": "level0"}),
+        (
+            LEVEL.format(2),
+            "full/full/0/default.jpg",  # all that every server of 2.0 and 2.1 has
+            {"@id": ART, "@type": "ImageService2", "profile": LEVEL.format(2)},
+        ),
+        (
+            "level0",
+            "full/max/0/default.jpg",
+            {"id": ART, "type": "ImageService3", "profile": "level0"},
+        ),
         (
             "https://iiif.io/api/image/3/level2.json",
+            "full/max/0/default.jpg",
             {"id": ART, "type": "ImageService3", "profile": "level2"},
+        ),
+        (
+            ONE,
+            "full/full/0/native.jpg",
+            {"@id": ART, "@type": "ImageService1", "profile": ONE},
         ),
     ],
 )
-def test_a_profile_tells_version_and_level(profile: str, service: dict[str, str]) -> None:
+def test_a_profile_tells_version_and_level(
+    profile: str, whole: str, service: dict[str, str]
+) -> None:
     picture = museum_picture(gallery(iiif=ART, iiif_profile=profile), 0)
     assert picture is not None
+    assert picture.image.address == f"{ART}/{whole}"
     assert picture.image.resource()["service"] == [service]
 
 

@@ -16,7 +16,7 @@ from tests.support.faults import FAULTS
 from tests.support.hosts import BadMuseum, Misbehaving
 from tests.support.iiif_documents import info, nested
 
-IMAGE = re.compile(r"/level([012])/([0-9a-f-]+)/full/([^/]+)/0/default\.jpg")
+IMAGE = re.compile(r"/level([012])/([0-9a-f-]+)/(full|\d+,\d+,\d+,\d+)/([^/]+)/0/default\.jpg")
 INFO = re.compile(r"/level([012])/([0-9a-f-]+)/info\.json")
 STATIC = re.compile(r"/static/([0-9a-f-]+)\.jpg")
 
@@ -88,12 +88,16 @@ class IiifHost(BadMuseum):
         if (match := STATIC.fullmatch(path)) and match[1] in self.files:
             return self.files[match[1]].read_bytes(), "image/jpeg"
         if (match := IMAGE.fullmatch(path)) and match[2] in self.files:
-            return self._image(int(match[1]), match[2], match[3]), "image/jpeg"
+            return self._image(int(match[1]), *match.groups()[1:]), "image/jpeg"
         return None, ""
 
-    def _image(self, level: int, image_id: str, size: str) -> bytes | None:
+    def _image(self, level: int, image_id: str, region: str, size: str) -> bytes | None:
         """Return an image of a size that a service of the level has to offer, None of others."""
-        with Image.open(self.files[image_id]) as image:
+        if region != "full" and level == 0:
+            return None
+        with Image.open(self.files[image_id]) as whole:
+            x, y, w, h = (0, 0, *whole.size) if region == "full" else map(int, region.split(","))
+            image = whole.crop((x, y, x + w, y + h))
             full = image.width
             widths = {0: [full // 4, full // 2, full], 1: range(1, full + 1)}.get(level, [])
             if size in ("full", "max"):

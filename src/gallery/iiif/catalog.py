@@ -19,11 +19,12 @@ from src.downloader.tables import from_local_host
 from src.errors import UserError
 from src.gallery.catalog import Catalog
 from src.gallery.gallery import COLUMNS, sample
+from src.gallery.iiif.bodies import Picture
 from src.gallery.iiif.crawl import Crawl, Found
 from src.gallery.iiif.documents import Documents, open_documents
 from src.gallery.iiif.image_addresses import Work, with_addresses
 from src.gallery.iiif.labels import Row, frequent_columns, row_labels
-from src.gallery.iiif.presentation import Collection, Manifest, Picture, read_document
+from src.gallery.iiif.presentation import Collection, Manifest, read_document
 from src.io.json_text import NotJson, parse_object
 from src.io.sources import read_source
 
@@ -128,9 +129,7 @@ def _works(found: Found, view: View) -> Iterator[Work]:
 
 
 def _work(manifest: Manifest, collection: str, picture: Picture, labels: Row, number: int) -> Work:
-    service = picture.service
-    base = service.url if service else picture.url
-    image_id = document_id(base)
+    image_id = document_id(picture.name)
     row = labels | {
         "image_id": image_id,
         "file": f"{image_id[:2]}/{image_id}.jpg",

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from src.gallery.iiif.bodies import NO_PART, Picture
 from src.gallery.iiif.crawl import Found
 from src.gallery.iiif.documents import Documents, Unavailable
 from src.gallery.iiif.image_service import listed_url, made_url, profile, read_info
 from src.gallery.iiif.labels import Row
-from src.gallery.iiif.presentation import Picture
+from src.gallery.iiif.parts import WHOLE
 
 LARGE = 1024  # pixels, beyond which many services set limits that only their info.json tells
 
@@ -23,19 +24,24 @@ class Work:
 def with_addresses(
     works: list[Work], side: int | None, documents: Documents, found: Found
 ) -> tuple[list[Row], int]:
-    """Return the rows with the address of the wanted size, and how many have none.
+    """Return the rows with the address of the wanted size, and how many may have one later.
 
-    An info.json is requested only where the manifest says too little about the service.
+    An info.json is requested only where the manifest says too little about the service. A part of
+    an image that its service does not cut out is left out, and counted.
     """
     addresses = [_address(work.picture, side) for work in works]
     unknown = [w for w, url in zip(works, addresses, strict=True) if not url]
     documents.want(w.picture.service.info_url for w in unknown if w.picture.service)
-    rows = []
+    rows, missing = [], 0
     for work, url in zip(works, addresses, strict=True):
         picture = work.picture if url else _described(work.picture, documents, found)
-        if picture and (url := url or _address(picture, side) or _listed(picture, side)):
+        if picture is None:
+            missing += 1
+        elif url := url or _address(picture, side) or _listed(picture, side):
             rows.append(work.row | _facts(picture) | {"url": url})
-    return rows, len(works) - len(rows)
+        else:
+            found.counts[NO_PART] += 1
+    return rows, missing
 
 
 def _address(picture: Picture, side: int | None) -> str:
@@ -45,14 +51,19 @@ def _address(picture: Picture, side: int | None) -> str:
         return picture.url
     if not service.width and (side is None or side > LARGE):
         return ""
-    if service.version and service.level == 0 and service.sizes:
+    if service.version and service.level == 0 and service.sizes and picture.part == WHOLE:
         return listed_url(service, side, picture.url)
-    return made_url(service, side, picture.width, picture.height)
+    return made_url(service, side, picture.width, picture.height, picture.part)
 
 
 def _listed(picture: Picture, side: int | None) -> str:
-    """Return the address of an image whose service makes no sizes, or is not known."""
-    return listed_url(picture.service, side, picture.url) if picture.service else ""
+    """Return the address of an image whose service makes no sizes, or is not known.
+
+    It is "" of a part that has none in the manifest.
+    """
+    if picture.service is None or picture.part != WHOLE:
+        return picture.url
+    return listed_url(picture.service, side, picture.url)
 
 
 def _described(picture: Picture, documents: Documents, found: Found) -> Picture | None:
@@ -70,9 +81,9 @@ def _described(picture: Picture, documents: Documents, found: Found) -> Picture 
 
 
 def _facts(picture: Picture) -> Row:
-    """Return what a viewer has to know of the service of an image."""
+    """Return what a viewer has to know of the service of an image: of the whole, not of a part."""
     service = picture.service
-    if service is None:
+    if service is None or picture.part != WHOLE:
         return {}
     size = {"iiif_width": service.width or picture.width}
     size |= {"iiif_height": service.height or picture.height}

@@ -12,6 +12,7 @@ from typing import Any
 
 from src.config.addresses import has_user
 from src.config.validation import is_address
+from src.gallery.iiif.parts import WHOLE, Part
 from src.io.json_text import Json, as_list
 
 MAX_SIZES = 100  # that a service lists
@@ -20,9 +21,10 @@ TYPE = re.compile(r"ImageService([123])\b")
 STANFORD = "http://library.stanford.edu/iiif/image-api/1.1/compliance.html"
 LEVEL = re.compile(r"level([012])\b")
 OTHER = re.compile(r"auth|search|geojson|physdim|services/(?!image)", re.IGNORECASE)
+SIZES = frozenset({"sizebyw", "sizebyconfinedwh"})
 # What services of each level do, by the names of features in version 2; 3 has the same
-BY_LEVEL = {0: frozenset[str](), 1: frozenset({"sizebyw"})}
-BY_LEVEL[2] = BY_LEVEL[1] | {"sizebyconfinedwh"}
+BY_LEVEL = {0: frozenset[str](), 1: frozenset({"sizebyw", "regionbypx"})}
+BY_LEVEL[2] = BY_LEVEL[1] | {"sizebyconfinedwh", "regionbypct", "rotationby90s"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Service:
 
     @property
     def can(self) -> frozenset[str]:
-        """Return the ways to ask for a size: sizebyw, sizebyconfinedwh."""
+        """Return the ways to ask for a size or a part, such as sizebyw."""
         return self.features | BY_LEVEL[self.level or 0]
 
 
@@ -78,24 +80,28 @@ def read_info(info: Json, service: Service) -> Service:
     return replace(found, version=found.version or service.version, level=level)
 
 
-def made_url(service: Service, side: int | None, width: int = 0, height: int = 0) -> str:
+def made_url(
+    service: Service, side: int | None, width: int = 0, height: int = 0, part: Part = WHOLE
+) -> str:
     """Return the address of an image whose longer side has `side` pixels; None: the largest.
 
     It is never larger than the original, nor than the service allows. `width` and `height` are
     those of the manifest, which count if the service does not say its own. Returns "" if that is
-    not enough to know, or the service makes no sizes.
+    not enough to know, or the service makes no sizes, or not that part.
     """
-    width, height = (service.width, service.height) if service.width else (width, height)
-    if not (service.version and service.can and width and height):
+    whole = (service.width, service.height) if service.width else (width, height)
+    width, height = part.size(*whole)
+    is_able = service.can & SIZES and part.needs <= service.can
+    if not (service.version and is_able and width > 0 and height > 0):
         return ""
     limit = _largest(service, width, height)
     target = max(width, height) if side is None else min(side, max(width, height))
     target = min(target, limit)
     if side is None and limit >= max(width, height):
-        return _address(service, "max" if service.version > 2 else "full")
+        return whole_url(service, part)
     if "sizebyconfinedwh" in service.can:
-        return _address(service, f"!{target},{target}")
-    return _address(service, f"{math.ceil(target * width / max(width, height))},")
+        return image_url(service, f"!{target},{target}", part)
+    return image_url(service, f"{math.ceil(target * width / max(width, height))},", part)
 
 
 def listed_url(service: Service, side: int | None, body: str) -> str:
@@ -108,8 +114,19 @@ def listed_url(service: Service, side: int | None, body: str) -> str:
     for width, height in service.sizes:
         enough = side is not None and max(width, height) >= side
         if enough or 0 < full <= max(width, height):
-            return _address(service, f"{width},{height}" if service.version > 2 else f"{width},")
-    return body or _address(service, "max" if service.version > 2 else "full")
+            return image_url(service, f"{width},{height}" if service.version > 2 else f"{width},")
+    return body or whole_url(service)
+
+
+def whole_url(service: Service, part: Part = WHOLE) -> str:
+    """Return the address of an image in full size, as every server of that version knows it.
+
+    All have to answer full up to version 2, where max is new in 2.1 and optional, and max in 3.
+
+    >>> whole_url(Service("https://museum.org/1", 3)), whole_url(Service("https://museum.org/1", 2))
+    ('https://museum.org/1/full/max/0/default.jpg', 'https://museum.org/1/full/full/0/default.jpg')
+    """
+    return image_url(service, "max" if service.version > 2 else "full", part)
 
 
 def _largest(service: Service, width: int, height: int) -> int:
@@ -123,9 +140,10 @@ def _largest(service: Service, width: int, height: int) -> int:
     return max(1, int(scale * max(width, height)))
 
 
-def _address(service: Service, size: str) -> str:
+def image_url(service: Service, size: str, part: Part = WHOLE) -> str:
+    """Return the address of an image that a service makes, of a size in the API's own words."""
     quality = "native" if service.version == 1 else "default"
-    return f"{service.url}/full/{size}/0/{quality}.jpg"
+    return f"{service.url}/{part.region}/{size}/{part.rotation}/{quality}.jpg"
 
 
 def _service(node: Json) -> Service | None:
@@ -170,7 +188,7 @@ def _with_facts(service: Service, node: Json, profiles: list[Json]) -> Service:
             limits[name.casefold()] = number(part.get(name)) or limits[name.casefold()]
     return replace(
         service,
-        features=frozenset(features & {"sizebyw", "sizebyconfinedwh"}),
+        features=frozenset(features & BY_LEVEL[2]),
         width=number(node.get("width")),
         height=number(node.get("height")),
         max_width=limits["maxwidth"],

@@ -6,22 +6,18 @@ written: what has another type than it should is left out, and counted where it 
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from src.config.addresses import has_user
-from src.config.validation import is_address
-from src.gallery.iiif.image_service import Service, number, read_service
+from src.gallery.iiif.bodies import Picture, painted
+from src.gallery.iiif.resources import address, kind, objects
 from src.gallery.iiif.texts import texts
 from src.io.json_text import Json, as_list
 
 MAX_PAIRS = 200  # of metadata of a manifest or canvas
 MAX_PICTURES = 100  # of a canvas
 MAX_EMBEDDED = 5  # collections that stand in each other in one document
-OTHER_MEDIA = {"video", "sound", "audio", "movingimage", "text", "textualbody", "document"}
-OTHER_MEDIA |= {"dataset", "model"}
 WIKIDATA = re.compile(
     r"https?://(?:www\.)?wikidata\.org/(?:wiki|entity)/(?:Special:EntityData/)?(Q\d{1,12})\b.*"
 )
@@ -35,16 +31,6 @@ class Reference:
     url: str
     is_collection: bool = False  # as the other one says
     is_page: bool = False  # a further part of a collection, no collection of its own
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image on a canvas."""
-
-    url: str  # as the manifest gives it
-    width: int = 0  # pixels, 0 if the manifest does not say
-    height: int = 0
-    service: Service | None = None
 
 
 @dataclass(frozen=True)
@@ -92,27 +78,6 @@ def read_document(node: Json, url: str, language: str) -> Collection | Manifest 
         case "manifest":
             return _manifest(node, url, language)
     return None
-
-
-def kind(node: Json) -> str:
-    """Return the type of a resource in lower case, without a prefix such as sc: or dctypes:."""
-    value = node.get("type") or node.get("@type")
-    value = value[0] if isinstance(value, list) and value else value
-    return value.rpartition(":")[2].casefold() if isinstance(value, str) else ""
-
-
-def address(node: Any) -> str:
-    """Return the http(s) address of a resource or a text, without a fragment; "" if it has none."""
-    value = (node.get("id") or node.get("@id")) if isinstance(node, dict) else node
-    if not isinstance(value, str):
-        return ""
-    text = value.strip().partition("#")[0]
-    return text if is_address(text) and not has_user(text) else ""
-
-
-def objects(value: Any) -> list[Json]:
-    """Return the JSON objects of a list, or of a single one."""
-    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def _first(node: Any, language: str) -> str:
@@ -188,55 +153,10 @@ def _pairs(value: Any, language: str) -> Pairs:
 
 def _canvas(node: Json, language: str, skipped: Counter[str]) -> Canvas:
     """Read a canvas, and count why it has no image, or what else is on it."""
-    bodies = list(islice(_bodies(node), MAX_PICTURES))
-    pictures, reasons = [], Counter[str]()
-    for body in bodies:
-        picture = _picture(body)
-        if isinstance(picture, Picture):
-            pictures.append(picture)
-        else:
-            reasons[picture] += 1
-    skipped.update(reasons)
-    if not bodies:
+    found = list(islice(painted(node), MAX_PICTURES))
+    skipped.update(reason for reason in found if isinstance(reason, str))
+    if not found:
         skipped["canvases without an image"] += 1
+    pictures = tuple(picture for picture in found if isinstance(picture, Picture))
     label = _first(node.get("label"), language)
-    return Canvas(label, _pairs(node.get("metadata"), language), tuple(pictures))
-
-
-def _bodies(canvas: Json) -> Iterator[Json]:
-    """Yield the body of each annotation that paints a canvas; of a choice, its first."""
-    annotations = objects(canvas.get("images"))  # Presentation 2
-    for page in objects(canvas.get("items")):
-        annotations += objects(page.get("items"))
-    for annotation in annotations:
-        motivation = annotation.get("motivation", "painting")
-        if any(isinstance(m, str) and m.endswith("painting") for m in as_list(motivation)):
-            for body in as_list(annotation.get("body", annotation.get("resource"))):
-                yield from _chosen({"id": body} if isinstance(body, str) else body)
-
-
-def _chosen(body: Any) -> Iterator[Json]:
-    """Yield the resource that a body stands for: the first of a choice, the whole of a part."""
-    while isinstance(body, dict):
-        match kind(body):
-            case "choice":  # items: Presentation 3; default, item: Presentation 2
-                options = body.get("items") or body.get("default") or body.get("item")
-            case "specificresource":
-                options = body.get("source") or body.get("full")
-                options = {"id": options, "type": "Image"} if isinstance(options, str) else options
-            case _:
-                yield body
-                return
-        body = next(iter(as_list(options)), None)
-
-
-def _picture(body: Json) -> Picture | str:
-    """Return the image that a body is, or as a text why it is none."""
-    media = body.get("format")
-    is_other = isinstance(media, str) and not media.casefold().startswith("image/")
-    if kind(body) in OTHER_MEDIA or (is_other and kind(body) != "image"):
-        return "other media, such as video, sound and text"
-    service, url = read_service(body.get("service")), address(body)
-    if service is None and not url:
-        return "images without a usable address"
-    return Picture(url, number(body.get("width")), number(body.get("height")), service)
+    return Canvas(label, _pairs(node.get("metadata"), language), pictures)

@@ -16,9 +16,9 @@ from src.gallery.iiif.presentation import (
     Collection,
     Manifest,
     Reference,
-    address,
     read_document,
 )
+from src.gallery.iiif.resources import address
 from tests.support.iiif_documents import manifest2, manifest3
 
 RECORD: Row = {"image_id": "a1", "object_id": "7", "title": "T", "artist": "A", "date": "1650"}
