@@ -1,10 +1,12 @@
-"""Notice the end of Slurm jobs that submitit has submitted for a sweep; needs the extra `slurm`.
+"""The Slurm jobs of a sweep, as submitit runs them: their end and their requeue; needs `slurm`.
 
 submitit asks sacct, which fails where a cluster keeps no accounts: a sweep would wait for ever for
 a job that was killed. squeue works on every cluster.
 """
 
-from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+import signal
+
+from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob, SlurmJobEnvironment
 
 POLL_SECONDS = 30  # between two calls of squeue, of the whole sweep together
 FINAL_STATES = {
@@ -42,3 +44,25 @@ class QueueWatcher(SlurmInfoWatcher):
 def watch_queue() -> None:
     """Make submitit read the states of Slurm jobs from squeue."""
     SlurmJob.watcher = QueueWatcher()
+
+
+_requeue = SlurmJobEnvironment._requeue
+
+
+def _requeue_to_the_end(environment: SlurmJobEnvironment, countdown: int) -> None:
+    """Requeue the job of this process. Raises CalledProcessError if Slurm refuses.
+
+    Slurm then sends SIGTERM to all processes of the job. scontrol is one of them: if it dies before
+    it has read the answer, submitit reports the job as failed though it starts again. A signal that
+    is ignored here is ignored by scontrol too.
+    """
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        _requeue(environment, countdown)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def guard_requeue() -> None:
+    """Make submitit finish the requeue of a job that Slurm is already ending."""
+    SlurmJobEnvironment._requeue = _requeue_to_the_end  # type: ignore[assignment, method-assign]

@@ -28,7 +28,7 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Refuse secrets, set current_sweep, notice the end of the jobs if Slurm runs them."""
         _refuse_secrets(config)
-        if config.hydra.launcher._target_.endswith(".SlurmLauncher"):
+        if _is_on_slurm(config):
             from src.cli.slurm_sweeps import watch_queue  # imports submitit, an extra
 
             watch_queue()
@@ -36,6 +36,18 @@ class Sweep(Callback):
             tracking = cast(Tracking, OmegaConf.to_object(config.tracking))
             folder = Path(config.hydra.sweep.dir)
             current_sweep.set((folder, tracking, config.escape_formulas))
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        """Prepare the process of a Slurm job for its requeue."""
+        if _is_on_slurm(config):
+            from src.cli.slurm_sweeps import guard_requeue
+
+            guard_requeue()
+
+
+def _is_on_slurm(config: DictConfig) -> bool:
+    """Return whether the jobs of a sweep are jobs of Slurm."""
+    return str(config.hydra.launcher._target_).endswith(".SlurmLauncher")
 
 
 def _refuse_secrets(config: DictConfig) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import psutil
 import pytest
 from submitit.core.utils import FailedJobError, UncompletedJobError
+from submitit.slurm.slurm import SlurmJobEnvironment
 
 from src.cli.messages import user_message
-from src.cli.slurm_sweeps import QueueWatcher
+from src.cli.slurm_sweeps import QueueWatcher, guard_requeue
 from src.leaderboard.runs import read_runs
 from tests.support.commands import command
 from tests.support.launchers import options
@@ -83,6 +84,24 @@ def test_an_error_of_submitit_is_one_line(error: Exception, message: str) -> Non
 
 def test_a_traceback_from_a_job_stays_one() -> None:
     assert user_message(FailedJobError("Job (task=0) failed during processing with trace:")) is None
+
+
+def test_a_job_is_requeued_though_slurm_ends_scontrol_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\nkill -TERM $$\necho $* > {tmp_path}/asked\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(SlurmJobEnvironment, "_requeue", SlurmJobEnvironment._requeue)
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(subprocess.CalledProcessError):
+        SlurmJobEnvironment()._requeue(3)
+    guard_requeue()
+    SlurmJobEnvironment()._requeue(3)
+    assert (tmp_path / "asked").read_text() == "requeue 7\n"
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def start_sweep(
