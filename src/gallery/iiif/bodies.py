@@ -42,7 +42,8 @@ def painted(canvas: Json) -> Iterator[Picture | str]:
         annotations += objects(page.get("items"))
     for annotation in annotations:
         motivation = annotation.get("motivation", "painting")
-        if any(isinstance(m, str) and m.endswith("painting") for m in as_list(motivation)):
+        names = [m.casefold() for m in as_list(motivation) if isinstance(m, str)]
+        if any(name.endswith("painting") for name in names):  # sc:painting, and sc:Painting
             for body in as_list(annotation.get("body", annotation.get("resource"))):
                 yield from _resolved({"id": body} if isinstance(body, str) else body)
 

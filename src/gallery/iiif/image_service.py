@@ -15,6 +15,7 @@ from src.config.validation import is_address
 from src.gallery.iiif.parts import WHOLE, Part
 from src.io.json_text import Json, as_list
 
+MAX_SERVICES = 20  # of an image
 MAX_SIZES = 100  # that a service lists
 CONTEXT = re.compile(r"iiif\.io/api/image/([123])/|library\.stanford\.edu/iiif/image-(a)pi")
 TYPE = re.compile(r"ImageService([123])\b")
@@ -65,12 +66,13 @@ def profile(service: Service) -> str:
 
 
 def read_service(value: Any) -> Service | None:
-    """Return the image service among the services of an image, None if there is none."""
-    for node in as_list(value):
-        service = _service(node) if isinstance(node, dict) else None
-        if service is not None:
-            return service
-    return None
+    """Return the image service among the services of an image, None if there is none.
+
+    It is the first that tells its version, else the first that may be one.
+    """
+    found = [_service(node) for node in as_list(value)[:MAX_SERVICES] if isinstance(node, dict)]
+    services = [service for service in found if service]
+    return next((service for service in services if service.version), next(iter(services), None))
 
 
 def read_info(info: Json, service: Service) -> Service:
@@ -153,8 +155,9 @@ def _service(node: Json) -> Service | None:
         return None
     profiles = as_list(node.get("profile"))
     names = [name for name in profiles if isinstance(name, str)]
-    version = _version([node.get("@context"), node.get("type"), node.get("@type"), *names])
-    if not version and any(map(OTHER.search, [*names, str(node.get("@context"))])):
+    kinds = [node.get("@context"), node.get("type"), node.get("@type")]
+    version = _version([*kinds, *names])
+    if not version and any(map(OTHER.search, [*names, *map(str, kinds)])):
         return None
     levels = [match for name in names if (match := LEVEL.search(name))]
     service = Service(

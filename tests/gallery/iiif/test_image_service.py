@@ -66,6 +66,15 @@ def test_services_that_are_no_image_services_are_passed_over() -> None:
         assert read_service(two(2) | {"@id": url}) is None
 
 
+def test_the_service_that_tells_its_version_is_taken_before_one_that_may_be_anything() -> None:
+    probe = {"id": f"{BASE}/probe", "type": "AuthProbeService2"}
+    other = {"id": "https://museum.org/hints", "type": "Text", "profile": "https://museum.org/x"}
+    assert read_service(probe) is read_service([probe]) is None
+    for nodes in ([probe, other, three(2)], [other, three(2), two(1)], [three(2), other]):
+        service = read_service(nodes)
+        assert service is not None and (service.url, service.version) == (BASE, 3)
+
+
 def test_an_image_service_is_known_by_its_type_whatever_else_it_names() -> None:
     for url in (BASE, f"{BASE}/", f"{BASE}/info.json"):
         service = read_service(three(2, id=url, profile=["level2", "https://research.org/terms"]))

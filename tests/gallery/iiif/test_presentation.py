@@ -121,8 +121,9 @@ def test_of_several_orders_of_the_canvases_the_first_is_taken() -> None:
 
 
 def test_comments_on_a_canvas_are_not_its_images() -> None:
-    page = {"items": [annotation(IMAGE, "commenting"), annotation(IMAGE, ["painting"])]}
-    assert urls(manifest(canvases=[{"items": [page]}])) == [IMAGE["id"]]
+    for motivation in (["painting"], "sc:painting", "sc:Painting"):
+        page = {"items": [annotation(IMAGE, "commenting"), annotation(IMAGE, motivation)]}
+        assert urls(manifest(canvases=[{"items": [page]}])) == [IMAGE["id"]]
 
 
 @pytest.mark.parametrize(
