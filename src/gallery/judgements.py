@@ -104,12 +104,15 @@ def match_verdicts(
 def name_finder(works: pd.DataFrame, root: Path) -> Callable[[str], str]:
     """Return what finds the file of an image of works.csv by any name of it, "" if unknown.
 
-    Names are found as those of data.labels are, or by image_id. The browser's table is escaped,
-    whatever the options of a run that reads it, so a name may be an escaped one.
+    Names are found as those of data.labels are, or by image_id. Where images are named by numbers,
+    such as 007, image_id may be that of a row, so that a spreadsheet's 7 would be another image:
+    there it is no name. The browser's table is escaped, whatever the options of a run that reads
+    it, so a name may be an escaped one.
     """
     names, known = FileNames(list(works["file"]), root), dict[str, str]()
     ids = dict[str, str]()
-    if "image_id" in works and works["image_id"].is_unique:
+    are_numbers = any(map(str.isdecimal, works["file"]))
+    if "image_id" in works and works["image_id"].is_unique and not are_numbers:
         ids = dict(zip(works["image_id"], works["file"], strict=True))
 
     def find(name: str) -> str:

@@ -125,6 +125,12 @@ def test_ids_that_repeat_name_nothing() -> None:
         assert name_finder(table, Path())("a.png") == "a.png"
 
 
+def test_the_number_of_a_row_is_no_name_of_images_that_are_named_by_numbers() -> None:
+    works = pd.DataFrame({"image_id": ["0", "1", "7"], "file": ["007", "5", "1"]}, dtype=object)
+    find = name_finder(works, Path())
+    assert [find(name) for name in ("007", "5", "1", "7", "0")] == ["007", "5", "1", "", ""]
+
+
 @pytest.mark.parametrize(("escaped", "name"), [(True, "'=c.png"), (False, "=c.png")])
 def test_cells_that_a_spreadsheet_would_compute(tmp_path: Path, escaped: bool, name: str) -> None:
     path = write(tmp_path, f"{HEAD}a.png,{name},1\n")
