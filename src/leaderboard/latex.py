@@ -10,7 +10,7 @@ from src.leaderboard.comparison import Leaderboard
 from src.leaderboard.notes import SIGN, sign_of, table_notes
 from src.leaderboard.paired import LEVEL
 from src.reporting.baselines import MARK
-from src.reporting.text import format_interval, format_number, format_signed
+from src.reporting.text import counted, format_interval, format_number, format_signed
 
 PACKAGE = r"% needs \usepackage{booktabs}; letters beyond Latin need XeLaTeX or LuaLaTeX"
 ESCAPES = str.maketrans(
@@ -125,7 +125,7 @@ def _caption(board: Board) -> str:
     sentences = [
         board.collection,
         f"{_metric_head(board.metric)}: {meaning or 'a metric of metrics.json'}"
-        + (f", over {queries} queries" if queries is not None else ""),
+        + (f", over {counted(queries, 'query', 'queries')}" if queries is not None else ""),
         "In brackets: 95% bootstrap intervals",
     ]
     if board.baseline:
