@@ -184,8 +184,10 @@ def _blocks(size: Ints) -> Iterator[Ints]:
 
 
 def _add(name: str, values: Floats, rows: Ints, n: int, metrics: Metrics, queries: Queries) -> None:
-    """Add the mean of a metric over rows (q,), and its value for each of n, if it has any."""
+    """Add the mean of a metric over rows (q,) with a value, their number, and the value of each of
+    n, if there are any."""
     if not np.isnan(values).all():
         metrics[name] = float(np.nanmean(values))
+        metrics[f"{name}_queries"] = int((~np.isnan(values)).sum())
         queries[name] = np.full(n, np.nan)
         queries[name][rows] = values

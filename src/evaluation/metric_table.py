@@ -16,6 +16,7 @@ SUFFIXES = {  # of a metric's name: further figures about the same metric
     "_macro_low": "lower end of the 95% bootstrap interval of the mean over the classes",
     "_macro_high": "upper end of the 95% bootstrap interval of the mean over the classes",
     "_macro_chance": "expected value of that mean if neighbors came in random order",
+    "_queries": "queries that have a value, over which a metric of judgements is the mean",
 }
 
 METRICS = (

@@ -98,8 +98,8 @@ def metric_groups(metrics: Mapping[str, float], by_query: bool = False) -> dict[
 
 
 def _figures(name: str, metrics: Mapping[str, float], units: str) -> dict[str, Any]:
-    """Return value, low, high and chance of a metric; units are what its resamples draw."""
-    ends = {"value": "", "low": "_low", "high": "_high", "chance": "_chance"}
+    """Return the figures of a metric by their keys; units are what its resamples draw."""
+    ends = {"value": "", "low": "_low", "high": "_high", "chance": "_chance", "queries": "_queries"}
     found = {key: metrics[name + end] for key, end in ends.items() if name + end in metrics}
     return found | ({"resampled": units} if "low" in found else {})
 

@@ -117,6 +117,8 @@ def _judged(metrics: Mapping[str, Any]) -> Iterator[str]:
             chance = metrics.get(f"{name}_chance")
             words = [text, format_number(metrics[name]), interval]
             words += [] if chance is None else [f"(chance {format_number(chance)})"]
+            own = metrics.get(f"{name}_queries", queries)
+            words += [] if own == queries else [f"over {counted(own, 'query', 'queries')}"]
             parts.append(" ".join(filter(None, words)))
     if pairs and f"{JUDGED}agreement" not in metrics:
         parts.append("no agreement, for which a query needs a good and a bad neighbor")

@@ -47,9 +47,9 @@ def by_hand(index: np.ndarray, order: np.ndarray) -> dict[str, float]:
         seen = [said[i, j] for j in index[i, :10].tolist() if (i, j) in said]
         judged.append(len(seen) / 10)
         precision += [np.mean(seen)] if seen else []
-    means = np.mean(agreement), np.mean(precision), np.mean(judged)
-    names = "agreement", "precision_at_10", "judged_at_10"
-    return {f"judged/{name}": float(mean) for name, mean in zip(names, means, strict=True)}
+    values = {"agreement": agreement, "precision_at_10": precision, "judged_at_10": judged}
+    means = {f"judged/{name}": float(np.mean(found)) for name, found in values.items()}
+    return means | {f"judged/{name}_queries": len(found) for name, found in values.items()}
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def test_results_of_judged_pairs_fit_the_schema(tmp_path: Path) -> None:
     pairs = [(0, 6, True), (0, 1, False), (3, 9, True), (3, 4, False)]
     verdicts = [Verdict(f"{i:03d}.png", f"{j:03d}.png", "", good) for i, j, good in pairs]
     results = checked_results(write_ranked_run(tmp_path, verdicts=verdicts))
-    assert results["metrics"]["judged"]["pairs"]["value"] == 4
+    judged = results["metrics"]["judged"]
+    assert judged["pairs"]["value"] == 4 and judged["agreement"]["queries"] == 2
     assert results["inputs"]["judgements"]
 
 

@@ -111,12 +111,16 @@ def test_judgements_have_a_line_and_measure_quality_without_labels(
     judged = {"judged/pairs": 1200, "judged/queries": 1, "judged/agreement": 0.625}
     judged |= {"judged/agreement_low": 0.5, "judged/agreement_high": 0.75}
     judged |= {"judged/agreement_chance": 0.5, "judged/precision_at_10": 0.25}
+    judged |= {"judged/agreement_queries": 1}
     words = " ".join(printed(capsys, bare | judged, tmp_path).split())
     assert words.startswith(
         "judgements: 1,200 pairs of 1 query, agreement 0.625 [0.500, 0.750] (chance 0.500),"
         " P@10 of those judged 0.250 images"
     )
     assert summary.NO_LABELS not in words
+    few = judged | {"judged/queries": 3, "judged/precision_at_10_queries": 2}
+    words = " ".join(printed(capsys, bare | few, tmp_path).split())
+    assert "(chance 0.500) over 1 query, P@10 of those judged 0.250 over 2 queries" in words
     nothing = {"judged/pairs": 0, "judged/queries": 0}
     words = " ".join(printed(capsys, bare | nothing, tmp_path).split())
     assert words.startswith("judgements: 0 pairs of 0 queries images")

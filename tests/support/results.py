@@ -50,6 +50,6 @@ def flat_metrics(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def figures(name: str, metric: dict[str, Any]) -> dict[str, float]:
-    """Return value, ends of the interval, and chance of a metric by their names."""
-    ends = {"value": "", "low": "_low", "high": "_high", "chance": "_chance"}
+    """Return value, ends of the interval, chance and queries of a metric by their names."""
+    ends = {"value": "", "low": "_low", "high": "_high", "chance": "_chance", "queries": "_queries"}
     return {f"{name}{end}": metric[key] for key, end in ends.items() if key in metric}
