@@ -70,7 +70,7 @@ def fetch_catalog(
     _log(found, documents, len(rows))
     missing += found.unavailable
     if len(rows) < 2:
-        raise UserError(_few(len(rows), missing, options, documents.refusal))
+        raise UserError(_few(len(rows), missing, options, documents.refusal, found))
     selection = {
         "manifest": _location(options.manifest),
         "view": options.view.value,
@@ -169,10 +169,13 @@ def _log(found: Found, documents: Documents, selected: int) -> None:
     log.info("catalog: %s; %d images selected", ", ".join(parts), selected)
 
 
-def _few(rows: int, missing: int, options: Iiif, refusal: str) -> str:
-    """Return the message for a selection of too few images."""
+def _few(rows: int, missing: int, options: Iiif, refusal: str, found: Found) -> str:
+    """Return the message for a selection of too few images, with the main reason."""
     reason = f"; {missing} documents could not be had" if missing else ""
     reason += f" ({refusal})" if refusal else ""
+    if not missing and (left_out := (+found.counts).most_common(1)):
+        what, number = left_out[0]
+        reason = f" (left out: {number} {what})"
     way = "run the same command again later" if missing else "name a larger collection"
     way += "" if options.view is View.all else ", or set data.view=all"
     return (

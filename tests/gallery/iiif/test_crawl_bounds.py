@@ -105,6 +105,15 @@ def test_an_empty_collection_is_an_error_after_its_counts(
     assert "catalog: 0 manifests; 0 images selected" in caplog.text
 
 
+def test_a_manifest_of_other_media_is_an_error_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "films.json"
+    film = {"motivation": "painting", "body": {"id": "https://museum.org/1.mp4", "type": "Video"}}
+    canvas = {"type": "Canvas", "items": [{"items": [film]}]}
+    path.write_text(json.dumps({"type": "Manifest", "items": [canvas] * 3}))
+    with pytest.raises(UserError, match=r"needed \(left out: 3 other media, such as video"):
+        museum_gallery(options(str(path), tmp_path / "outputs"))
+
+
 def test_members_at_hostile_addresses_are_counted_and_not_requested(
     host: IiifHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

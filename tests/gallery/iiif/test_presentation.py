@@ -187,7 +187,9 @@ def test_what_is_neither_is_nothing() -> None:
 KEYS = ["id", "@id", "type", "@type", "items", "sequences", "canvases", "images", "resource"]
 KEYS += ["body", "service", "profile", "label", "metadata", "value", "@value", "width", "sizes"]
 KEYS += ["motivation", "members", "first", "next", "seeAlso", "homepage", "default", "full", "en"]
+KEYS += ["source", "selector", "region", "rotation"]
 WORDS = ["Manifest", "sc:Manifest", "Collection", "Canvas", "Image", "Choice", "painting", HOST]
+WORDS += ["SpecificResource", "ImageApiSelector", "FragmentSelector", "xywh=0,0,9,9", "level2"]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS)
 JSON = st.recursive(
     LEAVES | st.text(max_size=5),
@@ -205,6 +207,14 @@ def test_wrong_types_anywhere_are_left_out(node: dict[str, Any], kind: str) -> N
     if isinstance(read, Manifest):
         for work in _works(Found([(read, "")]), View.all):
             assert all(isinstance(value, str) for value in work.row.values())
+
+
+@given(JSON, JSON, JSON)
+def test_wrong_types_in_a_part_are_left_out(source: Any, selector: Any, service: Any) -> None:
+    image = IMAGE | {"service": {"id": HOST, "type": "ImageService3", "profile": "level2"}}
+    for whole in (source, image, image | {"service": service}):
+        part = {"type": "SpecificResource", "source": whole, "selector": selector}
+        assert all(isinstance(url, str) for url in urls(manifest(part)))
 
 
 def test_very_many_pictures_and_pairs_are_bounded() -> None:
