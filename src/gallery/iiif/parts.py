@@ -40,7 +40,7 @@ class Part(NamedTuple):
         across, down = (width / 100, height / 100) if unit else (1, 1)
         x, y, w, h = x * across, y * down, w * across, h * down
         w, h = min(w, width - x) if width else w, min(h, height - y) if height else h
-        return round(w), round(h)
+        return int(w), int(h)  # a server may round down, and of version 3 does not enlarge
 
 
 WHOLE = Part()

@@ -62,6 +62,7 @@ def asked(body: Any, side: int | None = 256) -> str:
         (part(SOURCE, region="3900,0,800,50"), "3900,0,800,50/!100,100/0"),  # as much as there is
         (part(SOURCE, region="0,0,40,90"), "0,0,40,90/!90,90/0"),  # never upscaled
         (part(SOURCE, region="pct:25,0,5.5,10"), "pct:25,0,5.5,10/!220,220/0"),
+        (part(SOURCE, region="pct:0,0,5.49,9.99"), "pct:0,0,5.49,9.99/!219,219/0"),  # of 219.6
         (part(SOURCE, rotation="90"), "full/!256,256/90"),
         (part(SOURCE, region="0,0,600,600", rotation=270), "0,0,600,600/!256,256/270"),
         (part(SOURCE, rotation=360.0), "full/!256,256/0"),
