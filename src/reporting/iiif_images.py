@@ -11,7 +11,7 @@ from src.config.addresses import file_uri, public_uri
 from src.errors import UserError
 from src.gallery import Gallery
 from src.gallery.iiif.image_service import Service, image_url, profile, whole_url
-from src.gallery.iiif.parts import REQUEST
+from src.gallery.iiif.parts import REQUEST, WHOLE, requested
 from src.io.images import pixel_size
 
 Resource = dict[str, Any]  # of JSON
@@ -85,13 +85,13 @@ def museum_picture(gallery: Gallery, row: int) -> Picture | None:
 def _service(work: Mapping[str, str]) -> Service | None:
     """Return the service of an image, None if there is no address of one.
 
-    The column iiif has its address, that of its description, or that of an image it makes.
-    Without a profile, an address that ends as that of a picture is one.
+    The column iiif has its address, that of its description, or that of the whole image in a size.
+    That of a part is one of a picture, as it is without a profile if it ends as one.
     """
-    address = REQUEST.sub("", public_uri(work.get("iiif", "")))
-    address = address.removesuffix("/info.json").rstrip("/")
+    given = public_uri(work.get("iiif", ""))
+    address = REQUEST.sub("", given).removesuffix("/info.json").rstrip("/")
     parts, named = urlsplit(address), work.get("iiif_profile", "")
-    if not address or parts.query or parts.fragment:
+    if not address or parts.query or parts.fragment or requested(given) != WHOLE:
         return None
     if not named and parts.path.lower().endswith(SHOWN_BY_BROWSERS):
         return None

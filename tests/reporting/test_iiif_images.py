@@ -24,7 +24,7 @@ def gallery(root: Path = Path("nowhere"), **work: str) -> Gallery:
 @pytest.mark.parametrize(
     "address",
     [ART, f"{ART}/", f"{ART}/info.json", f"{ART}/full/!256,256/0/default.jpg"]
-    + [f"{ART}/pct:1,1,50,50/400,/!22.5/gray.png", f"{ART}/0,0,9,9/max/90/native.jpg"],
+    + [f"{ART}/pct:0,0,100,100/400,/360/gray.png", f"{ART}/full/max/0/native.jpg"],
 )
 def test_a_service_is_known_by_any_of_its_addresses(address: str) -> None:
     picture = museum_picture(gallery(iiif=address), 0)
@@ -38,6 +38,18 @@ def test_a_service_is_known_by_any_of_its_addresses(address: str) -> None:
         "height": 100,
         "service": [service],
     }
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["pct:1,1,50,50/400,/0/gray.png", "0,0,9,9/max/90/native.jpg", "full/max/!22.5/default.jpg"],
+)
+def test_the_address_of_a_part_is_that_of_an_image_and_not_of_the_whole(request_: str) -> None:
+    for profile in ("", "level2"):
+        picture = museum_picture(gallery(iiif=f"{ART}/{request_}", iiif_profile=profile), 0)
+        assert picture is not None
+        assert (picture.image.address, picture.image.service) == (f"{ART}/{request_}", None)
+        assert (picture.size, picture.image.size) == ((250, 100), None)
 
 
 ONE = "http://library.stanford.edu/iiif/image-api/1.1/compliance.html#level2"
