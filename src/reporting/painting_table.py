@@ -20,8 +20,7 @@ from src.io.files import atomic_write
 from src.reporting.neighbor_table import with_captions
 from src.reporting.text import as_utf8
 
-PLACE = ["row", "file", "x", "y"]  # the first columns
-CAPTION = ["title", "artist", "date"]  # those after them
+CAPTION = ["title", "artist", "date"]  # columns after row, file, x and y
 NEIGHBORS = "neighbors"  # the last column
 SIZES = ["width", "height"]  # facts that are whole numbers
 EXACT = ["file", "image_id"]  # by which tables are joined
@@ -39,10 +38,11 @@ def write_painting_table(
 
     index and score are (n, k), positions (n, 2).
     """
-    works, nearest = _works(gallery, positions), _by_distance(index, score)
-    write_painting_csv(folder / "paintings.csv", works, *nearest, escape_formulas)
+    works = _works(gallery, positions)
+    ids, distances = _by_distance(index, score)
+    _write_csv(folder / "paintings.csv", works, ids, distances, escape_formulas)
     if find_spec("pyarrow"):
-        write_painting_parquet(folder / "paintings.parquet", works, *nearest)
+        _write_parquet(folder / "paintings.parquet", works, ids, distances)
 
 
 def painting_frame(
@@ -55,18 +55,18 @@ def painting_frame(
 
     index and score are (n, k), positions (n, 2). Unknown texts are "", unknown sizes missing.
     """
-    table, nearest = _works(gallery, positions), _by_distance(index, score)
-    values: Any = [{"ids": ids, "distances": far} for ids, far in zip(*nearest, strict=True)]
+    table, nearest = _works(gallery, positions), zip(*_by_distance(index, score), strict=True)
+    values: Any = [{"ids": ids, "distances": distances} for ids, distances in nearest]
     table[NEIGHBORS] = values
     return table
 
 
-def write_painting_csv(
+def _write_csv(
     path: Path,
     works: pd.DataFrame,
     ids: NDArray[np.int32],
     distances: NDArray[np.float32],
-    escape_formulas: bool = True,
+    escape_formulas: bool,
 ) -> None:
     """Write a line per image; neighbors are JSON. Formulas are escaped as src.io.csv_cells does."""
     columns = [_cells(works[name]) for name in works]
@@ -74,7 +74,7 @@ def write_painting_csv(
     write_table(path, [*works, NEIGHBORS], lines, escape_formulas)
 
 
-def write_painting_parquet(
+def _write_parquet(
     path: Path, works: pd.DataFrame, ids: NDArray[np.int32], distances: NDArray[np.float32]
 ) -> None:
     """Write a row per image; neighbors are structures of two lists. Needs pyarrow."""
@@ -94,7 +94,7 @@ def write_painting_parquet(
 
 
 def _works(gallery: Gallery, positions: NDArray[np.float32]) -> pd.DataFrame:
-    """Return all columns but the neighbors: PLACE, CAPTION, and the rest in the order of works.csv.
+    """Return all columns but the neighbors: row, file, x, y, CAPTION, the rest as in works.csv.
 
     Columns without any value are left out, and image_id where it repeats the file. A column that
     has the name of one of this table's own gets the prefix works_.
@@ -104,8 +104,8 @@ def _works(gallery: Gallery, positions: NDArray[np.float32]) -> pd.DataFrame:
     if "image_id" in facts and (facts["image_id"] == facts["file"]).all():
         del facts["image_id"]
     x, y = positions.T
-    own = {"row": np.arange(len(known), dtype=np.int32), "file": facts.pop("file"), "x": x, "y": y}
-    columns: dict[str, Any] = own
+    rows = np.arange(len(known), dtype=np.int32)
+    columns: dict[str, Any] = {"row": rows, "file": facts.pop("file"), "x": x, "y": y}
     captions = [name for name in CAPTION if name in facts]
     for name in [*captions, *(name for name in facts if name not in CAPTION)]:
         columns[_free_name(as_utf8(name), columns)] = _plain(name, facts[name])
