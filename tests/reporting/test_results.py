@@ -135,6 +135,20 @@ def test_a_private_option_in_a_group_is_not_told() -> None:
     assert citable_overrides(words) == ["seed=1"]
 
 
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("""data={images: "/home/me, jr/it's/art", seed: 1}""", 'data={images:"art",seed:1}'),
+        ("data={a: [{b: '~/me/x'}]}", "data={a:[{b:'x'}]}"),
+        ('x="https://me:secret@museum.org/a?token=1"', 'x="https://***@museum.org/a?***"'),
+        ('x="a/../../me/caf\udce9"', 'x="caf\ufffd"'),
+        ("x={a: 1e3,  b: works/a.csv}", "x={a: 1e3,  b: works/a.csv}"),  # as it was written
+    ],
+)
+def test_paths_in_groups_and_quotes_are_found(word: str, told: str) -> None:
+    assert citable_overrides([word]) == [told]
+
+
 def test_overrides_of_hydra_are_told_without_paths(tmp_path: Path, cfg: Config) -> None:
     words = [f"data.images={cfg.data.images}", "download.contact=me@x.org", "+seed=3"]
     words += [f"outputs='{cfg.outputs}'", "data=folder"]
