@@ -17,6 +17,7 @@ from src.evaluation.metrics import (
     AGREEMENT,
     FILTER,
     HEADLINE_METRICS,
+    JUDGED,
     direction,
     main_names,
     ranks_settings,
@@ -52,13 +53,17 @@ class Board:
 
     @property
     def collection(self) -> str:
-        """Return the number of images, where they are from, and the table of their labels."""
+        """Return the number of images, where they are from, and the table of their labels.
+
+        By a metric of judgements, also theirs.
+        """
         best = self.runs[0]
         source = best.settings.get("data.images") or best.images()[0].rpartition("-")[0]
-        table = best.settings.get("data.labels")
-        labels = f", labels of {Path(str(table)).name}" if table else ""
         name = Path(str(source)).name or best.images()[0]
-        return f"{best.metrics['images']} images of {name}{labels}"
+        tables = ["labels", "judgements"] if self.metric.startswith(JUDGED) else ["labels"]
+        named = [(table, best.settings.get(f"data.{table}")) for table in tables]
+        told = "".join(f", {table} of {Path(str(path)).name}" for table, path in named if path)
+        return f"{best.metrics['images']} images of {name}{told}"
 
     @property
     def folder(self) -> Path:
@@ -115,6 +120,13 @@ class Board:
         settings = [run.settings for run in self.runs]
         return {name: column_texts(name, settings) for name in self.settings}
 
+    @property
+    def precision(self) -> list[str]:
+        """Return P@1 of the metric's label, [] without one: few first neighbors are judged."""
+        name = self.metric.rpartition("/")[0] + "/precision_at_1"
+        is_known = any(name in run.metrics for run in self.runs)
+        return [name] if is_known and not name.startswith(JUDGED) else []
+
     def metrics(self) -> list[str]:
         """Return the metrics to show: the one to sort by, those of the main labels, the agreement
         with judgements, and the headline metrics in which the runs differ."""
@@ -128,8 +140,7 @@ class Board:
             for name in HEADLINE_METRICS
             if len(self.runs) == 1 or len({run.metrics.get(name) for run in self.runs}) > 1
         ]
-        precision = self.metric.rpartition("/")[0] + "/precision_at_1"
-        shown = dict.fromkeys([self.metric, precision, *maps, AGREEMENT, *headline])
+        shown = dict.fromkeys([self.metric, *self.precision, *maps, AGREEMENT, *headline])
         return [name for name in shown if name in available]
 
     @cached_property

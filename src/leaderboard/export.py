@@ -150,18 +150,18 @@ def _short_table(board: Board) -> Table:
 
     A run's role, such as that of the baseline, stands behind its name.
     """
-    label = board.metric.rpartition("/")[0]
-    precision = f"{label}/precision_at_1"
     heads = [name.rpartition(".")[2] for name in board.settings]
     settings = heads if len(set(heads)) == len(heads) else board.settings
     compared = _comparison_heads(board)
-    table = terminal.table("run", *settings, board.metric, *compared, "P@1")
+    precision = ["P@1" for _ in board.precision]
+    table = terminal.table("run", *settings, board.metric, *compared, *precision)
     for at, row in enumerate(board.table.to_dict("records")):
         roles = f" ({', '.join(board.roles[at])})" if board.roles[at] else ""
         name = f"{row['run']}{' *' if board.marks[at] else ''}{roles}"
         cells = [name, *(texts[at] for texts in board.texts.values())]
         cells += [_cell(row, board.metric, True), *_comparison(board, row)]
-        table.add_row(*map(printable, [*cells, _cell(row, precision, False)]))
+        cells += [_cell(row, name, False) for name in board.precision]
+        table.add_row(*map(printable, cells))
     return table
 
 

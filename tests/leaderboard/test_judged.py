@@ -11,6 +11,7 @@ from src.gallery.judgements import Verdict
 from src.leaderboard import paired
 from src.leaderboard.__main__ import main
 from src.leaderboard.comparison import Leaderboard, compare
+from src.leaderboard.export import print_leaderboard
 from src.leaderboard.notes import notes
 from src.leaderboard.runs import read_runs
 from tests.support.ranked_run import clustered, works_of, write_ranked_run
@@ -111,6 +112,22 @@ def test_a_run_without_judgements_is_on_the_board_of_its_labels(outputs: Path) -
         ["plain"],
     )
     assert board_of(outputs, "clean", "plain", sort=None).boards[0].metric == "artist/map_at_10"
+
+
+def test_a_board_by_judgements_names_their_table_and_has_no_precision_of_a_few(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = outputs / "runs" / "2026-01-01" / "clean" / ".hydra" / "config.yaml"
+    config.write_text(f"{config.read_text()}data: {{judgements: a/said.csv}}\n")
+    result = board_of(outputs, "clean", "noisy")
+    (board,) = result.boards
+    assert result.headings == [board.collection]
+    assert board.collection.endswith(", judgements of said.csv")
+    assert not any("precision" in name for name in board.metrics())
+    print_leaderboard(result)
+    assert "P@1" not in capsys.readouterr().out
+    (by_label,) = board_of(outputs, "clean", "noisy", sort="artist/map_at_10").boards
+    assert "said.csv" not in by_label.collection and by_label.precision
 
 
 def test_without_labels_judgements_decide(tmp_path: Path) -> None:
