@@ -13,7 +13,7 @@ from src.reporting.baselines import MARK
 from src.reporting.text import counted, format_interval, format_number, format_signed, listed
 
 SIGN = "†"  # behind a difference that survives Holm's correction
-SEVERAL = "Boards have different images or labels: compare numbers within a board, never across."
+SEVERAL = "Boards differ in images, labels or judgements: compare within one, never across."
 LEARNED_NOTHING = (
     f"{MARK}: that network has learned nothing; what it scores comes from color and texture alone"
 )
