@@ -54,15 +54,20 @@ def write_report(
     """Write the last files, metrics.json at the end: it marks the run as complete."""
     files, gallery = RunFolder(folder), embeddings.gallery
     gallery_folder = Outputs(Path(cfg.outputs)).galleries / gallery.name
-    compared = gallery.fingerprint(), gallery.label_fingerprints()
-    files.write_paths(gallery_folder, embeddings.folder, ranking.matrix, *compared)
+    files.write_paths(
+        gallery_folder,
+        embeddings.folder,
+        ranking.matrix,
+        gallery.fingerprint(),
+        gallery.label_fingerprints(),
+    )
     if cfg.similarity.write_csv:
         log.info("report: writing neighbors.csv and paintings.csv")
-        lists = ranking.saved.index, ranking.saved.score
-        write_neighbor_table(folder, gallery, *lists, cfg.escape_formulas)
+        index, score = ranking.saved.index, ranking.saved.score
+        write_neighbor_table(folder, gallery, index, score, cfg.escape_formulas)
         places = principal_components(Compared(ranking.features.numpy()), 2, watch=progress)
         files.write_layout("pca", places)
-        write_painting_table(folder, gallery, *lists, places, cfg.escape_formulas)
+        write_painting_table(folder, gallery, index, score, places, cfg.escape_formulas)
     files.write_results(run_results(files, cfg, metrics, gallery, embeddings.folder))
     files.write_metrics(metrics)
 
@@ -86,8 +91,14 @@ def illustrate(
     sheet = contact_sheets.overview(gallery, index, score, sorted(rows.tolist()), hits, about)
     save_page(sheet, files.overview, about.title)
     random = cosine_statistics.random_pairs(ranking.features, RANDOM_PAIRS, cfg.seed)
-    means = metrics["intra"], metrics["inter"]
-    plot = plots.score_plot(score, random, *means, describe_run(settings), about.warning)
+    plot = plots.score_plot(
+        score,
+        random,
+        metrics["intra"],
+        metrics["inter"],
+        describe_run(settings),
+        about.warning,
+    )
     plots.save(plot, files.score_plot, files.score_plot.with_suffix(".pdf"))
     return {"neighbors": files.overview, "scores": files.score_plot}
 
