@@ -131,11 +131,12 @@ def _judgements(board: Board) -> Iterator[str]:
     """Yield which runs have the same judgements, if not all have."""
     if not unequal_settings(AGREEMENT, board.runs):
         return
-    names = defaultdict[tuple[str, int], list[str]](list)
+    names = defaultdict[tuple[str, str], list[str]](list)
     for name, run in zip(board.names, board.runs, strict=True):
-        if AGREEMENT in run.metrics:
-            names[run.metrics["judgements"], int(run.metrics[f"{JUDGED}pairs"])].append(name)
-    groups = [f"{counted(pairs, 'pair')} in {listed(runs)}" for (_, pairs), runs in names.items()]
+        if AGREEMENT in run.metrics:  # the other two may be missing in a file by others
+            pairs = str(run.metrics.get(f"{JUDGED}pairs", "unknown"))
+            names[str(run.metrics.get("judgements")), pairs].append(name)
+    groups = [f"{pairs} pairs in {listed(runs)}" for (_, pairs), runs in names.items()]
     yield (
         f"{AGREEMENT} is comparable only between runs with the same judgements: {'; '.join(groups)}"
     )

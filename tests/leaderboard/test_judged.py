@@ -104,6 +104,15 @@ def test_by_a_label_they_share_a_board_whose_heading_warns(outputs: Path) -> Non
     assert "judgements" not in " ".join(notes(same))
 
 
+def test_metrics_by_others_may_lack_the_number_of_pairs(outputs: Path) -> None:
+    path = outputs / "runs" / "2026-01-01" / "later" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["judged/pairs"], metrics["judgements"]
+    path.write_text(json.dumps(metrics))
+    (board,) = board_of(outputs, "clean", "later", sort="artist/map_at_10").boards
+    assert "unknown pairs in later" in " ".join(notes(board))
+
+
 def test_a_run_without_judgements_is_on_the_board_of_its_labels(outputs: Path) -> None:
     write_ranked_run(outputs, None, clustered(), "plain")
     (board,) = board_of(outputs, "clean", "plain").boards
