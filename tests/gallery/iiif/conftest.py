@@ -17,7 +17,7 @@ WORKS = 24
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IiifHost]:
     """Serve 24 works in collections of both versions, and shorten the client's timeouts."""
     quick = RetryPolicy(
-        attempts=4, first_wait=0.01, connect_timeout=2, read_timeout=1, total_timeout=2
+        attempts=4, first_wait=0.01, connect_timeout=4, read_timeout=4, total_timeout=8
     )
     shorten_timeouts(monkeypatch, quick)
     records = draw_small(tmp_path / "host", WORKS, side=64)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from src.downloader import journal
+from src.downloader.client import RetryPolicy
+from tests.support.hosts import shorten_timeouts
 from tests.support.iiif_galleries import gallery
 from tests.support.iiif_host import IiifHost
 
@@ -29,8 +31,9 @@ def serve_album(host: IiifHost) -> list[str]:
 
 @pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_manifest_of_ten_thousand_canvases(
-    limit: int | None, host: IiifHost, tmp_path: Path
+    limit: int | None, host: IiifHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_timeouts(monkeypatch, RetryPolicy())  # no request is repeated on a busy machine
     names = serve_album(host)
     found = gallery(host, tmp_path, "/album", limit=limit)
     count = limit or CANVASES
