@@ -43,11 +43,12 @@ class Verdict(NamedTuple):
 def read_verdicts(path: Path, escape_formulas: bool = True) -> list[Verdict]:
     """Return the verdicts of a table, with the names of images as it has them.
 
-    The last line of a judge about a pair counts. With escape_formulas, an apostrophe in front of
-    what a spreadsheet would compute is taken off. Raises UserError, which names the line, for a
-    cell that is no judgement.
+    The last line of a judge about a pair counts; a warning says if lines contradict each other and
+    no column tells by whom they are. With escape_formulas, an apostrophe in front of what a
+    spreadsheet would compute is taken off. Raises UserError, which names the line, for a cell that
+    is no judgement.
     """
-    found = dict[tuple[str, str, str], bool | None]()
+    found, contradicted = dict[tuple[str, str, str], bool | None](), 0
     names, rows = read_rows(path, "query")
     query, neighbor, judgement, judge = _places(names, path)
     for number, cells in rows:
@@ -63,8 +64,17 @@ def read_verdicts(path: Path, escape_formulas: bool = True) -> list[Verdict]:
         if escape_formulas:
             first, second = unescape_cell(first), unescape_cell(second)
         key = first, second, "" if judge is None else normal_text(unescape_cell(cells[judge]))
-        found.pop(key, None)  # so that the order is that of the lines that count
-        found[key] = WORDS[word.lower()]
+        is_good = WORDS[word.lower()]
+        before = found.pop(key, None)  # so that the order is that of the lines that count
+        found[key] = is_good
+        contradicted += before is not None and is_good is (not before)
+    if contradicted and judge is None:
+        log.warning(
+            "judgements: %d of %d lines contradict an earlier one, and the last counts: of several"
+            " people, whom a column judge tells apart, the majority would",
+            contradicted,
+            len(rows),
+        )
     return [Verdict(*key, is_good) for key, is_good in found.items()]
 
 

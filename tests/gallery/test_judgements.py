@@ -47,6 +47,16 @@ def test_the_last_line_of_each_judge_counts(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("column", "warned"), [("note", True), ("judge", False)])
+def test_contradictions_of_nobody_by_name_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, column: str, warned: bool
+) -> None:
+    lines = ["a,b,1", "a,b,1", "a,c,1", "a,b,0", "a,c,", "a,c,0"]  # the last two: taken back
+    text = f"query,neighbor,judgement,{column}\n" + "".join(f"{line},x\n" for line in lines)
+    assert [verdict.is_good for verdict in read_verdicts(write(tmp_path, text))] == [False, False]
+    assert ("1 of 6 lines contradict an earlier one" in caplog.text) == warned
+
+
 def test_columns_are_found_in_any_case_and_in_british_spelling(tmp_path: Path) -> None:
     text = "Query;NEIGHBOUR;Judgement\n007;7;1\n7;007;0\n"
     assert read_verdicts(write(tmp_path, text)) == [
