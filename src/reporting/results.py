@@ -19,8 +19,8 @@ from src.evaluation.metric_table import SUFFIXES
 from src.evaluation.metrics import JUDGED, find_metric
 from src.gallery import Gallery
 from src.io.outputs import Outputs
+from src.reporting.citable import citable_options, citable_overrides
 from src.reporting.run_folder import RunFolder
-from src.reporting.settings import citable_options, citable_overrides
 from src.reporting.skipped_files import by_reason, read_skipped
 from src.reporting.text import as_utf8
 from src.runtime.machine import hardware, versions

@@ -17,9 +17,10 @@ from src.config import Backbone, Config
 from src.embedding.presets import cached_preset, weights_file
 from src.errors import UserError
 from src.gallery.judgements import Verdict
+from src.reporting.citable import citable_options, citable_overrides
 from src.reporting.results import metric_groups, run_results
 from src.reporting.run_folder import RunFolder
-from src.reporting.settings import PRIVATE, citable_options, citable_overrides, flat_options
+from src.reporting.settings import PRIVATE, flat_options
 from src.run import run
 from tests.support.commands import command
 from tests.support.options import changed
