@@ -149,34 +149,22 @@ def whole_rankings(cosine: np.ndarray, labels: np.ndarray, asked: np.ndarray) ->
     return {name: float(np.mean(found)) for name, found in values.items()}
 
 
-LIMITS = pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.slow)])
-
-
-@LIMITS
-def test_both_storages_have_the_same_results(
-    limit: int | None, chosen: Config, tmp_path: Path
-) -> None:
-    chosen = changed(chosen, "data", limit=limit)
+@pytest.mark.slow
+def test_both_storages_have_the_same_results(chosen: Config, tmp_path: Path) -> None:
     full = changed(chosen, "similarity", storage=Storage.full)
     metrics = outcome(full, tmp_path / "full")
     assert results(outcome(chosen, tmp_path / "topk")) == results(metrics)
 
 
-@LIMITS
+@pytest.mark.slow
 def test_neighbors_and_metrics_are_those_computed_without_this_project(
-    limit: int | None, chosen: Config, tmp_path: Path
+    chosen: Config, tmp_path: Path
 ) -> None:
-    chosen = changed(chosen, "data", limit=limit)
     metrics = outcome(changed(chosen, "similarity", storage=Storage.full), tmp_path / "full")
     with np.load(tmp_path / "full" / "neighbors.npz") as found:
         index, score = found["index"], found["score"]
 
     images, works = Path(chosen.data.images), pd.read_csv(chosen.data.labels, keep_default_na=False)
-    if limit:
-        paths = yaml.safe_load((tmp_path / "full" / "paths.yaml").read_text())
-        embeddings = tmp_path / "full" / paths["embeddings"]
-        works = works[works["file"].isin(np.load(embeddings / "image_names.npy"))]
-        assert len(works) == limit
     works = works.sort_values("file", ignore_index=True)
     cosine = cosine_similarity(plain_features(images, works["file"], chosen.backbone.weights))
     np.fill_diagonal(cosine, -1)

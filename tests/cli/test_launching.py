@@ -59,6 +59,7 @@ def test_relative_paths_are_those_of_the_command(shared_paintings: Path, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"galleries", "embeddings", "runs"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_squares")
 def test_a_sweep_has_folders_of_two_levels(shared_paintings: Path, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
