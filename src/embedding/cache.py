@@ -20,13 +20,7 @@ from src.embedding.joining import LayerJoin
 from src.embedding.outdated import DECODER, rows_decoded_anew
 from src.embedding.pooling import Output, pooling_fingerprint
 from src.embedding.presets import weights_id
-from src.embedding.row_files import (
-    FEATURES,
-    NAMES,
-    OPTIONS,
-    read_options,
-    read_texts,
-)
+from src.embedding.row_files import FEATURES, NAMES, OPTIONS, read_options, read_texts
 from src.embedding.transforms import Transform
 from src.errors import UserError
 from src.gallery import Gallery

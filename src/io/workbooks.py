@@ -147,7 +147,7 @@ def _filled_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[str]]]:
         total += 1 + len(cells)
         if total > MAX_CELLS:
             raise UserError(too_many_cells(path))
-        if is_filled(texts := [_cell_text(cell) for cell in cells]):
+        if cells and is_filled(texts := [_cell_text(cell) for cell in cells]):
             size += sum(map(len, texts))  # of texts that several cells may share
             if size > MAX_UNPACKED:
                 raise UserError(f"{path} has more than {MAX_UNPACKED} characters: {REMEDY}")

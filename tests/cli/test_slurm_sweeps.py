@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,13 +87,18 @@ def test_a_traceback_from_a_job_stays_one() -> None:
     assert user_message(FailedJobError("Job (task=0) failed during processing with trace:")) is None
 
 
+def ended_scontrol(folder: Path, command: str) -> str:
+    """Write a scontrol that gets SIGTERM before it runs command; return a PATH with it."""
+    scontrol = folder / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\nkill -TERM $$\n{command}\n")
+    scontrol.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
 def test_a_job_is_requeued_though_slurm_ends_scontrol_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text(f"#!/bin/sh\nkill -TERM $$\necho $* > {tmp_path}/asked\n")
-    scontrol.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", ended_scontrol(tmp_path, f"echo $* > {tmp_path}/asked"))
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setattr(SlurmJobEnvironment, "_requeue", SlurmJobEnvironment._requeue)
     handler = signal.getsignal(signal.SIGTERM)
@@ -111,6 +117,7 @@ def start_sweep(
     *words: str,
     held: bool = True,
     tracking: str = "off",
+    **variables: str,
 ) -> "subprocess.Popen[str]":
     """Start a sweep of two runs; the one that embeds waits at its fourth batch of 12, once."""
     small = options(paintings, tmp_path / "o", 1)
@@ -120,7 +127,7 @@ def start_sweep(
     return subprocess.Popen(
         [sys.executable, "-m", "src.run", *run, *([HELD] if held else [])],
         cwd=ROOT,
-        env=cluster.environment | environment,
+        env=cluster.environment | environment | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -167,7 +174,8 @@ def test_a_job_whose_time_is_up_is_started_again_and_goes_on(
 ) -> None:
     # Slurm looks every 30 seconds which jobs have less than a second left
     limits = ["hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=1"]
-    sweep = start_sweep(cluster, paintings, tmp_path, *limits, tracking="local")
+    path = ended_scontrol(tmp_path, f'exec {shutil.which("scontrol")} "$@"')
+    sweep = start_sweep(cluster, paintings, tmp_path, *limits, tracking="local", PATH=path)
     held_process(sweep, tmp_path)
     assert "2 runs by" in finished(sweep, 0)
     assert resumed_rows(tmp_path / "o") == [0, 3]

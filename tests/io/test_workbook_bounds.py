@@ -19,7 +19,7 @@ NAMES = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
 SHEET, STRINGS, STYLES = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/styles.xml"
 WORKSHEET = "<worksheet " + NAMES + "><sheetData>{}</sheetData></worksheet>"
-MANY_CELLS = "more than 500000 rows and cells: keep only the columns and rows of use"
+MANY_CELLS = "more than 5000000 rows and cells: keep only the columns and rows of use"
 
 
 def book(parts: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -67,9 +67,9 @@ def lying() -> bytes:
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "unpacked": (lambda: book({SHEET: b" " * (2**28 + 1)}), "parts are larger than 268.4 MB"),
     "other method": (lambda: book(sheet(""), zipfile.ZIP_BZIP2), "not compressed as a spread"),
-    "tags": (lambda: book(sheet("<a></a>" * 510_000)), MANY_CELLS),
+    "tags": (lambda: book(sheet("<a></a>" * 5_100_000)), MANY_CELLS),
     "row far below": (lambda: book(sheet('<row r="2000000000"><c/></row>')), MANY_CELLS),
-    "cells far right": (lambda: book(sheet('<row><c r="XFD1"/></row>' * 40)), MANY_CELLS),
+    "cells far right": (lambda: book(sheet('<row><c r="XFD1"/></row>' * 400)), MANY_CELLS),
     "styles": (lambda: book({STYLES: "<xf/>" * 600_000}), "too many styles or other settings"),
     "entities": (lambda: book(laughing()), r"declares entities of XML \(xl/worksheets/sheet1"),
     "entities in UTF-16": (lambda: book(laughing("utf-16")), "declares entities of XML"),
@@ -85,10 +85,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("make", "message"), BOMBS.values(), ids=BOMBS)
 def test_a_workbook_that_is_a_bomb_is_refused(
-    make: Callable[[], bytes], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], bytes], message: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(workbooks, "MAX_CELLS", 500_000)
-    monkeypatch.setattr(workbooks, "MAX_TAGS", 1_000_000)
     (tmp_path / "works.xlsx").write_bytes(make())
     began = time.process_time()
     with pytest.raises(UserError, match=message) as caught:

@@ -3,12 +3,11 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic, process_time
+from time import monotonic
 
 import pytest
 
-SECONDS = 5.0  # of a test's call, without its fixtures, where known_work() takes WORK_SECONDS
-WORK_SECONDS = 0.135
+SECONDS = 5.0  # of a test's call, without its fixtures
 
 
 def cpu_seconds() -> float:
@@ -17,29 +16,14 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def known_work() -> None:
-    """Compute the same for all tests and machines."""
-    sum(number * number for number in range(2_000_000))
-
-
-def slowness() -> float:
-    """Return how many times as long as meant this machine takes for known work now, at least 1."""
-    start = process_time()
-    known_work()
-    return max(1.0, (process_time() - start) / WORK_SECONDS)
-
-
 # The smaller of wall-clock and CPU time counts. If other programs keep the cores busy, a test takes
 # longer by the clock alone; if threads compute side by side, it takes longer by CPU time alone.
 # A test that waits for something else than a core passes here, up to pytest-timeout's limit.
 @contextmanager
 def budget(seconds: float) -> Iterator[None]:
-    """Fail the test if the block takes longer, both by the clock and in CPU time.
-
-    A slow machine, or a core that is shared with others, gets as much more time.
-    """
+    """Fail the test if the block takes longer, both by the clock and in CPU time."""
     start, cpu_start = monotonic(), cpu_seconds()
     yield
     took = min(monotonic() - start, cpu_seconds() - cpu_start)
-    if took > seconds and took > seconds * slowness():
+    if took > seconds:
         pytest.fail(f"takes {took:.1f} s: mark it slow or make it faster", pytrace=False)

@@ -1,13 +1,17 @@
 """A IIIF host that fails, asks to wait, or forbids: the guarantees of the museum's download."""
 
+import itertools
 import logging
 import random
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from src.downloader import journal
+from src.downloader import journal, rate_limiter
 from src.downloader.documents import document_id
+from src.downloader.rate_limiter import RateLimiter
 from src.gallery import Gallery
 from src.gallery.downloads import ManyMissing
 from tests.gallery.iiif.conftest import WORKS
@@ -126,11 +130,25 @@ def test_a_host_that_refuses_is_left_alone_and_what_is_there_suffices(
         gallery(host, tmp_path, max_failed=0)
 
 
-def test_requests_for_documents_and_images_keep_one_rate(host: IiifHost, tmp_path: Path) -> None:
+def test_requests_for_documents_and_images_keep_one_rate(
+    host: IiifHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of the limiter runs only while it waits, so that no thread is late."""
+    allowed, read = [0.0], threading.local()
+
+    def monotonic() -> float:
+        read.now = max(allowed)
+        return read.now
+
+    def sleep(_: RateLimiter, seconds: float) -> None:
+        allowed.append(read.now + seconds)
+
+    monkeypatch.setattr(rate_limiter, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(RateLimiter, "sleep", sleep)
     gallery(host, tmp_path, requests_per_second=40)
-    moments = sorted(host.moments)
-    assert len(moments) > 50
-    assert moments[-1] - moments[0] > 0.8 * (len(moments) - 1) / 40  # the first may arrive late
+    moments = sorted(allowed[1:])
+    assert len(moments) == len(host.moments) > 50
+    assert min(b - a for a, b in itertools.pairwise(moments)) > 0.999 / 40
 
 
 def test_robots_txt_holds_for_all_but_the_document_that_the_user_names(
